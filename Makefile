@@ -1,0 +1,94 @@
+# Two commands do all the set-up on a fresh machine: `make report` and `make test`. Both are quick the second time.
+# Needs python3 (3.11 or newer, with venv), make and a network for the first installation.
+
+PYTHON ?= python3
+OUT    ?= report
+# Test workers: one a core, eight at most (a worker that imports everything takes about 400 MB).
+JOBS   ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8))')
+
+VENV := .venv
+BIN  := $(VENV)/bin
+# Stamps say which layer is installed. They live inside the environment: removing .venv is a fresh start.
+DECLARED := setup.cfg pyproject.toml constraints.txt
+INSTALL  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help report test deep lint types docs notebooks benchmarks clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make report      install, run the main job on the built-in data, write $(OUT)/index.html"
+	@echo "make test        install what tests need, run every test"
+	@echo "make deep        the long searches: hours, not minutes"
+	@echo "make lint types notebooks docs benchmarks clean"
+
+report: $(VENV)/.runtime
+	$(BIN)/wbound report --out $(OUT)
+	@echo "wrote $(OUT)/index.html: open it in a browser (it needs no network)"
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n $(JOBS)
+
+deep: $(VENV)/.dev
+	WBOUND_DEEP=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations=20
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "wrote docs/_build/html/index.html"
+
+# Notebooks are text (jupytext); they are turned into .ipynb under build/ and executed there.
+notebooks: $(VENV)/.dev
+	@rm -rf build/notebooks && mkdir -p build/notebooks
+	@set -e; found=0; \
+	for text in notebooks/[0-9]*.md notebooks/[0-9]*.py; do \
+	  [ -e "$$text" ] || continue; found=$$((found + 1)); name=$${text##*/}; \
+	  $(BIN)/jupytext --quiet --to ipynb --output "build/notebooks/$${name%.*}.ipynb" "$$text"; \
+	done; \
+	if [ $$found -eq 0 ]; then echo "notebooks: none yet, nothing to execute"; else \
+	  echo "notebooks: executing $$found"; \
+	  MPLBACKEND=agg $(BIN)/python -m pytest -q -n $(JOBS) --nbmake --nbmake-timeout=300 \
+	    -o filterwarnings=default build/notebooks; \
+	fi
+
+benchmarks: $(VENV)/.dev
+	@set -e; found=0; \
+	for script in benchmarks/[a-z]*.py; do \
+	  [ -e "$$script" ] || continue; found=$$((found + 1)); echo "== $$script"; $(BIN)/python "$$script"; \
+	done; \
+	[ $$found -gt 0 ] || echo "benchmarks: none yet, nothing to run"
+
+clean:
+	rm -rf report build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info
+	find wbound numerics tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment, in layers ---------------------------------------------------------------------------
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another: make PYTHON=python3.12 …" >&2; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made $(DECLARED)
+	@echo "installing the runtime into $(VENV): 250 MB to download, 1.2 GB on disk, under a minute"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made $(DECLARED)
+	@echo "installing what tests need into $(VENV): at most 310 MB to download, 1.4 GB on disk, about a minute"
+	@$(INSTALL) -e '.[dev,certify,cluster]'
+	@touch $(VENV)/.runtime $@
+
+$(VENV)/.docs: $(VENV)/.runtime
+	@echo "installing the documentation tools into $(VENV): 40 MB to download"
+	@$(INSTALL) -e '.[docs]'
+	@touch $@

@@ -1,0 +1,276 @@
+"""Grids and the nodes they give: a grid is a value, and every grid ends as times and log λ (section 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wbound.data import Curvature
+from wbound.errors import BadInput, count, one_of, positive
+from wbound.forward import Process
+from wbound.increments import Increments
+
+__all__ = ["GRIDS", "Batch", "Grid", "Nodes", "batch", "grid_named"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Steps [t_lo, t_hi] of forward time, arrays (N,): what a local term of a bound may look at.
+
+    Index "lo" is the theory's k, "hi" its k−1. The steps need not be contiguous: the same local terms
+    serve sums over a grid and integrals over virtual steps.
+    """
+
+    t_lo: Array
+    t_hi: Array
+    log_alpha_lo: Array
+    log_alpha_hi: Array
+    log_lam_lo: Array
+    log_lam_hi: Array
+    steps: Increments
+
+    @cached_property
+    def ratio(self) -> Array:
+        """λ_{k−1}/λ_k − 1 from the step's own integral, +∞ where λ_k = 0 or it overflows."""
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # ∞ is meant
+            ratio = self.steps.Q / self.sigma2_lo
+        if np.isnan(ratio).any():  # λ_k and Q both below double precision
+            ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        return ratio
+
+    @cached_property
+    def gap(self) -> Array:
+        """log λ_{k−1} − log λ_k, +∞ where λ_k = 0."""
+        with np.errstate(invalid="ignore"):  # ∞ − ∞ cannot be: λ_{k−1} is finite
+            return np.where(np.isfinite(self.ratio), np.log1p(self.ratio), self.log_lam_hi - self.log_lam_lo)
+
+    @cached_property
+    def sigma2_lo(self) -> Array:
+        """σ²(τ_k), in x²."""
+        return np.exp(self.log_lam_lo + 2.0 * self.log_alpha_lo)
+
+    @cached_property
+    def sigma2_hi(self) -> Array:
+        """σ²(τ_{k−1}), in x²."""
+        return np.exp(self.log_lam_hi + 2.0 * self.log_alpha_hi)
+
+    @property
+    def size(self) -> int:
+        return int(self.t_lo.size)
+
+
+def batch(process: Process, lo: Array, hi: Array) -> Batch:
+    """The `Batch` of any steps [lo_i, hi_i], arrays (N,) of forward times, lo < hi."""
+    return Batch(
+        lo,
+        hi,
+        process.log_alpha(lo),
+        process.log_alpha(hi),
+        process.log_lam(lo),
+        process.log_lam(hi),
+        process.steps(lo, hi),
+    )
+
+
+#: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
+BLOCK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """Decreasing forward times τ_0 = T > … > τ_K, with log α and log λ there, arrays (K+1,).
+
+    λ_K = 0, or δ > 0 when the sampler stops early (then the output is y_K/α_K).
+    """
+
+    process: Process
+    t: Array
+    uniform: bool
+    #: log λ as the grid gave it, where it was placed in the clock
+    given: Array | None = None
+
+    @property
+    def K(self) -> int:
+        return int(self.t.size - 1)
+
+    @property
+    def T(self) -> float:
+        return float(self.t[0])
+
+    @cached_property
+    def first(self) -> tuple[float, float]:
+        """log α and log λ at τ_0 = T."""
+        log_alpha, log_lam = self.process.law(self.t[:1])
+        return float(log_alpha[0]), float(log_lam[0] if self.given is None else self.given[0])
+
+    @cached_property
+    def last(self) -> tuple[float, float]:
+        """log α and log λ at τ_K: (0, −∞) unless stopped early."""
+        log_alpha, log_lam = self.process.law(self.t[-1:])
+        return float(log_alpha[0]), float(log_lam[0] if self.given is None else self.given[-1])
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.last[1] > -np.inf
+
+    @cached_property
+    def batch(self) -> Batch:
+        """All K steps, in the sampler's order."""
+        return self._steps(0, self.K)
+
+    @property
+    def log_alpha(self) -> Array:
+        """log α at the nodes (K+1,)."""
+        return np.concatenate((self.batch.log_alpha_hi[:1], self.batch.log_alpha_lo))
+
+    @property
+    def log_lam(self) -> Array:
+        """log λ at the nodes (K+1,)."""
+        return np.concatenate((self.batch.log_lam_hi[:1], self.batch.log_lam_lo))
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Batch]]:
+        """The steps in blocks, from the data's end (k = K) backward; within a block in the sampler's order."""
+        if size >= self.K:
+            yield slice(0, self.K), self.batch
+            return
+        for end in range(self.K, 0, -size):
+            begin = max(end - size, 0)
+            yield slice(begin, end), self._steps(begin, end)
+
+    def _steps(self, begin: int, end: int) -> Batch:
+        t = self.t[begin : end + 1]
+        log_alpha, log_lam, steps = self.process.along(t)
+        if self.given is not None:
+            log_lam = self.given[begin : end + 1]
+        return Batch(t[1:], t[:-1], log_alpha[1:], log_alpha[:-1], log_lam[1:], log_lam[:-1], steps)
+
+
+class _Request(NamedTuple):
+    """What a grid may look at when it places its nodes."""
+
+    process: Process
+    data: Curvature | None
+    T: float
+    K: int
+
+
+def _uniform(r: _Request) -> Array:
+    t = np.arange(r.K, -1, -1, dtype=float)
+    t *= r.T / r.K
+    t[0] = r.T
+    return t
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """How the nodes are placed: by name (`GRIDS`), or explicit times, λ or σ.
+
+    ``place(request) -> (K+1,)`` gives decreasing values of ``coordinate`` ("t" or "log_lam"), the last at
+    λ = 0 unless it stops early. An explicit grid brings its own T and K.
+    """
+
+    name: str
+    coordinate: str
+    place: Callable[[_Request], Array]
+    explicit: bool = False
+    length: int | None = None
+
+    @staticmethod
+    def uniform() -> Grid:
+        """τ_k = T(1 − k/K), the published grid."""
+        return Grid("uniform", "t", _uniform)
+
+    @staticmethod
+    def from_t(values: ArrayLike) -> Grid:
+        """Explicit forward times (K+1,), strictly decreasing to 0."""
+        t = _decreasing(values, "grid times")
+        return Grid("from_t", "t", lambda r: t, True, t.size - 1)
+
+    @staticmethod
+    def from_lam(values: ArrayLike) -> Grid:
+        """Explicit clock values λ (K+1,) in x², strictly decreasing to 0."""
+        lam = _decreasing(values, "grid lam")
+        return Grid("from_lam", "log_lam", lambda r: _log(lam), True, lam.size - 1)
+
+    @staticmethod
+    def from_sigma(values: ArrayLike) -> Grid:
+        """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0."""
+        sigma = _decreasing(values, "grid sigma")
+        return Grid("from_sigma", "log_lam", lambda r: 2.0 * _log(sigma), True, sigma.size - 1)
+
+    def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
+        """The grid read through ``process``'s clock. T and K are required unless the grid is explicit,
+        and must agree with it if given. Raises `BadInput`."""
+        if self.length is not None:
+            if K is not None and count("K", K) != self.length:
+                raise BadInput("K", K, f"the grid given has {self.length} steps")
+            steps, end = self.length, 1.0
+        else:
+            steps, end = count("K", K), positive("T", T)
+        if steps > 200_000_000:
+            raise BadInput("K", K, "more steps than can be summed one by one; use wbound.iterations")
+        values = self.place(_Request(process, data, end, steps))
+        t = values if self.coordinate == "t" else process.time_of(values)
+        if self.explicit and T is not None and abs(positive("T", T) - t[0]) > 1e-9 * t[0]:
+            raise BadInput("T", T, f"the grid given starts at T = {t[0]:.12g}")
+        process.check_domain(float(t[0]))
+        if self.name != "uniform" and not (np.diff(t) < 0).all():
+            raise BadInput(
+                self.name, "grid", "its nodes coincide in double precision as times of this process"
+            )
+        nodes = Nodes(process, t, self.name == "uniform", values if self.coordinate == "log_lam" else None)
+        log_lam_T = nodes.first[1]
+        if not np.isfinite(log_lam_T):
+            raise BadInput("T", float(t[0]), "lam(T) must be > 0, and its logarithm finite")
+        return nodes
+
+
+#: Grids by name; later ones are added here as values.
+GRIDS: dict[str, Grid] = {"uniform": Grid.uniform()}
+
+
+def grid_named(grid: Any) -> Grid:
+    """A `Grid`, or the one called so; a bare array is refused, since it could be t, λ or σ."""
+    if isinstance(grid, Grid):
+        return grid
+    if not isinstance(grid, str):
+        raise BadInput(
+            "grid",
+            grid,
+            "must be a name or a Grid; say Grid.from_t, Grid.from_lam or Grid.from_sigma of an array",
+        )
+    return GRIDS[one_of("grid", grid, GRIDS)]
+
+
+def _decreasing(values: ArrayLike, option: str) -> Array:
+    try:
+        a = np.array(values, float)
+    except (TypeError, ValueError):
+        raise BadInput(option, values, "must be numbers") from None
+    if a.ndim != 1 or a.size < 2:
+        raise BadInput(option, f"shape {a.shape}", "must be a vector (K+1,) with K >= 1")
+    if not np.isfinite(a).all():
+        raise BadInput(
+            option,
+            f"{a[~np.isfinite(a)][0]} at index {int(np.flatnonzero(~np.isfinite(a))[0])}",
+            "must be finite",
+        )
+    rising = np.flatnonzero(np.diff(a) >= 0)
+    if rising.size:
+        k = int(rising[0])
+        raise BadInput(option, f"{a[k]:g}, {a[k + 1]:g} at index {k}", "must be strictly decreasing")
+    if a[-1] != 0.0:
+        raise BadInput(option, f"last value {a[-1]:g}", "must end at 0 exactly")
+    return a
+
+
+def _log(values: Array) -> Array:
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.log(values)

@@ -1,0 +1,376 @@
+"""What a bound may know of the data law p_0: `Curvature`, and the facts of A1 (sections 2 and 11)."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
+from wbound.expressions import symbol
+from wbound.forward import Process
+from wbound.increments import sinh_minus
+from wbound.intervals import branch_and_bound, enclose
+
+__all__ = ["Curvature", "Gaussian", "LogConcave", "StronglyLogConcave", "growth", "logistic", "softplus"]
+
+Array = NDArray[np.float64]
+_T = symbol("t")
+
+#: Facts typed in decimals may miss an equality such as E|X_0|² = d/m_0 by rounding.
+ROUNDING = 1e-9
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + e^x), for any x, −∞ included."""
+    small = np.log1p(np.exp(-np.abs(x)))
+    small += np.maximum(x, 0.0)
+    return small
+
+
+def logistic(x: Array) -> Array:
+    """1/(1 + e^{−x}) from the vectorised exponential (several times faster than SciPy's expit)."""
+    with np.errstate(over="ignore"):  # e^{−x} = ∞ gives 0, which is right
+        return 1.0 / (1.0 + np.exp(-x))
+
+
+def growth(c: float, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
+    """y = log((1 + cλ_1)/(1 + cλ_0)) ≥ 0 from log λ and ratio = λ_1/λ_0 − 1, keeping the digits of a small
+    ratio (+∞ where λ_0 = 0)."""
+    log_c = math.log(c)
+    far = ratio > 1e13
+    with np.errstate(invalid="ignore"):  # 0 · ∞ at λ_0 = 0, replaced below
+        y = np.log1p(logistic(log_c + log_lam0) * ratio)
+    if far.any():
+        y[far] = softplus(log_c + log_lam1[far]) - softplus(log_c + log_lam0[far])
+    return y
+
+
+class Curvature(ABC):
+    """Two-sided curvature of the smoothed law along the clock: m(λ) I ⪯ −∇²log q_λ ⪯ L(λ) I (A1, A1′).
+
+    Arguments are log λ, arrays of one shape; values are in units of 1/x², or without unit where a
+    factor λ is included. Subclasses provide ``d``; ``second_moment``, E|X_0|²; ``mean_norm``, |E X_0| if
+    known; ``normaliser``, any c > 0 in 1/x² (recursions are carried in units of α(1 + cλ), which stay
+    tame); and ``A1``: (m_0, L_0) where p_0 is strongly log-concave with Lipschitz score, else None.
+    """
+
+    d: int
+    second_moment: float
+    mean_norm: float | None
+    normaliser: float
+    A1: tuple[float, float] | None
+    #: whether hf contracts by exactly 1 in units of α(1 + cλ), so that Eq. 9 telescopes
+    telescopes: bool = False
+
+    @abstractmethod
+    def lam_m(self, log_lam: Array) -> Array:
+        """λ m(λ), no unit."""
+        ...
+
+    @abstractmethod
+    def lam_L(self, log_lam: Array) -> Array:
+        """λ L(λ) ≤ 1, no unit."""
+        ...
+
+    @abstractmethod
+    def log_psi(self, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
+        """log ∫_{λ_0}^{λ_1} (u − λ_0)² max(m², L²) du, with ratio = λ_1/λ_0 − 1 (+∞ at λ_0 = 0)."""
+        ...
+
+    @abstractmethod
+    def excess(self, log_lam: Array) -> Array:
+        """E|X_0|² + dλ − d/L(λ) ≥ 0 (Cramér–Rao), in x²."""
+        ...
+
+    @abstractmethod
+    def start_error(self, log_lam: float) -> float:
+        """E_0: a bound of W2(q_λ, N(0, λI)) at λ = λ(T), in x (W2, not squared)."""
+        ...
+
+    def m(self, log_lam: ArrayLike) -> Array:
+        """m(λ), in 1/x²; λ > 0."""
+        at = np.asarray(log_lam, float)
+        return self.lam_m(at) * np.exp(-at)
+
+    def L(self, log_lam: ArrayLike) -> Array:
+        """L(λ), in 1/x²; λ > 0."""
+        at = np.asarray(log_lam, float)
+        return self.lam_L(at) * np.exp(-at)
+
+    def psi(self, log_lam0: ArrayLike, log_lam1: ArrayLike) -> Array:
+        """Ψ(λ_0, λ_1) (Theorem 2, Theorem 2′), in x²."""
+        low, high = np.asarray(log_lam0, float), np.asarray(log_lam1, float)
+        with np.errstate(over="ignore", invalid="ignore"):  # far apart, or λ_0 = 0: ratio = ∞ is meant
+            ratio = np.where(np.isneginf(low), np.inf, np.expm1(high - low))
+        return np.exp(self.log_psi(np.atleast_1d(low), np.atleast_1d(high), np.atleast_1d(ratio))).reshape(
+            low.shape
+        )
+
+
+class StronglyLogConcave(Curvature):
+    """The profile of Lemma 1: m(λ) = m_0/(1+m_0λ), L(λ) = L_0/(1+L_0λ), from ``m0`` and ``L0`` (1/x²)."""
+
+    m0: float
+    L0: float
+    telescopes = True
+
+    @property
+    def normaliser(self) -> float:  # type: ignore[override]
+        """m_0: then the steps of hf contract by exactly 1."""
+        return self.m0
+
+    @property
+    def A1(self) -> tuple[float, float] | None:  # type: ignore[override]
+        """(m_0, L_0)."""
+        return self.m0, self.L0
+
+    def m(self, log_lam: ArrayLike) -> Array:
+        """m_0/(1 + m_0λ), in 1/x²."""
+        return np.asarray(self.m0 * logistic(-math.log(self.m0) - np.asarray(log_lam, float)))
+
+    def L(self, log_lam: ArrayLike) -> Array:
+        """L_0/(1 + L_0λ), in 1/x²."""
+        return np.asarray(self.L0 * logistic(-math.log(self.L0) - np.asarray(log_lam, float)))
+
+    def lam_m(self, log_lam: Array) -> Array:
+        """m_0λ/(1 + m_0λ)."""
+        return np.asarray(logistic(math.log(self.m0) + log_lam))
+
+    def lam_L(self, log_lam: Array) -> Array:
+        """L_0λ/(1 + L_0λ)."""
+        return np.asarray(logistic(math.log(self.L0) + log_lam))
+
+    def log_psi(self, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
+        """log of Ψ = (2 v_0/L_0)(sinh y − y), y = log((1+L_0λ_1)/(1+L_0λ_0)), v_0 = 1+L_0λ_0."""
+        log_L = math.log(self.L0)
+        y = growth(self.L0, log_lam0, log_lam1, ratio)
+        far = y > 50.0  # there 2(sinh y − y) = e^y to double precision
+        with np.errstate(divide="ignore"):  # a step so small that y³ underflows: Ψ = 0 is right
+            if far.any():
+                last = np.where(far, y, np.log(2.0 * sinh_minus(np.minimum(y, 50.0))))
+            else:
+                last = np.log(2.0 * sinh_minus(y))
+        last += softplus(log_L + log_lam0)
+        last -= log_L
+        return last
+
+    def excess(self, log_lam: Array) -> Array:
+        """E|X_0|² − d/L_0: at λ, dλ − d/L(λ) = −d/L_0."""
+        return np.full_like(log_lam, max(self.second_moment - self.d / self.L0, 0.0))
+
+    def start_error(self, log_lam: float) -> float:
+        """‖X_0‖, or Eq. 8 where the mean is known, m_0λ > 1 and it is smaller."""
+        trivial = math.sqrt(self.second_moment)
+        u = math.log(self.m0) + log_lam
+        if self.mean_norm is None or u <= 0.0:
+            return trivial
+        # −dλ log1p(−(m0λ)^{−2}); for large m0λ the logarithm is −(m0λ)^{−2} to double precision
+        if u > 20.0:
+            centred = self.d / self.m0 * math.exp(-u)
+        else:
+            centred = -self.d * math.exp(log_lam) * math.log1p(-math.exp(-2.0 * u))
+        return min(trivial, math.sqrt(self.mean_norm**2 + centred))
+
+
+@dataclass(frozen=True)
+class LogConcave(StronglyLogConcave):
+    """Facts of a law p_0 ∝ e^{−U} with m_0 I ⪯ ∇²U ⪯ L_0 I (A1), all that a bound may know.
+
+    d: dimension; m0, L0: curvatures in 1/x²; second_moment: E|X_0|² in x²; mean_norm: |E X_0| in x if it
+    is known (0 for centred data), else None. Raises `BadInput` for values out of range and
+    `HypothesisFailed` (A1) when the moments do not fit: d/L_0 ≤ E|X_0 − E X_0|² ≤ d/m_0 (section 2).
+    """
+
+    d: int
+    m0: float
+    L0: float
+    second_moment: float
+    mean_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "d", count("d", self.d))
+        put(self, "m0", positive("m0", self.m0))
+        put(self, "L0", positive("L0", self.L0))
+        put(self, "second_moment", positive("second_moment", self.second_moment))
+        if self.mean_norm is not None:
+            put(self, "mean_norm", nonnegative("mean_norm", self.mean_norm))
+        if self.m0 > self.L0:
+            raise BadInput("m0", self.m0, f"must be at most L0 = {self.L0:g}")
+        least, most = self.d / self.L0, self.d / self.m0
+        variance = self.second_moment - (self.mean_norm or 0.0) ** 2
+        slack = ROUNDING * self.second_moment
+        if variance < least - slack or (self.mean_norm is not None and variance > most + slack):
+            raise HypothesisFailed(
+                "A1",
+                "d/L0 <= E|X0 - E X0|^2 <= d/m0",
+                f"second_moment = {self.second_moment:g} with mean_norm = {self.mean_norm} leaves a variance of "
+                f"{variance:g}, outside [{least:g}, {most:g}] for d = {self.d}, m0 = {self.m0:g}, L0 = {self.L0:g}",
+            )
+
+    def gaussian(self) -> Gaussian | None:
+        """The law itself when m_0 = L_0: then p_0 = N(μ, I/m_0) with |μ|² = E|X_0|² − d/m_0; else None."""
+        if self.m0 != self.L0:
+            return None
+        mean = np.zeros(self.d)
+        mean[0] = math.sqrt(max(self.second_moment - self.d / self.m0, 0.0))
+        if mean[0] ** 2 <= ROUNDING * self.second_moment:
+            mean[0] = 0.0
+        return Gaussian(mean, 1.0 / self.m0)
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian(StronglyLogConcave):
+    """N(mean, cov): mean (d,) in x; cov (d, d), or (d,) variances, or one variance, in x².
+
+    Singular covariances are laws too: exact laws take them, bounds refuse them (A1 needs a density).
+    Raises `BadInput` for wrong shapes, non-finite values, asymmetry, negative eigenvalues.
+    """
+
+    mean: Any
+    cov: Any
+
+    def __post_init__(self) -> None:
+        mean = np.atleast_1d(np.asarray(self.mean, float))
+        cov = np.asarray(self.cov, float)
+        if mean.ndim != 1 or not np.isfinite(mean).all():
+            raise BadInput("mean", self.mean, "must be a finite vector (d,)")
+        if cov.shape not in ((), (mean.size,), (mean.size, mean.size)) or not np.isfinite(cov).all():
+            raise BadInput(
+                "cov",
+                f"shape {cov.shape}",
+                f"must be finite, of shape (), ({mean.size},) or ({mean.size}, {mean.size})",
+            )
+        if cov.ndim == 2 and not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-10 * float(np.abs(cov).max())):
+            raise BadInput("cov", "an asymmetric matrix", "must be symmetric")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "cov", cov)
+        if float(self.eigenvalues.min()) < 0.0:
+            raise BadInput(
+                "cov", f"eigenvalue {float(self.eigenvalues.min()):g}", "must be positive semi-definite"
+            )
+
+    @cached_property
+    def _eigen(self) -> tuple[Array, Array, Array | None]:
+        d = self.mean.size
+        if self.cov.ndim < 2:
+            values = np.broadcast_to(self.cov, (d,)).astype(float)
+            return values, self.mean, None
+        values, vectors = np.linalg.eigh(0.5 * (self.cov + self.cov.T))
+        # eigh's own rounding may leave −1e-16 of the largest: that is a zero
+        tiny = d * np.finfo(float).eps * max(float(values.max()), 0.0)
+        values = np.where(np.abs(values) <= tiny, 0.0, values)
+        return values, self.mean @ vectors, vectors
+
+    @property
+    def eigenvalues(self) -> Array:
+        """Variances (d,) along the principal axes, in x²."""
+        return self._eigen[0]
+
+    @property
+    def coordinates(self) -> Array:
+        """The mean (d,) in the principal axes, in x."""
+        return self._eigen[1]
+
+    @property
+    def vectors(self) -> Array | None:
+        """Principal axes (d, d) as columns; None when they are the coordinate axes."""
+        return self._eigen[2]
+
+    @property
+    def d(self) -> int:  # type: ignore[override]
+        return int(self.mean.size)
+
+    @cached_property
+    def second_moment(self) -> float:  # type: ignore[override]
+        return float(self.mean @ self.mean + self.eigenvalues.sum())
+
+    @property
+    def mean_norm(self) -> float | None:  # type: ignore[override]
+        return float(np.linalg.norm(self.mean))
+
+    def _regular(self) -> None:
+        if float(self.eigenvalues.min()) <= 0.0:
+            zeros = int((self.eigenvalues <= 0.0).sum())
+            raise HypothesisFailed(
+                "the bound", "A1", f"the covariance is singular ({zeros} zero eigenvalues): L0 is infinite"
+            )
+
+    @property
+    def m0(self) -> float:  # type: ignore[override]
+        """1/(largest variance)."""
+        self._regular()
+        return 1.0 / float(self.eigenvalues.max())
+
+    @property
+    def L0(self) -> float:  # type: ignore[override]
+        """1/(smallest variance)."""
+        self._regular()
+        return 1.0 / float(self.eigenvalues.min())
+
+    def M1(self, process: Process, T: float) -> float:
+        """A2's constant on [0, T], exact up to 1e-6 upward (section 2), in 1/(x² time).
+
+        sup_t max(max_i |w_i'|/w_i², |(αW^{−1})'μ|), w = α²ς² + σ², as an upper bound by interval branch and
+        bound: never a sample. Source: Gao, Nguyen & Zhu's A2 for Gaussian data.
+        """
+        self._regular()
+        T = positive("T", T)
+        pairs = np.unique(np.stack((self.eigenvalues, np.abs(self.coordinates))), axis=1)
+        variances, means = pairs[0][:, None], pairs[1][:, None]
+        if variances.size > 64:  # the extremes enclose the rest: still an upper bound
+            variances = np.array([[variances.min()], [variances.max()]])
+            means = np.full((2, 1), float(np.linalg.norm(self.coordinates)))
+        else:
+            counts = np.array([np.linalg.norm(self.coordinates[self.eigenvalues == v]) for v in pairs[0]])
+            means = np.where(np.concatenate(([True], np.diff(pairs[0]) != 0)), counts, 0.0)[:, None]
+        spread = (float(variances.min()), float(variances.max()))
+
+        def pieces(lo: Array, hi: Array) -> tuple[Array, Array, Array, Array]:
+            """Bounds of the two expressions on cells: lower and upper of each."""
+            f, g = process.expr.f, process.expr.g
+            f_lo, f_hi = enclose(f, _T, lo, hi, process.parameters)
+            g_lo, g_hi = enclose(g, _T, lo, hi, process.parameters)
+            f_lo, g_lo = np.maximum(f_lo, 0.0), np.maximum(g_lo, 0.0)
+            a_hi, a_lo = process.alpha(lo), process.alpha(hi)  # α decreases, λ increases
+            s_lo, s_hi = process.lam(lo), process.lam(hi)
+            if process.kappa is not None:  # w = κ + α²(ς² − κ) is monotone, w' = −2fα²(ς² − κ)
+                at = (
+                    process.kappa + a_lo**2 * (variances - process.kappa),
+                    process.kappa + a_hi**2 * (variances - process.kappa),
+                )
+                w_lo, w_hi = np.minimum(*at), np.maximum(*at)
+                gap = np.abs(variances - process.kappa)
+                rate_lo, rate_hi = 2.0 * f_lo * a_lo**2 * gap, 2.0 * f_hi * a_hi**2 * gap
+            else:
+                w_lo = a_lo**2 * (variances + s_lo)
+                w_hi = a_hi**2 * (variances + s_hi)
+                down, up = g_lo**2 - 2.0 * f_hi * w_hi, g_hi**2 - 2.0 * f_lo * w_lo
+                rate_lo = np.maximum(np.maximum(down, -up), 0.0)
+                rate_hi = np.maximum(np.abs(down), np.abs(up))
+            first_lo, first_hi = (rate_lo / w_hi**2).max(axis=0), (rate_hi / w_lo**2).max(axis=0)
+            # (α/w)' = −α (g²/w² − f/w) since w' = g² − 2fw
+            low = g_lo**2 / w_hi**2 - f_hi / w_lo
+            high = g_hi**2 / w_lo**2 - f_lo / w_hi
+            size_hi = a_hi * np.maximum(np.abs(low), np.abs(high))
+            size_lo = a_lo * np.maximum(np.maximum(low, -high), 0.0)
+            return (
+                first_lo,
+                first_hi,
+                np.sqrt((means**2 * size_lo**2).sum(axis=0)),
+                np.sqrt((means**2 * size_hi**2).sum(axis=0)),
+            )
+
+        def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
+            first_lo, first_hi, second_lo, second_hi = pieces(lo, hi)
+            return np.maximum(first_lo, second_lo), np.maximum(first_hi, second_hi)
+
+        if spread[0] == spread[1] == process.kappa and not self.coordinates.any():
+            return 0.0  # the stationary law itself: the score does not change in time
+        return branch_and_bound(enclosure, 0.0, T, rtol=1e-6).upper

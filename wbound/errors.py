@@ -1,0 +1,118 @@
+"""What can go wrong, as one family of exceptions, and the checks of plain values that raise them.
+
+Every message is one line that names the value, what is allowed and, for a hypothesis, the statement
+and the step that broke it. The command line prints the message and exits with ``exit_code``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+__all__ = [
+    "BadInput",
+    "HypothesisFailed",
+    "IOFailure",
+    "Inconsistent",
+    "Unreachable",
+    "WboundError",
+    "count",
+    "nonnegative",
+    "one_of",
+    "positive",
+    "real",
+]
+
+
+class WboundError(Exception):
+    """Base of all errors that the toolkit raises on purpose."""
+
+    exit_code = 2
+
+
+class BadInput(WboundError, ValueError):
+    """A value that cannot be used: names the option, the value and what is allowed."""
+
+    def __init__(self, option: str, value: Any, allowed: str) -> None:
+        self.option, self.value, self.allowed = option, value, allowed
+        shown = value if isinstance(value, str) else repr(value)
+        if len(shown) > 80:
+            shown = shown[:77] + "..."
+        super().__init__(" ".join(f"{option} = {shown}: {allowed}".split()))
+
+
+class HypothesisFailed(WboundError, ValueError):
+    """A theorem's hypothesis does not hold: names the statement, the hypothesis and the step."""
+
+    def __init__(self, statement: str, hypothesis: str, detail: str, *, step: int | None = None) -> None:
+        self.statement, self.hypothesis, self.detail, self.step = statement, hypothesis, detail, step
+        where = "" if step is None else f" at step k = {step}"
+        super().__init__(f"{statement} does not apply: {hypothesis} fails{where}: {detail}")
+
+
+class Unreachable(WboundError, ValueError):
+    """No number of steps brings the bound below ε: names the floor."""
+
+    def __init__(self, eps: float, floor: float, why: str) -> None:
+        self.eps, self.floor = eps, floor
+        super().__init__(f"eps = {eps:g}: must be above the floor {floor:.6g} set by {why}")
+
+
+class Inconsistent(WboundError):
+    """A claim was checked and found false (a schedule, a verdict, a certificate)."""
+
+    exit_code = 3
+
+
+class IOFailure(WboundError, OSError):
+    """A file could not be read or written, or a run is incomplete."""
+
+    exit_code = 4
+
+
+def real(option: str, value: Any, allowed: str = "must be a finite number") -> float:
+    """``value`` as a finite float, or `BadInput`."""
+    if isinstance(value, bool) or isinstance(value, (str, bytes)):
+        raise BadInput(option, value, allowed)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(option, value, allowed) from None
+    if not math.isfinite(number):
+        raise BadInput(option, value, allowed)
+    return number
+
+
+def positive(option: str, value: Any) -> float:
+    """``value`` as a finite float > 0, or `BadInput`."""
+    allowed = "must be a finite number > 0"
+    number = real(option, value, allowed)
+    if number <= 0.0:
+        raise BadInput(option, value, allowed)
+    return number
+
+
+def nonnegative(option: str, value: Any) -> float:
+    """``value`` as a finite float ≥ 0, or `BadInput`."""
+    allowed = "must be a finite number >= 0"
+    number = real(option, value, allowed)
+    if number < 0.0:
+        raise BadInput(option, value, allowed)
+    return number
+
+
+def count(option: str, value: Any, least: int = 1) -> int:
+    """``value`` as an int ≥ ``least`` (an integral float such as 1e6 is taken), or `BadInput`."""
+    allowed = f"must be an integer >= {least}"
+    number = real(option, value, allowed)
+    if number != math.floor(number) or number < least:
+        raise BadInput(option, value, allowed)
+    return int(value) if isinstance(value, int) else int(number)
+
+
+def one_of(option: str, value: Any, names: Collection[str]) -> str:
+    """``value`` if it is one of ``names``, or `BadInput` that lists them."""
+    if not isinstance(value, str) or value not in names:
+        raise BadInput(option, value, "must be one of " + ", ".join(names))
+    return value

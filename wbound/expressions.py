@@ -1,0 +1,422 @@
+"""Text of a user → sympy → fast float64 functions. No text of a user is ever evaluated.
+
+Three gates, in this order: a scan that admits a short ASCII alphabet of numbers, names and operators;
+Python's own parser in ``eval`` mode, whose tree is only read, never compiled; and a builder that knows
+a handful of node types and bounds every number before sympy sees it, because sympy evaluates as it
+builds and ``9**9**9**9`` would never come back. A refusal is a `BadInput` that points at the character.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import math
+import re
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import sympy
+from sympy.codegen.cfunctions import expm1, log1p
+
+from wbound.compiled import NODES, function, to_float
+from wbound.errors import BadInput
+
+__all__ = ["FUNCTIONS", "LAM", "T", "X", "accept", "function", "number", "parse", "symbol"]
+
+MAX_CHARACTERS = 1000
+MAX_TOKENS = 400
+MAX_NESTING = 24  # parentheses, powers, signs and calls inside one another
+MAX_DIGITS = 60  # of one number, as typed
+MAX_EXPONENT = 1000  # of a power
+MAX_BITS = 4096  # of an exact rational that a power may create
+LARGEST, SMALLEST = 1e300, 1e-300  # every constant must be at home in double precision
+
+_RESERVED: dict[str, dict[str, bool]] = {
+    "t": {"nonnegative": True},  # forward time
+    "s": {"nonnegative": True},  # forward time, when it is integrated over
+    "r": {"nonnegative": True},
+    "lam": {"positive": True},  # the clock λ
+    "x": {"real": True},  # a coordinate of the data
+}
+_CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
+
+
+def _sech(u: sympy.Expr) -> sympy.Expr:
+    return 1 / sympy.cosh(u)
+
+
+class _Function(NamedTuple):
+    build: Callable[[sympy.Expr], sympy.Expr]
+    value: Callable[[float], float]  # guards constants before sympy sees them
+
+
+FUNCTIONS: dict[str, _Function] = {
+    "sqrt": _Function(sympy.sqrt, math.sqrt),
+    "exp": _Function(sympy.exp, math.exp),
+    "expm1": _Function(expm1, math.expm1),
+    "log": _Function(sympy.log, math.log),
+    "log1p": _Function(log1p, math.log1p),
+    "sin": _Function(sympy.sin, math.sin),
+    "cos": _Function(sympy.cos, math.cos),
+    "tan": _Function(sympy.tan, math.tan),
+    "atan": _Function(sympy.atan, math.atan),
+    "sinh": _Function(sympy.sinh, math.sinh),
+    "cosh": _Function(sympy.cosh, math.cosh),
+    "tanh": _Function(sympy.tanh, math.tanh),
+    "sech": _Function(_sech, lambda u: 1.0 / math.cosh(u)),
+    "abs": _Function(sympy.Abs, abs),
+}
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_HINTS = {
+    "^": "write ** for a power",
+    "//": "write / for division",
+    "_": "a name starts with a letter",
+    "=": "an expression has no '='",
+    ".": "no attributes; a number needs a digit beside its point",
+    "[": "no subscripts or lists",
+    "{": "no sets or dictionaries",
+    '"': "no strings",
+    "'": "no strings",
+    ",": "every function takes one argument",
+}
+
+
+@lru_cache(maxsize=1024)
+def symbol(name: str) -> sympy.Symbol:
+    """The one symbol that all modules share under this name.
+
+    ``t``, ``s``, ``r`` are nonnegative, ``lam`` is positive, ``x`` is real; any other name is a
+    parameter and positive. Raises `BadInput` when the name is not a plain identifier.
+    """
+    if not isinstance(name, str) or len(name) > 40 or not _NAME.fullmatch(name):
+        raise BadInput("name", _shown(str(name)), "must be a letter, then letters, digits or _ (at most 40)")
+    if name in FUNCTIONS or name in _CONSTANTS or keyword.iskeyword(name):
+        raise BadInput("name", name, "is taken by a function, a constant or the grammar")
+    return sympy.Symbol(name, **_RESERVED.get(name, {"positive": True}))
+
+
+T = symbol("t")
+LAM = symbol("lam")
+X = symbol("x")
+
+
+def parse(
+    text: str, variable: str = "t", parameters: Collection[str] = (), *, option: str = "expression"
+) -> sympy.Expr:
+    """Text of a user as an exact sympy expression in ``variable`` and ``parameters``.
+
+    Numbers become exact rationals from their digits (``0.1`` is 1/10). Operators ``+ - * / **``,
+    parentheses, ``pi``, ``e`` and the names of `FUNCTIONS`. Parameters are positive symbols: sympy may
+    simplify with that, so only positive values may be put in for them. ``option`` is the name that a
+    message begins with. Raises `BadInput`, pointing at the character, for everything else, for
+    constants outside double precision, and for what would be complex or infinite everywhere.
+    """
+    if not isinstance(text, str):
+        raise BadInput(option, text, "must be text")
+    return _parse(text, variable, tuple(parameters), option)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str, variable: str, parameters: tuple[str, ...], option: str) -> sympy.Expr:
+    return _Builder(text, _allowed(variable, parameters, option), option).run()
+
+
+def _allowed(variable: str, parameters: Collection[str], option: str) -> dict[str, sympy.Symbol]:
+    names = {variable: symbol(variable)} if variable else {}
+    for name in parameters:
+        if name in _RESERVED or name == variable:
+            raise BadInput(option, name, "is the name of a variable, not of a parameter")
+        names[name] = symbol(name)
+    return names
+
+
+def _shown(text: str) -> str:
+    """Text safe for a terminal: look-alikes and control characters become escapes."""
+    return text[:100].encode("unicode_escape").decode("ascii")
+
+
+class _Node(NamedTuple):
+    expr: sympy.Expr
+    value: float | None  # its double, when it is a constant
+
+
+class _Builder:
+    """One text on its way to one expression."""
+
+    def __init__(self, text: str, names: dict[str, sympy.Symbol], option: str) -> None:
+        self.text, self.names, self.option = text, names, option
+
+    def refuse(self, why: str, at: int | None = None) -> NoReturn:
+        where = "" if at is None else f" at character {at + 1}"
+        head, _, tail = why.partition("; ")
+        raise BadInput(self.option, _shown(self.text), head + where + ("; " + tail if tail else ""))
+
+    def run(self) -> sympy.Expr:
+        self.scan()
+        plain = re.sub(r"\s", " ", self.text)
+        try:
+            # Parentheses around, so that leading blanks are no indentation; columns shift by one.
+            tree = ast.parse(f"({plain})", mode="eval").body
+        except SyntaxError as error:
+            at = min(max((error.offset or 2) - 2, 0), len(plain) - 1)
+            self.refuse("cannot be read", at)
+        except (ValueError, MemoryError, RecursionError):
+            self.refuse("cannot be read")
+        expr = self.build(tree, 0).expr
+        for atom in expr.atoms(sympy.Rational):
+            size = abs(to_float(atom))
+            if size != 0 and not SMALLEST <= size <= LARGEST:
+                self.refuse("a coefficient is outside double precision")
+        return expr
+
+    # ---- gate 1: characters, tokens, nesting ---------------------------------------------------
+    def scan(self) -> None:
+        text = self.text
+        if not text.strip():
+            self.refuse("is empty")
+        if len(text) > MAX_CHARACTERS:
+            self.refuse(f"is {len(text)} characters long; at most {MAX_CHARACTERS}")
+        at = tokens = nesting = 0
+        while at < len(text):
+            char = text[at]
+            tokens += char not in " \t\r\n"
+            if tokens > MAX_TOKENS:
+                self.refuse("is too long", at)
+            if char in "0123456789." and (match := _NUMBER.match(text, at)):
+                end = match.end()
+                if end < len(text) and (text[end].isalnum() or text[end] in "_."):
+                    self.refuse("a number runs into a name or a second point", end)
+                if end - at > MAX_DIGITS:
+                    self.refuse(f"a number has more than {MAX_DIGITS} characters", at)
+                at = end
+            elif match := _NAME.match(text, at):
+                at = match.end()
+                if match.group() not in self.names and match.group() not in FUNCTIONS | _CONSTANTS:
+                    self.refuse(f"unknown name '{match.group()[:20]}'; {self.allowed()}", match.start())
+            elif char in "+-*/() \t\r\n" and not text.startswith("//", at):
+                nesting += (char == "(") - (char == ")")
+                if nesting > MAX_NESTING:
+                    self.refuse(f"more than {MAX_NESTING} parentheses inside one another", at)
+                if nesting < 0:
+                    self.refuse("a parenthesis is closed that was not opened", at)
+                at += 2 if text.startswith("**", at) else 1
+            else:
+                key = "//" if text.startswith("//", at) else char
+                hint = f"; {_HINTS[key]}" if key in _HINTS else ""
+                self.refuse(f"character '{_shown(key)}' is not allowed{hint}", at)
+        if nesting:
+            self.refuse("a parenthesis is not closed", text.rfind("("))
+
+    def allowed(self) -> str:
+        names = ", ".join(self.names)
+        return f"allowed: {names}{', ' if names else ''}pi, e, functions {', '.join(FUNCTIONS)}"
+
+    # ---- gate 3: a few node types, every number bounded before sympy sees it -------------------
+    def build(self, node: ast.expr, depth: int) -> _Node:
+        at = max(node.col_offset - 1, 0)
+        if depth > MAX_NESTING:
+            self.refuse(f"is nested more than {MAX_NESTING} deep", at)
+        match node:
+            case ast.Constant():
+                return self.constant(self.text[at : (node.end_col_offset or 0) - 1], at)
+            case ast.Name(id=name) if name in self.names:
+                return _Node(self.names[name], None)
+            case ast.Name(id=name) if name in _CONSTANTS:
+                return self.checked(_Node(_CONSTANTS[name], float(_CONSTANTS[name])), at)
+            case ast.Name(id=name):
+                self.refuse(f"function '{name}' needs an argument in parentheses", at)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.build(operand, depth + 1)
+                return _Node(-inner.expr, None if inner.value is None else -inner.value)
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self.build(operand, depth + 1)
+            case ast.BinOp(op=ast.Pow(), left=left, right=right):
+                return self.power(self.build(left, depth + 1), self.build(right, depth + 1), at)
+            case ast.BinOp():
+                return self.chain(node, depth)
+            case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
+                return self.call(name, self.build(argument, depth + 1), at)
+            case ast.Call(func=ast.Name(id=name)) if name in FUNCTIONS:
+                self.refuse(f"function '{name}' takes one argument", at)
+            case ast.Call():
+                self.refuse("something is called that is no function; write * to multiply", at)
+            case _:
+                self.refuse("only numbers, names, + - * / **, parentheses and functions are allowed", at)
+
+    def constant(self, digits: str, at: int) -> _Node:
+        value = float(digits)
+        if not math.isfinite(value) or value > LARGEST or (value != 0 and value < SMALLEST):
+            self.refuse("a number is outside double precision", at)
+        if value == 0 and re.search(r"[1-9]", re.split("[eE]", digits)[0]):
+            self.refuse("a number is outside double precision", at)
+        if value == 0:
+            return _Node(sympy.S.Zero, 0.0)  # 0e999999999 must not become a power of ten
+        return _Node(sympy.Rational(digits), value)
+
+    def chain(self, node: ast.expr, depth: int) -> _Node:
+        """A left-associative chain of + - * /, unrolled: a long sum is not deep."""
+        steps: list[tuple[ast.BinOp, int]] = []
+        while isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Pow):
+            steps.append((node, max(node.right.col_offset - 1, 0)))
+            node = node.left
+        total = self.build(node, depth + 1)
+        for step, at in reversed(steps):
+            total = self.join(step.op, total, self.build(step.right, depth + 1), at)
+        return total
+
+    def join(self, op: ast.operator, left: _Node, right: _Node, at: int) -> _Node:
+        if isinstance(op, ast.Div) and right.expr.is_zero:
+            self.refuse("division by zero", at)
+        both = (left.value, right.value) if left.value is not None and right.value is not None else None
+        expr: sympy.Expr
+        value: float | None
+        match op:
+            case ast.Add():
+                expr, value = left.expr + right.expr, both and both[0] + both[1]
+            case ast.Sub():
+                expr, value = left.expr - right.expr, both and both[0] - both[1]
+            case ast.Mult():
+                expr, value = left.expr * right.expr, both and both[0] * both[1]
+            case ast.Div():
+                if both and both[1] == 0:
+                    self.refuse("division by zero", at)
+                expr, value = left.expr / right.expr, both and both[0] / both[1]
+            case _:
+                self.refuse("only the operators + - * / ** are allowed", at)
+        return self.checked(_Node(expr, value), at)
+
+    def power(self, base: _Node, exponent: _Node, at: int) -> _Node:
+        if exponent.value is not None:
+            self.bound_power(base.expr, abs(exponent.value), at)
+        self.bound_logs(exponent.expr, at)
+        value: float | None = None
+        if base.value is not None and base.value <= 0 and not exponent.expr.is_integer:
+            self.refuse("a power of zero or of a negative number", at)
+        if base.value is not None and exponent.value is not None:
+            try:
+                value = math.pow(base.value, exponent.value)
+            except (ValueError, OverflowError):
+                self.refuse("a power is infinite or undefined", at)
+            self.checked_value(value, base.value == 0, at)
+        return self.checked(_Node(base.expr**exponent.expr, value), at)
+
+    def call(self, name: str, argument: _Node, at: int) -> _Node:
+        build, evaluate = FUNCTIONS[name]
+        value: float | None = None
+        if argument.value is not None:
+            try:
+                value = evaluate(argument.value)
+            except (ValueError, OverflowError):
+                self.refuse(f"{name} is infinite or undefined here", at)
+            self.checked_value(value, True, at)
+        if name in ("exp", "expm1"):
+            self.bound_logs(argument.expr, at)
+        if name == "abs" and not argument.expr.is_extended_real:
+            self.refuse("abs of what may be complex", at)  # sympy would expand z*conjugate(z)
+        return self.checked(_Node(build(argument.expr), value), at)
+
+    def bound_power(self, base: sympy.Expr, exponent: float, at: int) -> None:
+        """Refuses powers whose exact rationals would not fit: 2**(10**9), ((2*t)**999)**999."""
+        if exponent > MAX_EXPONENT:
+            self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
+        if _bits(base) * max(exponent, 1.0) > MAX_BITS:
+            self.refuse("a power has too many digits", at)
+
+    def bound_logs(self, exponent: sympy.Expr, at: int) -> None:
+        """The same for exp(10**9*log(2*t)), which sympy turns into a power by itself."""
+        if exponent.has(sympy.log):
+            logs = exponent.atoms(sympy.log)
+            bits = max(_bits(term.args[0]) for term in logs)
+            size = _coefficient(exponent)
+            if size > MAX_EXPONENT or bits * max(size, 1.0) > MAX_BITS:
+                self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
+
+    def checked_value(self, value: float, zero_allowed: bool, at: int) -> None:
+        size = abs(value)
+        if not size <= LARGEST or (size < SMALLEST and not (size == 0 and zero_allowed)):
+            self.refuse("a constant is outside double precision", at)
+
+    def checked(self, node: _Node, at: int) -> _Node:
+        expr, value = node
+        if expr.has(sympy.zoo, sympy.nan, sympy.oo, sympy.S.NegativeInfinity):
+            self.refuse("is infinite or undefined", at)
+        if expr.has(sympy.I):
+            self.refuse("is a complex number", at)
+        if isinstance(expr, sympy.Pow) and expr.exp.is_number and abs(to_float(expr.exp)) > MAX_EXPONENT:
+            self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
+        if value is None and not expr.free_symbols:  # t - t, (2*t)/t
+            value = to_float(expr)
+        if value is not None:
+            self.checked_value(value, True, at)
+            if expr.is_Rational and max(expr.p.bit_length(), expr.q.bit_length()) > 4 * MAX_BITS:
+                self.refuse("a constant has too many digits", at)
+        return _Node(expr, value)
+
+
+def _bits(expr: sympy.Expr) -> int:
+    """The largest exact rational in ``expr``, in bits; 0 when there is none but ±1."""
+    most = max((max(q.p.bit_length(), q.q.bit_length()) for q in expr.atoms(sympy.Rational)), default=0)
+    return most if most > 1 else 0
+
+
+def _coefficient(expr: sympy.Expr) -> float:
+    """How large a number may come to stand before a logarithm in ``expr``."""
+    if isinstance(expr, sympy.log) or not expr.args:
+        return 1.0
+    if expr.is_Add:
+        return max(_coefficient(term) for term in expr.args)
+    size = 1.0
+    for part in expr.args:
+        size *= max(1.0, abs(to_float(part))) if not part.free_symbols else _coefficient(part)
+    return size
+
+
+def accept(
+    expr: Any, variable: str = "t", parameters: Collection[str] = (), *, option: str = "expression"
+) -> sympy.Expr:
+    """A user's expression, as text (see `parse`), number or sympy object, in canonical symbols.
+
+    A sympy object may hold what `parse` can build and nothing else; its symbols are replaced by the
+    canonical ones of the same name, its floats by the rationals that they print as.
+    """
+    if isinstance(expr, str):
+        return parse(expr, variable, parameters, option=option)
+    if isinstance(expr, (int, float, np.integer, np.floating)) and not isinstance(expr, bool):
+        return parse(repr(expr.item() if isinstance(expr, np.generic) else expr), "", (), option=option)
+    if not isinstance(expr, sympy.Expr):
+        raise BadInput(option, expr, "must be text, a number or a sympy expression")
+    names = _allowed(variable, parameters, option)
+    nodes = list(sympy.preorder_traversal(expr))
+    if len(nodes) > 5 * MAX_TOKENS:
+        raise BadInput(option, expr, f"has {len(nodes)} nodes; at most {5 * MAX_TOKENS}")
+    swap: dict[sympy.Basic, sympy.Basic] = {}
+    for node in nodes:
+        if isinstance(node, sympy.Symbol):
+            if node.name not in names:
+                raise BadInput(option, expr, f"unknown name '{node.name}'; allowed: {', '.join(names)}")
+            swap[node] = names[node.name]
+        elif isinstance(node, sympy.Float) and node.is_finite:
+            swap[node] = sympy.Rational(repr(float(node)))
+        elif not isinstance(node, NODES):
+            kind = type(node).__name__
+            raise BadInput(option, expr, f"{kind!r} is not allowed; functions: {', '.join(FUNCTIONS)}")
+    canonical = expr.xreplace(swap)
+    if canonical.has(sympy.zoo, sympy.nan, sympy.oo, sympy.S.NegativeInfinity, sympy.I):
+        raise BadInput(option, expr, "must be real and finite")
+    return canonical
+
+
+def number(text: Any, option: str = "number") -> float:
+    """A number from the command line or a config file: ``0.1``, ``1e-3``, ``1/2``, ``2*pi``."""
+    if isinstance(text, str):
+        return to_float(parse(text.strip(), "", (), option=option))
+    if isinstance(text, bool) or not isinstance(text, (int, float, np.integer, np.floating)):
+        raise BadInput(option, text, "must be a finite number")
+    value = float(text)
+    if not math.isfinite(value):
+        raise BadInput(option, text, "must be a finite number")
+    return value

@@ -1,0 +1,426 @@
+"""Forward SDEs dX = −f(t) X dt + g(t) dB: from (f, g) to α, σ², the clock λ, and one step's integrals.
+
+All statements are of section 0 of docs/theory.md: Eq. 1 (the SDE), Eq. 2 (its law), Eq. 3 (the clock).
+A process is one of three families, because they differ in what must be integrated:
+
+* ``ve``          f = 0:       one integral, ∫g²
+* ``stationary``  g² = 2κ f:   one integral, ∫f (VP has κ = 1, Ornstein–Uhlenbeck κ = ς²/2ϑ)
+* ``general``     anything:    ∫f inside ∫g² e^{2∫f}
+
+The one integral is a closed form for the catalogue's rows and a quadrature for a user's own process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike, NDArray
+
+from wbound.errors import BadInput, positive
+from wbound.expressions import accept, function, parse, symbol
+from wbound.increments import GeneralSteps, Increments, StationarySteps, VeSteps
+from wbound.quadrature import integrate
+
+__all__ = ["Along", "Expressions", "Process"]
+
+Array = NDArray[np.float64]
+
+
+class Along(NamedTuple):
+    """A process read at decreasing times (K+1,): log α, log λ there, and the K steps between."""
+
+    log_alpha: Array
+    log_lam: Array
+    steps: Increments
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """The process in sympy, t = `wbound.expressions.symbol("t")`, parameters as positive symbols."""
+
+    f: sp.Expr
+    g: sp.Expr
+    alpha: sp.Expr
+    sigma2: sp.Expr
+    lam: sp.Expr
+    log_lam: sp.Expr
+
+
+class Process:
+    """A forward SDE dX = −f(t) X dt + g(t) dB (Eq. 1), given by text or sympy expressions in t.
+
+    ``Process(f="(b+a*t)/2", g="sqrt(b+a*t)", a=1, b=0.5)``: text passes a whitelist parser, nothing is
+    evaluated as Python. Parameters are positive numbers. f and g must be finite and ≥ 0 on (0, T] and
+    not both zero. `wbound.process` makes the named ones, with closed forms.
+
+    The methods take forward times t ≥ 0 of any shape and return float64 of that shape.
+    Raises `BadInput` for text outside the whitelist, unknown names and parameters ≤ 0.
+    """
+
+    def __init__(self, f: Any, g: Any, **parameters: float) -> None:
+        values = {name: positive(name, value) for name, value in parameters.items()}
+        self._setup("user", values, _expression(f, values, "f"), _expression(g, values, "g"))
+
+    def _setup(
+        self,
+        name: str,
+        parameters: Mapping[str, float],
+        f: sp.Expr,
+        g: sp.Expr,
+        family: str | None = None,
+        increment: sp.Expr | None = None,
+        log_lam: sp.Expr | None = None,
+        standard_start: bool | None = None,
+    ) -> None:
+        self.name, self.parameters = name, dict(parameters)
+        self._f, self._g, self._increment, self._log_lam = f, g, increment, log_lam
+        self._values = tuple(self.parameters.values())
+        self._symbols = tuple(symbol(p) for p in self.parameters)
+        t = symbol("t")
+        self._f_of, self._g_of = self._function(f, t), self._function(g, t)
+        #: κ in g² = 2κ f, as sympy; None outside the stationary family
+        self._kappa: sp.Expr | None = None
+        if family is None:
+            ratio = None if f == 0 else sp.expand_power_base(g**2) / (2 * f)
+            if f == 0:
+                family = "ve"
+            elif ratio is not None and t not in ratio.free_symbols:
+                family, self._kappa = "stationary", ratio
+            else:
+                family = "general"
+        elif family == "stationary":
+            self._kappa = sp.simplify(g**2 / (2 * f))
+        self.family = family
+        self.kappa = None if self._kappa is None else self._number(self._kappa)
+        self._increment_of = (
+            None if increment is None else self._function(increment, symbol("lo"), symbol("hi"))
+        )
+        self._log_lam_of = None if log_lam is None else self._function(log_lam, t)
+        if standard_start is None:
+            standard_start = self.kappa is not None and abs(self.kappa - 1.0) < 1e-12
+        #: whether samplers may start from N(0, I): the law tends to it as T grows
+        self.standard_start = standard_start
+        if increment is not None:
+            self._check_identities()
+
+    @classmethod
+    def named(
+        cls, name: str, parameters: Mapping[str, float], f: sp.Expr, g: sp.Expr, **closed: Any
+    ) -> Process:
+        """A process with closed forms: ``family``; ``increment`` in lo < hi, which is ∫_lo^hi g² (family ve)
+        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``standard_start``. They are
+        checked against quadrature here; raises `BadInput` where they differ."""
+        self = cls.__new__(cls)
+        self._setup(name, parameters, f, g, **closed)
+        return self
+
+    def _function(self, expr: sp.Expr, *variables: sp.Symbol) -> Callable[..., Array]:
+        compiled, values = function(expr, *variables, *self._symbols), self._values
+
+        def call(*times: Array) -> Array:
+            result: Array = compiled(*times, *values)
+            return result
+
+        return call
+
+    def _number(self, expr: sp.Expr) -> float:
+        return float(function(expr, *self._symbols)(*self._values))
+
+    # ------------------------------------------------------------------ the law at a time
+    def f(self, t: ArrayLike) -> Array:
+        """Drift coefficient f(t), in 1/time."""
+        return self._at(self._f_of, t)
+
+    def g(self, t: ArrayLike) -> Array:
+        """Diffusion coefficient g(t), in x/√time."""
+        return self._at(self._g_of, t)
+
+    def alpha(self, t: ArrayLike) -> Array:
+        """α(t) = exp(−∫_0^t f) (Eq. 2)."""
+        return np.exp(self.log_alpha(t))
+
+    def sigma2(self, t: ArrayLike) -> Array:
+        """σ²(t), the variance of the noise in X_t (Eq. 2), in units of x²."""
+        times = _times(t)
+        if self.family == "ve":
+            return np.asarray(self._from_zero(times))
+        if self.kappa is not None:
+            return np.asarray(-self.kappa * np.expm1(-2.0 * self._from_zero(times)))
+        log_alpha, log_lam = self._general(times)
+        return np.exp(log_lam + 2.0 * log_alpha)
+
+    def lam(self, t: ArrayLike) -> Array:
+        """λ(t) = σ²/α² (Eq. 3), in units of x²; inf where it exceeds double precision."""
+        with np.errstate(over="ignore"):  # said in the docstring; log_lam does not overflow
+            return np.exp(self.log_lam(t))
+
+    def log_alpha(self, t: ArrayLike) -> Array:
+        """log α(t) = −∫_0^t f."""
+        times = _times(t)
+        if self.family == "ve":
+            return np.zeros_like(times)
+        if self.family == "stationary":
+            return np.asarray(-self._from_zero(times))
+        return self._general(times)[0]
+
+    def log_lam(self, t: ArrayLike) -> Array:
+        """log λ(t), finite where λ overflows; −inf at t = 0."""
+        times = _times(t)
+        if self.family == "general":
+            return self._general(times)[1]
+        return self._log_lam_from(times, self._from_zero(times))
+
+    def law(self, t: ArrayLike) -> tuple[Array, Array]:
+        """log α and log λ at once: one pass of quadrature where there is no closed form."""
+        times = _times(t)
+        if self.family == "general":
+            return self._general(times)
+        integral = self._from_zero(times)
+        log_alpha = np.zeros_like(times) if self.family == "ve" else np.asarray(-integral)
+        return log_alpha, self._log_lam_from(times, integral)
+
+    def _log_lam_from(self, times: Array, integral: Array) -> Array:
+        with np.errstate(divide="ignore"):  # λ(0) = 0: log λ = −inf is meant
+            if self._log_lam_of is not None:
+                return self._at(self._log_lam_of, times)
+            if self.kappa is None:
+                return np.log(integral)
+            # λ = κ(e^{2A} − 1), so log λ = log κ + 2A + log(1 − e^{−2A}) never overflows
+            doubled = 2.0 * integral
+            return np.asarray(np.log(self.kappa) + doubled + np.log(-np.expm1(-doubled)))
+
+    def _at(self, of: Callable[..., Array], t: ArrayLike) -> Array:
+        times = _times(t)
+        return np.asarray(of(times), float)
+
+    def _from_zero(self, times: Array) -> Array:
+        """∫_0^t of the family's one integral."""
+        if self._increment_of is not None:
+            return np.asarray(self._increment_of(np.zeros_like(times), times))
+        sorted_times, back = np.unique(times, return_inverse=True)
+        pieces = self._one_integral(np.concatenate(([0.0], sorted_times[:-1])), sorted_times)
+        return np.cumsum(pieces)[back].reshape(times.shape)
+
+    def _one_integral(self, lo: Array, hi: Array) -> Array:
+        if self._increment_of is not None:
+            return np.asarray(self._increment_of(lo, hi))
+        if self.family == "ve":
+            return integrate(lambda t: self._g_of(t) ** 2, lo, hi, option="g").value
+        return integrate(self._f_of, lo, hi, option="f").value
+
+    def _general(self, times: Array) -> tuple[Array, Array]:
+        """log α and log λ of the general family at any times: closed, or by steps from 0 upward."""
+        if self._increment_of is not None:
+            integral = self._from_zero(times)
+            return -integral, self._log_lam_from(times, integral)
+        sorted_times, back = np.unique(times, return_inverse=True)
+        ends = np.concatenate(([0.0], sorted_times))
+        log_alpha, log_lam = self._accumulate(GeneralSteps(self._f_of, self._g_of, ends[:-1], ends[1:]))
+        return log_alpha[1:][back].reshape(times.shape), log_lam[1:][back].reshape(times.shape)
+
+    @staticmethod
+    def _accumulate(upward: Increments) -> tuple[Array, Array]:
+        log_alpha = np.concatenate(([0.0], -np.cumsum(upward.F)))
+        with np.errstate(divide="ignore"):  # a step with g = 0 adds nothing: log 0 = −inf
+            terms = np.log(upward.Q) - 2.0 * log_alpha[:-1]
+        return log_alpha, np.concatenate(([-np.inf], np.logaddexp.accumulate(terms)))
+
+    # ------------------------------------------------------------------ steps and the clock
+    def steps(self, lo: ArrayLike, hi: ArrayLike) -> Increments:
+        """The `Increments` of the steps [lo_i, hi_i] in forward time, arrays (N,), 0 ≤ lo < hi."""
+        low, high = np.asarray(lo, float), np.asarray(hi, float)
+        if self.family == "general":
+            return GeneralSteps(self._f_of, self._g_of, low, high)
+        integral = self._one_integral(low, high)
+        return VeSteps(integral) if self.kappa is None else StationarySteps(integral, self.kappa)
+
+    def along(self, t: Array) -> Along:
+        """log α, log λ at the decreasing times t (K+1,), t_K ≥ 0, and the steps between them."""
+        steps = self.steps(t[1:], t[:-1])
+        if self._increment_of is not None:
+            integral = self._from_zero(t)
+            log_alpha = np.zeros_like(t) if self.family == "ve" else -integral
+            return Along(log_alpha, self._log_lam_from(t, integral), steps)
+        # from t_K upward, after what lies before it; reversed views turn decreasing into increasing
+        first = t[-1:]
+        if self.family == "general":
+            start = (0.0, -np.inf) if first[0] == 0 else tuple(float(v[0]) for v in self._general(first))
+            log_alpha = start[0] - np.concatenate(([0.0], np.cumsum(steps.F[::-1])))
+            with np.errstate(divide="ignore"):  # as in _accumulate
+                terms = np.log(steps.Q[::-1]) - 2.0 * log_alpha[:-1]
+            log_lam = np.logaddexp.accumulate(np.concatenate(([start[1]], terms)))
+            return Along(log_alpha[::-1], log_lam[::-1], steps)
+        pieces = steps.G if self.family == "ve" else steps.F
+        integral = np.cumsum(np.concatenate((self._from_zero(first), pieces[::-1])))[::-1]
+        log_alpha = np.zeros_like(t) if self.family == "ve" else -integral
+        return Along(log_alpha, self._log_lam_from(t, integral), steps)
+
+    def time_of(self, log_lam: ArrayLike, t_max: float = 1e300) -> Array:
+        """The time t at which log λ(t) has each given value: the clock's inverse, to 1e-14 relative.
+
+        Safeguarded Newton in log t, since d log λ/d log t = t g²/σ² > 0. Raises `BadInput` when λ never
+        gets there before ``t_max``.
+        """
+        target = np.atleast_1d(np.asarray(log_lam, float))
+        out = np.zeros_like(target)
+        todo = np.isfinite(target)
+        if not todo.any():
+            return out.reshape(np.shape(log_lam))
+        goal = target[todo]
+        lo, hi = 0.0, 0.0  # log t brackets for all goals at once
+        lowest, highest = float(goal.min()), float(goal.max())
+        step = 1.0
+        while float(self.log_lam(np.exp(hi))) < highest:
+            lo_before, hi, step = hi, hi + step, min(2.0 * step, 32.0)
+            if hi > np.log(t_max) or not np.isfinite(self.log_lam(np.exp(hi))):
+                hi = self._last_finite(lo_before, hi)
+                if float(self.log_lam(np.exp(hi))) < highest:
+                    raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {self.name}")
+                break
+        step = 1.0
+        while float(self.log_lam(np.exp(lo))) > lowest:
+            lo, step = lo - step, min(2.0 * step, 32.0)
+            if lo < -690.0:
+                raise BadInput("log lam", f"{lowest:.6g}", f"is below what process {self.name} resolves")
+        left, right = np.full_like(goal, lo), np.full_like(goal, hi)
+        u = 0.5 * (left + right)
+        for _ in range(200):
+            t = np.exp(u)
+            gap = np.asarray(self.log_lam(t)) - goal
+            left, right = np.where(gap < 0, u, left), np.where(gap >= 0, u, right)
+            slope = t * self.g(t) ** 2 / self.sigma2(t)
+            with np.errstate(divide="ignore", invalid="ignore"):  # a flat clock: bisect instead
+                newton = u - gap / slope
+            inside = np.isfinite(newton) & (newton > left) & (newton < right)
+            new = np.where(inside, newton, 0.5 * (left + right))
+            if np.all(np.abs(new - u) <= 4e-16 * np.maximum(1.0, np.abs(new))) or np.all(
+                right - left <= 4e-16
+            ):
+                u = new
+                break
+            u = new
+        out[todo] = np.exp(u)
+        return out.reshape(np.shape(log_lam))
+
+    def _last_finite(self, good: float, bad: float) -> float:
+        for _ in range(60):
+            mid = 0.5 * (good + bad)
+            if np.isfinite(self.log_lam(np.exp(mid))):
+                good = mid
+            else:
+                bad = mid
+        return good
+
+    # ------------------------------------------------------------------ what it is
+    @cached_property
+    def expr(self) -> Expressions:
+        """f, g, α, σ², λ, log λ as sympy expressions; integrals without a closed form stay unevaluated."""
+        t, lo, hi = symbol("t"), symbol("lo"), symbol("hi")
+        f, g = self._f, self._g
+        if self._increment is not None:
+            whole = self._increment.subs({lo: 0, hi: t})
+        else:
+            u = sp.Symbol("u", nonnegative=True)
+            whole = sp.Integral((g**2 if self.family == "ve" else f).subs(t, u), (u, 0, t))
+        if self.family == "ve":
+            alpha, lam = sp.Integer(1), whole
+            sigma2, log_lam = lam, sp.log(lam)
+        else:
+            alpha = sp.exp(-whole)
+            if self._kappa is not None:
+                lam = self._kappa * (sp.exp(2 * whole) - 1)
+                sigma2 = self._kappa * (1 - sp.exp(-2 * whole))
+                log_lam = sp.log(self._kappa) + 2 * whole + sp.log(1 - sp.exp(-2 * whole))
+            else:
+                v = sp.Symbol("v", nonnegative=True)
+                lam = sp.Integral((g**2 / alpha**2).subs(t, v), (v, 0, t))
+                if self._log_lam is not None:
+                    lam = sp.exp(self._log_lam)
+                sigma2, log_lam = alpha**2 * lam, sp.log(lam)
+        if self._log_lam is not None:
+            log_lam = self._log_lam
+        return Expressions(f, g, alpha, sigma2, lam, log_lam)
+
+    def check_domain(self, T: float) -> None:
+        """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
+        t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
+        with np.errstate(all="ignore"):  # what is not finite is refused just below
+            values = {"f": self.f(t), "g": self.g(t)}
+        for option, v in values.items():
+            wrong = ~np.isfinite(v) | (v < 0)
+            if wrong.any():
+                k = int(np.flatnonzero(wrong)[0])
+                raise BadInput(
+                    option,
+                    str(getattr(self, "_" + option)),
+                    f"is {v[k]:g} at t = {t[k]:.6g}: must be finite and >= 0 on (0, T]",
+                )
+        if not (values["g"] > 0).any():
+            raise BadInput("g", str(self._g), "must not vanish on all of (0, T]: lam(T) > 0 is required")
+
+    def _check_identities(self) -> None:
+        """The closed form against quadrature (section 0's identities, integrated), at a few steps."""
+        lo, hi = np.array([0.0, 0.03, 0.5]), np.array([0.03, 0.5, 1.0])
+        claimed = self._one_integral(lo, hi)
+        integrand = (lambda t: self._g_of(t) ** 2) if self.family == "ve" else self._f_of
+        value = integrate(integrand, lo, hi, option=f"process {self.name}").value
+        if self.family == "general":
+            steps = self.steps(lo, hi)
+            claimed = np.concatenate((claimed, self.lam(hi) - self.lam(lo)))
+            value = np.concatenate((value, steps.Q / self.alpha(lo) ** 2))
+        if not np.allclose(claimed, value, rtol=1e-9, atol=0.0):
+            raise BadInput(
+                "process", self.name, f"closed form {claimed} differs from the quadrature {value} of f and g"
+            )
+
+    def __repr__(self) -> str:
+        values = "".join(f", {k}={v:g}" for k, v in self.parameters.items())
+        if self.name == "user":
+            return f"Process(f={str(self._f)!r}, g={str(self._g)!r}{values})"
+        return f"process({self.name!r}{values})"
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.name, tuple(self.parameters.items()), self._f, self._g, self._increment)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Process) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = (
+            self.name,
+            self.parameters,
+            self._f,
+            self._g,
+            self.family,
+            self._increment,
+            self._log_lam,
+            self.standard_start,
+        )
+        return _rebuild, (type(self), state)
+
+
+def _rebuild(cls: type[Process], state: tuple[Any, ...]) -> Process:
+    self = cls.__new__(cls)
+    self._setup(*state)
+    return self
+
+
+def _expression(value: Any, parameters: Mapping[str, float], option: str) -> sp.Expr:
+    if isinstance(value, str):
+        return parse(value, "t", tuple(parameters), option=option)
+    return accept(value, "t", tuple(parameters), option=option)
+
+
+def _times(t: ArrayLike) -> Array:
+    times = np.asarray(t, float)
+    if times.size and not float(times.min()) >= 0.0:
+        raise BadInput("t", repr(t), "must be forward times >= 0")
+    return times

@@ -1,0 +1,296 @@
+"""The exact law of every scheme on Gaussian data, and Proposition 1 (sections 3 and 6 of docs/theory.md).
+
+This is the referee: no sampling, no noise, any scheme, grid, start and spectrum.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbound.clock import Batch, Grid
+from wbound.data import Gaussian, LogConcave, growth, softplus
+from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
+from wbound.forward import Process
+from wbound.schemes import Scheme
+from wbound.setting import Hypothesis, Setting, Statement, setting
+
+__all__ = [
+    "EXACT_LAW",
+    "PROPOSITION_1",
+    "Defects",
+    "LowerBound",
+    "defects",
+    "exact_w2",
+    "gaussian_data",
+    "lower_bound",
+    "start_defects",
+]
+
+Array = NDArray[np.float64]
+
+#: Numbers held at once when a spectrum meets a long grid.
+BLOCK = 1 << 20
+
+
+class Defects(NamedTuple):
+    """The exact law's local terms per eigenvalue and step, arrays (E, N), in units of s_k = α_k(1 + cλ_k).
+
+    log_r and sign: of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate; rho: the variance's
+    defect r_k²w_{k−1} + Q_k − w_k over s_k²; shift: the mean's, −a_kα_{k−1}/s_k per unit of mean.
+    """
+
+    log_r: Array
+    sign: Array
+    rho: Array
+    shift: Array | float
+
+
+def defects(b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.0) -> Defects:
+    """`Defects` for eigenvalues ς² (E,), c > 0 in 1/x², and V2 = V²/d of score noise; nothing cancels.
+
+    With ŵ = ς² + λ and share = H/ŵ_{k−1} ≤ 1: hf's r is 1 + share (cς² − 1)/(1 + cλ_k) in these units and
+    its defect α_k²H²/ŵ_{k−1} = Q·share (Eq. 10); a scheme's own r differs by a − c/w, its Q by q.
+    """
+    steps = scheme.steps(b)
+    v = variances[:, None]
+    unit = softplus(math.log(c) + b.log_lam_lo)  # log s_k/α_k
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ς² = 0: log 0; huge steps: inf
+        log_w = np.logaddexp(np.log(v), b.log_lam_hi)
+        share = np.where(np.isinf(b.ratio), 1.0, b.ratio / (1.0 + b.ratio)) * np.exp(b.log_lam_hi - log_w)
+        own = share * (c * v - 1.0) * np.exp(-unit)
+        per2 = np.exp(-2.0 * (unit + b.log_alpha_lo))
+        rho = b.steps.Q * share
+        if np.any(steps.q):
+            rho = rho - steps.q
+        if V2:
+            rho = rho + V2 * steps.C**2
+        rho = rho * per2
+        moved = own
+        shift: Array | float = 0.0
+        if np.any(steps.a) or np.any(steps.c):
+            y = growth(c, b.log_lam_lo, b.log_lam_hi, b.ratio)
+            slip = (steps.a - steps.c * np.exp(-log_w - 2.0 * b.log_alpha_hi)) * np.exp(y - b.steps.F)
+            moved = own - slip
+            # (r² − r_hf²)w_{k−1} over s_k²; w_{k−1}/s_{k−1}² = ŵ_{k−1}/(1+cλ_{k−1})²
+            rho = rho - slip * (2.0 + own + moved) * np.exp(
+                log_w - 2.0 * softplus(math.log(c) + b.log_lam_hi)
+            )
+            shift = -steps.a * np.exp(-b.steps.F - unit)
+        near = np.abs(moved) < 0.5
+        log_r = np.where(near, np.log1p(np.where(near, moved, 0.0)), np.log(np.abs(1.0 + moved)))
+        return Defects(log_r, np.sign(1.0 + moved), rho, shift)
+
+
+def start_defects(
+    start: str, variances: Array, c: float, log_alpha: float, log_lam: float
+) -> tuple[Array, float]:
+    """The start's variance defect (v_0 − w_0)/s_0² (E,) and mean defect over s_0 per unit mean."""
+    if start == "exact":
+        return np.zeros_like(variances), 0.0
+    per = math.exp(-float(softplus(np.float64(math.log(c) + log_lam))))
+    missing = -variances  # N(0, σ²I): v_0 − w_0 = −α²ς²
+    if start == "standard":
+        alpha2, sigma2 = math.exp(2.0 * log_alpha), math.exp(log_lam + 2.0 * log_alpha)
+        missing = missing + ((1.0 - sigma2) / alpha2 if alpha2 > 0.0 else 0.0)
+    return missing * per**2, -per
+
+
+class _Law(NamedTuple):
+    """The law of the output per eigenvalue (E,): variance minus ς², and mean error per unit mean."""
+
+    excess: Array
+    mean: Array
+
+
+def law(s: Setting, variances: Array) -> _Law:
+    """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early. *exact*"""
+    c = 1.0 / float(variances.mean()) if variances.any() else 1.0
+    V2 = s.score_noise**2 / s.data.d
+    size = max(BLOCK // max(variances.size, 1), 64)
+    log_P = np.zeros_like(variances)
+    sign_P = np.ones_like(variances)
+    excess, mean = np.zeros_like(variances), np.zeros_like(variances)
+    for _, block in s.nodes.blocks(min(size, 8192)):
+        d = defects(block, s.scheme, variances, c, V2)
+        with np.errstate(invalid="ignore", over="ignore"):  # a coordinate wiped out (r = 0): log P = −∞
+            tail = np.cumsum(d.log_r[:, ::-1], axis=1)[:, ::-1]
+            after = np.concatenate((tail[:, 1:], np.zeros((variances.size, 1))), axis=1) + log_P[:, None]
+            P = np.exp(after)
+            excess = excess + (P**2 * d.rho).sum(axis=1)
+            if isinstance(d.shift, np.ndarray):
+                signs = np.cumprod(d.sign[:, ::-1], axis=1)[:, ::-1]
+                later = np.concatenate((signs[:, 1:], np.ones((variances.size, 1))), axis=1) * sign_P[:, None]
+                mean = mean + (later * P * d.shift).sum(axis=1)
+            sign_P = sign_P * np.prod(d.sign, axis=1)
+            log_P = log_P + tail[:, 0]
+    variance0, mean0 = start_defects(s.start, variances, c, *s.nodes.first)
+    with np.errstate(over="ignore"):  # as above
+        total_P = sign_P * np.exp(log_P)
+        excess = excess + total_P**2 * variance0
+    mean = mean + total_P * mean0
+    if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (1+cλ_K)² times the defect
+        delta = math.exp(s.nodes.last[1])
+        excess, mean = delta + (1.0 + c * delta) ** 2 * excess, (1.0 + c * delta) * mean
+    return _Law(excess, mean)
+
+
+def _evaluate(s: Setting) -> float:
+    data = gaussian_data(s.data)
+    variances, group = np.unique(data.eigenvalues, return_inverse=True)
+    excess, mean = law(s, variances)
+    # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
+    v = np.maximum(variances + excess, 0.0)
+    spread = np.sqrt(v) + np.sqrt(variances)
+    with np.errstate(invalid="ignore"):  # ς² = 0 = v: no error
+        width = np.where(spread > 0.0, np.maximum(excess, -variances) / spread, 0.0)
+    total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
+    return math.sqrt(total) if not math.isnan(total) else math.inf
+
+
+def gaussian_data(data: Any) -> Gaussian:
+    """``data`` as a Gaussian: itself, or the law that facts with m_0 = L_0 leave no choice about."""
+    if isinstance(data, Gaussian):
+        return data
+    law_ = data.gaussian() if isinstance(data, LogConcave) else None
+    if law_ is None:
+        raise HypothesisFailed("the exact law", "Gaussian data", "p_0 is not known to be Gaussian (m0 = L0)")
+    return law_
+
+
+def _gaussian(s: Setting) -> None:
+    gaussian_data(s.data)
+
+
+def _exact_score(s: Setting) -> None:
+    if s.score_bias:
+        raise HypothesisFailed(
+            "the exact law", "an unbiased score", f"score_bias = {s.score_bias:g} has no one law"
+        )
+
+
+EXACT_LAW = Statement(
+    id="exact-law",
+    source="linear recursion of section 3",
+    kind="exact",
+    hypotheses=(Hypothesis("Gaussian data", _gaussian), Hypothesis("an unbiased score", _exact_score)),
+    evaluate=_evaluate,
+)
+
+
+def exact_w2(
+    process: Process,
+    data: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme = "em",
+    start: str = "prior",
+    grid: str | Grid = "uniform",
+    score_noise: float = 0.0,
+) -> float:
+    """W2 between the sampler's output and Gaussian data, exactly (W2, not squared, in x).
+
+    Section 3's exact law: any scheme, grid, start, spectrum (singular ones too), d in the thousands.
+    ``data``: a `Gaussian`, or a `LogConcave` with m_0 = L_0 (which is one). ``score_noise`` is V of section
+    11, spread evenly over coordinates. Raises `BadInput` and `HypothesisFailed`. Kind: *exact*.
+    """
+    s = setting(process, data, T, K, scheme=scheme, start=start, grid=grid, score_noise=score_noise)
+    return float(EXACT_LAW(s))
+
+
+@dataclass(frozen=True)
+class LowerBound:
+    """W2 ≤ ε needs at least K steps (Eq. 12), whatever the process and the grid; scheme hf. ``K`` is the real
+    number of Eq. 12, ``steps`` the integer; ``varrho`` is σ_0/√(σ_0² + λ(T))."""
+
+    K: float
+    varrho: float
+    u: float
+    start: str
+    theta: float
+
+    @property
+    def steps(self) -> int:
+        return max(math.ceil(self.K), 1)
+
+
+def lower_bound(
+    d: int,
+    sigma0: float,
+    eps: float,
+    lam_T: float | None = None,
+    start: str = "exact",
+    theta: float = 0.0,
+) -> LowerBound:
+    """Proposition 1 (Eq. 12): W2 ≤ ε needs K ≥ 4(1−ϱ)²/((1+θ)(2u+u²)), u = ε/(σ_0√d). Kind: *lower*.
+
+    d: dimension; sigma0: σ_0 in x; eps: ε in x (W2, not squared); lam_T: λ(T) in x², None for λ(T) → ∞.
+    start "exact" has θ = 0. From "prior" the bound holds under the proviso ϱ⁴ ≤ θ(2u+u²): otherwise the
+    start's negative term may cancel the discretisation, and `HypothesisFailed` says so.
+    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (the order Ω(√d/ε)); the constant is derived here.
+    """
+    d, sigma0, eps = count("d", d), positive("sigma0", sigma0), positive("eps", eps)
+    one_of("start", start, ("exact", "prior"))
+    theta = nonnegative("theta", theta)
+    u = eps / (sigma0 * math.sqrt(d))
+    varrho = 0.0 if lam_T is None else sigma0 / math.sqrt(sigma0**2 + positive("lam_T", lam_T))
+    width = 2.0 * u + u * u
+    if start == "exact" and theta:
+        raise BadInput("theta", theta, "is for start = prior; the exact start needs none")
+    if start == "prior" and varrho**4 > theta * width:
+        raise HypothesisFailed(
+            "Proposition 1",
+            "varrho^4 <= theta (2u+u^2)",
+            f"varrho^4 = {varrho**4:.6g} but theta (2u+u^2) = {theta * width:.6g}: from the prior a tuned T can give "
+            "W2 = 0 at finite K; raise theta or lam_T",
+        )
+    return LowerBound(4.0 * (1.0 - varrho) ** 2 / ((1.0 + theta) * width), varrho, u, start, theta)
+
+
+def floor_w2(K: int, d: int, sigma0: float, lam_T: float | None = None) -> float:
+    """Eq. 11 as W2: hf from the exact start has W2 ≥ √d(√(σ_0² + 4σ_0⁴/K (1/σ_0 − 1/√w_0)²) − σ_0). *lower*"""
+    varrho = 0.0 if lam_T is None else sigma0 / math.sqrt(sigma0**2 + lam_T)
+    excess = 4.0 / K * (1.0 - varrho) ** 2  # relative to σ_0²
+    return math.sqrt(d) * sigma0 * excess / (math.sqrt(1.0 + excess) + 1.0)
+
+
+def _hf(s: Setting) -> None:
+    if s.scheme.name != "hf":
+        raise HypothesisFailed("Proposition 1", "scheme hf", f"scheme = {s.scheme.name}")
+
+
+def _isotropic(s: Setting) -> None:
+    data = gaussian_data(s.data)
+    if np.ptp(data.eigenvalues) > 0.0 or data.coordinates.any():
+        raise HypothesisFailed(
+            "Proposition 1", "data N(0, sigma0^2 I)", "the data are not centred and isotropic"
+        )
+
+
+def _exact_start(s: Setting) -> None:
+    if s.start != "exact":
+        raise HypothesisFailed("Proposition 1", "start exact", f"start = {s.start} can cancel (Eq. 10)")
+
+
+PROPOSITION_1 = Statement(
+    id="proposition-1",
+    source="Gao, Nguyen & Zhu, arXiv 2311.11003; constant derived here",
+    kind="lower",
+    hypotheses=(
+        Hypothesis("Gaussian data", _gaussian),
+        Hypothesis("data N(0, σ_0²I)", _isotropic),
+        Hypothesis("scheme hf", _hf),
+        Hypothesis("start exact", _exact_start),
+    ),
+    evaluate=lambda s: floor_w2(
+        s.nodes.K,
+        s.data.d,
+        math.sqrt(float(gaussian_data(s.data).eigenvalues[0])),
+        math.exp(min(s.nodes.first[1], 700.0)),
+    ),
+)

@@ -1,0 +1,369 @@
+"""Theorem 2 and 2′: the sharp W2 bound for every scheme and process (sections 5 and 11 of docs/theory.md).
+
+Everything is carried in units of s_k = α_k(1 + cλ_k), c the data's `normaliser`: then hf contracts by
+exactly 1 (strongly log-concave data), nothing overflows before the bound does, and s_K = 1 at λ_K = 0.
+The local terms are functions of one step alone, so that the same ones serve the sums here and the
+integrals over virtual steps in `wbound.complexity`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from wbound.clock import Batch
+from wbound.data import Curvature, growth, logistic, softplus
+from wbound.errors import HypothesisFailed
+from wbound.quadrature import rule
+from wbound.schemes import Scheme
+from wbound.setting import Bound, Hypothesis, Setting, Statement
+
+__all__ = [
+    "THEOREM_2",
+    "Local",
+    "ancestral_terms",
+    "decay_constant",
+    "local",
+    "start_term",
+    "weighted_square",
+]
+
+Array = NDArray[np.float64]
+
+
+class Local(NamedTuple):
+    """Theorem 2's local terms of each step in units of s_k, arrays (N,), or 0.0 where they vanish.
+
+    log_gamma: log of γ_k s_{k−1}/s_k; b: b_k/s_k and n2: n_k²/s_k² (x, x²); C: C_k/s_k (x² over x-units).
+    """
+
+    log_gamma: Array | float
+    b: Array | float
+    n2: Array
+    C: Array | float
+
+
+def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Local:
+    """γ_k, b_k, n_k², C_k of Eq. 7 for every step of the batch, in units of s_k. *upper*
+
+    Without ``score`` C is not computed.
+    """
+    steps = scheme.steps(b)
+    c = data.normaliser
+    unit = softplus(math.log(c) + b.log_lam_lo)  # log s_k/α_k
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # huge steps give inf, and say so
+        log_n2 = data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio)
+        log_n2 += math.log(data.d)
+        log_n2 -= 2.0 * unit
+        n2 = np.exp(log_n2)
+        exact_mean = not (np.any(steps.a) or np.any(steps.c))
+        per_unit = None
+        if score or np.any(steps.q) or not exact_mean:
+            per_unit = np.exp(-unit - b.log_alpha_lo)
+        C = steps.C * per_unit if score and per_unit is not None else 0.0
+        if np.any(steps.q) and per_unit is not None:
+            # X_k: √Q^hf − √Q = q/(√Q^hf + √Q)
+            mismatch = np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))
+            n2 = (np.sqrt(n2) + math.sqrt(data.d) * np.abs(mismatch) * per_unit) ** 2
+        if exact_mean and data.telescopes:
+            return Local(0.0, 0.0, n2, C)
+        y = growth(c, b.log_lam_lo, b.log_lam_hi, b.ratio)
+        # curvatures at τ_{k−1} in x-units: m/α² = λm/σ²
+        lam_m, lam_L = data.lam_m(b.log_lam_hi), data.lam_L(b.log_lam_hi)
+        m, L = lam_m / b.sigma2_hi, lam_L / b.sigma2_hi
+        # γ^hf s_{k−1}/s_k = 1 + (e^y − 1)(1 − m(1+cλ)/c): exactly 1 for strongly log-concave data; the
+        # scheme's own γ differs from it by a − c·m, which is small: no cancellation for tiny steps
+        drift: Array | float = 0.0
+        if not data.telescopes:
+            drift = np.expm1(y) * (1.0 - lam_m / logistic(math.log(c) + b.log_lam_hi))
+        lag = np.exp(y - b.steps.F)
+        log_gamma = np.where(
+            steps.C * (m + L) <= 2.0 * steps.A,
+            np.log1p(drift - (steps.a - steps.c * m) * lag),  # |A − Cm| ≥ |A − CL|, and it is A − Cm
+            np.log(np.maximum(np.abs(steps.A - steps.C * m), np.abs(steps.A - steps.C * L)) * lag),
+        )
+        if exact_mean or per_unit is None:
+            return Local(log_gamma, 0.0, n2, C)
+        # b_k² = a²‖X‖² − 2acd + c²dL = dL(c − a/L)² + a²α²(E|X_0|² + dλ − d/L(λ)): nothing left to clip
+        excess = np.exp(2.0 * b.log_alpha_hi) * data.excess(b.log_lam_hi)
+        bias = np.sqrt(data.d * L * (steps.c - steps.a / L) ** 2 + steps.a**2 * excess)
+        return Local(log_gamma, bias * per_unit, n2, C)
+
+
+def start_term(s: Setting) -> float:
+    """e_0/s_0: the start's error (Theorem 2) in units of s_0."""
+    return start_at(s.data, s.start, *s.nodes.first)
+
+
+def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
+    """α(T)E_0 in units of s_0 = α(1 + cλ) for each start. From N(0, I) the noises of X_T = αX_0 + σZ and
+    y_0 = Z are coupled: the error is ‖αX_0 + (σ−1)Z‖, or the centred one plus √d(1−σ)."""
+    if start == "exact":
+        return 0.0
+    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
+    E0 = data.start_error(log_lam)
+    if start == "prior":
+        return E0 * unit
+    alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
+    # (1 − σ)/α = (1 − σ²)/(α(1 + σ))
+    off = math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))
+    off = off / alpha if alpha > 0.0 else 0.0
+    return min(math.hypot(math.sqrt(data.second_moment), off), E0 + off) * unit
+
+
+# ---------------------------------------------------------------------- the recursion and its parts
+
+
+def _recursion(u: float, gamma: Array, drift: Array, noise2: Array) -> float:
+    """u_k² = (γ_k u_{k−1} + drift_k)² + noise2_k (Eq. 7). Run as it is, or compiled for many steps."""
+    for k in range(len(gamma)):
+        w = gamma[k] * u + drift[k]
+        u = (w * w + noise2[k]) ** 0.5
+    return u
+
+
+@cache
+def _compiled() -> Callable[..., float]:
+    import numba
+
+    return numba.njit(cache=True)(_recursion)  # type: ignore[no-any-return]
+
+
+def _run(u: float, gamma: Array, drift: Array, noise2: Array) -> float:
+    # below some thousand steps plain Python is quicker than loading the compiler
+    if gamma.size >= 20_000:
+        return float(_compiled()(u, gamma, drift, noise2))
+    try:
+        return float(_recursion(u, *(v.tolist() for v in (gamma, drift, noise2))))
+    except OverflowError:
+        return math.inf
+
+
+class Parts(NamedTuple):
+    """Eq. 7′'s sums in x, and Eq. 7″ made of them."""
+
+    start: float
+    bias: float
+    noise: float
+    score: float
+
+    @property
+    def additive(self) -> float:
+        """Eq. 7″: Σ P_k(b_k + C_kM) + (P_0²e_0² + Σ P_k²n_k²)^{1/2}."""
+        return self.bias + self.score + math.hypot(self.start, self.noise)
+
+
+class Sums:
+    """Eq. 7′'s sums, gathered from the data's end (k = K) backward, block by block, in units of s_K."""
+
+    def __init__(self, M: float, V: float) -> None:
+        self.M, self.V = M, V
+        self.log_P = 0.0  # log of the product of the γ after the blocks so far
+        self.bias = self.noise2 = self.score = 0.0
+
+    def add(self, terms: Local) -> None:
+        """The next block's terms, steps in the sampler's order, all before those added so far."""
+        with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
+            P: Array | float = math.exp(min(self.log_P, 700.0))
+            if isinstance(terms.log_gamma, np.ndarray):
+                tail = np.cumsum(terms.log_gamma[::-1])[::-1]
+                P = np.exp(np.concatenate((tail[1:], [0.0])) + self.log_P)
+                self.log_P += float(tail[0])
+            n2 = terms.n2 if self.V == 0.0 else terms.n2 + (self.V * terms.C) ** 2
+            self.noise2 += float(np.sum(n2 * P**2))
+            self.bias += float(np.sum(terms.b * P))
+            if self.M:
+                self.score += self.M * float(np.sum(terms.C * P))
+
+    def parts(self, start: float) -> Parts:
+        """The `Parts`, given e_0/s_0."""
+        first = start * math.exp(min(self.log_P, 700.0)) if start else 0.0
+        return Parts(first, self.bias, math.sqrt(self.noise2), self.score)
+
+
+def _evaluate(s: Setting) -> Bound:
+    data, nodes = s.data, s.nodes
+    M, V = s.score_bias, s.score_noise
+    start = start_term(s)
+    sums = Sums(M, V)
+    arrays: tuple[Array, Array, Array] | None = None
+    for where, block in nodes.blocks():
+        terms = local(block, data, s.scheme, bool(M or V))
+        sums.add(terms)
+        if M == 0.0 and not isinstance(terms.log_gamma, np.ndarray):
+            continue  # Eq. 9: the recursion telescopes
+        if arrays is None:
+            arrays = (np.empty(nodes.K), np.empty(nodes.K), np.empty(nodes.K))
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            arrays[0][where] = np.exp(terms.log_gamma)
+            arrays[1][where] = terms.b + M * terms.C
+            arrays[2][where] = terms.n2 if V == 0.0 else terms.n2 + (V * terms.C) ** 2
+    p = sums.parts(start)
+    total = p.additive if arrays is None else _run(start, *arrays)
+    scale, extra = _output(s)
+    result = _bound(s, "Theorem 2", total * scale + extra, Parts(*(v * scale for v in p)), extra)
+    if s.scheme.name == "ddpm" and V == 0.0 and data.A1 is not None and not nodes.stopped_early:
+        other = ancestral(s, start)
+        if other.total < result.total:
+            return other
+    return result
+
+
+def _output(s: Setting) -> tuple[float, float]:
+    """Scale of the output y_K/α_K and what early stopping adds: √(dδ) (section 11)."""
+    if not s.nodes.stopped_early:
+        return 1.0, 0.0
+    delta = math.exp(s.nodes.last[1])
+    return 1.0 + s.data.normaliser * delta, math.sqrt(s.data.d * delta)
+
+
+def _bound(s: Setting, statement: str, total: float, p: Parts, extra: float = 0.0) -> Bound:
+    finite = [v if not math.isnan(v) else math.inf for v in (total, *p, p.additive + extra)]
+    total, start, bias, noise, score, additive = finite
+    return Bound(
+        total=total,
+        initialisation=start,
+        discretisation=bias + noise + extra,
+        score=score,
+        additive=additive,
+        trivial=math.sqrt(s.data.second_moment),
+        statement=statement,
+    )
+
+
+# ---------------------------------------------------------------------- Eq. 9′: ddpm
+
+
+def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
+    """C_θ = dL_0²(1 + θ(1 − V^{θ−2})/(2−θ)), V = 1+L_0λ(T); at θ = 2: dL_0²(1 + 2 log V) (section 12)."""
+    assert data.A1 is not None
+    L0 = data.A1[1]
+    log_V = float(softplus(np.float64(math.log(L0) + log_lam)))
+    gap = (theta - 2.0) * log_V
+    # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
+    slope = log_V * (math.expm1(min(gap, 700.0)) / gap if gap else 1.0)
+    return data.d * L0**2 * (1.0 + theta * slope)
+
+
+def weighted_square(theta: float, L0: float, b: Batch) -> Array:
+    """log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du per step, (N,): section 12's local weight.
+
+    With 1+L_0u = v_0e^y it is (v_0/L_0)³ v_0^{−θ} ∫_0^Y (e^y−1)² e^{(1−θ)y} dy.
+    """
+    Y = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+    log_v0 = softplus(math.log(L0) + b.log_lam_lo)
+    # panels of length ≤ 1 so that 16 nodes are exact to rounding; the integrand is e^{(3−θ)y} at most
+    out = np.full(Y.shape, -np.inf)
+    r = rule(16)
+    short = Y <= 1.0
+    if short.any():
+        y = Y[short][:, None] * r.x
+        out[short] = np.log(Y[short]) + np.log((np.expm1(y) ** 2 * np.exp((1.0 - theta) * y)) @ r.w)
+    for i in np.flatnonzero(~short):
+        # each panel's log from its largest exponent, joined without overflow
+        edges = np.linspace(0.0, Y[i], int(math.ceil(Y[i])) + 1)
+        width = edges[1:] - edges[:-1]
+        y = edges[:-1, None] + width[:, None] * r.x
+        log_f = 2.0 * (y + np.log(-np.expm1(-y))) + (1.0 - theta) * y
+        top = log_f.max(axis=1)
+        panels = np.log(width) + top + np.log(np.exp(log_f - top[:, None]) @ r.w)
+        out[i] = np.logaddexp.reduce(panels)
+    return 3.0 * (log_v0 - math.log(L0)) - theta * log_v0 + out
+
+
+class Ancestral(NamedTuple):
+    """The local terms of Eq. 9′, arrays (N,), in y-units times P_k."""
+
+    drift: Array
+    noise2: Array
+    score: Array
+    weight: Callable[[float], Array]
+
+
+def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
+    """P_k ½(1−κ²)H(dL_0/(1+L_0λ_{k−1}))^{1/2}, P_k²κ²(½(1+κ²))²dΨ, P_kHα_{k−1}, and
+    θ ↦ P_k²(1−κ⁴)²∫(u−λ_k)²(1+L_0u)^{−θ}du, of Eq. 9′ with κ_k² = λ_k/λ_{k−1}, P_k = 1/(1+m_0λ_k)."""
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    log_P = -softplus(math.log(m0) + b.log_lam_lo)
+    kappa2 = np.exp(-b.gap)
+    rest = -np.expm1(-b.gap)  # 1 − κ²
+    log_H = b.log_lam_hi + np.log(rest)
+    slow = 0.5 * (math.log(data.d * L0) - softplus(math.log(L0) + b.log_lam_hi))
+    with np.errstate(over="ignore"):  # a huge step: the bound is infinite and says so
+        drift = 0.5 * rest * np.exp(log_P + log_H + slow)
+        psi = np.exp(2.0 * log_P + math.log(data.d) + data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio))
+        noise2 = np.where(kappa2 > 0.0, kappa2 * (0.5 * (1.0 + kappa2)) ** 2 * psi, 0.0)
+        score = np.exp(log_P + log_H + b.log_alpha_hi)
+        factor = (rest * (1.0 + kappa2)) ** 2
+
+    def weight(theta: float) -> Array:
+        with np.errstate(over="ignore"):  # as above
+            return factor * np.exp(2.0 * log_P + weighted_square(theta, L0, b))
+
+    return Ancestral(drift, noise2, score, weight)
+
+
+def best_theta(value: Callable[[float], float]) -> float:
+    """The smallest value over θ ∈ [0, 4] of Eq. 9′'s or 15's θ-term: any θ gives a valid bound."""
+    grid = np.linspace(0.0, 4.0, 9)
+    values = [value(float(t)) for t in grid]
+    i = int(np.argmin(values))
+    lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
+    found = minimize_scalar(value, bounds=(lo, hi), method="bounded", options={"xatol": 1e-3})
+    return min(float(found.fun), values[i])
+
+
+def ancestral(s: Setting, start: float) -> Bound:
+    """Eq. 9′: ddpm coupled with the reverse SDE of noise level κ_k. *upper*"""
+    data = s.data
+    terms = ancestral_terms(s.nodes.batch, data)
+    log_lam_T = s.nodes.first[1]
+
+    def theta_term(theta: float) -> float:
+        total = float(terms.weight(theta).sum())
+        return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T) * total)
+
+    curved = best_theta(theta_term)
+    bias = float(terms.drift.sum()) + curved
+    # P_0E_0 adds as a norm here: start and noise do not combine in squares in Eq. 9′
+    noise = math.sqrt(float(terms.noise2.sum()))
+    score = s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0
+    total = start + bias + noise + score
+    total = math.inf if math.isnan(total) else total
+    return Bound(
+        total=total,
+        initialisation=start,
+        discretisation=bias + noise,
+        score=score,
+        additive=total,
+        trivial=math.sqrt(data.second_moment),
+        statement="Eq. 9'",
+    )
+
+
+def _scheme_is_sde(s: Setting) -> None:
+    if s.scheme.kind != "sde":
+        raise HypothesisFailed("Theorem 2", "an SDE scheme", f"{s.scheme.name} is an ODE scheme")
+
+
+def _curvature_known(s: Setting) -> None:
+    s.data.normaliser  # noqa: B018  singular Gaussians raise here, naming A1
+
+
+THEOREM_2 = Statement(
+    id="theorem-2",
+    source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
+    kind="upper",
+    hypotheses=(
+        Hypothesis("A1 or A1′", _curvature_known),
+        Hypothesis("scheme of section 3", _scheme_is_sde),
+    ),
+    evaluate=_evaluate,
+)

@@ -1,0 +1,63 @@
+"""Every statement with code, by id, and `w2_bound`, which picks the theorem by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wbound.clock import Grid
+from wbound.errors import one_of
+from wbound.forward import Process
+from wbound.gaussian import EXACT_LAW, PROPOSITION_1
+from wbound.published import THEOREM_1
+from wbound.schemes import Scheme
+from wbound.setting import Bound, Statement, setting
+from wbound.sharp import THEOREM_2
+
+__all__ = ["STATEMENTS", "THEOREMS", "w2_bound"]
+
+STATEMENTS: dict[str, Statement] = {s.id: s for s in (THEOREM_1, THEOREM_2, EXACT_LAW, PROPOSITION_1)}
+
+#: Upper bounds by the name a user gives.
+THEOREMS: dict[str, Statement] = {"published": THEOREM_1, "sharp": THEOREM_2}
+
+
+def w2_bound(
+    process: Process,
+    data: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme = "em",
+    theorem: str = "sharp",
+    score_bias: float = 0.0,
+    score_noise: float = 0.0,
+    start: str = "prior",
+    grid: str | Grid = "uniform",
+    M1: float | str | None = None,
+) -> Bound:
+    """An upper bound of W2 between the sampler's output and the data, with its parts. Kind: *upper*.
+
+    process: the forward SDE; data: `LogConcave` facts or a target; T: forward time > 0 and K ≥ 1 steps (both
+    come from an explicit grid); scheme: em, ei, hf or ddpm; theorem: "published" (Theorem 1, Eq. 5: em, uniform
+    grid, needs ``M1``, A2's constant) or "sharp" (Theorem 2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′);
+    score_bias M and score_noise V in 1/x (A3, section 11); start: "prior" N(0, σ²(T)I), "exact" p_T, "standard"
+    N(0, I). Everything in the data's units: W2, not squared.
+
+    Raises `BadInput` for a bad value and `HypothesisFailed` naming the statement, hypothesis and step.
+    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, section 5 (sharp).
+    """
+    statement = THEOREMS[one_of("theorem", theorem, THEOREMS)]
+    s = setting(
+        process,
+        data,
+        T,
+        K,
+        scheme=scheme,
+        start=start,
+        grid=grid,
+        score_bias=score_bias,
+        score_noise=score_noise,
+        M1=M1,
+    )
+    result: Bound = statement(s)
+    return result
