@@ -111,8 +111,8 @@ def rms(gap: Array, mass: Array) -> float:
 def quantile_w2(one: Steps | Quantile, two: Steps | Quantile, rtol: float) -> float:
     """W2 (not squared) with a relative error of at most ``rtol``, or `IOFailure`.
 
-    ∫(Q_x − Q_y)² du with u = 1/(1 + e^{−s}): panels in s, split at the jumps of samples, are bisected until
-    the differences between 10 and 20 Gauss points add up to less than is allowed.
+    ∫(Q_x − Q_y)² du with u = 1/(1 + e^{−s}): panels in s, cut at the jumps of samples, are bisected until
+    the error estimates add up to less than is allowed.
     """
     edges = np.linspace(-_END, _END, 73)
     for side in (one, two):
@@ -147,7 +147,20 @@ def quantile_w2(one: Steps | Quantile, two: Steps | Quantile, rtol: float) -> fl
     return math.sqrt(value)
 
 
-_RULES = tuple(np.polynomial.legendre.leggauss(k) for k in (10, 20))
+def _clenshaw_curtis(n: int) -> tuple[Array, Array]:
+    """Nodes and weights of the rule with n + 1 nodes on [−1, 1], n even; exact for degree n."""
+    angle, j = np.pi * np.arange(n + 1) / n, np.arange(1, n // 2 + 1)
+    share = np.where(2 * j == n, 1.0, 2.0) / (4 * j * j - 1)
+    weight = (1.0 - np.cos(2.0 * np.outer(angle, j)) @ share) * 2.0 / n
+    weight[[0, -1]] *= 0.5
+    return -np.cos(angle), weight
+
+
+# Nested, with the ends of the panel: a jump anywhere shows in the difference of the two rules, whose
+# 1.4-fold bounds the error of the finer one for every place of the jump (Gauss rules have blind places).
+_NODES, _FINE = _clenshaw_curtis(16)
+_COARSE = np.zeros(17)
+_COARSE[::2] = _clenshaw_curtis(8)[1]
 
 
 def _panels(one: Steps | Quantile, two: Steps | Quantile, low: Array, high: Array) -> Array:
@@ -157,15 +170,14 @@ def _panels(one: Steps | Quantile, two: Steps | Quantile, low: Array, high: Arra
         return np.concatenate(
             [_panels(one, two, low[k : k + 4096], high[k : k + 4096]) for k in cuts], axis=1
         )
-    half, sums = 0.5 * (high - low)[:, None], []
-    for node, weight in _RULES:
-        s = 0.5 * (low + high)[:, None] + half * node
-        u = expit(s)
-        a, b = np.asarray(one(u)), np.asarray(two(u))
-        mass = half * weight * u * expit(-s)
-        sums.append((((a - b) ** 2 * mass).sum(axis=1), ((a * a + b * b) * mass).sum(axis=1)))
-    (coarse, _), (fine, size) = sums
-    return np.stack([fine, np.abs(fine - coarse), size])
+    half, middle = 0.5 * (high - low)[:, None], 0.5 * (low + high)[:, None]
+    s = middle + half * _NODES
+    # a sample is constant on a panel, as no panel reaches over one of its jumps
+    a, b = (np.asarray(side(expit(middle if isinstance(side, Steps) else s))) for side in (one, two))
+    mass = half * expit(s) * expit(-s)
+    square = (a - b) ** 2 * mass
+    fine = square @ _FINE
+    return np.stack([fine, 1.4 * np.abs(fine - square @ _COARSE), ((a * a + b * b) * mass) @ _FINE])
 
 
 def _checked(option: str, function: Quantile) -> Quantile:

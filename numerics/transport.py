@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import LinAlgError, lapack, svd
 from scipy.special import stdtrit
 
 from numerics import potentials
+from numerics.bures import gaussian_w2
 from numerics.quantiles import Quantile, Steps, couple, finite_array, law, merge_counts, quantile_w2, rms
 from wbound.errors import BadInput, IOFailure, count, positive, real
 
@@ -29,12 +29,11 @@ __all__ = ["EmpiricalW2", "empirical_w2", "gaussian_w2", "one_dim_w2", "plugin_w
 
 Array = NDArray[np.float64]
 
-_EPS = float(np.finfo(np.float64).eps)
-_PSD_TOL = 1e-9  # rounding allowed in a covariance, in units of its own variances
 _ITERATIONS = 10**7  # of the network simplex; its default stops early at n = 4000, 3.9 % too high
+_SPLITS = 4  # by a single one, two halves of a discrete law may coincide
 _SMALL = 1000  # points up to which the assignment, which needs no import, is the faster solver
 _LEAST = 16  # points a sample below which a confidence statement would be a fiction
-_MATRICES = {"assignment": 1.2, "simplex": 5.5}  # peak memory in cost matrices, measured
+_MATRICES = {"assignment": 1.2, "simplex": 6.0}  # peak memory in cost matrices, measured
 
 
 def _points(option: str, value: Any, least: int) -> Array:
@@ -62,107 +61,6 @@ def _generator(seed: Any) -> np.random.Generator:
     if isinstance(seed, np.random.Generator):
         return seed
     return np.random.default_rng(count("seed", seed, 0))
-
-
-def gaussian_w2(m1: ArrayLike, C1: ArrayLike, m2: ArrayLike, C2: ArrayLike) -> float:
-    """W2 (not squared) between N(m1, C1) and N(m2, C2). Exact.
-
-    ``W2² = |m1 − m2|² + min_U ‖F_1 − F_2 U‖_F²`` over orthogonal U, for any factors ``C_i = F_i F_iᵀ``;
-    the minimiser is the polar factor of ``F_2ᵀ F_1``. The norm is evaluated as it stands: the textbook
-    ``tr C1 + tr C2 − 2 tr (C1^{1/2} C2 C1^{1/2})^{1/2}`` cancels, and returns 0 for laws 1e-8 apart.
-    The factors are pivoted Cholesky factors of the correlation matrix, so that each direction
-    keeps its digits whatever its scale, and a singular covariance gets a factor of its rank.
-
-    Arguments: ``m1``, ``m2``: means, shape (d,) (a scalar for d = 1, or broadcast to every coordinate).
-    ``C1``, ``C2``: covariances, positive semidefinite, shape (d, d); shape (d,) is the *variances* of
-    independent coordinates, a scalar the variance of each. Of any rank: a coordinate whose variance
-    given the others is below about 10 d rounding errors of its own variance counts as determined.
-    Errors: `BadInput` for shapes, NaN, asymmetry, or an eigenvalue negative beyond rounding.
-    Source: Givens & Shortt (1984), Bhatia, Jain & Lim (2019) for the Procrustes form.
-    """
-    mean = "must be a vector of finite numbers"
-    a, b = finite_array("m1", m1, mean), finite_array("m2", m2, mean)
-    raw = [
-        finite_array(name, C, "must be a covariance matrix or variances")
-        for name, C in (("C1", C1), ("C2", C2))
-    ]
-    d = max([1, *(v.shape[0] for v in (a, b, *raw) if v.ndim)])
-    for name, v in (("m1", a), ("m2", b)):
-        if v.ndim > 1 or v.shape not in ((), (d,)):
-            raise BadInput(name, f"shape {v.shape}", f"must be a vector of length d = {d}")
-    for name, v in zip(("C1", "C2"), raw, strict=True):
-        if v.shape not in ((), (d,), (d, d)):
-            raise BadInput(name, f"shape {v.shape}", f"must have shape ({d}, {d}), or ({d},) for variances")
-    shift = np.broadcast_to(a, (d,)) - np.broadcast_to(b, (d,))
-    return math.hypot(*shift.tolist(), _bures(raw[0], raw[1], d))
-
-
-def _bures(C1: Array, C2: Array, d: int) -> float:
-    """The covariance part of `gaussian_w2`."""
-    scale = max(float(np.abs(C1).max()), float(np.abs(C2).max()))
-    if scale == 0.0:
-        return 0.0
-    one, two = _covariance("C1", C1 / scale, d), _covariance("C2", C2 / scale, d)
-    if one.ndim == two.ndim == 1:
-        # √v − √w without cancellation
-        root = np.sqrt(one) + np.sqrt(two)
-        gap = np.divide(one - two, root, out=np.zeros(d), where=root > 0.0)
-        return math.sqrt(scale) * float(np.linalg.norm(gap))
-    F1, F2 = _factor("C1", one), _factor("C2", two)
-    if F1.shape[1] < F2.shape[1]:
-        F1, F2 = F2, F1
-    if F2.shape[1] == 0:
-        return math.sqrt(scale) * float(np.linalg.norm(F1))
-    cross = F2.T @ F1
-    try:
-        left, _, right = svd(cross, full_matrices=False, check_finite=False)
-    except LinAlgError:  # gesdd may fail to converge where gesvd does not
-        left, _, right = svd(cross, full_matrices=False, check_finite=False, lapack_driver="gesvd")
-    value = float(np.linalg.norm(F1 - (F2 @ left) @ right))
-    if F1.shape == F2.shape:
-        # U = I is admissible too, and free of the rounding of U where the laws coincide
-        value = min(value, float(np.linalg.norm(F1 - F2)))
-    return math.sqrt(scale) * value
-
-
-def _covariance(name: str, C: Array, d: int) -> Array:
-    """A checked covariance: variances (d,) if diagonal, else the symmetric matrix."""
-    variances = np.broadcast_to(C, (d,)) if C.ndim < 2 else np.diagonal(C)
-    if (variances < -_PSD_TOL).any() or (C.ndim < 2 and (variances < 0.0).any()):
-        raise BadInput(
-            name, f"a variance of {variances.min():.6g} of the largest", "must be positive semidefinite"
-        )
-    if C.ndim < 2 or np.count_nonzero(C) == np.count_nonzero(variances):
-        return np.maximum(variances, 0.0)
-    root = np.sqrt(np.maximum(variances, 0.0))
-    if (np.abs(C - C.T) > _PSD_TOL * np.maximum(np.outer(root, root), _EPS)).any():
-        raise BadInput(name, "not symmetric", "must be symmetric")
-    return 0.5 * (C + C.T)
-
-
-def _factor(name: str, C: Array) -> Array:
-    """F of shape (d, rank) with F Fᵀ = C, or `BadInput` if C has a negative eigenvalue."""
-    if C.ndim == 1:
-        return np.diag(np.sqrt(C))[:, C > 0.0]
-    variances = np.diagonal(C)
-    live = np.flatnonzero(variances > 0.0)
-    root, d = np.sqrt(variances[live]), len(live)
-    refusal = BadInput(name, "an eigenvalue below zero", "must be positive semidefinite (up to rounding)")
-    dead = np.setdiff1d(np.arange(len(C)), live)
-    if np.abs(C[dead]).max(initial=0.0) > _PSD_TOL:
-        raise refusal
-    corr = C[np.ix_(live, live)] / root / root[:, None]
-    L, pivot, rank, info = lapack.dpstrf(corr, tol=8.0 * (d + 8) * _EPS, lower=1)
-    if info < 0:
-        raise IOFailure(f"LAPACK's dpstrf refused its argument {-info}")
-    order = pivot - 1
-    L = np.tril(L)[:, :rank]
-    rest = corr[np.ix_(order[rank:], order[rank:])] - L[rank:] @ L[rank:].T
-    if np.abs(rest).max(initial=0.0) > _PSD_TOL:
-        raise refusal
-    F = np.zeros((len(C), rank))
-    F[live[order]] = root[order, None] * L
-    return F
 
 
 def one_dim_w2(
@@ -242,9 +140,9 @@ def empirical_w2(
     moves an estimate in second order, downward). No plug-in bias enters: equal laws give 0 in any d.
 
     *low_triangle*: ``W2(P, Q) ≥ W2(P_n, Q_m) − W2(P, P_n) − W2(Q, Q_m)``. By convexity, P_n being the mean of
-    its sub-samples, ``E W2²(P, P_n) ≤ E W2²(P', P'')`` for the halves P', P'' of x; the observed
-    W2²(P', P'') is raised twice by the margin above, for its own fluctuation and for that of
-    W2²(P, P_n), taken to be no larger. It sees differences that no affine or coordinatewise map shows.
+    its sub-samples, ``E W2²(P, P_n) ≤ E W2²(P', P'')`` for the halves P', P'' of x; the mean of
+    W2²(P', P'') over four splits is raised twice by the margin above, for its own fluctuation and for
+    that of W2²(P, P_n), taken to be no larger. It sees what no affine or coordinatewise map shows.
 
     Arguments: ``x`` (n, d), ``y`` (m, d) with n, m ≥ 16; ``seed`` splits the samples into halves;
     ``level`` in (0, 1); ``method`` and ``memory_limit``: see `plugin_w2`. Errors: as `plugin_w2`.
@@ -259,18 +157,20 @@ def empirical_w2(
     rng = _generator(seed)
     risk = 1.0 - confidence
     n, m = len(a), len(b)
-    halves = _halves(a, rng), _halves(b, rng)
     plug = _solve(a, b, method, memory_limit)
+    halves = _halves(a, rng), _halves(b, rng)
     quadratic = _tested(potentials.quadratic, halves, risk / 6.0)
     separable = _tested(lambda fit, test: potentials.separable(fit, test, rng), halves, risk / 6.0)
     floors = 0.0
-    for half in halves:
-        floors += _solve(*half, method, memory_limit).upper(risk / 12.0, 2.0)
+    for points in (a, b):
+        plans = [_solve(*_halves(points, rng), method, memory_limit) for _ in range(_SPLITS)]
+        cost, margin = np.mean([(plan.cost, plan.margin(risk / 12.0)) for plan in plans], axis=0)
+        floors += _upper(cost, 2.0 * margin)
     triangle = max(0.0, math.sqrt(plug.cost) - floors)
     return EmpiricalW2(
         w2=scale * math.sqrt(plug.cost),
         low=scale * max(quadratic, separable, triangle),
-        high=scale * plug.upper(risk / 2.0, 1.0),
+        high=scale * _upper(plug.cost, plug.margin(risk / 2.0)),
         n=n,
         m=m,
         level=confidence,
@@ -331,12 +231,9 @@ class _Plan:
     psi: Array
     method: str
 
-    def upper(self, risk: float, times: float) -> float:
-        """The h of `empirical_w2`: an upper limit of W2 at one-sided ``risk``, the margin ``times`` over."""
-        if self.cost == 0.0:
-            return 0.0
-        a = 0.5 * times * _margin(((1.0, self.phi), (1.0, self.psi)), risk, 1.0) / math.sqrt(self.cost)
-        return a + math.sqrt(a * a + self.cost)
+    def margin(self, risk: float) -> float:
+        """How far the mean of the cost may lie above it, at one-sided ``risk``."""
+        return _margin(((1.0, self.phi), (1.0, self.psi)), risk, 1.0)
 
 
 def _solve(a: Array, b: Array, method: str, memory_limit: float | None) -> _Plan:
@@ -358,7 +255,8 @@ def _solve(a: Array, b: Array, method: str, memory_limit: float | None) -> _Plan
     if need > limit:
         fits = int(math.sqrt(limit / _bytes(method, 1, 1)))
         sizes = f"{1e-9 * need:.3g} GB of the {1e-9 * limit:.3g} GB allowed"
-        raise BadInput("n", f"{n} x {m}", f"must be at most {fits} points a sample: {method} would take {sizes}")
+        allowed = f"must be at most {fits} points a sample: {method} would take {sizes}"
+        raise BadInput("n", f"{n} x {m}", allowed)
     # differences, not |x|² + |y|² − 2⟨x, y⟩, which cancels for near points
     from scipy.spatial.distance import cdist
 
@@ -373,16 +271,6 @@ def _bytes(method: str, n: int, m: int) -> float:
 
 def _limit(memory_limit: float | None) -> float:
     return 0.8 * _available_memory() if memory_limit is None else positive("memory_limit", memory_limit)
-
-
-def _refuse_oversize(n: int, m: int, method: str, memory_limit: float | None) -> None:
-    limit, need = _limit(memory_limit), _bytes(method, n, m)
-    if need > limit:
-        fits = int(math.sqrt(limit / _bytes(method, 1, 1)))
-        sizes = f"{1e-9 * need:.3g} GB of the {1e-9 * limit:.3g} GB allowed"
-        raise BadInput(
-            "n", f"{n} x {m}", f"must be at most {fits} points a sample: {method} would take {sizes}"
-        )
 
 
 def _available_memory() -> float:
@@ -471,6 +359,12 @@ def _halves(points: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     return points[order[:half]], points[order[half : 2 * half]]
 
 
+def _upper(cost: float, margin: float) -> float:
+    """The h of `empirical_w2`: h² = cost + margin · h/√cost."""
+    half = 0.5 * margin / math.sqrt(cost) if cost > 0.0 else 0.0
+    return half + math.sqrt(half * half + cost)
+
+
 def _margin(terms: Sequence[tuple[float, Array]], risk: float, side: float) -> float:
     """One-sided margin of Σ weight · mean(values) over independent samples: above for side 1, below for −1.
 
@@ -484,7 +378,7 @@ def _margin(terms: Sequence[tuple[float, Array]], risk: float, side: float) -> f
         third += float((rest**3).sum())
     if variance == 0.0:
         return 0.0
-    t = float(stdtrit(min(len(values) for _, values in terms) - 1, 1.0 - risk))
+    t = -float(stdtrit(min(len(values) for _, values in terms) - 1, risk))
     skew = max(0.0, side * third / variance**1.5)
     return math.sqrt(variance) * (t + skew * (2.0 * t * t + 1.0) / 6.0)
 

@@ -22,17 +22,17 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
         "errors compiled expressions intervals quadrature",
-        "increments forward catalogue",
+        "increments forward optimal_clock rows images clocks catalogue",
         "data",
-        "clock schemes setting",
-        "published sharp ode gaussian statements",
+        "placement clock schemes setting",
+        "published sharp ode gaussian spectrum leading statements",
         "complexity growth optimal certified",
         "tables",
     ),
     "numerics": (
-        "potentials quantiles transport datasets",
-        "targets",
-        "samplers law1d",
+        "potentials quantiles transport files loading schedules scheduler_config datasets",
+        "lines tabulation smoothing targets",
+        "kernels plans coupling samplers densities pushed law1d",
         "verdict",
         "choose sweep doctor",
         "figures report",

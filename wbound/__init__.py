@@ -1,11 +1,13 @@
 """wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
 
-from wbound.catalogue import CATALOGUE, PUBLISHED, process
-from wbound.clock import Grid, Nodes
+from wbound.catalogue import CATALOGUE, NAMED, PUBLISHED, process
+from wbound.clock import GRIDS, Grid, Nodes
 from wbound.data import Curvature, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
 from wbound.forward import Process
 from wbound.gaussian import LowerBound, lower_bound
+from wbound.leading import Leading, leading_constants
+from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound
@@ -14,6 +16,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CATALOGUE",
+    "GRIDS",
+    "NAMED",
     "PUBLISHED",
     "SCHEMES",
     "STATEMENTS",
@@ -24,9 +28,11 @@ __all__ = [
     "HypothesisFailed",
     "IOFailure",
     "Inconsistent",
+    "Leading",
     "LogConcave",
     "LowerBound",
     "Nodes",
+    "NumericalGrid",
     "Process",
     "Scheme",
     "Setting",
@@ -34,7 +40,11 @@ __all__ = [
     "Steps",
     "Unreachable",
     "WboundError",
+    "grid_gaps",
+    "leading_constants",
     "lower_bound",
+    "numerical_grid",
+    "optimal_grid",
     "process",
     "setting",
     "w2_bound",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,21 @@ from sympy.codegen.cfunctions import expm1, log1p
 from wbound.compiled import to_float
 from wbound.errors import BadInput
 
-__all__ = ["Array", "Ok", "Pair", "Program", "add", "exp_of", "multiply", "outward", "power_of", "reciprocal"]
+__all__ = [
+    "UNARY",
+    "Array",
+    "Ok",
+    "Pair",
+    "Program",
+    "add",
+    "constant",
+    "exp_of",
+    "multiply",
+    "outward",
+    "power_of",
+    "rational_power",
+    "reciprocal",
+]
 
 Array = NDArray[np.float64]
 Pair = tuple[Any, Any]  # lower < inf and upper > -inf everywhere, which keeps sums free of nan
@@ -79,7 +94,7 @@ def reciprocal(a: Pair) -> tuple[Pair, Ok]:
     return _whole(inside, least, most), (lower > 0) | (upper < 0)
 
 
-def _square_like(a: Pair, n: int) -> tuple[Pair, Ok]:
+def _integer_power(a: Pair, n: int) -> tuple[Pair, Ok]:
     """x**n for an integer n ≥ 2."""
     p, q = np.power(a[0], float(n)), np.power(a[1], float(n))
     if n % 2:
@@ -90,7 +105,7 @@ def _square_like(a: Pair, n: int) -> tuple[Pair, Ok]:
 
 
 def _root_like(a: Pair, p: float) -> tuple[Pair, Ok]:
-    """x**p for p > 0, x ≥ 0; p is exact or enclosed by the caller."""
+    """x**p for p > 0, x ≥ 0; for a p that is exact in double precision."""
     outside = a[0] < 0
     base = np.maximum(a[0], 0.0), np.maximum(a[1], 0.0)
     lower, upper = (np.sqrt(b) if p == 0.5 else np.power(b, p) for b in base)
@@ -190,7 +205,7 @@ def _tan(a: Pair) -> tuple[Pair, Ok]:
     return _whole(bad, lower, upper), np.logical_not(bad)
 
 
-_UNARY: dict[type, Callable[[Pair], tuple[Pair, Ok]]] = {
+UNARY: dict[type, Callable[[Pair], tuple[Pair, Ok]]] = {
     sympy.exp: exp_of,
     expm1: _monotone(np.expm1, least=-1.0),
     sympy.log: _log,
@@ -206,6 +221,44 @@ _UNARY: dict[type, Callable[[Pair], tuple[Pair, Ok]]] = {
     sympy.cos: _wave(np.cos, 0.0),
     sympy.tan: _tan,
 }
+
+
+def constant(expr: sympy.Expr) -> Pair:
+    """A constant as an interval: a point where a double is exact, else the doubles around it."""
+    value = to_float(expr)
+    if math.isnan(value):
+        return -math.inf, math.inf
+    if expr.is_Rational and math.isfinite(value) and sympy.Rational(value) == expr:
+        return value, value
+    return math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
+
+
+def rational_power(exponent: sympy.Rational) -> Callable[[Pair], tuple[Pair, Ok]]:
+    """x**exponent for an exact exponent; on x ≥ 0 unless it is an integer."""
+    size = abs(exponent)
+    p = to_float(size)
+    if size == 1:
+        positive: Callable[[Pair], tuple[Pair, Ok]] = lambda a: (a, True)  # noqa: E731
+    elif size.is_integer:
+        positive = partial(_integer_power, n=int(size))
+    elif sympy.Rational(p) == size:
+        positive = partial(_root_like, p=p)
+    else:
+        positive = partial(power_of, b=constant(size))
+    if exponent > 0:
+        return positive
+
+    def operation(a: Pair) -> tuple[Pair, Ok]:
+        value, inside = positive(a)
+        inverse, finite = reciprocal(value)
+        return inverse, finite & inside
+
+    return operation
+
+
+def _inside(operation: Callable[[Pair], tuple[Pair, Ok]], a: Pair) -> tuple[Pair, Ok]:
+    """An operation whose argument is known to be in its domain, though its interval may underflow to 0."""
+    return operation(a)[0], True
 
 
 # ---- programs: an expression as a list of operations, each node once -----------------------------------
@@ -232,13 +285,7 @@ class Program:
 
     def constant(self, expr: sympy.Expr) -> int:
         slot = self.slot(expr)
-        value = to_float(expr)
-        if math.isnan(value):
-            self.constants.append((slot, (-math.inf, math.inf)))
-        elif expr.is_Rational and math.isfinite(value) and sympy.Rational(value) == expr:
-            self.constants.append((slot, (value, value)))
-        else:
-            self.constants.append((slot, (math.nextafter(value, -math.inf), math.nextafter(value, math.inf))))
+        self.constants.append((slot, constant(expr)))
         return slot
 
     def visit(self, expr: sympy.Expr) -> int:
@@ -257,9 +304,11 @@ class Program:
             return head
         if isinstance(expr, sympy.Pow):
             return self.power(expr)
-        operation_of = _UNARY.get(type(expr))
+        operation_of = UNARY.get(type(expr))
         if operation_of is None:
             raise BadInput("expression", str(expr), f"no interval form of {type(expr).__name__}")
+        if isinstance(expr, sympy.log) and expr.args[0].is_positive:
+            operation_of = partial(_inside, operation_of)
         return self.emit(expr, operation_of, self.argument(expr.args[0]))
 
     def argument(self, expr: sympy.Expr) -> int:
@@ -273,16 +322,11 @@ class Program:
         base, exponent = expr.args
         if not exponent.is_Rational:
             return self.emit(expr, power_of, self.argument(base), self.visit(exponent))
-        if exponent.is_negative:
-            whole = self.visit(base) if exponent == -1 else self.visit(sympy.Pow(base, -exponent))
-            return self.emit(expr, reciprocal, whole)
-        if exponent.is_integer:
-            n = int(exponent)
-            return self.emit(expr, lambda a: _square_like(a, n), self.visit(base))
-        p = to_float(exponent)
-        if sympy.Rational(p) == exponent:
-            return self.emit(expr, lambda a: _root_like(a, p), self.argument(base))
-        return self.emit(expr, power_of, self.argument(base), self.visit(exponent))
+        slot = self.visit(base) if exponent.is_integer else self.argument(base)
+        operation = rational_power(exponent)
+        if exponent.is_negative and (base.is_positive or base.is_negative):
+            operation = partial(_inside, operation)
+        return self.emit(expr, operation, slot)
 
     def run(self, *inputs: Pair) -> list[tuple[Pair, Ok]]:
         store: list[Any] = [None] * len(self.slots)

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
-
-import sympy as sp
-
-from wbound.errors import BadInput, one_of, positive
-from wbound.expressions import parse
+from wbound.clocks import OPTIMAL
+from wbound.errors import one_of
 from wbound.forward import Process
+from wbound.images import IMAGES
+from wbound.rows import Row
 
-__all__ = ["CATALOGUE", "PUBLISHED", "Row", "process"]
+__all__ = ["CATALOGUE", "FORMS", "NAMED", "PUBLISHED", "Row", "process"]
 
 A, B, C, RHO = ("a", 1.0), ("b", 0.5), ("c", 1.0), ("rho", 2.0)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A named process. ``increment`` is ∫_lo^hi g² (family ve) or ∫_lo^hi f (the others), written so that
-    nothing cancels when hi − lo is small and nothing overflows before the integral itself does."""
-
-    name: str
-    defaults: tuple[tuple[str, float], ...]
-    f: str
-    g: str
-    family: str
-    increment: str
-    log_lam: str | None = None
-    source: str = "Gao, Nguyen & Zhu, arXiv 2311.11003"
-    published: bool = True
-    #: whether samplers may start from N(0, I): the law tends to it as T grows
-    standard_start: bool = False
 
 
 def _polynomial(power: str) -> str:
@@ -102,34 +81,24 @@ CATALOGUE: dict[str, Row] = {
 PUBLISHED = tuple(name for name, row in CATALOGUE.items() if row.published)
 
 
-@cache
-def _expressions(name: str) -> tuple[sp.Expr | None, ...]:
-    row = CATALOGUE[name]
-    names = tuple(p for p, _ in row.defaults)
-    texts = (row.f, row.g, row.increment, row.log_lam)
-    return tuple(None if text is None else parse(text, "t", (*names, "lo", "hi")) for text in texts)
+#: Every name that `process` takes: section 1's rows, the optimal clocks of section 7, the images' of section 9.
+NAMED: dict[str, Row] = {**CATALOGUE, **{row.name: row for row in (*OPTIMAL, *IMAGES)}}
+
+#: Families whose members are told apart by ``form``, and the form that the bare name means.
+FORMS = {"optimal": "ve", "image-ve": "original", "image-vp": "original"}
 
 
-def process(name: str, **parameters: float) -> Process:
-    """The forward process called ``name`` (section 1), with its closed forms.
+def process(name: str, *, form: str | None = None, **parameters: float) -> Process:
+    """The forward process called ``name`` (sections 1, 7 and 9), with its closed forms.
 
-    Parameters are those of the row (`CATALOGUE`), positive; those left out take its defaults.
-    Raises `BadInput` for an unknown name or parameter, or a value ≤ 0.
+    Parameters are those of the row (`NAMED`), positive; those left out take its defaults. ``form`` picks a
+    member of a family: ``process("optimal", form="vp", m0=…, L0=…)`` is ``process("optimal-vp", …)``.
+    Raises `BadInput` for an unknown name, form or parameter, or a value ≤ 0.
     """
-    row = CATALOGUE[one_of("process", name, CATALOGUE)]
-    defaults = dict(row.defaults)
-    for key in parameters:
-        if key not in defaults:
-            raise BadInput(key, parameters[key], f"process {name} takes " + ", ".join(defaults))
-    values = {key: positive(key, parameters.get(key, default)) for key, default in defaults.items()}
-    f, g, increment, log_lam = _expressions(name)
-    return Process.named(
-        name,
-        values,
-        f,
-        g,
-        family=row.family,
-        increment=increment,
-        log_lam=log_lam,
-        standard_start=row.standard_start,
-    )
+    if form is None and name in FORMS:
+        form = FORMS[name]
+    if form is not None:
+        one_of("process", name, FORMS)
+        forms = [n.removeprefix(f"{name}-") for n in NAMED if n.startswith(f"{name}-")]
+        name = f"{name}-{one_of('form', form, forms)}"
+    return NAMED[one_of("process", name, NAMED)].make(parameters)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wbound import placement
 from wbound.data import Curvature
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.forward import Process
@@ -161,6 +162,11 @@ class _Request(NamedTuple):
     K: int
 
 
+    @property
+    def log_lam_T(self) -> float:
+        return float(self.process.log_lam(self.T))
+
+
 def _uniform(r: _Request) -> Array:
     t = np.arange(r.K, -1, -1, dtype=float)
     t *= r.T / r.K
@@ -186,6 +192,35 @@ class Grid:
     def uniform() -> Grid:
         """τ_k = T(1 − k/K), the published grid."""
         return Grid("uniform", "t", _uniform)
+
+    @staticmethod
+    def log_lam(sigma_min: float | None = None) -> Grid:
+        """Uniform in log λ: K levels from λ(T) to sigma_min² (default: `placement.SIGMA_MIN`), then 0."""
+        return Grid("log-lam", "log_lam", lambda r: placement.log_uniform(r.log_lam_T, r.K, r.data, sigma_min))
+
+    @staticmethod
+    def edm(rho: float = 7.0, sigma_min: float | None = None) -> Grid:
+        """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min in x (default: `placement.SIGMA_MIN`), then 0.
+
+        Source: Karras et al., 2022, Eq. 5 (ρ = 7, σ from 0.002 to 80).
+        """
+        power = positive("rho", rho)
+        return Grid("edm", "log_lam", lambda r: placement.edm(r.log_lam_T, r.K, r.data, power, sigma_min))
+
+    @staticmethod
+    def cosine() -> Grid:
+        """The cosine schedule, λ in units of the data's mean variance (Nichol & Dhariwal, 2021)."""
+        return Grid("cosine", "log_lam", lambda r: placement.cosine(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
+    def optimal() -> Grid:
+        """Section 7's grid, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}; needs the data's m_0 and L_0 (A1)."""
+        return Grid("optimal", "log_lam", lambda r: placement.optimal(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
+    def gaussian() -> Grid:
+        """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ, σ_0²I)."""
+        return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
 
     @staticmethod
     def from_t(values: ArrayLike) -> Grid:
@@ -217,7 +252,12 @@ class Grid:
         if steps > 200_000_000:
             raise BadInput("K", K, "more steps than can be summed one by one; use wbound.iterations")
         values = self.place(_Request(process, data, end, steps))
-        t = values if self.coordinate == "t" else process.time_of(values)
+        if self.coordinate == "t":
+            t = values
+        elif self.explicit:
+            t = process.time_of(values)
+        else:  # the first node is λ(T) itself
+            t = np.concatenate(([end], process.time_of(values[1:])))
         if self.explicit and T is not None and abs(positive("T", T) - t[0]) > 1e-9 * t[0]:
             raise BadInput("T", T, f"the grid given starts at T = {t[0]:.12g}")
         process.check_domain(float(t[0]))
@@ -232,8 +272,18 @@ class Grid:
         return nodes
 
 
-#: Grids by name; later ones are added here as values.
-GRIDS: dict[str, Grid] = {"uniform": Grid.uniform()}
+#: Grids by name.
+GRIDS: dict[str, Grid] = {
+    grid.name: grid
+    for grid in (
+        Grid.uniform(),
+        Grid.optimal(),
+        Grid.gaussian(),
+        Grid.log_lam(),
+        Grid.edm(),
+        Grid.cosine(),
+    )
+}
 
 
 def grid_named(grid: Any) -> Grid:

@@ -1,4 +1,8 @@
-"""sympy → float64 functions of numpy arrays, with constants rounded correctly."""
+"""sympy → float64 functions of numpy arrays, with constants rounded correctly.
+
+An expression of a user becomes a list of numpy operations, each shared part once. Nothing is compiled from
+text, and the tree is not rebuilt on the way: sympy simplifies whatever it rebuilds, at any length.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,32 @@ from typing import Any
 import numpy as np
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
-from sympy.printing.numpy import SciPyPrinter
 
 from wbound.errors import BadInput
 
 __all__ = ["NODES", "function", "to_float"]
 
+_UFUNCS: dict[type, Callable[..., Any]] = {
+    sympy.exp: np.exp,
+    expm1: np.expm1,
+    sympy.log: np.log,
+    log1p: np.log1p,
+    sympy.sin: np.sin,
+    sympy.cos: np.cos,
+    sympy.tan: np.tan,
+    sympy.atan: np.arctan,
+    sympy.sinh: np.sinh,
+    sympy.cosh: np.cosh,
+    sympy.tanh: np.tanh,
+    sympy.Abs: np.abs,
+    sympy.sign: np.sign,  # the derivative of Abs
+}
+
 # What an expression of a user may consist of, besides symbols.
 NODES = (
     *(sympy.Add, sympy.Mul, sympy.Pow, sympy.Rational, type(sympy.pi), type(sympy.E)),
-    *(sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.atan, sympy.sinh, sympy.cosh, sympy.tanh),
-    *(sympy.sech, sympy.Abs, expm1, log1p),
+    *(kind for kind in _UFUNCS if kind is not sympy.sign),
+    sympy.sech,
 )
 
 
@@ -36,25 +55,115 @@ def to_float(constant: sympy.Expr) -> float:
         return math.nan
 
 
-class _FloatPrinter(SciPyPrinter):
-    """Prints every rational as a double: exact integers of any size would make object arrays."""
-
-    def _print_Rational(self, expr: sympy.Rational) -> str:
-        return repr(to_float(expr))
-
-    def _print_Float(self, expr: sympy.Float) -> str:
-        return repr(float(expr))
-
-    _print_Integer = _print_Half = _print_One = _print_Zero = _print_NegativeOne = _print_Rational
+class _Special(Exception):
+    """A node that has no numpy operation here."""
 
 
-def _rounded(expr: sympy.Expr) -> sympy.Expr:
-    """Constant parts as correctly rounded doubles: log(1 + 10**-20) must not become log(1.0)."""
-    if not expr.args:
-        return expr
-    if not expr.free_symbols:
-        return sympy.Float(expr.evalf(20), 17)
-    return expr.func(*(part if part.is_Rational else _rounded(part) for part in expr.args))
+class _Code:
+    """Straight-line numpy code for one expression."""
+
+    def __init__(self, expr: sympy.Expr, symbols: tuple[sympy.Symbol, ...]) -> None:
+        self.start: list[Any] = [None] * len(symbols)
+        self.steps: list[tuple[int, Callable[..., Any], int, int]] = []
+        self.slots: dict[Any, int] = {symbol: i for i, symbol in enumerate(symbols)}
+        self.result = self.visit(expr)
+
+    def constant(self, value: float) -> int:
+        # Constants are numpy scalars: 1/0 is then infinite, where Python would raise.
+        return self.keep(("constant", value), np.float64(value))
+
+    def keep(self, key: Any, value: Any = None) -> int:
+        if key not in self.slots:
+            self.slots[key] = len(self.start)
+            self.start.append(value)
+        return self.slots[key]
+
+    def emit(self, key: Any, operation: Callable[..., Any], first: int, second: int = -1) -> int:
+        if key in self.slots:
+            return self.slots[key]
+        slot = self.keep(key)
+        self.steps.append((slot, operation, first, second))
+        return slot
+
+    def visit(self, expr: sympy.Expr) -> int:
+        if expr in self.slots:
+            return self.slots[expr]
+        if not expr.free_symbols:
+            return self.constant(to_float(expr))
+        if isinstance(expr, sympy.Add):
+            return self.total(expr)
+        if isinstance(expr, sympy.Mul):
+            return self.product(expr)
+        if isinstance(expr, sympy.Pow):
+            return self.power(expr, *expr.args)
+        if isinstance(expr, sympy.sech):
+            below = self.emit((expr, "cosh"), np.cosh, self.visit(expr.args[0]))
+            return self.emit(expr, np.divide, self.constant(1.0), below)
+        if type(expr) in _UFUNCS:
+            return self.emit(expr, _UFUNCS[type(expr)], self.visit(expr.args[0]))
+        raise _Special(type(expr).__name__)
+
+    def total(self, expr: sympy.Add) -> int:
+        slot = -1
+        # Positive terms first: then a - b is one operation.
+        terms = sorted(expr.args, key=lambda term: term.as_coeff_Mul()[0] == -1)
+        for i, term in enumerate(terms):
+            key = expr if i == len(terms) - 1 else (expr, i)
+            if i == 0:
+                slot = self.visit(term)
+            elif term.as_coeff_Mul()[0] == -1:
+                slot = self.emit(key, np.subtract, slot, self.factors(term.as_coeff_Mul()[1]))
+            else:
+                slot = self.emit(key, np.add, slot, self.visit(term))
+        return slot
+
+    def factors(self, expr: sympy.Expr) -> int:
+        return self.product(expr) if isinstance(expr, sympy.Mul) else self.visit(expr)
+
+    def product(self, expr: sympy.Mul) -> int:
+        if expr in self.slots:
+            return self.slots[expr]
+        above, below = -1, -1
+        fixed = sympy.S.One
+        for part in expr.args:
+            if not part.free_symbols:
+                fixed = part if fixed is sympy.S.One else sympy.Mul(fixed, part, evaluate=False)
+            elif isinstance(part, sympy.Pow) and part.exp.is_Rational and part.exp.is_negative:
+                slot = self.power((part, "inverse"), part.base, -part.exp)
+                below = slot if below < 0 else self.emit((expr, part), np.multiply, below, slot)
+            else:
+                slot = self.visit(part)
+                above = slot if above < 0 else self.emit((expr, part), np.multiply, above, slot)
+        if fixed is not sympy.S.One or above < 0:
+            number = self.constant(to_float(fixed))
+            above = number if above < 0 else self.emit((expr, "fixed"), np.multiply, above, number)
+        if below < 0:
+            self.slots[expr] = above
+            return above
+        return self.emit(expr, np.divide, above, below)
+
+    def power(self, key: Any, base: sympy.Expr, exponent: sympy.Expr) -> int:
+        slot = self.visit(base)
+        if exponent == 1:
+            return slot
+        if exponent == 2:
+            return self.emit(key, np.square, slot)
+        if exponent == sympy.S.Half:
+            return self.emit(key, np.sqrt, slot)
+        if exponent.is_Rational and exponent.is_negative:
+            inverse = self.power((key, "inverse"), base, -exponent)
+            return self.emit(key, np.divide, self.constant(1.0), inverse)
+        return self.emit(key, np.power, slot, self.visit(exponent))
+
+    def __call__(self, *arguments: Any) -> Any:
+        values = self.start.copy()
+        values[: len(arguments)] = arguments
+        for slot, operation, first, second in self.steps:
+            if second < 0:
+                values[slot] = operation(values[first])
+            else:
+                values[slot] = operation(values[first], values[second])
+        return values[self.result]
 
 
 @lru_cache(maxsize=1024)
@@ -70,12 +179,10 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
     if not expr.free_symbols:
         constant = to_float(expr)
         return lambda *arguments: _filled(constant, arguments)
-    # lambdify compiles source that sympy's printer writes from a tree of whitelisted nodes; symbols are
-    # renamed to dummies, so no character of a user's text is in it.
-    printer = _FloatPrinter({"fully_qualified_modules": False, "inline": True})
-    special = not all(isinstance(node, (sympy.Symbol, *NODES)) for node in sympy.preorder_traversal(expr))
-    modules = ["scipy", "numpy"] if special else ["numpy"]  # erf and the like, in closed forms of our own
-    compiled = sympy.lambdify(symbols, _rounded(expr), modules, printer=printer, cse=True, dummify=True)
+    try:
+        compiled: Callable[..., Any] = _Code(expr, symbols)
+    except _Special:  # erf and the like, in closed forms of our own
+        compiled = sympy.lambdify(symbols, expr, ["scipy", "numpy"], cse=True)
     whole = expr.free_symbols == set(symbols)
 
     def evaluate(*arguments: Any) -> Any:

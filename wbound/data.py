@@ -336,8 +336,9 @@ class Gaussian(StronglyLogConcave):
             """Bounds of the two expressions on cells: lower and upper of each."""
             f, g = process.expr.f, process.expr.g
             f_lo, f_hi = enclose(f, _T, lo, hi, process.parameters)
-            g_lo, g_hi = enclose(g, _T, lo, hi, process.parameters)
-            f_lo, g_lo = np.maximum(f_lo, 0.0), np.maximum(g_lo, 0.0)
+            # of g², not of g: the outward rounding of what stands under a root must not leave its domain
+            g2_lo, g2_hi = enclose(g**2, _T, lo, hi, process.parameters)
+            f_lo, g2_lo = np.maximum(f_lo, 0.0), np.maximum(g2_lo, 0.0)
             a_hi, a_lo = process.alpha(lo), process.alpha(hi)  # α decreases, λ increases
             s_lo, s_hi = process.lam(lo), process.lam(hi)
             if process.kappa is not None:  # w = κ + α²(ς² − κ) is monotone, w' = −2fα²(ς² − κ)
@@ -351,13 +352,13 @@ class Gaussian(StronglyLogConcave):
             else:
                 w_lo = a_lo**2 * (variances + s_lo)
                 w_hi = a_hi**2 * (variances + s_hi)
-                down, up = g_lo**2 - 2.0 * f_hi * w_hi, g_hi**2 - 2.0 * f_lo * w_lo
+                down, up = g2_lo - 2.0 * f_hi * w_hi, g2_hi - 2.0 * f_lo * w_lo
                 rate_lo = np.maximum(np.maximum(down, -up), 0.0)
                 rate_hi = np.maximum(np.abs(down), np.abs(up))
             first_lo, first_hi = (rate_lo / w_hi**2).max(axis=0), (rate_hi / w_lo**2).max(axis=0)
             # (α/w)' = −α (g²/w² − f/w) since w' = g² − 2fw
-            low = g_lo**2 / w_hi**2 - f_hi / w_lo
-            high = g_hi**2 / w_lo**2 - f_lo / w_hi
+            low = g2_lo / w_hi**2 - f_hi / w_lo
+            high = g2_hi / w_lo**2 - f_lo / w_hi
             size_hi = a_hi * np.maximum(np.abs(low), np.abs(high))
             size_lo = a_lo * np.maximum(np.maximum(low, -high), 0.0)
             return (

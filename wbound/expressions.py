@@ -12,7 +12,7 @@ import ast
 import keyword
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
@@ -31,6 +31,9 @@ MAX_NESTING = 24  # parentheses, powers, signs and calls inside one another
 MAX_DIGITS = 60  # of one number, as typed
 MAX_EXPONENT = 1000  # of a power
 MAX_BITS = 4096  # of an exact rational that a power may create
+MAX_MASS = 1e6  # of all numbers where logarithms are nested in an exponent
+MAX_DENOMINATOR = 1000  # of an exponent of a number
+MAX_ROOT = 50_000  # bits of a number times the denominator of its exponent
 LARGEST, SMALLEST = 1e300, 1e-300  # every constant must be at home in double precision
 
 _RESERVED: dict[str, dict[str, bool]] = {
@@ -167,10 +170,8 @@ class _Builder:
         except (ValueError, MemoryError, RecursionError):
             self.refuse("cannot be read")
         expr = self.build(tree, 0).expr
-        for atom in expr.atoms(sympy.Rational):
-            size = abs(to_float(atom))
-            if size != 0 and not SMALLEST <= size <= LARGEST:
-                self.refuse("a coefficient is outside double precision")
+        for constant in _constants(expr):
+            self.checked_value(to_float(constant), True, None)
         return expr
 
     # ---- gate 1: characters, tokens, nesting ---------------------------------------------------
@@ -280,19 +281,26 @@ class _Builder:
             case ast.Sub():
                 expr, value = left.expr - right.expr, both and both[0] - both[1]
             case ast.Mult():
+                self.bound_product(left.expr, right.expr, 1, at)
                 expr, value = left.expr * right.expr, both and both[0] * both[1]
             case ast.Div():
                 if both and both[1] == 0:
                     self.refuse("division by zero", at)
+                self.bound_product(left.expr, right.expr, -1, at)
                 expr, value = left.expr / right.expr, both and both[0] / both[1]
             case _:
                 self.refuse("only the operators + - * / ** are allowed", at)
         return self.checked(_Node(expr, value), at)
 
     def power(self, base: _Node, exponent: _Node, at: int) -> _Node:
-        if exponent.value is not None:
-            self.bound_power(base.expr, abs(exponent.value), at)
+        if exponent.value is not None and abs(exponent.value) > MAX_EXPONENT:
+            self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
+        self.bound_factors(base.expr, exponent.expr, at)
         self.bound_logs(exponent.expr, at)
+        if not exponent.expr.is_integer and not base.expr.is_extended_nonnegative:
+            for factor in sympy.Mul.make_args(base.expr):
+                if isinstance(factor, sympy.Pow) and not factor.is_extended_nonnegative:
+                    self.refuse("a power of a power that may be negative", at)
         value: float | None = None
         if base.value is not None and base.value <= 0 and not exponent.expr.is_integer:
             self.refuse("a power of zero or of a negative number", at)
@@ -313,29 +321,62 @@ class _Builder:
             except (ValueError, OverflowError):
                 self.refuse(f"{name} is infinite or undefined here", at)
             self.checked_value(value, True, at)
+        if name == "sqrt":
+            self.bound_factors(argument.expr, sympy.S.Half, at)
         if name in ("exp", "expm1"):
             self.bound_logs(argument.expr, at)
-        if name == "abs" and not argument.expr.is_extended_real:
-            self.refuse("abs of what may be complex", at)  # sympy would expand z*conjugate(z)
+        if name in ("abs", "sinh", "cosh", "tanh", "sech") and not argument.expr.is_extended_real:
+            # sympy would look for real and imaginary parts, at any length.
+            self.refuse(f"{name} of what may be complex", at)
         return self.checked(_Node(build(argument.expr), value), at)
 
-    def bound_power(self, base: sympy.Expr, exponent: float, at: int) -> None:
-        """Refuses powers whose exact rationals would not fit: 2**(10**9), ((2*t)**999)**999."""
-        if exponent > MAX_EXPONENT:
+    def bound_factors(self, base: sympy.Expr, exponent: sympy.Expr, at: int) -> None:
+        """Checks what each factor of ``base`` becomes: (24**x)**(y/x) is 24**y, exp(c)**log(24) is 24**c."""
+        for factor in sympy.Mul.make_args(base):
+            inner, power = factor.as_base_exp()
+            combined = power * exponent
+            if inner is sympy.E:
+                self.bound_logs(combined, at)
+            else:
+                # In 12**(10**9 + a) sympy takes the constant term of the exponent out.
+                self.bound_power(inner, combined.as_coeff_Add()[0], at)
+
+    def bound_product(self, left: sympy.Expr, right: sympy.Expr, sign: int, at: int) -> None:
+        """Checks exponents that will be added: 24**x*24**(y - x) is 24**y."""
+        powers = dict(factor.as_base_exp() for factor in sympy.Mul.make_args(left))
+        for factor in sympy.Mul.make_args(right):
+            base, exponent = factor.as_base_exp()
+            if base in powers:
+                self.bound_factors(base, powers[base] + sign * exponent, at)
+
+    def bound_power(self, base: sympy.Expr, exponent: sympy.Rational, at: int) -> None:
+        """Refuses powers whose exact rationals would not fit: 2**(10**9), ((2*t)**999)**999.
+
+        sympy writes 24**(p/q) as a root of a product of powers up to q: the denominator counts as well.
+        """
+        size = abs(to_float(exponent))
+        if size > MAX_EXPONENT:
             self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
-        if _bits(base) * max(exponent, 1.0) > MAX_BITS:
+        if _bits(base) * max(size, 1.0) > MAX_BITS:
             self.refuse("a power has too many digits", at)
+        content = _content(base)
+        if content and exponent.q > 1 and (content * exponent.q > MAX_ROOT or exponent.q > MAX_DENOMINATOR):
+            self.refuse("an exponent has too many digits for a number in its base", at)
 
     def bound_logs(self, exponent: sympy.Expr, at: int) -> None:
         """The same for exp(10**9*log(2*t)), which sympy turns into a power by itself."""
         if exponent.has(sympy.log):
             logs = exponent.atoms(sympy.log)
+            if any(term.args[0].has(sympy.log) for term in logs) and _mass(exponent) > MAX_MASS:
+                self.refuse("an exponent has logarithms in logarithms and numbers too large for it", at)
             bits = max(_bits(term.args[0]) for term in logs)
-            size = _coefficient(exponent)
-            if size > MAX_EXPONENT or bits * max(size, 1.0) > MAX_BITS:
+            size = _weight(exponent, roots=False)
+            if size > MAX_EXPONENT or bits * size > MAX_BITS:
                 self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
+            if sum(_content(term.args[0]) for term in logs) * _weight(exponent, roots=True) > MAX_ROOT:
+                self.refuse("an exponent has too many digits for the logarithm of a number", at)
 
-    def checked_value(self, value: float, zero_allowed: bool, at: int) -> None:
+    def checked_value(self, value: float, zero_allowed: bool, at: int | None) -> None:
         size = abs(value)
         if not size <= LARGEST or (size < SMALLEST and not (size == 0 and zero_allowed)):
             self.refuse("a constant is outside double precision", at)
@@ -346,6 +387,9 @@ class _Builder:
             self.refuse("is infinite or undefined", at)
         if expr.has(sympy.I):
             self.refuse("is a complex number", at)
+        # Where two exponents meet their denominators multiply: keep each of them small.
+        if any(power.q > MAX_DENOMINATOR for _, power in _numeric_powers(expr)):
+            self.refuse("an exponent has too many digits for a number in its base", at)
         if isinstance(expr, sympy.Pow) and expr.exp.is_number and abs(to_float(expr.exp)) > MAX_EXPONENT:
             self.refuse(f"an exponent is larger than {MAX_EXPONENT}", at)
         if value is None and not expr.free_symbols:  # t - t, (2*t)/t
@@ -357,22 +401,52 @@ class _Builder:
         return _Node(expr, value)
 
 
+def _constants(expr: sympy.Expr) -> Iterator[sympy.Expr]:
+    """The largest parts of ``expr`` that hold no symbol."""
+    if not expr.free_symbols:
+        yield expr
+    else:
+        for part in expr.args:
+            yield from _constants(part)
+
+
 def _bits(expr: sympy.Expr) -> int:
     """The largest exact rational in ``expr``, in bits; 0 when there is none but ±1."""
     most = max((max(q.p.bit_length(), q.q.bit_length()) for q in expr.atoms(sympy.Rational)), default=0)
     return most if most > 1 else 0
 
 
-def _coefficient(expr: sympy.Expr) -> float:
-    """How large a number may come to stand before a logarithm in ``expr``."""
+def _numeric_powers(expr: sympy.Expr) -> Iterator[tuple[sympy.Rational, sympy.Rational]]:
+    """The factors of ``expr`` that are a rational to a rational power."""
+    for factor in sympy.Mul.make_args(expr):
+        base, exponent = factor.as_base_exp()
+        if base.is_Rational and exponent.is_Rational:
+            yield base, exponent
+
+
+def _content(expr: sympy.Expr) -> int:
+    """Bits of the numbers that ``expr`` has as factors, times the roots that they stand under."""
+    return sum(_bits(base) * exponent.q for base, exponent in _numeric_powers(expr))
+
+
+def _mass(expr: sympy.Expr) -> float:
+    """The product of all numerators and denominators in ``expr``."""
+    sizes = [math.log2(abs(node.p) * node.q) for node in sympy.preorder_traversal(expr) if _is_number(node)]
+    return 2.0 ** min(sum(sizes), 1000.0)
+
+
+def _is_number(node: sympy.Basic) -> bool:
+    return isinstance(node, sympy.Rational) and node != 0
+
+
+def _weight(expr: sympy.Expr, *, roots: bool) -> float:
+    """How large a number, or its denominator too, may come to stand before a logarithm in ``expr``."""
+    if expr.is_Rational:
+        return max(1.0, abs(to_float(expr))) * (float(min(expr.q, 10**300)) if roots else 1.0)
     if isinstance(expr, sympy.log) or not expr.args:
-        return 1.0
-    if expr.is_Add:
-        return max(_coefficient(term) for term in expr.args)
-    size = 1.0
-    for part in expr.args:
-        size *= max(1.0, abs(to_float(part))) if not part.free_symbols else _coefficient(part)
-    return size
+        return 1.0 if expr.free_symbols else max(1.0, abs(to_float(expr)))
+    parts = [_weight(part, roots=roots) for part in expr.args]
+    return max(parts) if expr.is_Add else math.prod(parts)
 
 
 def accept(

@@ -12,6 +12,7 @@ The one integral is a closed form for the catalogue's rows and a quadrature for 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,8 +77,11 @@ class Process:
         increment: sp.Expr | None = None,
         log_lam: sp.Expr | None = None,
         standard_start: bool | None = None,
+        t_max: float = math.inf,
     ) -> None:
         self.name, self.parameters = name, dict(parameters)
+        #: where λ becomes infinite, for processes of finite life: every t must be below
+        self.t_max = t_max
         self._f, self._g, self._increment, self._log_lam = f, g, increment, log_lam
         self._values = tuple(self.parameters.values())
         self._symbols = tuple(symbol(p) for p in self.parameters)
@@ -113,8 +117,9 @@ class Process:
         cls, name: str, parameters: Mapping[str, float], f: sp.Expr, g: sp.Expr, **closed: Any
     ) -> Process:
         """A process with closed forms: ``family``; ``increment`` in lo < hi, which is ∫_lo^hi g² (family ve)
-        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``standard_start``. They are
-        checked against quadrature here; raises `BadInput` where they differ."""
+        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``standard_start``; ``t_max``, where
+        λ becomes infinite, if it does. They are checked against quadrature here; raises `BadInput` where they
+        differ."""
         self = cls.__new__(cls)
         self._setup(name, parameters, f, g, **closed)
         return self
@@ -146,7 +151,7 @@ class Process:
 
     def sigma2(self, t: ArrayLike) -> Array:
         """σ²(t), the variance of the noise in X_t (Eq. 2), in units of x²."""
-        times = _times(t)
+        times = self._times(t)
         if self.family == "ve":
             return np.asarray(self._from_zero(times))
         if self.kappa is not None:
@@ -161,7 +166,7 @@ class Process:
 
     def log_alpha(self, t: ArrayLike) -> Array:
         """log α(t) = −∫_0^t f."""
-        times = _times(t)
+        times = self._times(t)
         if self.family == "ve":
             return np.zeros_like(times)
         if self.family == "stationary":
@@ -170,14 +175,14 @@ class Process:
 
     def log_lam(self, t: ArrayLike) -> Array:
         """log λ(t), finite where λ overflows; −inf at t = 0."""
-        times = _times(t)
+        times = self._times(t)
         if self.family == "general":
             return self._general(times)[1]
         return self._log_lam_from(times, self._from_zero(times))
 
     def law(self, t: ArrayLike) -> tuple[Array, Array]:
         """log α and log λ at once: one pass of quadrature where there is no closed form."""
-        times = _times(t)
+        times = self._times(t)
         if self.family == "general":
             return self._general(times)
         integral = self._from_zero(times)
@@ -194,8 +199,16 @@ class Process:
             doubled = 2.0 * integral
             return np.asarray(np.log(self.kappa) + doubled + np.log(-np.expm1(-doubled)))
 
+    def _times(self, t: ArrayLike) -> Array:
+        times = np.asarray(t, float)
+        if times.size and not float(times.min()) >= 0.0:
+            raise BadInput("t", repr(t), "must be forward times >= 0")
+        if self.t_max < math.inf and times.size and float(times.max()) >= self.t_max:
+            raise BadInput("t", float(times.max()), f"must be below {self.t_max:.12g}, where lam is infinite")
+        return times
+
     def _at(self, of: Callable[..., Array], t: ArrayLike) -> Array:
-        times = _times(t)
+        times = self._times(t)
         return np.asarray(of(times), float)
 
     def _from_zero(self, times: Array) -> Array:
@@ -272,12 +285,14 @@ class Process:
         if not todo.any():
             return out.reshape(np.shape(log_lam))
         goal = target[todo]
-        lo, hi = 0.0, 0.0  # log t brackets for all goals at once
+        # log t brackets for all goals at once, inside the process's life
+        last = math.log(min(t_max, (1.0 - 1e-14) * self.t_max))
+        lo = hi = min(0.0, last - 1.0)
         lowest, highest = float(goal.min()), float(goal.max())
         step = 1.0
         while float(self.log_lam(np.exp(hi))) < highest:
-            lo_before, hi, step = hi, hi + step, min(2.0 * step, 32.0)
-            if hi > np.log(t_max) or not np.isfinite(self.log_lam(np.exp(hi))):
+            lo_before, hi, step = hi, min(hi + step, last), min(2.0 * step, 32.0)
+            if hi >= last or not np.isfinite(self.log_lam(np.exp(hi))):
                 hi = self._last_finite(lo_before, hi)
                 if float(self.log_lam(np.exp(hi))) < highest:
                     raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {self.name}")
@@ -291,19 +306,22 @@ class Process:
         u = 0.5 * (left + right)
         for _ in range(200):
             t = np.exp(u)
-            gap = np.asarray(self.log_lam(t)) - goal
+            log_alpha, here = self.law(t)
+            gap = here - goal
             left, right = np.where(gap < 0, u, left), np.where(gap >= 0, u, right)
-            slope = t * self.g(t) ** 2 / self.sigma2(t)
-            with np.errstate(divide="ignore", invalid="ignore"):  # a flat clock: bisect instead
+            slope = t * self._g_of(t) ** 2 * np.exp(-here - 2.0 * log_alpha)
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a flat clock: bisect instead
                 newton = u - gap / slope
-            inside = np.isfinite(newton) & (newton > left) & (newton < right)
+            inside = (newton >= left) & (newton <= right)
             new = np.where(inside, newton, 0.5 * (left + right))
-            if np.all(np.abs(new - u) <= 4e-16 * np.maximum(1.0, np.abs(new))) or np.all(
-                right - left <= 4e-16
-            ):
-                u = new
-                break
+            moved = np.abs(new - u)
             u = new
+            # the last move was within rounding of log t, of log λ, or of the bracket
+            close = moved <= 4e-16 * np.maximum(1.0, np.abs(u))
+            close |= np.abs(gap) <= 2e-16 * np.maximum(1.0, np.abs(goal))
+            close |= right - left <= 4e-16 * np.maximum(1.0, np.abs(u))
+            if close.all():
+                break
         out[todo] = np.exp(u)
         return out.reshape(np.shape(log_lam))
 
@@ -348,6 +366,8 @@ class Process:
 
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
+        if T >= self.t_max:
+            raise BadInput("T", T, f"must be below {self.t_max:.12g}, where lam of {self.name} is infinite")
         t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
         with np.errstate(all="ignore"):  # what is not finite is refused just below
             values = {"f": self.f(t), "g": self.g(t)}
@@ -365,7 +385,8 @@ class Process:
 
     def _check_identities(self) -> None:
         """The closed form against quadrature (section 0's identities, integrated), at a few steps."""
-        lo, hi = np.array([0.0, 0.03, 0.5]), np.array([0.03, 0.5, 1.0])
+        end = min(1.0, 0.5 * self.t_max)
+        lo, hi = end * np.array([0.0, 0.03, 0.5]), end * np.array([0.03, 0.5, 1.0])
         claimed = self._one_integral(lo, hi)
         integrand = (lambda t: self._g_of(t) ** 2) if self.family == "ve" else self._f_of
         value = integrate(integrand, lo, hi, option=f"process {self.name}").value
@@ -403,6 +424,7 @@ class Process:
             self._increment,
             self._log_lam,
             self.standard_start,
+            self.t_max,
         )
         return _rebuild, (type(self), state)
 
@@ -417,10 +439,3 @@ def _expression(value: Any, parameters: Mapping[str, float], option: str) -> sp.
     if isinstance(value, str):
         return parse(value, "t", tuple(parameters), option=option)
     return accept(value, "t", tuple(parameters), option=option)
-
-
-def _times(t: ArrayLike) -> Array:
-    times = np.asarray(t, float)
-    if times.size and not float(times.min()) >= 0.0:
-        raise BadInput("t", repr(t), "must be forward times >= 0")
-    return times

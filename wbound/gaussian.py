@@ -66,7 +66,10 @@ def defects(b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.
         per2 = np.exp(-2.0 * (unit + b.log_alpha_lo))
         rho = b.steps.Q * share
         if np.any(steps.q):
-            rho = rho - steps.q
+            # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last bit
+            part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
+            whole = b.steps.Q * np.where(np.isinf(b.steps.Q), 1.0, part)
+            rho = (whole - steps.q) - whole * np.exp(np.log(v) - log_w)
         if V2:
             rho = rho + V2 * steps.C**2
         rho = rho * per2

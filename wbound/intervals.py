@@ -20,7 +20,9 @@ from numpy.typing import ArrayLike
 from wbound.arithmetic import Array, Pair, Program, outward
 from wbound.errors import BadInput
 
-__all__ = ["Enclosure", "Supremum", "branch_and_bound", "enclose", "maximum", "supremum"]
+__all__ = ["Enclosure", "Supremum", "branch_and_bound", "enclose", "maximum", "split", "supremum"]
+
+_FAR = 1e12  # an infinite cell that starts beyond is not split further
 
 
 @lru_cache(maxsize=256)
@@ -129,7 +131,8 @@ def branch_and_bound(
     ``enclosure(lo, hi)`` bounds the function on each cell (nan means unknown); ``point(x)`` gives its
     values (default: the lower bounds on cells of width zero) and only decides what is refined.
     ``breaks`` are points to split at first, such as kinks. Stops when upper − lower ≤ rtol·|lower| + atol,
-    when the cells reach the resolution of doubles, or at ``max_cells``: then the bound is wider, still valid.
+    when the cells reach the resolution of doubles, when only cells beyond ±1e12 are left, or at
+    ``max_cells``: then the bound is wider, still valid.
     """
     cuts = [float(x) for x in np.ravel(np.asarray(breaks, dtype=np.float64)) if lo < x < hi]
     if math.isinf(lo) and math.isinf(hi) and not cuts:
@@ -140,7 +143,7 @@ def branch_and_bound(
     left, right = (edges[:-1], edges[1:]) if edges.size > 1 else (edges, edges)
     best, at, settled = -math.inf, float(left[0]), -math.inf
     for _ in range(max_rounds):
-        left, right = _split(left, right, max(2, min(64, 192 // left.size)))
+        left, right = split(left, right, max(2, min(64, 192 // left.size)))
         upper = np.asarray(enclosure(left, right)[1], dtype=np.float64)
         upper = np.where(np.isnan(upper), np.inf, upper)
         x = np.concatenate(
@@ -152,8 +155,9 @@ def branch_and_bound(
             best, at = float(values[i]), float(x[i])
         goal = best + rtol * abs(best) + atol if math.isfinite(best) else best
         keep = upper > goal
-        # A cell is at rest when no double lies inside it.
-        keep &= (np.nextafter(left, right) < right) | np.isinf(left) | np.isinf(right)
+        # A cell is at rest when no double lies inside it, or when it is only farther out than matters.
+        keep &= np.nextafter(left, right) < right
+        keep &= (left < _FAR) & (right > -_FAR)
         if not keep.all():
             settled = max(settled, float(np.max(upper[~keep])))
         left, right, upper = left[keep], right[keep], upper[keep]
@@ -178,7 +182,7 @@ def _centre(left: Array, right: Array) -> Array:
     return np.clip(centre, left, right)
 
 
-def _split(left: Array, right: Array, pieces: int) -> tuple[Array, Array]:
+def split(left: Array, right: Array, pieces: int) -> tuple[Array, Array]:
     """Each cell into ``pieces``; an infinite one at points that grow like j/(pieces − j)."""
     share = np.arange(pieces + 1) / pieces
     with np.errstate(all="ignore"):  # infinite cells get their own edges below

@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: sup ν_k is bounded from above to this relative accuracy on steps where it is inside the step.
 NU_RTOL = 1e-5
+#: D_k's integral, whose error estimate is added: a user's α and λ carry rounding that 1e-13 would chase.
+RTOL = 1e-9
 
 
 class Local(NamedTuple):
@@ -50,10 +52,10 @@ def _roughness(b: Batch, process: Process, L0: float) -> Array:
         kink = float(process.time_of(-math.log(L0)))
     first_end = np.clip(kink, b.t_lo, b.t_hi)
     split = (first_end > b.t_lo) & (first_end < b.t_hi)
-    whole = integrate(integrand, b.t_lo, np.where(split, first_end, b.t_hi), option="f, g")
+    whole = integrate(integrand, b.t_lo, np.where(split, first_end, b.t_hi), rtol=RTOL, option="f, g")
     total = whole.value + whole.error
     if split.any():
-        rest = integrate(integrand, first_end[split], b.t_hi[split], option="f, g")
+        rest = integrate(integrand, first_end[split], b.t_hi[split], rtol=RTOL, option="f, g")
         total[split] += rest.value + rest.error
     return total
 

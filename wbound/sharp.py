@@ -187,15 +187,23 @@ class Sums:
         return Parts(first, self.bias, math.sqrt(self.noise2), self.score)
 
 
+def sums(s: Setting) -> Parts:
+    """Eq. 7′'s parts of a setting by summing every step, without the recursion of Eq. 7."""
+    gathered = Sums(s.score_bias, s.score_noise)
+    for _, block in s.nodes.blocks():
+        gathered.add(local(block, s.data, s.scheme, bool(s.score_bias or s.score_noise)))
+    return gathered.parts(start_term(s))
+
+
 def _evaluate(s: Setting) -> Bound:
     data, nodes = s.data, s.nodes
     M, V = s.score_bias, s.score_noise
     start = start_term(s)
-    sums = Sums(M, V)
+    gathered = Sums(M, V)
     arrays: tuple[Array, Array, Array] | None = None
     for where, block in nodes.blocks():
         terms = local(block, data, s.scheme, bool(M or V))
-        sums.add(terms)
+        gathered.add(terms)
         if M == 0.0 and not isinstance(terms.log_gamma, np.ndarray):
             continue  # Eq. 9: the recursion telescopes
         if arrays is None:
@@ -204,15 +212,20 @@ def _evaluate(s: Setting) -> Bound:
             arrays[0][where] = np.exp(terms.log_gamma)
             arrays[1][where] = terms.b + M * terms.C
             arrays[2][where] = terms.n2 if V == 0.0 else terms.n2 + (V * terms.C) ** 2
-    p = sums.parts(start)
+    p = gathered.parts(start)
     total = p.additive if arrays is None else _run(start, *arrays)
     scale, extra = _output(s)
     result = _bound(s, "Theorem 2", total * scale + extra, Parts(*(v * scale for v in p)), extra)
-    if s.scheme.name == "ddpm" and V == 0.0 and data.A1 is not None and not nodes.stopped_early:
-        other = ancestral(s, start)
+    if has_ancestral(s):
+        other = ancestral(s)
         if other.total < result.total:
             return other
     return result
+
+
+def has_ancestral(s: Setting) -> bool:
+    """Whether Eq. 9′ applies: ddpm under A1, no score noise, run to λ = 0."""
+    return s.scheme.name == "ddpm" and s.score_noise == 0.0 and s.data.A1 is not None and not s.nodes.stopped_early
 
 
 def _output(s: Setting) -> tuple[float, float]:
@@ -320,8 +333,8 @@ def best_theta(value: Callable[[float], float]) -> float:
     return min(float(found.fun), values[i])
 
 
-def ancestral(s: Setting, start: float) -> Bound:
-    """Eq. 9′: ddpm coupled with the reverse SDE of noise level κ_k. *upper*"""
+def ancestral_sums(s: Setting) -> Parts:
+    """Eq. 9′'s parts, with the best θ: start, drift and θ-term, martingale noise, score."""
     data = s.data
     terms = ancestral_terms(s.nodes.batch, data)
     log_lam_T = s.nodes.first[1]
@@ -330,22 +343,19 @@ def ancestral(s: Setting, start: float) -> Bound:
         total = float(terms.weight(theta).sum())
         return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T) * total)
 
-    curved = best_theta(theta_term)
-    bias = float(terms.drift.sum()) + curved
-    # P_0E_0 adds as a norm here: start and noise do not combine in squares in Eq. 9′
-    noise = math.sqrt(float(terms.noise2.sum()))
-    score = s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0
-    total = start + bias + noise + score
-    total = math.inf if math.isnan(total) else total
-    return Bound(
-        total=total,
-        initialisation=start,
-        discretisation=bias + noise,
-        score=score,
-        additive=total,
-        trivial=math.sqrt(data.second_moment),
-        statement="Eq. 9'",
+    return Parts(
+        start_term(s),
+        float(terms.drift.sum()) + best_theta(theta_term),
+        math.sqrt(float(terms.noise2.sum())),
+        s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0,
     )
+
+
+def ancestral(s: Setting) -> Bound:
+    """Eq. 9′: ddpm coupled with the reverse SDE of noise level κ_k; as in Eq. 7″ the start's error and the
+    martingale noise combine in squares. *upper*"""
+    p = ancestral_sums(s)
+    return _bound(s, "Eq. 9'", p.additive, p)
 
 
 def _scheme_is_sde(s: Setting) -> None:

@@ -1,0 +1,520 @@
+"""Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the Gaussian with
+the data's mean and covariance (section 3's exact law), each at its best T.
+
+hf and ddpm see a process through its clock alone, so a grid placed in λ is one row for every process; em and ei
+see α too, except for VE, where they are hf. T is searched with the spectrum in groups; every number that is
+reported comes from the full spectrum.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from numerics.datasets import Dataset
+from numerics.schedules import Schedule, vp
+from wbound import Process, placement, process
+from wbound.catalogue import CATALOGUE
+from wbound.clock import Grid
+from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.errors import BadInput, count, one_of, positive
+from wbound.gaussian import law
+from wbound.images import IMAGES, reaching
+from wbound.optimal import numerical_grid
+from wbound.schemes import SCHEMES
+from wbound.setting import setting
+from wbound.spectrum import PAIRS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+
+__all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
+
+Array = NDArray[np.float64]
+
+#: Grids of the clock that are ranked, and how they are placed.
+GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
+    "optimal": placement.optimal,
+    "gaussian": placement.gaussian,
+    "log-lam": placement.log_uniform,
+    "edm": placement.edm,
+    "cosine": placement.cosine,
+}
+#: Groups of eigenvalues that searches work with: for sums over the clock, and for the recursion that sees α.
+GROUPS, FEWER_GROUPS = 64, 32
+#: The scan for T uses at most this many steps; the search that follows uses all.
+SCAN_STEPS = 128
+#: K beyond which `choose` says "more than".
+MOST_STEPS = 5000
+#: log λ(T) is searched this far below and above the data's log variance.
+BELOW, ABOVE = -2.0, 26.0
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """One row of the ranking. W2 in x, not squared.
+
+    ``error`` ranks: W2 from p_T plus W2 between the outputs of the two starts (≥ ``w2``, which starts from the
+    prior and can be tuned to 0 by T alone, section 6). ``process`` is "any" where the scheme sees the clock alone;
+    ``T`` is then None and ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``: the process's.
+    ``steps``: the least K whose error is ≤ ε, None where ε was not given or K would exceed `MOST_STEPS`.
+    ``kind``: "named", "numerical" (optimised node by node) or "given" (a schedule of the user's).
+    """
+
+    rank: int
+    process: str
+    grid: str
+    kind: str
+    K: int
+    T: float | None
+    sigma_max: float
+    parameters: dict[str, float]
+    error: float
+    w2: float
+    w2_exact_start: float
+    start_share: float
+    factor: float
+    steps: int | None
+    log_lam: Array = field(repr=False)
+    made_by: Process | None = field(repr=False, default=None)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The row as a schedule, to be written for other samplers (`numerics.schedules.export`)."""
+        return Schedule(f"{self.process} on {self.grid}", self.log_lam, self.made_by or vp())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes that are plain values; ``schedule`` holds the nodes."""
+        return {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule")}
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The rows, best first, with what they are about and what they do not say (``limits``)."""
+
+    rows: tuple[Choice, ...]
+    data: Dataset
+    scheme: str
+    steps: int
+    eps: float | None
+    grouping_error: float
+    limits: tuple[str, ...]
+    seconds: float
+
+    @property
+    def best(self) -> Choice:
+        return self.rows[0]
+
+    @property
+    def best_named(self) -> Choice:
+        """The best row that is neither numerically optimised nor the user's."""
+        return next(row for row in self.rows if row.kind == "named")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "data": self.data.to_dict(),
+            "scheme": self.scheme,
+            "steps": self.steps,
+            "eps": self.eps,
+            "eps_rel": None if self.eps is None else self.eps / self.data.spread,
+            "grouping_error": self.grouping_error,
+            "limits": list(self.limits),
+            "seconds": self.seconds,
+            "rows": [row.to_dict() for row in self.rows],
+        }
+
+
+#: From log λ(T) to the process and its T.
+_Maker = Callable[[float], tuple[Process, float]]
+
+
+class _Clock:
+    """What makes a row: nodes for a given log λ(T) and K, and the process behind them."""
+
+    def __init__(
+        self, name: str, grid: str, place: Callable[[float, int], tuple[Array, Process | None, float]]
+    ):
+        self.name, self.grid, self.place = name, grid, place
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The data and scheme that rows are judged by."""
+
+    spectrum: Spectrum
+    scheme: str
+
+    @cached_property
+    def groups(self) -> Spectrum:
+        return self.spectrum.grouped(GROUPS if self.scheme in PAIRS else FEWER_GROUPS)
+
+    def judge(self, log_lam: Array, p: Process | None, full: bool = False) -> ClockW2:
+        """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
+        spectrum = self.spectrum if full else self.groups
+        pair = _pair(self.scheme, p)
+        if pair is not None:
+            return clock_w2(spectrum, log_lam, pair)
+        assert p is not None
+        grid = Grid("nodes", "log_lam", lambda r: log_lam, True, log_lam.size - 1)
+        laws = [
+            law(
+                setting(p, Gaussian(np.zeros(1), 1.0), scheme=self.scheme, start=start, grid=grid),
+                spectrum.variances,
+            )
+            for start in ("exact", "prior")
+        ]
+        s, n, mean2 = spectrum.variances, spectrum.counts, spectrum.mean_square
+        squares = [float((n * width_error2(s, x.excess) + mean2 * x.mean**2).sum()) for x in laws]
+        gap = n * start_gap2(s, laws[0].excess, laws[1].excess) + mean2 * (laws[0].mean - laws[1].mean) ** 2
+        return ClockW2(math.sqrt(squares[0]), math.sqrt(squares[1]), math.sqrt(float(gap.sum())))
+
+    def at(self, row: _Clock, u: float, K: int) -> float:
+        """The error of a row at log λ(T) = u; infinite where the process does not get there."""
+        try:
+            log_lam, p, _ = row.place(u, K)
+            return self.judge(log_lam, p).robust
+        except BadInput:
+            return math.inf
+
+    def best(self, row: _Clock, K: int, centre: float, near: float | None = None) -> tuple[float, float]:
+        """The best log λ(T) and the error there: a scan unless ``near`` is known, then a bounded search."""
+        low, high = 0.0, 0.0
+        if near is None:
+            few = min(K, SCAN_STEPS)
+            mesh = centre + np.linspace(BELOW, ABOVE, 15)
+            values = [self.at(row, float(u), few) for u in mesh]
+            i = int(np.argmin(values))
+            if not math.isfinite(values[i]):
+                return float(mesh[i]), math.inf
+            # with more steps the best λ(T) is larger, and at most K times so
+            low = float(mesh[max(i - 1, 0)])
+            high = float(mesh[min(i + 1, mesh.size - 1)]) + math.log(K / few)
+        else:
+            low, high = near - 1.5, near + 1.5
+        found = minimize_scalar(
+            lambda u: self.at(row, float(u), K), bounds=(low, high), method="bounded", options={"xatol": 0.02}
+        )
+        return float(found.x), float(found.fun)
+
+    def steps_for(self, row: _Clock, eps: float, centre: float, K: int, u: float, error: float) -> int | None:
+        """The least K at which the row's error, at its best T, is at most ε; None above `MOST_STEPS`."""
+        bad, good = 0, None
+        while good is None or good - bad > 1:
+            if error <= eps:
+                good = K
+            else:
+                bad = K
+            if good is not None and good - bad <= 1:
+                break
+            guess = K * error / eps  # the error falls as 1/K
+            if good is None:
+                if bad >= MOST_STEPS:
+                    return None
+                K = min(max(int(guess * 1.05) + 1, bad + 1), MOST_STEPS)
+            else:
+                K = (
+                    min(max(int(math.ceil(guess)), bad + 1), good - 1)
+                    if bad
+                    else max(min(int(guess), good - 1), 1)
+                )
+                if good - bad > 8 and K in (bad + 1, good - 1) and abs(guess - K) > 2:
+                    K = (bad + good) // 2
+            u, error = self.best(row, K, centre, near=u)
+        return good
+
+
+def _pair(scheme: str, p: Process | None) -> str | None:
+    """The scheme of `PAIRS` that this one is, seen through this process's clock; None if it sees α too."""
+    if scheme in PAIRS:
+        return scheme
+    return "hf" if p is None or p.family == "ve" else None
+
+
+def choose(
+    data: Dataset,
+    steps: int | None = None,
+    *,
+    eps: float | None = None,
+    eps_rel: float | None = None,
+    scheme: str = "hf",
+    processes: Sequence[str | Process] | None = None,
+    grids: Iterable[str] | None = None,
+    schedules: Iterable[Schedule] = (),
+    numerical: bool = True,
+) -> Ranking:
+    """Rank processes and grids for these data. Kind: *exact* for the Gaussian surrogate.
+
+    steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row needs, and
+    without ``steps`` rows are compared at the least K of all of them. scheme: hf, ddpm, em or ei. processes: names
+    or `Process`es (default: the catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all).
+    schedules: the user's own, ranked at their own K. Raises `BadInput`.
+    """
+    began = time.perf_counter()
+    one_of("scheme", scheme, [s for s in SCHEMES if s in ("hf", "ddpm", "em", "ei")])
+    eps = _tolerance(data, eps, eps_rel)
+    if steps is None and eps is None:
+        raise BadInput("steps", "None", "give steps, or eps, or eps_rel")
+    K = count("steps", steps) if steps is not None else 20
+    if K > MOST_STEPS:
+        raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
+    gaussian = data.gaussian
+    task = _Task(Spectrum.of(gaussian), scheme)
+    facts, limits = _facts(data)
+    makers = _makers(processes)
+    rows = _rows(scheme, makers, _grids(grids), gaussian, facts)
+    centre = 2.0 * math.log(data.scale)
+    found = [(row, *task.best(row, K, centre)) for row in rows]
+    found = [f for f in found if math.isfinite(f[2])]
+    needed: list[int | None] = [None] * len(found)
+    if eps is not None:
+        needed = [task.steps_for(row, eps, centre, K, u, error) for row, u, error in found]
+        if steps is None:
+            reached = [n for n in needed if n is not None]
+            if not reached:
+                raise BadInput("eps", eps, f"no schedule reaches it within {MOST_STEPS} steps")
+            K = min(reached)
+            found = [(row, *task.best(row, K, centre, near=u)) for row, u, _ in found]
+    choices, grouping = [], 0.0
+    for (row, u, error), n in zip(found, needed, strict=True):
+        log_lam, p, T = row.place(u, K)
+        choice = _choice(row.name, row.grid, "named", log_lam, p, T, task, n)
+        grouping = max(grouping, abs(error / choice.error - 1.0)) if choice.error else grouping
+        choices.append(choice)
+    if numerical:
+        choices.extend(_numerical(task, gaussian, K, eps, choices, makers))
+    for s in schedules:
+        choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
+    return _ranked(choices, data, task, K, eps, grouping, limits, began)
+
+
+def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float | None:
+    if eps is not None and eps_rel is not None:
+        raise BadInput("eps_rel", eps_rel, "give eps or eps_rel, not both")
+    if eps_rel is not None:
+        return positive("eps_rel", eps_rel) * data.spread
+    return None if eps is None else positive("eps", eps)
+
+
+def _grids(grids: Iterable[str] | None) -> list[str]:
+    names = ("uniform", *GRIDS)
+    return list(names) if grids is None else [one_of("grid", g, names) for g in grids]
+
+
+def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:
+    """m_0 and L_0 on the directions that vary, for the optimal grid."""
+    varying = data.eigenvalues[data.eigenvalues > 0.0]
+    m0, L0 = 1.0 / float(varying[-1]), 1.0 / float(varying[0])
+    said = []
+    if varying.size < data.d:
+        said.append(
+            f"{data.d - varying.size} directions do not vary; the grid 'optimal' takes L0 from the {varying.size} that do"
+        )
+    moment = data.spread**2 + float(data.coordinates @ data.coordinates)
+    return LogConcave(varying.size, m0, L0, moment), said
+
+
+def _makers(processes: Sequence[str | Process] | None) -> list[tuple[str, _Maker]]:
+    chosen = list(processes) if processes is not None else [*CATALOGUE, *(row.name for row in IMAGES)]
+    return [_maker(p) for p in chosen]
+
+
+def _rows(
+    scheme: str, makers: list[tuple[str, _Maker]], grids: list[str], data: Gaussian, facts: LogConcave
+) -> list[_Clock]:
+    """The rows: each process on a uniform grid, and each grid of the clock once, or once a class of α that the
+    scheme sees."""
+    rows = []
+    if "uniform" in grids:
+        rows += [_Clock(name, "uniform", _uniform(make)) for name, make in makers]
+    seen = [] if scheme in PAIRS else _alpha_classes(makers)
+    whole = scheme in PAIRS or any(not _sees_alpha(make) for _, make in makers)
+    for grid in (g for g in grids if g != "uniform"):
+        place = GRIDS[grid]
+        known: Curvature = facts if grid == "optimal" else data
+        if whole:
+            rows.append(_Clock("any" if scheme in PAIRS else "any VE", grid, _anywhere(place, known)))
+        rows += [_Clock(name, grid, _through(place, known, make)) for name, make in seen]
+    return rows
+
+
+def _maker(p: str | Process) -> tuple[str, _Maker]:
+    """A process's name, and from log λ(T) the process and T: by T, or for images by sigma_max or beta_max."""
+    if isinstance(p, Process):
+        given = p
+        return given.name, lambda u: (given, float(given.time_of(u)))
+    name = p
+    if any(row.name == name for row in IMAGES):
+        return name, lambda u: (process(name, **reaching(name, u)), 1.0)
+    named = process(name)
+    return name, lambda u: (named, float(named.time_of(u)))
+
+
+def _sees_alpha(make: _Maker) -> bool:
+    return make(3.0)[0].family != "ve"
+
+
+def _alpha_classes(makers: list[tuple[str, _Maker]]) -> list[tuple[str, _Maker]]:
+    """One process for each α as a function of λ: all that have σ² = 1 − α² read a grid of the clock alike."""
+    classes: dict[Any, tuple[str, _Maker]] = {}
+    for name, make in makers:
+        p = make(3.0)[0]
+        if p.family != "ve":
+            key = name if p.kappa is None else round(p.kappa, 12)
+            classes.setdefault(key, ("any VP" if key == 1.0 else name, make))
+    return list(classes.values())
+
+
+def _uniform(make: _Maker) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+    def place(u: float, K: int) -> tuple[Array, Process | None, float]:
+        p, T = make(u)
+        log_lam = p.log_lam(T * (np.arange(K, -1, -1) / K))
+        if not (np.diff(log_lam) < 0.0).all():
+            raise BadInput("T", T, "nodes coincide in double precision")
+        return log_lam, p, T
+
+    return place
+
+
+def _anywhere(
+    place: Callable[[float, int, Curvature | None], Array], data: Curvature
+) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+    return lambda u, K: (place(u, K, data), None, math.nan)
+
+
+def _through(
+    place: Callable[[float, int, Curvature | None], Array], data: Curvature, make: _Maker
+) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+    def nodes(u: float, K: int) -> tuple[Array, Process | None, float]:
+        p, T = make(u)
+        return place(u, K, data), p, T
+
+    return nodes
+
+
+def _choice(
+    name: str,
+    grid: str,
+    kind: str,
+    log_lam: Array,
+    p: Process | None,
+    T: float | None,
+    task: _Task,
+    needed: int | None,
+) -> Choice:
+    w2 = task.judge(log_lam, p, full=True)
+    return Choice(
+        rank=0,
+        process=name,
+        grid=grid,
+        kind=kind,
+        K=log_lam.size - 1,
+        T=None if T is None or math.isnan(T) else T,
+        sigma_max=math.exp(0.5 * float(log_lam[0])),
+        parameters={} if p is None else dict(p.parameters),
+        error=w2.robust,
+        w2=w2.prior,
+        w2_exact_start=w2.exact,
+        start_share=w2.start,
+        factor=1.0,
+        steps=needed,
+        log_lam=log_lam,
+        made_by=p,
+    )
+
+
+def _numerical(
+    task: _Task,
+    data: Gaussian,
+    K: int,
+    eps: float | None,
+    choices: list[Choice],
+    makers: list[tuple[str, _Maker]],
+) -> list[Choice]:
+    """The nodes optimised one by one for hf or ddpm, read through the clock (and through each process that em or
+    ei see): at least as good as every named row of the clock."""
+    scheme = task.scheme if task.scheme in PAIRS else "hf"
+
+    def solve(steps: int, starts: list[Array]) -> Array:
+        grid = numerical_grid(data, steps, objective="exact", scheme=scheme, start="prior", starts=starts)
+        with np.errstate(divide="ignore"):  # the last node is λ = 0
+            return np.log(grid.lam)
+
+    on_clock = [c for c in choices if _pair(task.scheme, c.made_by) is not None]
+    best = min(on_clock, key=lambda c: c.error, default=None)
+    nodes = solve(K, [] if best is None else [np.exp(best.log_lam)])
+    needed = None
+    if eps is not None and best is not None:
+        least = min((c.steps for c in on_clock if c.steps is not None), default=None)
+        needed = None if least is None else _numerical_steps(task, solve, eps, least)
+    name = "any" if task.scheme in PAIRS else "any VE"
+    out = []
+    if best is not None:
+        out.append(_choice(name, "numerical", "numerical", nodes, None, None, task, needed))
+    for label, make in [] if task.scheme in PAIRS else _alpha_classes(makers):
+        known, T = make(float(nodes[0]))
+        out.append(_choice(label, "numerical for hf", "numerical", nodes, known, T, task, None))
+    return out
+
+
+def _numerical_steps(
+    task: _Task, solve: Callable[[int, list[Array]], Array], eps: float, least: int, tries: int = 8
+) -> int:
+    """The least K that the numerically optimal grid needs, between 1 and the best named row's (a few solves)."""
+    bad, good = 0, least
+    for _ in range(tries):
+        if good - bad <= 1:
+            break
+        K = max(bad + 1, good - 1 if bad == 0 else (bad + good) // 2)
+        error = task.judge(solve(K, []), None).robust
+        if error <= eps:
+            good = K
+            # the error falls as 1/K: jump to where it would meet ε
+            jump = int(math.ceil(K * error / eps))
+            if bad < jump - 1 < good - 1:
+                error = task.judge(solve(jump - 1, []), None).robust
+                good, bad = (jump - 1, bad) if error <= eps else (good, jump - 1)
+        else:
+            bad = K
+    return good
+
+
+def _ranked(
+    choices: list[Choice],
+    data: Dataset,
+    task: _Task,
+    K: int,
+    eps: float | None,
+    grouping: float,
+    limits: list[str],
+    began: float,
+) -> Ranking:
+    def order(c: Choice) -> tuple[float, float]:
+        return c.error, {"numerical": 0.0, "named": 1.0}.get(c.kind, 2.0)
+
+    ranked = sorted(choices, key=order)
+    best = ranked[0].error
+    rows = tuple(
+        replace(c, rank=i, factor=c.error / best if best > 0.0 else 1.0) for i, c in enumerate(ranked, 1)
+    )
+    said = [
+        "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not Gaussian) "
+        "and a network's error are not in it, so this ranks schedules and guarantees nothing about samples",
+        "error = W2 from p_T + W2 that the prior start changes; the W2 from the prior alone can be tuned to 0 by T",
+        *limits,
+        *data.notes,
+    ]
+    if task.groups.spread > 1.0:
+        said.append(
+            f"T was searched with {task.spectrum.variances.size} eigenvalues in {task.groups.variances.size} groups, each "
+            f"within a factor {task.groups.spread:.3g}; all numbers shown use every eigenvalue (the groups were off by at "
+            f"most {100 * grouping:.2g} %), and steps may be off by as much"
+        )
+    if task.scheme not in PAIRS:
+        said.append(f"numerically optimal nodes are optimised for hf and read through {task.scheme}")
+    return Ranking(rows, data, task.scheme, K, eps, grouping, tuple(said), time.perf_counter() - began)

@@ -1,0 +1,187 @@
+"""wbound iterations, orders, table: how many steps a bound needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import aligned, emit, note
+
+ORDER = 30
+FORMATS = ("text", "markdown", "latex", "csv", "json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("iterations")(iterations)
+    app.command("orders")(orders)
+    app.command("table")(table)
+
+
+def iterations(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    eps: o.Eps = None,
+    eps_rel: o.EpsRel = None,
+    d: o.Dimension = None,
+    m0: o.M0 = None,
+    L0: o.L0 = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = None,
+    scheme: o.SchemeName = "em",
+    theorem: o.Theorem = "sharp",
+    M1: o.M1 = None,
+    score_bias: o.ScoreBias = "0",
+    score_noise: o.ScoreNoise = "0",
+    start: o.Start = "prior",
+    T: Annotated[str | None, o.numeric("--T", "Forward time; the best one is found without it.")] = None,
+    json: o.Json = False,
+) -> None:
+    """How many steps make a bound ≤ ε.
+
+    The smallest K, and its T, for which the theorem's bound is at most ε, on the uniform grid; at any size.
+
+    \b
+    Example:
+      wbound iterations --process vp-linear --eps 0.1 --d 3 --m0 0.5 --L0 0.5 --second-moment 6 --scheme hf
+    """
+    import wbound
+    from numerics.cli.bound import gaussian_of
+
+    chosen = o.process_from(process, p, f, g)
+    data = o.data_from(d, m0, L0, second_moment, mean_norm)
+    target = o.eps_from(eps, eps_rel, data)
+    a2 = o.m1_from(M1)
+    answer = wbound.iterations(
+        chosen,
+        gaussian_of(data) if a2 == "exact" else data,
+        eps=target,
+        scheme=scheme,
+        theorem=theorem,
+        start=start,
+        score_bias=o.required("score_bias", score_bias),
+        score_noise=o.required("score_noise", score_noise),
+        M1=a2,
+        T=o.number("T", T),
+    )
+    fields = dataclasses.asdict(answer)
+    payload: dict[str, Any] = {
+        "process": chosen.name,
+        "parameters": chosen.parameters,
+        "theorem": theorem,
+        "scheme": scheme,
+        "start": start,
+        **fields,
+        "scale": o.scale_of(data),
+    }
+
+    def text() -> str:
+        how = "every step summed" if answer.summed else f"relative error {answer.relative_error:.1g}"
+        rows: list[tuple[str, Any, str]] = [
+            ("K", answer.K, f"steps; {answer.criterion}"),
+            ("T", answer.T, "forward time"),
+            ("eta", answer.eta, "step size"),
+            ("bound", answer.bound, f"W2 at (T, K), at most ε = {target:g}; {how}"),
+            ("  initialisation", answer.initialisation, "part"),
+            ("  discretisation", answer.discretisation, "part"),
+            ("  score error", answer.score, "part"),
+        ]
+        return "\n".join([f"{chosen.name}, {scheme}; {o.scale_text(data)}", "", aligned(rows)])
+
+    emit(payload, json, text, {"scale": "the mean is not known: give --mean-norm"})
+
+
+def orders(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    theorem: Annotated[
+        str, typer.Option("--theorem", metavar="NAME", help="published or sharp.")
+    ] = "published",
+    start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or centred.")] = "prior",
+    scheme: o.SchemeName = "em",
+    json: o.Json = False,
+) -> None:
+    """Orders of K, η, M in d and ε, derived.
+
+    From f and g alone, up to constant factors, as ε → 0.
+
+    \b
+    Example:
+      wbound orders --f 0 --g "(1+t)**3" --theorem sharp
+    """
+    from wbound.growth import orders as derive
+
+    chosen = o.process_from(process, p, f, g)
+    answer = derive(chosen, theorem, start, scheme)
+    names = ("K", "eta", "M", "T")
+    payload = {
+        "process": chosen.name,
+        "theorem": answer.theorem,
+        "start": answer.start,
+        "scheme": answer.scheme,
+        "recognised": answer.recognised,
+        **{name: None if (v := getattr(answer, name)) is None else str(v) for name in names},
+        "text": answer.text,
+        "notes": answer.notes,
+    }
+    why = "; ".join(answer.notes) or "the class of f and g is not recognised"
+    emit(payload, json, lambda: "\n".join([answer.text, *answer.notes]), dict.fromkeys(names, why))
+
+
+def table(
+    d: Annotated[str, o.numeric("--d", "Dimension.")] = "10",
+    eps: Annotated[str, o.numeric("--eps", "Target W2, in the data's units.")] = "0.1",
+    m0: Annotated[str, o.numeric("--m0", "Strong convexity (A1).")] = "1",
+    L0: Annotated[str, o.numeric("--L0", "Lipschitz constant of the score (A1).")] = "1",
+    format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "text",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it there instead of printing it.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """The complexity table of the eight processes.
+
+    Published orders beside K(ε) and T of both theorems and of the exact law, on centred data.
+
+    \b
+    Examples:
+      wbound table --d 10 --eps 0.1
+      wbound table --format latex -o table.tex
+    """
+    from wbound.tables import complexity_table
+
+    from numerics.files import write
+    from numerics.typeset import complexity_text
+    from wbound.errors import one_of
+
+    kind = "json" if json else one_of("format", format, FORMATS)
+    numbers = {"d": d, "eps": eps, "m0": m0, "L0": L0}
+    values = {name: o.required(name, text) for name, text in numbers.items()}
+    frame = complexity_table(**values)
+    if kind == "json" and out is None:
+        emit({**values, "rows": frame.to_dict("records")}, True, str)
+        return
+    if kind == "json":
+        import json as standard
+
+        from numerics.cli.output import clean
+
+        rows = clean({**values, "rows": frame.to_dict("records")})
+        text = standard.dumps(rows, indent=1, ensure_ascii=False)
+    else:
+        text = complexity_text(frame, kind, values)
+    if out is None:
+        emit({}, False, lambda: text.rstrip("\n"))
+    else:
+        write(out, text.rstrip("\n") + "\n")
+        note(out)
+
+
+__all__ = ["ORDER", "iterations", "orders", "register", "table"]

@@ -1,0 +1,138 @@
+"""wbound curve: bound against exact value along K, T or d, as a figure or as numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import emit, grid_table, note, say
+
+ORDER = 60
+#: Points to a decade where --points is not given.
+DENSITY = 3
+RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4)}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("curve")(curve)
+
+
+def curve(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    against: Annotated[str, typer.Option("--against", metavar="K|T|d", help="What runs.")] = "K",
+    low: Annotated[str | None, o.numeric("--from", "First value (K: 10).")] = None,
+    high: Annotated[str | None, o.numeric("--to", "Last value (K: 1e5).")] = None,
+    points: Annotated[str | None, o.numeric("--points", "How many values (three a decade).")] = None,
+    T: Annotated[str | None, o.numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")] = None,
+    K: o.K = None,
+    d: Annotated[str, o.numeric("--d", "Dimension of the data.")] = "3",
+    m0: Annotated[str, o.numeric("--m0", "Strong convexity (A1).")] = "0.5",
+    L0: Annotated[str, o.numeric("--L0", "Lipschitz constant of the score (A1).")] = "0.5",
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = "0",
+    scheme: o.SchemeName = "hf",
+    start: o.Start = "prior",
+    M1: o.M1 = None,
+    score_bias: o.ScoreBias = "0",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
+    ] = None,
+    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "page",
+    json: o.Json = False,
+) -> None:
+    """Draw bound against exact error.
+
+    Theorem 1 (of em), Theorem 2, the exact W2 (Gaussian data) and the lower bound along K, T or d; log–log,
+    with the slopes in K. Without --out the numbers are printed.
+
+    \b
+    Examples:
+      wbound curve --process vp-linear -o bound-vs-exact.png
+      wbound curve --f 0 --g "(1+t)**3" --to 1e4 --json
+      wbound curve --process ou --against d --K 1000 --T 4
+    """
+    from numerics import curves, figures
+    from numerics.files import write
+    from wbound.errors import BadInput, count, nonnegative, one_of, positive
+
+    chosen = o.process_from(process, p, f, g)
+    data = o.data_from(d, m0, L0, second_moment, mean_norm)
+    axis = one_of("against", against, curves.AXES)
+    first = positive("from", o.number("from", low, RANGES[axis][0]))
+    last = positive("to", o.number("to", high, RANGES[axis][1]))
+    if not first < last:
+        raise BadInput("to", last, f"must be above --from = {first:g}")
+    usual = max(2, 1 + round(DENSITY * math.log10(last / first)))
+    many = count("points", o.number("points", points, float(usual)), least=2)
+    if many > 1000:
+        raise BadInput("points", many, "must be at most 1000")
+    if axis == "K" and last > 1e7:
+        raise BadInput("to", last, "must be at most 1e7: every step is summed; see wbound iterations")
+    if out is not None:
+        figures.width_of(width)
+        one_of("out", Path(out).suffix.lower(), figures.SUFFIXES)
+    at = curves.spaced(axis, first, last, many)
+    a2 = o.m1_from(M1)
+    if a2 is None and data.m0 == data.L0:
+        a2 = "exact"
+    say(f"{chosen.name}: {at.size} values of {axis}")
+    result = curves.bound_curve(
+        chosen,
+        data,
+        at,
+        axis=axis,
+        T=o.number("T", T),
+        K=o.steps_from(K) if axis != "K" else None,
+        scheme=scheme,
+        start=start,
+        M1=a2,
+        score_bias=nonnegative("score_bias", o.required("score_bias", score_bias)),
+    )
+    columns = result.columns()
+    if out is not None:
+        if out.lower().endswith(".csv"):
+            write(out, figures.csv_text(columns))
+        else:
+            figures.save(figures.bound_figure(result, width), out)
+        note(out)
+    refusals = result.refusals
+    payload: dict[str, Any] = {
+        **result.facts,
+        "against": axis,
+        **columns,
+        "slopes": {line.key: line.slope for line in result.lines} if axis == "K" else {},
+        "refusals": refusals,
+        "out": out,
+    }
+
+    def text() -> str:
+        names = [axis, *(line.label for line in result.lines)]
+        rows = [list(row) for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
+        if axis in ("K", "d"):
+            rows = [[int(row[0]), *row[1:]] for row in rows]
+        if axis == "K":
+            rows.append(["slope", *(line.slope for line in result.lines)])
+        fixed = "" if axis == "T" else f", T = {float(result.facts['T']):g}"
+        title = f"{chosen.name}, {scheme}, start {start}{fixed}; W2 along {axis}"
+        lines = [title, "", grid_table(names, rows)]
+        return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in refusals.items())])
+
+    gaps = {
+        f"{line.key}.{i}": line.reason
+        for line in result.lines
+        if line.reason
+        for i, value in enumerate(line.values)
+        if math.isnan(value)
+    }
+    emit(payload, json, text, gaps | {"out": "no --out"})
+
+
+__all__ = ["ORDER", "curve", "register"]

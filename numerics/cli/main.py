@@ -1,0 +1,116 @@
+"""The command ``wbound``: finds the command families beside this file and turns errors into exit codes.
+
+A family is a module of this package with ``register(app)``, which adds its commands; ``ORDER`` places it in
+``--help``. Families import what they need inside their commands, so that ``wbound --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+import numerics.cli as package
+from numerics.cli.output import WRITTEN, say
+
+__all__ = ["app", "main", "run"]
+
+HELP = """W2 bounds of diffusion samplers beside their exact values, for any forward SDE.
+
+Every command takes --json: one JSON object on stdout, logs on stderr. Exit codes: 0; 2 bad input or a
+hypothesis that fails (one line says which); 3 refuted or inconsistent; 4 a file that cannot be read or
+written; 130 interrupted.
+"""
+
+
+def build() -> typer.Typer:
+    """The application with every family that is there."""
+    made = typer.Typer(
+        name="wbound",
+        help=HELP,
+        no_args_is_help=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+
+    @made.callback(invoke_without_command=True)
+    def top(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    ) -> None:
+        if version:
+            from importlib.metadata import version as installed
+
+            print(f"wbound {installed('wbound')}")
+            raise typer.Exit()
+        if context.invoked_subcommand is None:
+            print(context.get_help())
+
+    top.__doc__ = HELP
+    families: list[tuple[int, str, Any]] = []
+    for info in pkgutil.iter_modules(package.__path__):
+        if info.name == "main":
+            continue
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        if hasattr(module, "register"):
+            families.append((module.ORDER, info.name, module))
+    for _, _, module in sorted(families, key=lambda family: family[:2]):
+        module.register(made)
+    return made
+
+
+app = build()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def _usage(error: Any) -> str:
+    """A usage error of the option parser in one line, with the command whose help to read."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "wbound"
+    return f"{path}: {_one_line(error.format_message()).rstrip('.')} ({path} --help)"
+
+
+def _interrupted() -> int:
+    say("interrupted: " + ("written so far: " + ", ".join(WRITTEN) if WRITTEN else "nothing was written"))
+    return 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (without the program's name) and return its exit code."""
+    usage_error = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    WRITTEN.clear()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal without λ gets a question mark, not a traceback
+            stream.reconfigure(errors="replace")
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(
+            args=None if arguments is None else list(arguments), prog_name="wbound", standalone_mode=False
+        )
+    except (typer.Abort, KeyboardInterrupt):
+        return _interrupted()
+    except usage_error as error:
+        say(_usage(error))
+        return 2
+    except Exception as error:
+        errors = sys.modules.get("wbound.errors")
+        if errors is None or not isinstance(error, errors.WboundError):
+            raise
+        say(f"wbound: {_one_line(str(error))}")
+        return int(error.exit_code)
+    if result == 130:
+        return _interrupted()
+    return result if isinstance(result, int) else 0
+
+
+def run() -> None:
+    """The console entry point."""
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""Options that several commands share, and what they mean: text → numbers, a process, data, a grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import wbound
+
+Text = str | None
+
+
+def _complete_process(incomplete: str) -> list[str]:
+    from wbound import NAMED
+
+    return [name for name in NAMED if name.startswith(incomplete)]
+
+
+def _complete_scheme(incomplete: str) -> list[str]:
+    from wbound import SCHEMES
+
+    return [name for name in SCHEMES if name.startswith(incomplete)]
+
+
+def numeric(name: str, text: str) -> Any:
+    """An option that takes a number: 4, 1e6, 1/2, 2*pi."""
+    return typer.Option(name, metavar="NUMBER", help=text)
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+ProcessName = Annotated[
+    Text,
+    typer.Option(
+        "--process",
+        metavar="NAME",
+        help="A named process (wbound processes).",
+        autocompletion=_complete_process,
+    ),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter; give it once for each."),
+]
+F = Annotated[Text, typer.Option("--f", metavar="TEXT", help="Your own drift f(t), with --g.")]
+G = Annotated[Text, typer.Option("--g", metavar="TEXT", help="Your own diffusion g(t), with --f.")]
+
+Dimension = Annotated[Text, numeric("--d", "Dimension of the data.")]
+M0 = Annotated[Text, numeric("--m0", "Strong convexity m0 of -log p_0 (A1), in 1/x².")]
+L0 = Annotated[Text, numeric("--L0", "Lipschitz constant L0 of the score of p_0 (A1), in 1/x².")]
+SecondMoment = Annotated[
+    Text,
+    numeric(
+        "--second-moment",
+        "E|X_0|², in x². Default, where --mean-norm is given: the most that A1 allows, d/m0 + mean_norm².",
+    ),
+]
+MeanNorm = Annotated[Text, numeric("--mean-norm", "|E X_0| if it is known (0: centred data).")]
+
+T = Annotated[Text, numeric("--T", "Forward time, > 0.")]
+K = Annotated[Text, numeric("--K", "Number of steps (1e6 is taken, 1.5 is not).")]
+SchemeName = Annotated[
+    str,
+    typer.Option(
+        "--scheme", metavar="NAME", help="Sampler: em, ei, hf, ddpm.", autocompletion=_complete_scheme
+    ),
+]
+Theorem = Annotated[str, typer.Option("--theorem", metavar="NAME", help="published or sharp.")]
+Start = Annotated[
+    str, typer.Option("--start", metavar="NAME", help="prior N(0, σ²(T)I), exact p_T, standard N(0, I).")
+]
+GridName = Annotated[
+    Text, typer.Option("--grid", metavar="NAME", help="A named grid (default: uniform in forward time).")
+]
+GridTimes = Annotated[
+    Text,
+    typer.Option(
+        "--grid-t", metavar="LIST|FILE", help="Explicit forward times, decreasing to 0: 4,2,1,0 or a file."
+    ),
+]
+GridLam = Annotated[
+    Text, typer.Option("--grid-lam", metavar="LIST|FILE", help="Explicit values of λ, decreasing to 0.")
+]
+GridSigma = Annotated[
+    Text, typer.Option("--grid-sigma", metavar="LIST|FILE", help="Explicit values of √λ, decreasing to 0.")
+]
+M1 = Annotated[
+    Text,
+    typer.Option(
+        "--M1", metavar="NUMBER|exact", help="A2's constant (Theorem 1); exact: computed, Gaussian data only."
+    ),
+]
+ScoreBias = Annotated[str, numeric("--score-bias", "Score error M (A3), in 1/x.")]
+ScoreNoise = Annotated[str, numeric("--score-noise", "Score noise V (section 11), in 1/x.")]
+Eps = Annotated[Text, numeric("--eps", "Target W2, in the data's units.")]
+EpsRel = Annotated[Text, numeric("--eps-rel", "Target W2 as a share of the data's scale ‖X_0 - E X_0‖.")]
+
+
+def number(option: str, text: str | None, default: float | None = None) -> float | None:
+    """The number that ``text`` spells, or ``default`` where the option is absent. Raises `BadInput`."""
+    from wbound.expressions import number as parse
+
+    return default if text is None else parse(text, option)
+
+
+def required(option: str, text: str | None) -> float:
+    """As `number`, but the option has to be there."""
+    from wbound.errors import BadInput
+
+    value = number(option, text)
+    if value is None:
+        raise BadInput(option, "(not given)", f"give --{option.replace('_', '-')}")
+    return value
+
+
+def process_from(
+    name: str | None, parameters: list[str] | None, f: str | None, g: str | None
+) -> wbound.Process:
+    """The process of --process, -p, --f and --g. Raises `BadInput`."""
+    import wbound
+    from wbound.errors import BadInput
+    from wbound.expressions import number as parse
+
+    values: dict[str, float] = {}
+    for text in parameters or []:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key or not value.strip():
+            raise BadInput("-p", text, "must be NAME=VALUE")
+        if key in values:
+            raise BadInput("-p", text, f"{key} is given twice")
+        if key in ("f", "g", "name", "self"):  # arguments of the constructors
+            raise BadInput("-p", text, f"{key} is not a parameter: choose another name")
+        values[key] = parse(value, key)
+    if name is not None:
+        if f is not None or g is not None:
+            raise BadInput("process", name, "give either --process or --f and --g")
+        return wbound.process(name, **values)
+    if f is None or g is None:
+        raise BadInput("process", "(not given)", "give --process NAME, or --f and --g")
+    return wbound.Process(f=f, g=g, **values)
+
+
+def data_from(
+    d: str | None, m0: str | None, L0: str | None, second_moment: str | None, mean_norm: str | None
+) -> wbound.LogConcave:
+    """The facts of A1 that the options spell. Raises `BadInput` and `HypothesisFailed`."""
+    import wbound
+    from wbound.errors import BadInput, count, positive
+
+    dimension = count("d", required("d", d))
+    low, high = positive("m0", required("m0", m0)), positive("L0", required("L0", L0))
+    mean = number("mean_norm", mean_norm)
+    moment = number("second_moment", second_moment)
+    if moment is None:
+        if mean is None:
+            raise BadInput("second_moment", "(not given)", "give it, or --mean-norm (0: centred)")
+        moment = dimension / low + mean**2
+    return wbound.LogConcave(dimension, low, high, moment, mean)
+
+
+def scale_of(data: wbound.LogConcave) -> float | None:
+    """‖X_0 − E X_0‖, the data's scale, in x; None where the mean is not known."""
+    if data.mean_norm is not None:
+        return float(max(data.second_moment - data.mean_norm**2, 0.0) ** 0.5)
+    if data.m0 == data.L0:  # Gaussian: the variance is d/m0 whatever the mean
+        return float((data.d / data.m0) ** 0.5)
+    return None
+
+
+def scale_text(data: wbound.LogConcave) -> str:
+    """The data's scale in words."""
+    scale = scale_of(data)
+    return "the data's scale ‖X_0 - E X_0‖ is " + (f"{scale:.6g}" if scale is not None else "not known")
+
+
+def eps_from(eps: str | None, eps_rel: str | None, data: wbound.LogConcave) -> float:
+    """ε in the data's units from --eps or --eps-rel. Raises `BadInput`."""
+    from wbound.errors import BadInput, positive
+
+    if (eps is None) == (eps_rel is None):
+        raise BadInput("eps", eps or "(not given)", "give --eps or --eps-rel, one of them")
+    if eps is not None:
+        return positive("eps", number("eps", eps))
+    share, scale = positive("eps_rel", number("eps_rel", eps_rel)), scale_of(data)
+    if scale is None:
+        raise BadInput("eps_rel", eps_rel, "the data's scale is not known: give --mean-norm")
+    return share * scale
+
+
+def steps_from(K: str | None) -> int | None:
+    """--K as an integer."""
+    from wbound.errors import count
+
+    value = number("K", K)
+    return None if value is None else count("K", value)
+
+
+def array_from(option: str, text: str) -> Any:
+    """Numbers of a list "4,2,1,0", or of a .npy, .txt or .csv file. Raises `BadInput` and `IOFailure`."""
+    import numpy as np
+
+    from wbound.errors import BadInput, IOFailure
+
+    path = Path(text)
+    listed = "," in text or not any(c.isalpha() for c in text.replace("e", ""))
+    if listed and not path.is_file():
+        return np.array([number(option, part) for part in text.split(",")])
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        return np.array([float(word) for word in path.read_text("utf-8").replace(",", " ").split()])
+    except OSError as error:
+        raise IOFailure(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError):
+        raise BadInput(option, path.name, "must hold numbers (.npy, or text with spaces or commas)") from None
+
+
+def grid_from(name: str | None, times: str | None, lam: str | None, sigma: str | None) -> str | wbound.Grid:
+    """The grid that the options name; uniform when there is none. Raises `BadInput`."""
+    import wbound
+    from wbound.errors import BadInput
+
+    given = [text for text in (name, times, lam, sigma) if text is not None]
+    if len(given) > 1:
+        raise BadInput("grid", given[1], "give one of --grid, --grid-t, --grid-lam, --grid-sigma")
+    if times is not None:
+        return wbound.Grid.from_t(array_from("grid_t", times))
+    if lam is not None:
+        return wbound.Grid.from_lam(array_from("grid_lam", lam))
+    if sigma is not None:
+        return wbound.Grid.from_sigma(array_from("grid_sigma", sigma))
+    return name or "uniform"
+
+
+def m1_from(text: str | None) -> float | str | None:
+    """--M1: a number, or "exact"."""
+    return text if text in (None, "exact") else number("M1", text)

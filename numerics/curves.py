@@ -1,0 +1,417 @@
+"""Bound, exact value and lower bound along K, T or d: the numbers behind the figures and the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq, minimize_scalar
+
+from wbound.catalogue import process as named
+from wbound.complexity import iterations
+from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
+from wbound.forward import Process
+from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2, floor_w2, gaussian_data, law
+from wbound.published import THEOREM_1
+from wbound.setting import Bound, Setting, Statement, setting
+from wbound.sharp import THEOREM_2
+
+__all__ = [
+    "AXES",
+    "Cancellation",
+    "Curve",
+    "Floor",
+    "Line",
+    "bound_curve",
+    "cancellation",
+    "exact_curve",
+    "floor_check",
+    "geometric",
+    "horizon",
+    "slope",
+    "spaced",
+    "tail_slope",
+]
+
+Array = NDArray[np.float64]
+
+#: What a curve can run along, with its unit.
+AXES = {"K": "steps K", "T": "forward time T", "d": "dimension d"}
+#: A point belongs to a slope in K where the start's share of the value is at most this.
+START_SHARE = 0.1
+#: λ(T) in units of the data's variance per coordinate, where a curve is not given a T.
+FAR = 1e3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: ``values`` (N,), nan where its statement does not apply; ``start`` (N,) the part of each
+    value that the start makes; ``reason`` the first refusal; ``slope`` the fitted power of the axis."""
+
+    key: str
+    label: str
+    values: Array
+    start: Array
+    slope: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Lines over one axis, of one process and scheme; W2, never squared, in x."""
+
+    process: Process
+    axis: str
+    at: Array
+    lines: tuple[Line, ...]
+    facts: dict[str, Any]
+    #: statements that do not apply, at some values or at all: key → the first refusal
+    refusals: dict[str, str]
+
+    def line(self, key: str) -> Line | None:
+        """The line called so, if it is there."""
+        return next((line for line in self.lines if line.key == key), None)
+
+    def columns(self) -> dict[str, Array]:
+        """The numbers as columns, the axis first."""
+        return {self.axis: self.at} | {line.key: line.values for line in self.lines}
+
+
+def geometric(start: float, stop: float, points: int) -> Array:
+    """Integers from start to stop, geometrically spaced, without repetition (float64)."""
+    values = np.rint(np.geomspace(start, stop, points))
+    return np.unique(values)
+
+
+def spaced(axis: str, start: float, stop: float, points: int) -> Array:
+    """Values of an axis from start to stop, geometrically spaced: integers for K and d."""
+    return np.geomspace(start, stop, points) if axis == "T" else geometric(start, stop, points)
+
+
+def slope(x: ArrayLike, y: ArrayLike, share: ArrayLike | None = None, decades: float = 1.0) -> float | None:
+    """The power p of y ≈ x^p: least squares in logarithms over the last ``decades`` of x in which y is
+    positive and finite and ``share`` (the start's part of y) at most `START_SHARE`; None below 3 points."""
+    xs, ys = np.asarray(x, float), np.asarray(y, float)
+    good = np.isfinite(ys) & (ys > 0.0)
+    if share is not None:
+        with np.errstate(invalid="ignore"):  # where y is nan it is not good anyway
+            good &= np.abs(np.asarray(share, float)) <= START_SHARE * np.abs(ys)
+    if not good.any():
+        return None
+    good &= xs >= xs[good].max() * 10.0**-decades * (1.0 - 1e-9)
+    if good.sum() < 3:
+        return None
+    return float(np.polyfit(np.log(xs[good]), np.log(ys[good]), 1)[0])
+
+
+def horizon(process: Process, data: Curvature, far: float = FAR) -> float:
+    """T with λ(T) = ``far`` × the data's variance per coordinate: the start is then far away."""
+    mean2 = (data.mean_norm or 0.0) ** 2
+    scale = max(data.second_moment - mean2, 0.0) / data.d or data.second_moment / data.d
+    return float(process.time_of(math.log(far * scale))[()])
+
+
+# ---------------------------------------------------------------------- bound against exact
+
+
+class _Point(NamedTuple):
+    value: float
+    start: float
+
+
+def _upper(statement: Statement, s: Setting) -> _Point:
+    b: Bound = statement(s)
+    return _Point(b.total, b.initialisation)
+
+
+def _exact(s: Setting) -> _Point:
+    here = float(EXACT_LAW(s))
+    return _Point(here, here - float(EXACT_LAW(replace(s, start="exact"))))
+
+
+def _lower(s: Setting) -> _Point:
+    # of the exact start, which is what Proposition 1 is about
+    return _Point(float(PROPOSITION_1(replace(s, start="exact", score_noise=0.0))), 0.0)
+
+
+def _collect(key: str, label: str, at: Array, point: Callable[[float], _Point], axis: str) -> Line:
+    values, starts, reason = np.full(at.size, np.nan), np.full(at.size, np.nan), ""
+    for i, x in enumerate(at):
+        try:
+            values[i], starts[i] = point(float(x))
+        except HypothesisFailed as failed:
+            reason = reason or str(failed)
+    values[np.isinf(values)] = np.nan
+    power = slope(at, values, starts) if axis == "K" else None
+    return Line(key, label, values, starts, power, reason)
+
+
+def _resized(data: Any, d: int) -> Any:
+    """The same facts per coordinate in dimension d."""
+    share = d / data.d
+    if isinstance(data, LogConcave):
+        mean = None if data.mean_norm is None else data.mean_norm * math.sqrt(share)
+        return LogConcave(d, data.m0, data.L0, data.second_moment * share, mean)
+    raise BadInput("data", type(data).__name__, "a curve over d needs facts per coordinate (LogConcave)")
+
+
+def bound_curve(
+    process: Process,
+    data: Curvature,
+    at: ArrayLike,
+    *,
+    axis: str = "K",
+    T: float | None = None,
+    K: int | None = None,
+    scheme: str = "em",
+    start: str = "prior",
+    M1: float | str | None = None,
+    score_bias: float = 0.0,
+) -> Curve:
+    """Theorem 1, Theorem 2, the exact W2 and the lower bound along ``axis``, with fitted slopes in K.
+
+    ``at``: values of K, T or d; ``T`` (default: `horizon`) and ``K`` are held where they are not the axis.
+    Theorem 1 is of em, whatever the scheme; the lower bound (Eq. 11) is of hf from the exact start. A
+    statement that does not apply leaves nan, and its line says why. ``M1``: A2's constant, "exact" for
+    Gaussian data; None leaves Theorem 1 out. Kinds: *upper*, *upper*, *exact*, *lower*.
+    """
+    one_of("axis", axis, AXES)
+    values = np.atleast_1d(np.asarray(at, float))
+    if axis != "T" and T is None:
+        T = horizon(process, data)
+    if axis != "K":
+        K = count("K", K)
+
+    def make(x: float, scheme: str, M1: Any = None) -> Setting:
+        facts = _resized(data, count("d", x)) if axis == "d" else data
+        time = positive("T", x) if axis == "T" else T
+        steps = count("K", x) if axis == "K" else K
+        constant = M1
+        if M1 == "exact":
+            constant = _a2(process, facts, float(time or 0.0))
+        return setting(
+            process, facts, time, steps, scheme=scheme, start=start, score_bias=score_bias, M1=constant
+        )
+
+    wanted: list[tuple[str, str, Callable[[float], _Point]]] = []
+    if M1 is not None:
+        wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
+    wanted.append(("theorem_2", f"Theorem 2 ({scheme})", lambda x: _upper(THEOREM_2, make(x, scheme))))
+    wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
+    if scheme != "em" and process.family != "ve":  # for VE, em and hf are the same sampler
+        wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
+    wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))
+    lines = [_collect(key, label, values, point, axis) for key, label, point in wanted]
+    kept = tuple(line for line in lines if np.isfinite(line.values).any() or line.key.startswith("theorem"))
+    facts = {
+        "process": process.name,
+        "parameters": process.parameters,
+        "scheme": scheme,
+        "start": start,
+        "d": data.d,
+        "second_moment": data.second_moment,
+        "T": T,
+        "K": K,
+        "trivial": math.sqrt(data.second_moment),
+    }
+    return Curve(process, axis, values, kept, facts, {line.key: line.reason for line in lines if line.reason})
+
+
+class Tail(NamedTuple):
+    """The power of K of Theorem 1's discretisation part between two K far out."""
+
+    slope: float
+    K_low: int
+    K_high: int
+
+
+def tail_slope(process: Process, data: Any, T: float) -> Tail | None:
+    """How Theorem 1's discretisation part falls where it is 30 % and 3 % of the start's, which is far beyond
+    what can be summed for some processes (`wbound.iterations` counts there). Gaussian data."""
+    m0, _ = data.A1
+    limit = math.sqrt(data.second_moment) / (1.0 + m0 * float(process.lam(T)))
+    found = []
+    for share in (0.3, 0.03):
+        try:
+            found.append(
+                iterations(process, data, limit * (1.0 + share), theorem="published", M1="exact", T=T)
+            )
+        except (Unreachable, HypothesisFailed):
+            return None
+    low, high = found
+    power = math.log(high.discretisation / low.discretisation) / math.log(high.K / low.K)
+    return Tail(power, low.K, high.K)
+
+
+_KNOWN: dict[tuple[Any, ...], float] = {}
+
+
+def _a2(process: Process, data: Any, T: float) -> float:
+    """A2's constant of Gaussian data, computed once for each (process, law, T)."""
+    target = gaussian_data(data)
+    key = (process, target.mean.tobytes(), target.cov.tobytes(), T)
+    if key not in _KNOWN:
+        _KNOWN[key] = target.M1(process, T)
+    return _KNOWN[key]
+
+
+def exact_curve(
+    process: Process,
+    data: Gaussian,
+    at: Sequence[int] | Array,
+    *,
+    scheme: str = "em",
+    start: str = "prior",
+    far: tuple[float, float] = (1.0, 1e8),
+) -> Curve:
+    """Exact W2 against K on Gaussian data, each K with its best T: λ(T) between ``far`` times the data's
+    variance per coordinate. Singular covariances are taken. Kind: *exact*."""
+    values = np.asarray(at, float)
+    scale = max(float(data.eigenvalues.mean()), np.finfo(float).tiny)
+    best, time = np.empty(values.size), np.empty(values.size)
+    coarse = np.linspace(math.log(far[0] * scale), math.log(far[1] * scale), 13)
+    for i, K in enumerate(values):
+
+        def w2(log_lam: float, K: int = int(K)) -> float:
+            T = float(process.time_of(log_lam)[()])
+            return exact_w2(process, data, T=T, K=K, scheme=scheme, start=start)
+
+        tried = [w2(float(u)) for u in coarse]
+        j = int(np.argmin(tried))
+        between = (float(coarse[max(j - 1, 0)]), float(coarse[min(j + 1, coarse.size - 1)]))
+        found = minimize_scalar(w2, bounds=between, method="bounded", options={"xatol": 1e-2})
+        at_best = float(found.x) if found.fun < tried[j] else float(coarse[j])
+        best[i], time[i] = min(float(found.fun), tried[j]), float(process.time_of(at_best)[()])
+    line = Line("exact", f"exact ({scheme})", best, np.zeros(values.size), slope(values, best))
+    horizon_line = Line("T", "best T", time, np.zeros(values.size))
+    facts = {
+        "process": process.name,
+        "parameters": process.parameters,
+        "scheme": scheme,
+        "start": start,
+        "d": data.d,
+    }
+    return Curve(process, "K", values, (line, horizon_line), facts, {})
+
+
+# ---------------------------------------------------------------------- Proposition 1
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The lower-bound check of Proposition 1: for each K the floor (Eq. 11) as W2 and the exact W2 of hf from
+    both starts, on the grid uniform in w^{−1/2} ("gaussian", section 7) and on a process' own uniform grid;
+    slopes in K."""
+
+    d: int
+    sigma0: float
+    lam_T: float
+    process: Process
+    T: float
+    K: Array
+    floor: Array
+    exact: Array
+    prior: Array
+    uniform_exact: Array
+    uniform_prior: Array
+    slopes: dict[str, float | None]
+
+    @property
+    def closest(self) -> float:
+        """The smallest exact W2/floor from the exact start: at least 1 if Proposition 1 is right."""
+        return float(min((self.exact / self.floor).min(), (self.uniform_exact / self.floor).min()))
+
+    def columns(self) -> dict[str, Array]:
+        """The numbers as columns."""
+        names = ("K", "floor", "exact", "prior", "uniform_exact", "uniform_prior")
+        return {name: getattr(self, name) for name in names}
+
+
+def floor_check(
+    d: int,
+    sigma0: float,
+    at: ArrayLike,
+    *,
+    lam_T: float | None = None,
+    process: Process | None = None,
+) -> Floor:
+    """Proposition 1 against the exact law (kinds: *lower*, *exact*), for K in ``at``.
+
+    d: dimension; sigma0: σ_0 in x; lam_T: λ(T) in x² (default: far enough that the start's share is small);
+    process: whose uniform grid is shown beside the optimal one (default ``vp-linear``).
+    """
+    d, sigma0 = count("d", d), positive("sigma0", sigma0)
+    Ks = np.atleast_1d(np.asarray(at, float))
+    # the start's share of v_K − σ_0² is ϱ⁴ = (σ_0²/w_0)² against 4/K
+    far = positive("lam_T", lam_T) if lam_T is not None else 1e4 * sigma0**2
+    chosen = process if process is not None else named("vp-linear")
+    T = float(chosen.time_of(math.log(far))[()])
+    data = Gaussian(np.zeros(d), sigma0**2)
+    table: dict[str, list[float]] = {k: [] for k in ("exact", "prior", "uniform_exact", "uniform_prior")}
+    for K in Ks:
+        for key, start, grid in (
+            ("exact", "exact", "gaussian"),
+            ("prior", "prior", "gaussian"),
+            ("uniform_exact", "exact", "uniform"),
+            ("uniform_prior", "prior", "uniform"),
+        ):
+            table[key].append(exact_w2(chosen, data, T=T, K=int(K), scheme="hf", start=start, grid=grid))
+    columns = {name: np.array(values) for name, values in table.items()}
+    floor = np.array([floor_w2(int(K), d, sigma0, far) for K in Ks])
+    slopes = {name: slope(Ks, values) for name, values in (columns | {"floor": floor}).items()}
+    return Floor(d, sigma0, far, chosen, T, Ks, floor, slopes=slopes, **columns)
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """Where the naive lower bound fails: at this λ(T) the prior start's error cancels the discretisation and
+    W2 vanishes at finite K (section 6), while from p_T it stays above the floor. ``curve`` is (λ(T), W2)."""
+
+    sigma0: float
+    d: int
+    K: int
+    lam_T: float
+    prior: float
+    exact: float
+    floor: float
+    curve: tuple[Array, Array]
+
+
+def cancellation(d: int, sigma0: float, K: int) -> Cancellation:
+    """The tuned λ(T) of hf on the grid uniform in w^{−1/2}, as the root of Eq. 10's right side.
+
+    d: dimension; sigma0: σ_0 in x; K: steps. The root is found, not known beforehand.
+    """
+    d, sigma0, K = count("d", d), positive("sigma0", sigma0), count("K", K)
+    data = Gaussian(np.zeros(d), sigma0**2)
+    process = named("ve-constant")  # λ(t) = t; hf sees the clock only
+    variance = np.array([sigma0**2])
+
+    def at(lam_T: float, start: str = "prior") -> Setting:
+        return setting(process, data, lam_T, K, scheme="hf", start=start, grid="gaussian")
+
+    def excess(log_lam: float) -> float:
+        return float(law(at(math.exp(log_lam)), variance).excess[0])
+
+    # near the data the start's negative term wins, far away the discretisation
+    scale = 2.0 * math.log(sigma0)
+    root = float(brentq(excess, scale - 6.0, scale + 0.5 * math.log(K) + 6.0, xtol=1e-15, rtol=1e-15))
+    lam_T = math.exp(root)
+    around = np.geomspace(lam_T / 10.0, lam_T * 100.0, 121)
+    around = np.unique(np.append(around, lam_T))
+    curve = np.array([float(EXACT_LAW(at(lam))) for lam in around])
+    return Cancellation(
+        sigma0,
+        d,
+        K,
+        lam_T,
+        float(EXACT_LAW(at(lam_T))),
+        float(EXACT_LAW(at(lam_T, "exact"))),
+        floor_w2(K, d, sigma0, lam_T),
+        (around, curve),
+    )

@@ -1,0 +1,305 @@
+"""Data as the Gaussian that has their mean and covariance: digits, arrays, image folders, covariance spectra."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from numerics.loading import load_numpy, text_numbers
+from wbound.data import Gaussian
+from wbound.errors import BadInput, IOFailure
+
+__all__ = ["Dataset", "digits", "from_folder", "from_samples", "from_spectrum", "load", "samples_of"]
+
+Array = NDArray[np.float64]
+
+MOST_DIMENSIONS = 8192
+MOST_NUMBERS = 2_000_000_000
+#: Above this dimension the mean's share of each eigenvalue comes from Lanczos quadrature, not eigenvectors.
+EIGENVECTORS = 512
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Mean and covariance of data, in the covariance's principal axes.
+
+    ``eigenvalues`` (d,) ascending (x²); ``coordinates`` (d,), the mean along the axes (x; its squares only matter);
+    ``n`` samples, or None for a spectrum; ``shape`` of one sample; ``notes``: what was done, in words.
+    """
+
+    name: str
+    eigenvalues: Array
+    coordinates: Array
+    n: int | None
+    shape: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def d(self) -> int:
+        return int(self.eigenvalues.size)
+
+    @property
+    def rank(self) -> int:
+        """Positive eigenvalues."""
+        return int((self.eigenvalues > 0.0).sum())
+
+    @property
+    def spread(self) -> float:
+        """‖X_0 − E X_0‖ in x: what ε_rel is relative to."""
+        return math.sqrt(float(self.eigenvalues.sum()))
+
+    @property
+    def scale(self) -> float:
+        """The standard deviation per coordinate, ‖X_0 − E X_0‖/√d, in x."""
+        return self.spread / math.sqrt(self.d)
+
+    @property
+    def gaussian(self) -> Gaussian:
+        """N(mean, covariance) in the principal axes: W2 does not see the rotation."""
+        return Gaussian(self.coordinates, self.eigenvalues)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a report prints of the data."""
+        positive = self.eigenvalues[self.eigenvalues > 0.0]
+        return {
+            "name": self.name,
+            "d": self.d,
+            "n": self.n,
+            "shape": list(self.shape),
+            "rank": self.rank,
+            "scale": self.scale,
+            "spread": self.spread,
+            "mean_norm": float(np.linalg.norm(self.coordinates)),
+            "largest_eigenvalue": float(self.eigenvalues[-1]),
+            "smallest_positive_eigenvalue": float(positive[0]) if positive.size else None,
+            "notes": list(self.notes),
+        }
+
+
+def digits() -> Dataset:
+    """scikit-learn's digits: 1797 images of 8 × 8 pixels with values 0 … 16 (three pixels are constant)."""
+    return from_samples(samples_of("digits"), "digits")
+
+
+def samples_of(source: str | Path) -> NDArray[Any]:
+    """The samples (n, …) of "digits", a .npy/.npz file or a folder of images. Raises `BadInput`, `IOFailure`."""
+    if str(source) == "digits":
+        from sklearn.datasets import load_digits
+
+        return np.asarray(load_digits().images)
+    path = Path(source)
+    if path.is_dir():
+        return _images(path)
+    if path.suffix.lower() not in (".npy", ".npz"):
+        raise BadInput("data", str(source), "must be digits, a .npy or .npz file, or a folder of images")
+    return load_numpy(path)
+
+
+def load(source: str | Path) -> Dataset:
+    """Data by name: "digits", a .npy/.npz array of samples (n, …), or a folder of images of one size."""
+    path = Path(source)
+    if str(source) != "digits" and path.is_dir():
+        return from_folder(path)
+    return from_samples(samples_of(source), "digits" if str(source) == "digits" else path.name)
+
+
+def from_folder(path: str | Path) -> Dataset:
+    """A folder of images of one size as samples with values in [−1, 1]. Raises `BadInput`, `IOFailure`."""
+    folder = Path(path)
+    return from_samples(_images(folder), folder.name, ("pixel values are scaled to [-1, 1]",))
+
+
+def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...] = ()) -> Dataset:
+    """The mean and covariance of samples (n, …), n ≥ 2, in their own units.
+
+    With fewer samples than dimensions the covariance is Ledoit and Wolf's shrunk one, since the plain one has
+    d − n + 1 eigenvalues that are 0 for want of data; the notes say so and how far it was shrunk.
+    Raises `BadInput`: shape, type, NaN, constant data, more than `MOST_DIMENSIONS` dimensions.
+    """
+    a = np.asarray(samples)
+    if a.dtype.kind not in "fiub":
+        raise BadInput("data", f"dtype {a.dtype}", "must be real numbers")
+    if a.ndim < 2 or a.shape[0] < 2:
+        raise BadInput(
+            "data", f"shape {a.shape}", "must be (n, ...) with n >= 2 samples along the first axis"
+        )
+    if a.size > MOST_NUMBERS:
+        raise BadInput("data", f"shape {a.shape}", f"must hold at most {MOST_NUMBERS} numbers")
+    n, shape = a.shape[0], a.shape[1:]
+    flat = a.reshape(n, -1)
+    d = flat.shape[1]
+    if not 1 <= d <= MOST_DIMENSIONS:
+        raise BadInput(
+            "data", f"{d} dimensions", f"must have 1 ... {MOST_DIMENSIONS} dimensions; reduce the images"
+        )
+    mean, cov = _moments(flat)
+    said = list(notes)
+    if n <= d:
+        from sklearn.covariance import ledoit_wolf
+
+        cov, shrinkage = ledoit_wolf(flat.astype(float))
+        said.append(
+            f"{n} samples for {d} dimensions: the covariance was shrunk by {shrinkage:.4f} toward a multiple of the "
+            "identity (Ledoit and Wolf, 2004)"
+        )
+    values, coordinates = _principal(np.asarray(cov), mean)
+    if not values[-1] > 0.0:
+        raise BadInput("data", name, "must not be constant")
+    zeros = int((values == 0.0).sum())
+    if zeros:
+        said.append(f"{zeros} of {d} directions are constant: bounds that need L0 refuse, exact laws do not")
+    return Dataset(name, values, coordinates, n, tuple(shape), tuple(said))
+
+
+def from_spectrum(source: str | Path | ArrayLike, name: str | None = None) -> Dataset:
+    """Centred data with the covariance eigenvalues of a file (.npy, .npz, .txt, .csv) or array (d,), ≥ 0, in x²."""
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        name = name or path.name
+        values: Any = load_numpy(path) if path.suffix.lower() in (".npy", ".npz") else text_numbers(path)
+    else:
+        values = source
+    a = np.asarray(values)
+    if a.dtype.kind not in "fiu" or a.ndim != 1 or not 1 <= a.size <= MOST_DIMENSIONS:
+        raise BadInput(
+            "spectrum",
+            f"shape {a.shape}, dtype {a.dtype}",
+            f"must be a vector of 1 ... {MOST_DIMENSIONS} numbers",
+        )
+    a = np.sort(a.astype(float))
+    if not np.isfinite(a).all() or a[0] < 0.0 or a[-1] <= 0.0:
+        raise BadInput(
+            "spectrum", f"smallest {a[0]:g}, largest {a[-1]:g}", "must be finite, >= 0 and not all 0"
+        )
+    return Dataset(name or "spectrum", a, np.zeros(a.size), None, (int(a.size),), ("the mean is taken as 0",))
+
+
+def _moments(flat: NDArray[Any]) -> tuple[Array, Array]:
+    """Mean and covariance (1/n) by chunks, so that bytes never become one large array of doubles."""
+    n, d = flat.shape
+    rows = max(1, (1 << 24) // d)
+    mean = np.zeros(d)
+    for i in range(0, n, rows):
+        part = flat[i : i + rows].astype(float)
+        if not np.isfinite(part).all():
+            bad = int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0]) + i
+            raise BadInput("data", f"sample {bad}", "must be finite (there is a nan or an infinity)")
+        mean += part.sum(axis=0) / n
+    cov = np.zeros((d, d))
+    for i in range(0, n, rows):
+        part = flat[i : i + rows].astype(float) - mean
+        cov += part.T @ part / n
+    return mean, cov
+
+
+def _principal(cov: Array, mean: Array) -> tuple[Array, Array]:
+    """Eigenvalues ascending, rounding below 0 cut, and the mean's coordinates (up to sign)."""
+    d = mean.size
+    if d <= EIGENVECTORS:
+        values, vectors = np.linalg.eigh(cov)
+        coordinates = mean @ vectors
+    else:
+        values = np.linalg.eigvalsh(cov)
+        coordinates = np.sqrt(_mean_share(cov, mean, values))
+    tiny = d * np.finfo(float).eps * float(values[-1])
+    return np.where(values <= tiny, 0.0, values), coordinates
+
+
+def _mean_share(cov: Array, mean: Array, values: Array, most: int = 80) -> Array:
+    """|mean|² split over the eigenvalues: Lanczos's Gauss quadrature of its spectral measure, each node shared
+    between the eigenvalues beside it (total and first moment kept)."""
+    norm = float(np.linalg.norm(mean))
+    out = np.zeros_like(values)
+    if norm == 0.0:
+        return out
+    basis = [mean / norm]
+    diagonal, beside = [], []
+    for _ in range(min(most, values.size)):
+        w = cov @ basis[-1]
+        diagonal.append(float(w @ basis[-1]))
+        for _ in range(2):  # twice is enough
+            Q = np.array(basis)
+            w -= Q.T @ (Q @ w)
+        size = float(np.linalg.norm(w))
+        if size <= 1e-13 * float(values[-1]):
+            break
+        beside.append(size)
+        basis.append(w / size)
+    off = np.array(beside[: len(diagonal) - 1])
+    T = np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
+    nodes, first = np.linalg.eigh(T)
+    weights = norm**2 * first[0] ** 2
+    at = np.clip(np.searchsorted(values, nodes), 1, values.size - 1)
+    low, high = values[at - 1], values[at]
+    share = np.clip((nodes - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    np.add.at(out, at - 1, weights * (1.0 - share))
+    np.add.at(out, at, weights * share)
+    return out
+
+
+def _images(folder: Path) -> Array:
+    """The images of a folder, (n, height, width[, 3]) in [−1, 1], in the order of their names."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    except OSError as error:
+        raise IOFailure(f"cannot read the folder {folder}: {error.strerror}") from None
+    if len(paths) < 2:
+        raise BadInput(
+            "data",
+            folder.name,
+            f"holds {len(paths)} images: must hold at least 2 ({', '.join(IMAGE_SUFFIXES)})",
+        )
+    loaded: list[NDArray[np.uint8]] = []
+    size, grey = None, True
+    for path in paths:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(path) as image:
+                    if size is None:
+                        size = image.size
+                        if size[0] * size[1] > MOST_DIMENSIONS:
+                            raise BadInput(
+                                "data",
+                                f"{size[0]}x{size[1]}",
+                                f"must have at most {MOST_DIMENSIONS} values; reduce the images",
+                            )
+                        if size[0] * size[1] * 3 * len(paths) > MOST_NUMBERS:
+                            raise BadInput(
+                                "data", f"{len(paths)} images", f"must hold at most {MOST_NUMBERS} values"
+                            )
+                    if image.size != size:
+                        raise BadInput(
+                            "data",
+                            f"{path.name} is {image.size[0]}x{image.size[1]}",
+                            f"must have the size of {paths[0].name}, {size[0]}x{size[1]}: the folder mixes sizes",
+                        )
+                    grey = grey and image.mode in ("1", "L", "LA", "I;16")
+                    loaded.append(np.asarray(image.convert("RGB")))
+        except (
+            UnidentifiedImageError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombWarning,
+            EOFError,
+        ) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput("data", path.name, "is no image that can be read") from None
+        except OSError as error:
+            if error.errno is not None:
+                raise IOFailure(f"cannot read {path}: {error.strerror}") from None
+            raise BadInput("data", path.name, "is a damaged image") from None
+    stack = np.stack(loaded)
+    if grey:  # three equal channels are one
+        stack = stack[..., 0]
+    return np.asarray(stack.astype(np.float64) / 127.5 - 1.0)

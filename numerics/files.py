@@ -1,0 +1,48 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from wbound.errors import IOFailure
+
+__all__ = ["directory", "write"]
+
+
+def directory(path: Path | str) -> Path:
+    """``path`` as a directory, made if need be. Raises `IOFailure`."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IOFailure(f"cannot make the folder {folder}: {error.strerror}") from None
+    return folder
+
+
+def write(path: Path | str, content: bytes | str) -> Path:
+    """Write ``content`` to ``path`` by renaming a finished neighbour onto it: a full disk or an interruption
+    leaves the former file as it was. Raises `IOFailure`."""
+    target = Path(path)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = None
+    try:
+        if target.exists() and not target.is_file():  # /dev/stdout and the like cannot be renamed onto
+            target.write_bytes(data)
+            return target
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(target)
+    except OSError as error:
+        raise IOFailure(f"cannot write {target}: {error.strerror}") from None
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):  # it was renamed
+                os.unlink(temporary)
+    return target

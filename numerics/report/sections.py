@@ -1,0 +1,17 @@
+"""The sections of the page, in their order. A new one is a line here and a builder."""
+
+from __future__ import annotations
+
+from numerics.report import bounds, digits, environment, lower, orders, summary
+from numerics.report.parts import Section
+
+__all__ = ["SECTIONS"]
+
+SECTIONS: tuple[Section, ...] = (
+    Section("summary", "In three sentences", summary.build, weight=0.1, last=True),
+    Section("complexity", "How many steps: the eight processes", orders.build, weight=6.0),
+    Section("bounds", "Bound against exact value", bounds.build, weight=12.0),
+    Section("lower", "What no sampler can beat", lower.build, weight=2.5),
+    Section("digits", "The same on real data: digits", digits.build, weight=6.0),
+    Section("environment", "How this page was made", environment.build, weight=0.1, last=True),
+)

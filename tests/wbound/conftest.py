@@ -1,0 +1,10 @@
+"""Lets the test files here share `referee` and `checks` (the tests are no package)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = str(Path(__file__).resolve().parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)

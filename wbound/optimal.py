@@ -1,0 +1,478 @@
+"""Optimal grids (section 7): the closed form, and numerically optimal ones by Newton's method.
+
+Eq. 9 and Eq. 10 are sums over adjacent nodes, so their Hessians are tridiagonal (plus one rank an eigenvalue for
+W2 of anisotropic Gaussians), and a few damped Newton steps in log λ reach the optimum to rounding.
+
+Convexity: Eq. 10's sum is jointly convex in the nodes' (σ_0²+λ)^{−1/2} (each pair, X = w_k^{−1/2} ≥ Z = w_{k−1}^{−1/2},
+is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(ρ²−1)³, ρ = X/Z), and Eq. 9's for m_0 = L_0 in (1+m_0λ)^{−1/3}
+(checked numerically): there the stationary point found is the global minimum. For m_0 < L_0 and for anisotropic
+spectra pairs are not convex in a common clock, and the optimum found is a local one from the best start known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, solveh_banded
+from scipy.optimize import minimize_scalar
+
+from wbound import placement
+from wbound.clock import GRIDS
+from wbound.data import Curvature
+from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
+from wbound.forward import Process
+from wbound.gaussian import gaussian_data
+from wbound.increments import expm1_minus, sinh_minus
+from wbound.setting import setting
+from wbound.spectrum import PAIRS, Spectrum, clock_w2, width_error2
+
+__all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]
+
+Array = NDArray[np.float64]
+
+#: "sharp": Theorem 2 for hf (Eq. 9); "exact": the exact Gaussian W2.
+OBJECTIVES = ("sharp", "exact")
+#: Eigenvalues that a search works with; what it reports is evaluated on all of them.
+GROUPS = 64
+MOST_STEPS = 5000
+
+
+def optimal_grid(data: Curvature, K: int, lam_max: float) -> Array:
+    """Section 7's grid as values of λ (K+1,), decreasing from lam_max (x²) to 0; use it as ``Grid.from_lam(…)``.
+
+    H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}, which minimises Eq. 9 as K → ∞ (Eq. 13). Kind: *order*. Raises `BadInput`, and
+    `HypothesisFailed` (A1) for data without m_0 and L_0.
+    """
+    lam_max, steps = positive("lam_max", lam_max), count("K", K)
+    values = np.exp(placement.optimal(math.log(lam_max), steps, data))
+    values[0] = lam_max
+    return values
+
+
+class Derivatives(NamedTuple):
+    """A value F and ∇F at the nodes λ_0 … λ_{K−1} (K,), and a metric: tridiagonal (K,), (K−1,) plus JᵀJ, J (E, K)."""
+
+    value: float
+    gradient: Array
+    diagonal: Array
+    beside: Array
+    low_rank: Array | None
+
+
+class Objective(Protocol):
+    """What is minimised: a function of the nodes λ (K+1,), the last 0."""
+
+    def value(self, lam: Array) -> float:
+        """F alone."""
+        ...
+
+    def derivatives(self, lam: Array) -> Derivatives:
+        """F, its gradient, and a metric for Newton's step."""
+        ...
+
+
+class _Sharp:
+    """Eq. 9 squared: E_0²/(1+m_0λ_0)² + dΣ(1+m_0λ_k)^{−2}Ψ(λ_k, λ_{k−1}; L_0)."""
+
+    def __init__(self, data: Curvature, start: str) -> None:
+        self.data, self.start = data, start
+        self.m, self.L = placement.curvatures(data)
+
+    def _start(self, lam0: float) -> tuple[float, float]:
+        """E_0²/(1+m_0λ_0)² and its derivative."""
+        if self.start == "exact":
+            return 0.0, 0.0
+        error2, slope = self.data.start_error(math.log(lam0)) ** 2, 0.0
+        q = (self.m * lam0) ** -2.0
+        if error2 < self.data.second_moment * (1.0 - 1e-12):  # Eq. 8: −dλ log(1−q) moves with λ
+            slope = -self.data.d * (math.log1p(-q) + 2.0 * q / (1.0 - q))
+        unit = 1.0 / (1.0 + self.m * lam0)
+        return error2 * unit**2, (slope - 2.0 * self.m * error2 * unit) * unit**2
+
+    def _psi(self, a: Array, b: Array) -> tuple[Array, Array]:
+        v = 1.0 + self.L * a
+        y = np.log1p(self.L * (b - a) / v)
+        return 2.0 * v / self.L * sinh_minus(y), y
+
+    def value(self, lam: Array) -> float:
+        a, b = lam[1:], lam[:-1]
+        psi, _ = self._psi(a, b)
+        return self._start(float(lam[0]))[0] + self.data.d * float((psi / (1.0 + self.m * a) ** 2).sum())
+
+    def derivatives(self, lam: Array) -> Derivatives:
+        a, b, d = lam[1:], lam[:-1], float(self.data.d)
+        m, L, H = self.m, self.L, b - a
+        va, vb, u = 1.0 + L * a, 1.0 + L * b, 1.0 / (1.0 + m * a)
+        psi, y = self._psi(a, b)
+        psi_a = -2.0 * expm1_minus(-y)  # −2∫(u−a)L²/(1+Lu)² du
+        psi_b = (L * H / vb) ** 2
+        psi_aa, psi_ab, psi_bb = (
+            2.0 * L * L * H / (va * vb),
+            -2.0 * H * (L / vb) ** 2,
+            2.0 * H * L * L * va / vb**3,
+        )
+        c, c1, c2 = u**2, -2.0 * m * u**3, 6.0 * m * m * u**4
+        g_a, g_b = c1 * psi + c * psi_a, c * psi_b
+        total = _assemble(
+            d * (c2 * psi + 2.0 * c1 * psi_a + c * psi_aa),
+            d * (c1 * psi_b + c * psi_ab),
+            d * c * psi_bb,
+            d * g_a,
+            d * g_b,
+        )
+        start, slope = self._start(float(lam[0]))
+        gradient, diagonal = total.gradient.copy(), total.diagonal.copy()
+        gradient[0] += slope
+        if start > 0.0:
+            diagonal[0] += 1.5 * slope**2 / start  # the curvature of a power law
+        value = start + d * float((c * psi).sum())
+        return total._replace(value=value, gradient=gradient, diagonal=diagonal)
+
+
+class _Exact:
+    """W2 of hf or ddpm on a Gaussian: from p_T, or `ClockW2.robust`, which adds what the prior start changes."""
+
+    def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
+        self.spectrum, self.scheme, self.start = spectrum, scheme, start
+        self.pair = PAIRS[scheme]
+
+    def value(self, lam: Array) -> float:
+        with np.errstate(divide="ignore"):  # λ_K = 0
+            w2 = clock_w2(self.spectrum, np.log(lam), self.scheme)
+        return w2.exact if self.start == "exact" else w2.robust
+
+    def derivatives(self, lam: Array) -> Derivatives:
+        s, n = self.spectrum.variances, self.spectrum.counts
+        p = self.pair(s[:, None], lam[None, 1:], lam[None, :-1])
+        e = p.value.sum(axis=1)
+        exact2 = float((n * width_error2(s, e)).sum())
+        exact = math.sqrt(exact2)
+        one, two = self._outer(e)
+        per = n * one
+        total = _assemble(per @ p.aa, per @ p.ab, per @ p.bb, per @ p.a, per @ p.b)
+        J = p.b.copy()
+        J[:, 1:] += p.a[:, :-1]
+        low_rank = np.sqrt(n * two)[:, None] * J if s.size > 1 else None
+        # ∇W2 = ∇W2²/(2 W2); the metric is that of W2² from p_T, over the same 2 W2
+        scale = 0.5 / exact
+        gradient, value = total.gradient * scale, exact
+        diagonal = total.diagonal * scale
+        if self.start == "prior":
+            start, slopes, first = self._start(e, float(lam[0]))
+            if start > 0.0:
+                slope = slopes @ J
+                slope[0] += first
+                value += start
+                gradient = gradient + slope
+                diagonal[0] += 1.5 * float(slope[0]) ** 2 / start  # the curvature of a power law
+        root = math.sqrt(scale)
+        return Derivatives(
+            value,
+            gradient,
+            diagonal,
+            total.beside * scale,
+            None if low_rank is None else low_rank * root,
+        )
+
+    def _start(self, e: Array, lam0: float) -> tuple[float, Array, float]:
+        """S = W2 between the outputs from p_T and from the prior, ∂S/∂e (E,), and ∂S/∂λ_0 at fixed e."""
+        s, n = self.spectrum.variances, self.spectrum.counts
+        share = s / (s + lam0)
+        lost = s * share**2
+        alive = s > 0.0
+        w = np.where(alive, np.sqrt(np.maximum(s + e, 1e-300)), 1.0)
+        z = np.where(alive, np.sqrt(np.maximum(s + e - lost, 1e-300)), 1.0)
+        gap = lost / (w + z)
+        S = math.sqrt(float((n * gap**2 + self.spectrum.mean_square * share**2).sum()))
+        if S == 0.0:
+            return 0.0, np.zeros_like(e), 0.0
+        per = n * gap / S
+        # w − z moves by de (1/2w − 1/2z) and by d(lost)/2z; d(share²)/dλ_0 = −2 share²/(ς²+λ_0)
+        rate = -2.0 * share**2 / (s + lam0)
+        first = float((per * s * rate / (2.0 * z) + 0.5 * self.spectrum.mean_square * rate / S).sum())
+        return S, per * (0.5 / w - 0.5 / z), first
+
+    def _outer(self, e: Array) -> tuple[Array, Array]:
+        """First and second derivative of (√(ς²+e) − ς)² in e."""
+        s = self.spectrum.variances
+        v = np.maximum(s + e, 1e-300)
+        ratio = np.sqrt(s / v)
+        # 1 − ς/√v = e/(√v(√v+ς))
+        return np.where(s > 0.0, e / (np.sqrt(v) * (np.sqrt(v) + np.sqrt(s))), 1.0), 0.5 * ratio / v
+
+
+def _assemble(aa: Array, ab: Array, bb: Array, g_a: Array, g_b: Array) -> Derivatives:
+    """Pair k's derivatives in (λ_k, λ_{k−1}) gathered at the nodes λ_0 … λ_{K−1} (λ_K = 0 is fixed)."""
+    diagonal, gradient = bb.copy(), g_b.copy()
+    diagonal[1:] += aa[:-1]
+    gradient[1:] += g_a[:-1]
+    return Derivatives(0.0, gradient, diagonal, ab[:-1], None)
+
+
+@dataclass(frozen=True)
+class _Found:
+    lam: Array
+    value: float
+    iterations: int
+    decrement: float
+
+
+def _minimise(objective: Objective, lam: Array, first: int, most: int = 100) -> _Found:
+    """Damped Newton in log λ_first … log λ_{K−1}: every accepted step lowers F, and keeps the nodes in order."""
+    lam = lam.copy()
+    value = objective.value(lam)
+    K = lam.size - 1
+    if first >= K:
+        return _Found(lam, value, 0, 0.0)
+    damping, decrement = 0.0, math.inf
+    for iteration in range(most):
+        d = objective.derivatives(lam)
+        at = lam[first:K]
+        gradient = at * d.gradient[first:]
+        diagonal = at**2 * d.diagonal[first:] + gradient
+        beside = at[1:] * at[:-1] * d.beside[first:]
+        low = None if d.low_rank is None else d.low_rank[:, first:] * at
+        step, damping = _direction(gradient, diagonal, beside, low, damping)
+        decrement = float(-gradient @ step) / abs(value) if value else 0.0
+        if decrement < 1e-13:
+            return _Found(lam, value, iteration, decrement)
+        size = _room(np.log(lam[:K]), step, first)
+        for _ in range(40):
+            new = lam.copy()
+            new[first:K] = at * np.exp(size * step)
+            trial = objective.value(new)
+            if trial <= value - 1e-4 * size * float(-gradient @ step):
+                break
+            size *= 0.5
+        else:
+            return _Found(lam, value, iteration, decrement)
+        damping = 0.0 if size > 0.3 else max(4.0 * damping, 1e-3)
+        lam, value = new, trial
+    return _Found(lam, value, most, decrement)
+
+
+def _direction(
+    gradient: Array, diagonal: Array, beside: Array, low: Array | None, damping: float
+) -> tuple[Array, float]:
+    """−M⁻¹∇F, with M the metric made positive definite by adding to its diagonal."""
+    floor = np.abs(diagonal) + (0.0 if low is None else (low**2).sum(axis=0))
+    floor = np.maximum(floor, 1e-12 * float(floor.max()))
+    for _ in range(40):
+        try:
+            if diagonal.size == 1 and low is None:
+                slope = float(diagonal[0]) + damping * float(floor[0])
+                if slope <= 0.0:
+                    raise LinAlgError
+                return -gradient / slope, damping
+            if low is None:
+                banded = np.zeros((2, diagonal.size))
+                banded[0, 1:], banded[1] = beside, diagonal + damping * floor
+                return -solveh_banded(banded, gradient, check_finite=False), damping
+            full = low.T @ low
+            index = np.arange(diagonal.size)
+            full[index, index] += diagonal + damping * floor
+            full[index[1:], index[:-1]] += beside
+            full[index[:-1], index[1:]] += beside
+            return -cho_solve(cho_factor(full, check_finite=False), gradient, check_finite=False), damping
+        except LinAlgError:
+            damping = max(4.0 * damping, 1e-4)
+    return -gradient / floor, damping
+
+
+def _room(log_lam: Array, step: Array, first: int) -> float:
+    """The largest share ≤ 1 of the step that keeps the nodes decreasing (and not past a node that is fixed)."""
+    moves = np.concatenate((np.zeros(first), step))
+    gap, change = -np.diff(log_lam), -np.diff(moves)
+    closing = change < 0.0
+    limit = float((gap[closing] / -change[closing]).min()) * 0.9 if closing.any() else 1.0
+    return min(1.0, limit, 3.0 / max(float(np.abs(step).max()), 1e-300))
+
+
+@dataclass(frozen=True, eq=False)
+class NumericalGrid:
+    """A numerically optimal grid. ``lam`` (K+1,) decreasing to 0 (x²), for ``Grid.from_lam``; ``value`` what was
+    minimised, in x (W2, never squared), on the full spectrum; ``section7`` or ``None`` the same on section 7's grid
+    with the same λ(T). ``convex``: whether a stationary point is known to be the global minimum.
+    ``decrement`` is Newton's relative decrement at the end: how much of the value there may be left to gain.
+    """
+
+    lam: Array
+    value: float
+    objective: str
+    scheme: str
+    start: str
+    section7: float | None
+    iterations: int
+    decrement: float
+    convex: bool
+    spread: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as plain numbers and lists."""
+        return {**vars(self), "lam": self.lam.tolist()}
+
+
+def numerical_grid(
+    data: Any,
+    K: int,
+    lam_max: float | None = None,
+    *,
+    objective: str = "sharp",
+    scheme: str = "hf",
+    start: str = "exact",
+    starts: Iterable[Array] = (),
+) -> NumericalGrid:
+    """The grid of K steps that minimises Theorem 2 for hf ("sharp") or the exact Gaussian W2 ("exact").
+
+    data: facts of A1, or Gaussian data for "exact"; lam_max: λ(T) in x², or None to optimise it too (start
+    "prior"); scheme: hf, or ddpm for "exact"; start: "exact" p_T, or "prior" N(0, σ²(T)I), for which "exact"
+    minimises W2 from p_T + W2 between the outputs of the two starts, since the W2 from the prior alone can be
+    tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at least as good as each.
+    Other schemes and processes see more than the clock: read the hf grid through them.
+
+    Spectra with more than `GROUPS` distinct eigenvalues are searched in groups (``spread`` says how wide) and
+    evaluated in full. Raises `BadInput`, `HypothesisFailed`. Kind: *upper* ("sharp") or *exact*.
+    """
+    one_of("objective", objective, OBJECTIVES)
+    one_of("start", start, ("exact", "prior"))
+    one_of("scheme", scheme, ("hf",) if objective == "sharp" else tuple(PAIRS))
+    steps = count("K", K)
+    if steps > MOST_STEPS:
+        raise BadInput("K", K, f"numerical grids have at most {MOST_STEPS} steps; use optimal_grid")
+    target, full, spread, convex = _objective(data, objective, scheme, start)
+    given = [np.asarray(s, float) for s in starts]
+    if lam_max is None:
+        if start == "exact":
+            raise BadInput("lam_max", "None", "is needed from the exact start: T -> 0 would cost nothing")
+        found = _free(target, data, steps, given)
+    else:
+        fixed = positive("lam_max", lam_max)
+        found = _from_best(target, [*_named(math.log(fixed), steps, data), *given], fixed)
+
+    def reported(lam: Array) -> float:
+        return math.sqrt(target.value(lam)) if objective == "sharp" else full.value(lam)
+
+    value, lam = reported(found.lam), found.lam
+    for other in given:  # groups may mislead by their width: never report worse than a grid that was given
+        if (lam_max is None or other[0] == lam_max) and reported(other) < value:
+            value, lam = reported(other), other
+    try:
+        section7: float | None = reported(optimal_grid(data, steps, float(lam[0])))
+    except HypothesisFailed:  # a singular covariance has no L_0
+        section7 = None
+    return NumericalGrid(
+        lam, value, objective, scheme, start, section7, found.iterations, found.decrement, convex, spread
+    )
+
+
+def _objective(
+    data: Any, objective: str, scheme: str, start: str
+) -> tuple[Objective, Objective, float, bool]:
+    """What is searched, what is reported, the groups' spread, and whether the search is convex."""
+    if objective == "sharp":
+        sharp = _Sharp(data, start)
+        return sharp, sharp, 1.0, sharp.m == sharp.L and start == "exact"
+    spectrum = Spectrum.of(gaussian_data(data))
+    groups = spectrum.grouped(GROUPS)
+    convex = spectrum.variances.size == 1 and scheme == "hf" and start == "exact"
+    return _Exact(groups, scheme, start), _Exact(spectrum, scheme, start), groups.spread, convex
+
+
+def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
+    """The named grids of the clock, as beginnings."""
+    grids = []
+    for place in (
+        placement.optimal,
+        placement.gaussian,
+        placement.log_uniform,
+        placement.edm,
+        placement.cosine,
+    ):
+        try:
+            values = np.exp(place(log_lam_T, K, data))
+        except HypothesisFailed:
+            continue
+        if (np.diff(values) < 0.0).all():
+            grids.append(values)
+    return grids
+
+
+def _from_best(target: Objective, beginnings: list[Array], lam_max: float) -> _Found:
+    """From the best beginning with this λ(T), and once more from the second best: the better end."""
+    usable = [b for b in beginnings if abs(b[0] / lam_max - 1.0) < 1e-9]
+    for b in usable:
+        b[0] = lam_max
+    ranked = sorted(usable, key=target.value)[:2]
+    return min((_minimise(target, b, 1) for b in ranked), key=lambda f: f.value)
+
+
+def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Found:
+    """λ(T) too: a search over λ(T) on the best named grid, then all nodes together."""
+
+    def best(log_lam_T: float) -> Array:
+        return min(_named(log_lam_T, K, data), key=target.value)
+
+    centre = 2.0 * math.log(placement.scale(data))
+    mesh = centre + np.linspace(-3.0, 24.0, 28)
+    values = [target.value(best(float(u))) for u in mesh]
+    i = int(np.argmin(values))
+    found = minimize_scalar(
+        lambda u: target.value(best(float(u))),
+        bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    beginnings = [best(float(found.x)), *given]
+    ends = [_minimise(target, b, 0) for b in sorted(beginnings, key=target.value)[:2]]
+    return min(ends, key=lambda f: f.value)
+
+
+@dataclass(frozen=True)
+class GridGap:
+    """A named grid against the numerically optimal one with the same λ(T): ``value`` in x and value/optimum."""
+
+    grid: str
+    value: float
+    factor: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes."""
+        return dict(vars(self))
+
+
+def grid_gaps(
+    process: Process,
+    data: Any,
+    T: float,
+    K: int,
+    *,
+    objective: str = "sharp",
+    scheme: str = "hf",
+    start: str = "exact",
+) -> tuple[list[GridGap], NumericalGrid]:
+    """How far each named grid is from the numerically optimal one, at the process's λ(T); sorted, best first.
+
+    Grids that do not exist for the data (no m_0, L_0) are left out. Arguments as in `numerical_grid`.
+    """
+    nodes: dict[str, Array] = {}
+    for name in GRIDS:
+        try:
+            log_lam = setting(process, data, T, K, scheme=scheme, grid=name).nodes.log_lam
+        except HypothesisFailed:
+            continue
+        nodes[name] = np.exp(log_lam)
+    lam_max = float(next(iter(nodes.values()))[0])
+    best = numerical_grid(
+        data, K, lam_max, objective=objective, scheme=scheme, start=start, starts=nodes.values()
+    )
+    _, full, _, _ = _objective(data, objective, scheme, start)
+    gaps = []
+    for name, lam in nodes.items():
+        value = math.sqrt(full.value(lam)) if objective == "sharp" else full.value(lam)
+        gaps.append(GridGap(name, value, value / best.value))
+    return sorted(gaps, key=lambda gap: gap.value), best

@@ -1,0 +1,132 @@
+"""How accurate the score must be, as a number (sections 2 and 8 of docs/theory.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from wbound import published, sharp
+from wbound.data import Curvature, softplus
+from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
+from wbound.forward import Process
+from wbound.quadrature import integrate
+from wbound.schemes import Scheme
+from wbound.setting import STARTS, setting
+
+__all__ = ["score_tolerance", "score_weight"]
+
+Array = NDArray[np.float64]
+
+#: Beyond the λ(T) at which the start's share is ε, T is searched over this range of log λ: there the start's
+#: share is 1e-12 ε, while S can only have grown.
+RANGE = 28.0
+
+
+def score_weight(process: Process, data: Curvature, T: float) -> float:
+    """S(T) = ∫_0^T g²/(α(1+m_0λ)) dt, the limit of Σ P_kG_k and Σ P_kC_k as K → ∞: the score part is M S(T). *exact*
+
+    T: forward time > 0. For f = 0 it is log(1+m_0λ(T))/m_0. In x² (M is in 1/x). Raises `HypothesisFailed` (A1).
+    """
+    return float(_weights(process, data, np.array([positive("T", T)]))[0])
+
+
+def _weights(process: Process, data: Curvature, times: Array) -> Array:
+    """S at increasing times (N,)."""
+    if data.A1 is None:
+        raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
+    m0 = data.A1[0]
+    log_m0 = math.log(m0)
+    if process.family == "ve":
+        return np.asarray(softplus(log_m0 + process.log_lam(times)) / m0)
+
+    def integrand(t: Array) -> Array:
+        log_alpha, log_lam = process.law(t)
+        return np.asarray(process.g(t) ** 2 * np.exp(-log_alpha - softplus(log_m0 + log_lam)))
+
+    # g² may be singular at 0, and the integrand dies beyond the scale of the clock: panels by octaves
+    first = float(process.time_of(math.log(1e-3) - log_m0))
+    octaves = np.geomspace(min(first, float(times[0])), float(times[-1]), 65)
+    ends = np.unique(np.concatenate(([0.0], octaves[octaves < times[-1]], times)))
+    sums = np.concatenate(([0.0], np.cumsum(integrate(integrand, ends[:-1], ends[1:], rtol=1e-12).value)))
+    return sums[np.searchsorted(ends, times)]
+
+
+def score_tolerance(
+    process: Process,
+    data: Any,
+    eps: float,
+    *,
+    theorem: str = "sharp",
+    scheme: str | Scheme = "em",
+    start: str = "prior",
+    share: float = 1.0,
+) -> float:
+    """The largest M of A3 that leaves ε within reach: M* = sup{M : `iterations` is finite}, in 1/x. Kind: *exact*
+
+    As K → ∞ the bound of either theorem tends to start(T) + M S(T), S of `score_weight`, for every scheme of
+    section 3; hence M* = max over T of (ε − start(T))/S(T). Below M* some K works, at or above it none does.
+    ``share`` in (0, 1]: the score part may take at most share·ε: M = max over T of min(share·ε, ε − start(T))/S(T).
+    eps: W2, not squared, in x. theorem: "published" starts from ‖X_0‖, "sharp" uses Eq. 8 where the mean is known.
+    Raises `Unreachable` where the clock stays too short for ε, `HypothesisFailed` (A1), `BadInput`.
+    """
+    eps, share = positive("eps", eps), positive("share", share)
+    one_of("theorem", theorem, ("published", "sharp"))
+    one_of("start", start, STARTS)
+    if share > 1.0:
+        raise BadInput("share", share, "must be in (0, 1]")
+    if start == "exact":
+        raise BadInput("start", start, "leaves M unbounded: T -> 0 costs nothing; take prior or standard")
+    s = setting(process, data, 1.0, 1, scheme=scheme, start=start)
+    if theorem == "published" and s.scheme.name != "em":
+        raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
+    if data.A1 is None:
+        raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
+    first = published.start_at if theorem == "published" else sharp.start_at
+
+    def starts(times: Array) -> Array:
+        log_alpha, log_lam = process.law(times)
+        return np.array([first(data, start, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)])
+
+    return _largest(process, data, starts, eps, share)
+
+
+def _largest(
+    process: Process, data: Curvature, starts: Callable[[Array], Array], eps: float, share: float
+) -> float:
+    log_m0 = math.log(data.normaliser)
+    # start(T) ≤ ‖X_0‖/(m_0 λ) from the prior: beyond log_top it is far below ε
+    log_top = math.log(math.sqrt(data.second_moment) / eps + 1.0) - log_m0
+    levels = np.linspace(-log_m0 - 3.0, log_top + RANGE, 97)
+    times = _times(process, levels)
+    for _ in range(3):
+        error, weight = starts(times), _weights(process, data, times)
+        with np.errstate(divide="ignore"):  # a clock of no length weighs nothing
+            allowed = np.minimum(share * eps, eps - error) / weight
+        i = int(np.argmax(allowed))
+        if allowed[i] <= 0.0 or not math.isfinite(allowed[i]):
+            raise Unreachable(eps, float(error.min()), f"the start: lam(t) stays too small for {process.name}")
+        lo, hi = times[max(i - 1, 0)], times[min(i + 1, times.size - 1)]
+        times = np.unique(np.linspace(lo, hi, 33))
+    # the last bracket is 1e-3 of the first: a parabola's top is flat there
+    found = minimize_scalar(
+        lambda t: -min(share * eps, eps - float(starts(np.array([t]))[0]))
+        / float(_weights(process, data, np.array([t]))[0]),
+        bounds=(float(lo), float(hi)),
+        method="bounded",
+        options={"xatol": 1e-10 * float(hi)},
+    )
+    return max(float(-found.fun), float(allowed[i]))
+
+
+def _times(process: Process, levels: Array) -> Array:
+    """The times of these values of log λ; of a clock that ends before, times all along it."""
+    try:
+        return np.unique(process.time_of(levels))
+    except BadInput:
+        times = np.geomspace(1e-3, min(1e3, 0.999 * process.t_max), levels.size)
+        return times[np.isfinite(process.log_lam(times))]
