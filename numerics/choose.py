@@ -2,8 +2,8 @@
 the data's mean and covariance (section 3's exact law), each at its best T.
 
 hf and ddpm see a process through its clock alone, so a grid placed in λ is one row for every process; em and ei
-see α too, except for VE, where they are hf. T is searched with the spectrum in groups; every number that is
-reported comes from the full spectrum.
+see α too, except for VE, where they are hf. Every eigenvalue counts: a law's variance is a smooth function of the
+eigenvalue, computed at Chebyshev points and carried to all by interpolation (`Spectrum.sampling`, to 1e-11).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,8 +44,6 @@ GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
     "edm": placement.edm,
     "cosine": placement.cosine,
 }
-#: Groups of eigenvalues that searches work with: for sums over the clock, and for the recursion that sees α.
-GROUPS, FEWER_GROUPS = 64, 32
 #: The scan for T uses at most this many steps; the search that follows uses all.
 SCAN_STEPS = 128
 #: K beyond which `choose` says "more than".
@@ -102,7 +99,6 @@ class Ranking:
     scheme: str
     steps: int
     eps: float | None
-    grouping_error: float
     limits: tuple[str, ...]
     seconds: float
 
@@ -123,7 +119,6 @@ class Ranking:
             "steps": self.steps,
             "eps": self.eps,
             "eps_rel": None if self.eps is None else self.eps / self.data.spread,
-            "grouping_error": self.grouping_error,
             "limits": list(self.limits),
             "seconds": self.seconds,
             "rows": [row.to_dict() for row in self.rows],
@@ -150,28 +145,24 @@ class _Task:
     spectrum: Spectrum
     scheme: str
 
-    @cached_property
-    def groups(self) -> Spectrum:
-        return self.spectrum.grouped(GROUPS if self.scheme in PAIRS else FEWER_GROUPS)
-
-    def judge(self, log_lam: Array, p: Process | None, full: bool = False) -> ClockW2:
+    def judge(self, log_lam: Array, p: Process | None) -> ClockW2:
         """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
-        spectrum = self.spectrum if full else self.groups
+        spectrum = self.spectrum
         pair = _pair(self.scheme, p)
         if pair is not None:
             return clock_w2(spectrum, log_lam, pair)
         assert p is not None
         grid = Grid("nodes", "log_lam", lambda r: log_lam, True, log_lam.size - 1)
+        sampling = spectrum.sampling
+        blank = Gaussian(np.zeros(1), 1.0)  # a Setting has data; `law` is asked for eigenvalues directly
         laws = [
-            law(
-                setting(p, Gaussian(np.zeros(1), 1.0), scheme=self.scheme, start=start, grid=grid),
-                spectrum.variances,
-            )
+            law(setting(p, blank, scheme=self.scheme, start=start, grid=grid), sampling.at)
             for start in ("exact", "prior")
         ]
+        e, mean = ([sampling.spread(v) for v in pair] for pair in zip(*laws, strict=True))
         s, n, mean2 = spectrum.variances, spectrum.counts, spectrum.mean_square
-        squares = [float((n * width_error2(s, x.excess) + mean2 * x.mean**2).sum()) for x in laws]
-        gap = n * start_gap2(s, laws[0].excess, laws[1].excess) + mean2 * (laws[0].mean - laws[1].mean) ** 2
+        squares = [float((n * width_error2(s, e[i]) + mean2 * mean[i] ** 2).sum()) for i in (0, 1)]
+        gap = n * start_gap2(s, e[0], e[1]) + mean2 * (mean[0] - mean[1]) ** 2
         return ClockW2(math.sqrt(squares[0]), math.sqrt(squares[1]), math.sqrt(float(gap.sum())))
 
     def at(self, row: _Clock, u: float, K: int) -> float:
@@ -280,17 +271,15 @@ def choose(
                 raise BadInput("eps", eps, f"no schedule reaches it within {MOST_STEPS} steps")
             K = min(reached)
             found = [(row, *task.best(row, K, centre, near=u)) for row, u, _ in found]
-    choices, grouping = [], 0.0
-    for (row, u, error), n in zip(found, needed, strict=True):
+    choices = []
+    for (row, u, _), n in zip(found, needed, strict=True):
         log_lam, p, T = row.place(u, K)
-        choice = _choice(row.name, row.grid, "named", log_lam, p, T, task, n)
-        grouping = max(grouping, abs(error / choice.error - 1.0)) if choice.error else grouping
-        choices.append(choice)
+        choices.append(_choice(row.name, row.grid, "named", log_lam, p, T, task, n))
     if numerical:
         choices.extend(_numerical(task, gaussian, K, eps, choices, makers))
     for s in schedules:
         choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
-    return _ranked(choices, data, task, K, eps, grouping, limits, began)
+    return _ranked(choices, data, task, K, eps, limits, began)
 
 
 def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float | None:
@@ -407,7 +396,7 @@ def _choice(
     task: _Task,
     needed: int | None,
 ) -> Choice:
-    w2 = task.judge(log_lam, p, full=True)
+    w2 = task.judge(log_lam, p)
     return Choice(
         rank=0,
         process=name,
@@ -490,7 +479,6 @@ def _ranked(
     task: _Task,
     K: int,
     eps: float | None,
-    grouping: float,
     limits: list[str],
     began: float,
 ) -> Ranking:
@@ -509,12 +497,6 @@ def _ranked(
         *limits,
         *data.notes,
     ]
-    if task.groups.spread > 1.0:
-        said.append(
-            f"T was searched with {task.spectrum.variances.size} eigenvalues in {task.groups.variances.size} groups, each "
-            f"within a factor {task.groups.spread:.3g}; all numbers shown use every eigenvalue (the groups were off by at "
-            f"most {100 * grouping:.2g} %), and steps may be off by as much"
-        )
     if task.scheme not in PAIRS:
         said.append(f"numerically optimal nodes are optimised for hf and read through {task.scheme}")
-    return Ranking(rows, data, task.scheme, K, eps, grouping, tuple(said), time.perf_counter() - began)
+    return Ranking(rows, data, task.scheme, K, eps, tuple(said), time.perf_counter() - began)

@@ -274,7 +274,8 @@ def exact_curve(
     values = np.asarray(at, float)
     scale = max(float(data.eigenvalues.mean()), np.finfo(float).tiny)
     best, time = np.empty(values.size), np.empty(values.size)
-    coarse = np.linspace(math.log(far[0] * scale), math.log(far[1] * scale), 13)
+    ends = (math.log(far[0] * scale), math.log(far[1] * scale))
+    coarse = np.linspace(*ends, 13)
     for i, K in enumerate(values):
 
         def w2(log_lam: float, K: int = int(K)) -> float:
@@ -284,9 +285,11 @@ def exact_curve(
         tried = [w2(float(u)) for u in coarse]
         j = int(np.argmin(tried))
         between = (float(coarse[max(j - 1, 0)]), float(coarse[min(j + 1, coarse.size - 1)]))
+        # more steps want a longer horizon: the next search starts below this best
         found = minimize_scalar(w2, bounds=between, method="bounded", options={"xatol": 1e-2})
         at_best = float(found.x) if found.fun < tried[j] else float(coarse[j])
         best[i], time[i] = min(float(found.fun), tried[j]), float(process.time_of(at_best)[()])
+        coarse = np.clip(at_best + np.array([-0.8, 0.0, 0.8, 1.6, 2.4]), *ends)
     line = Line("exact", f"exact ({scheme})", best, np.zeros(values.size), slope(values, best))
     horizon_line = Line("T", "best T", time, np.zeros(values.size))
     facts = {

@@ -146,12 +146,12 @@ def _log_axis(axis: Any, low: float, high: float, most: int) -> None:
 
 
 class _Entry(NamedTuple):
-    """A direct label: where its line ends, its text and colour."""
+    """A direct label: where its line ends, its text and how the line looks."""
 
     x: float
     y: float
     text: str
-    colour: str
+    look: Mapping[str, Any]
 
 
 def _text_width(text: str) -> float:
@@ -162,6 +162,8 @@ def _text_width(text: str) -> float:
 
 #: Margins in inches: left (ticks and label), bottom, top with and without a title; a label's gap.
 LEFT, BOTTOM, TOP, TITLED, GAP = 0.62, 0.44, 0.10, 0.30, 0.09
+#: Length of the piece of line before a label, in inches.
+SAMPLE = 0.2
 
 
 def _log_frame(
@@ -173,7 +175,9 @@ def _log_frame(
     title: str = "",
 ) -> tuple[Figure, Axes]:
     """A figure with logarithmic axes over the given ranges and direct labels in a margin at the right."""
-    margin = max((_text_width(entry.text) for entry in entries), default=0.0) + 2.0 * GAP
+    margin = max((_text_width(entry.text) for entry in entries), default=0.0) + (
+        2.0 * GAP + 1.4 * SAMPLE if entries else GAP
+    )
     figure = Figure(figsize=(inches, height))
     top = TITLED if title else TOP
     across, up = inches - LEFT - margin, height - BOTTOM - top
@@ -192,18 +196,16 @@ def _log_frame(
 
     gap = 1.25 * STYLE["font.size"] / 72.0 / up  # type: ignore[operator]
     wanted = [along(entry.y, y) for entry in entries]
+    right, sample = 1.0 + GAP / across, SAMPLE / across
     for entry, want, place in zip(entries, wanted, _spread(wanted, gap, 0.0, 1.0), strict=True):
-        axes.text(
-            1.0 + GAP / across, place, entry.text, color=entry.colour, va="center", ha="left",
-            transform=axes.transAxes,
-        )  # fmt: skip
-        if abs(place - want) > 0.3 * gap or entry.x < x[1] * 0.999:
-            axes.add_line(
-                Line2D(
-                    [along(entry.x, x), 1.0 + 0.8 * GAP / across], [want, place], color=entry.colour,
-                    linewidth=0.5, transform=axes.transAxes, clip_on=False,
-                )
-            )  # fmt: skip
+        shade = entry.look["color"]
+        plain = {"transform": axes.transAxes, "clip_on": False, "color": shade}
+        if abs(place - want) > 0.1 * gap or entry.x < x[1] * 0.999:
+            axes.add_line(Line2D([along(entry.x, x), right], [want, place], linewidth=0.5, **plain))
+        # a sample of the line carries the colour; the words stay in ink, which can be read
+        dash, thick = entry.look.get("linestyle", "-"), entry.look.get("linewidth", STYLE["lines.linewidth"])
+        axes.add_line(Line2D([right, right + sample], [place] * 2, linestyle=dash, linewidth=thick, **plain))
+        axes.text(right + 1.35 * sample, place, entry.text, va="center", ha="left", transform=axes.transAxes)
     return figure, axes
 
 
@@ -280,7 +282,7 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
         for line, values in drawn:
             end = _last(curve.at, values, y)
             if end is not None:
-                entries.append(_Entry(*end, _with_slope(line.label, line.slope), looks[line.key]["color"]))
+                entries.append(_Entry(*end, _with_slope(line.label, line.slope), looks[line.key]))
             elif np.isfinite(line.values).any():
                 high.append(f"{line.label} is above {ceiling:.0f} here")
             elif line.reason:
@@ -298,7 +300,7 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
         for i, text in enumerate(high):
             axes.annotate(
                 text, (1.0, 1.0), xycoords="axes fraction", xytext=(-2, -3 - 10 * i),
-                textcoords="offset points", color=shade, fontsize=7.5, ha="right", va="top",
+                textcoords="offset points", fontsize=7.5, ha="right", va="top",
             )  # fmt: skip
         axes.set_xlabel(AXES[curve.axis], loc="left")
         axes.set_ylabel("W2 error, units of the data")
@@ -314,16 +316,16 @@ def processes_figure(
         lines = [(curve, line) for curve in curves if (line := curve.line(key)) is not None]
         x = (min(float(c.at.min()) for c, _ in lines), max(float(c.at.max()) for c, _ in lines))
         y = _range([line.values for _, line in lines])
-        entries = []
-        for curve, line in lines:
-            end = _last(curve.at, line.values, y)
-            if end is not None:
-                entries.append(_Entry(*end, curve.process.name, colour(curve.process.name)))
-        figure, axes = _log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, title)
+        entries, looks = [], []
         for curve, line in lines:
             name = curve.process.name
-            dash = DASHES.get(name[:2], "-")
-            axes.plot(curve.at, line.values, color=colour(name), linestyle=dash, marker="o")
+            looks.append({"color": colour(name), "linestyle": DASHES.get(name[:2], "-")})
+            end = _last(curve.at, line.values, y)
+            if end is not None:
+                entries.append(_Entry(*end, name, looks[-1]))
+        figure, axes = _log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, title)
+        for (curve, line), look in zip(lines, looks, strict=True):
+            axes.plot(curve.at, line.values, marker="o", **look)
         axes.set_xlabel(AXES[curves[0].axis], loc="left")
         axes.set_ylabel(ylabel)
     return figure
@@ -332,19 +334,20 @@ def processes_figure(
 def floor_figure(check: Floor, width: str | float = "report") -> Figure:
     """Proposition 1's floor under the exact W2 of hf, from both starts and on two grids."""
     inches = width_of(width)
-    series = (
-        (check.uniform_exact, f"{check.process.name}, uniform", colour(check.process.name), "-", "o"),
-        (check.exact, "gaussian, from p_T", "#D55E00", "-", "o"),
-        (check.prior, "gaussian, prior", "#E69F00", (0, (2, 1.2)), ""),
-        (check.floor, "floor (Eq. 11)", INK, (0, (6, 1.5, 1, 1.5)), ""),
+    dots, thin = {"linestyle": (0, (2, 1.2))}, {"linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
+    series: tuple[tuple[Array, str, dict[str, Any]], ...] = (
+        (check.uniform_exact, f"{check.process.name}, uniform", {"color": colour(check.process.name)}),
+        (check.exact, "gaussian, from $p_T$", {"color": "#D55E00"}),
+        (check.prior, "gaussian, prior", {"color": "#E69F00"} | dots),
+        (check.floor, "floor (Eq. 11)", {"color": INK} | thin),
     )
     with _styled():
         x = (float(check.K.min()), float(check.K.max()))
-        y = _range([values for values, *_ in series])
-        entries = [_Entry(x[1], float(values[-1]), label, shade) for values, label, shade, _, _ in series]
+        y = _range([values for values, _, _ in series])
+        entries = [_Entry(x[1], float(values[-1]), label, look) for values, label, look in series]
         figure, axes = _log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
-        for values, _, shade, dash, marker in series:
-            axes.plot(check.K, values, color=shade, linestyle=dash, marker=marker or None)
+        for values, _, look in series:
+            axes.plot(check.K, values, **look)
         axes.set_xlabel(AXES["K"], loc="left")
         axes.set_ylabel("W2 error, units of the data")
     return figure
@@ -355,23 +358,22 @@ def cancellation_figure(point: Cancellation, width: str | float = "report") -> F
     inches = width_of(width)
     lam, w2 = point.curve
     orange, blue = "#E69F00", "#0072B2"
+    floor: dict[str, Any] = {"color": INK, "linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
     with _styled():
         x = (float(lam.min()), float(lam.max()))
         y = (point.floor * 1e-3, float(w2.max()) * 1.6)
         entries = [
-            _Entry(x[1], float(w2[-1]), "from the prior", orange),
-            _Entry(x[1], point.floor, "floor (Eq. 11)", INK),
+            _Entry(x[1], float(w2[-1]), "from the prior", {"color": orange}),
+            _Entry(x[1], point.floor, "floor (Eq. 11)", floor),
         ]
         figure, axes = _log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
         axes.plot(lam, np.maximum(w2, y[0]), color=orange)
-        axes.plot(x, (point.floor, point.floor), color=INK, linewidth=0.9, linestyle=(0, (6, 1.5, 1, 1.5)))
+        axes.plot(x, (point.floor, point.floor), **floor)
         axes.plot([point.lam_T], [point.exact], color=blue, marker="o", markersize=4.5, linestyle="")
-        axes.annotate(
-            "from p_T", (point.lam_T, point.exact), xytext=(6, 5), textcoords="offset points", color=blue
-        )
+        axes.annotate("from $p_T$", (point.lam_T, point.exact), xytext=(6, 5), textcoords="offset points")
         axes.annotate(
             f"W2 = 0 at {point.lam_T:.4f}", (point.lam_T, y[0] * 2.0), xytext=(9, 0),
-            textcoords="offset points", color=orange, va="center",
+            textcoords="offset points", va="center",
         )  # fmt: skip
         axes.set_xlabel("λ(T), units of the data squared", loc="left")
         axes.set_ylabel("W2 error, units of the data")

@@ -33,6 +33,8 @@ ACCURACY = 1e-10
 #: Beyond this many standard deviations 1/√m_0 no density is above 1e−31 of its peak.
 REACH = 12.0
 _MOST_NODES = 1 << 19
+#: Tables reach over what carries p_0 down to e^{−80} of its peak.
+_DEPTH = 80.0
 #: Cells kept in the tables of one law, 48 bytes each.
 _CELLS = 2_000_000
 
@@ -174,6 +176,8 @@ class Smooth(Line):
         self._log_z = math.log(moments[0])
         self.mean, self.variance = self.mode + float(moments[1]), float(moments[2])
         self._nodes, self._mass = self.mode + offset, w / total
+        kept = self._nodes[log_w >= -_DEPTH]
+        self._support = float(kept[0]), float(kept[-1])
 
     def _check_curvature(self, log_p: Array, h: float) -> None:
         """Second differences are averages of (log p)″: outside [m0, L0] they refute it."""
@@ -238,14 +242,16 @@ class Smooth(Line):
         while True:
             n = math.ceil(reach / spacing)
             offset = spacing * np.arange(-n, n + 1)
-            log_w = self._log_p(centre[:, None] + offset) - offset * (0.5 * offset + back[:, None]) / lam
+            log_p = self._log_p(centre[:, None] + offset)
+            log_w = log_p - offset * (0.5 * offset + back[:, None]) / lam
             top = log_w.max(axis=1)
             w = np.exp(log_w - top[:, None])
             total = w.sum(axis=1)
             mean = w @ offset / total
             log_q = top + np.log(total * spacing) - 0.5 * (back**2 / lam + math.log(2.0 * math.pi * lam))
             if before is not None:
-                moved = np.abs(mean - before[0]) <= 2e-13 * outer
+                # log p itself is known to its last digit: far out that is less
+                moved = np.abs(mean - before[0]) <= outer * (2e-13 + 1e-15 * np.abs(log_p).max(axis=1))
                 if (moved & (np.abs(log_q - before[1]) <= 1e-12 * (1.0 + np.abs(log_q)))).all():
                     return _Posterior(log_q, back + mean, centre + mean)
                 if n > 1 << 15:
@@ -263,8 +269,9 @@ class Smooth(Line):
             if key in self._tables:
                 self._tables.move_to_end(key)
                 return self._tables[key]
-        reach = REACH * math.sqrt(1.0 / self.m0 + lam)
-        lo, hi = self.mean - reach, self.mean + reach
+        reach, noise = REACH * math.sqrt(1.0 / self.m0 + lam), REACH * math.sqrt(lam)
+        lo = max(self.mean - reach, self._support[0] - noise)
+        hi = min(self.mean + reach, self._support[1] + noise)
         denoiser = self.L0 * lam > 1.0
         if denoiser:
             tol = 0.1 * ACCURACY / math.sqrt(self.L0)

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike, NDArray
+from sympy.codegen.cfunctions import log1p
 
 from numerics.lines import Line, Normal, Pair, Third
 from numerics.smoothing import LogCoshLine, Smooth
@@ -254,7 +255,8 @@ def _proved_line(expr: sympy.Expr, given: tuple[float | None, float | None]) -> 
         bend = max(map(abs, range_on_line(slope.diff(X, 2), X)))
     except BadInput:  # A1 holds, A2's constant stays unknown
         bend = None
-    value, derivative = function(_stable(expr), X), function(_stable(slope), X)
+    stable = _stable(expr)
+    value, derivative = function(stable, X), function(stable.diff(X), X)
     line = Smooth(value, min(m0, low), max(L0, high), derivative, bend)
     if expr.subs(X, -X) == expr:
         line.make_symmetric()
@@ -262,11 +264,17 @@ def _proved_line(expr: sympy.Expr, given: tuple[float | None, float | None]) -> 
 
 
 def _stable(expr: sympy.Expr) -> sympy.Expr:
-    """The same function without the overflow of cosh far out."""
+    """The same function without the overflow of exp and cosh far out, where it is written in the usual ways."""
     u = sympy.Wild("u")
     size = sympy.Abs(u)
-    expr = expr.replace(sympy.log(sympy.cosh(u)), size + sympy.log(1 + sympy.exp(-2 * size)) - sympy.log(2))
-    expr = expr.replace(sympy.sinh(u) / sympy.cosh(u), sympy.tanh(u))
+    softplus = (u + size) / 2 + log1p(sympy.exp(-size))
+    rules = (
+        (log1p(sympy.exp(u)), softplus),
+        (sympy.log(1 + sympy.exp(u)), softplus),
+        (sympy.log(sympy.cosh(u)), size + log1p(sympy.exp(-2 * size)) - sympy.log(2)),
+    )
+    for pattern, better in rules:
+        expr = expr.replace(pattern, better)
     return expr
 
 

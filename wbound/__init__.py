@@ -2,15 +2,19 @@
 
 from wbound.catalogue import CATALOGUE, NAMED, PUBLISHED, process
 from wbound.clock import GRIDS, Grid, Nodes
+from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import Curvature, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
 from wbound.forward import Process
 from wbound.gaussian import LowerBound, lower_bound
+from wbound.growth import Orders
+from wbound.measured import measured_orders, orders
 from wbound.leading import Leading, leading_constants
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound
+from wbound.tables import complexity_table
 
 __version__ = "0.1.0"
 
@@ -28,11 +32,13 @@ __all__ = [
     "HypothesisFailed",
     "IOFailure",
     "Inconsistent",
+    "Iterations",
     "Leading",
     "LogConcave",
     "LowerBound",
     "Nodes",
     "NumericalGrid",
+    "Orders",
     "Process",
     "Scheme",
     "Setting",
@@ -40,11 +46,16 @@ __all__ = [
     "Steps",
     "Unreachable",
     "WboundError",
+    "complexity_table",
+    "exact_iterations",
     "grid_gaps",
+    "iterations",
     "leading_constants",
     "lower_bound",
+    "measured_orders",
     "numerical_grid",
     "optimal_grid",
+    "orders",
     "process",
     "setting",
     "w2_bound",

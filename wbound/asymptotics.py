@@ -116,10 +116,21 @@ class Scale:
             raise Unrecognised(f"{tidy} is not real")
         answer = 0 if abs(value) < 1e-20 else (1 if value > 0 else -1)
         if tidy.free_symbols:
-            relation = (sp.Eq, sp.Gt, sp.Lt)[answer](tidy, 0)
-            if relation not in self.assumed:
-                self.assumed.append(relation)
+            self._assume(tidy, answer)
         return answer
+
+    def _assume(self, c: sp.Expr, answer: int) -> None:
+        """Notes c > 0, < 0 or = 0 once, without factors that are positive anyway."""
+        parts = sp.Mul.make_args(sp.factor_terms(c))
+        parts = [part.base if isinstance(part, sp.Pow) and part.exp.is_positive else part for part in parts]
+        core = sp.Mul(*(part for part in parts if not part.is_number and not part.is_positive))
+        if answer and sp.N(core.subs(self.values)) < 0:
+            core = -core
+        if answer == 0 and core.could_extract_minus_sign():
+            core = -core
+        relation = sp.Gt(core, 0, evaluate=False) if answer else sp.Eq(core, 0, evaluate=False)
+        if relation not in self.assumed:
+            self.assumed.append(relation)
 
     # ------------------------------------------------------------------ order of monomials and of rates
     def compare(self, a: Monomial, b: Monomial) -> int:
@@ -297,7 +308,9 @@ class Scale:
         if isinstance(e, (sp.tan, sp.cot, sp.sec, sp.csc)):
             x = e.args[0]
             sin, cos = self._sine(inner, 0), self._sine(inner, 1)
-            up, down = {sp.tan: (sin, cos), sp.cot: (cos, sin), sp.sec: (None, cos), sp.csc: (None, sin)}[e.func]
+            up, down = {sp.tan: (sin, cos), sp.cot: (cos, sin), sp.sec: (None, cos), sp.csc: (None, sin)}[
+                e.func
+            ]
             inverse = self._power(down, sp.S.NegativeOne)
             return inverse if up is None else self._product(up, inverse)
         if isinstance(e, (sp.sin, sp.cos)):
@@ -409,7 +422,9 @@ class Scale:
             raise Unrecognised("logarithms are iterated too deeply")
         parts = [Series(((p, _log_monomial(j + 1)),)) for j, p in enumerate(m.powers[:-1]) if p != 0]
         parts += [self.series(m.phi), self.series(sp.log(c))]
-        parts.append(self._taylor(lambda k: sp.S.Zero if k == 0 else -((-sp.S.One) ** k) / sp.Integer(k), small))
+        parts.append(
+            self._taylor(lambda k: sp.S.Zero if k == 0 else -((-sp.S.One) ** k) / sp.Integer(k), small)
+        )
         return self._sum(parts)
 
     def _exp(self, exponent: sp.Expr) -> Series:

@@ -17,7 +17,7 @@ import sympy as sp
 from wbound.asymptotics import Scale
 from wbound.expressions import parse, symbol
 from wbound.forward import Process
-from wbound.growth import EPS, D, Orders, Sum, orders, tidy
+from wbound.growth import EPS, D, Orders, Sum, derive, tidy
 
 __all__ = ["Cell", "PublishedCell", "compare", "published_orders"]
 
@@ -91,13 +91,15 @@ class Cell:
         return None if self.powers_agree is None else bool(self.powers_agree and self.logs_agree)
 
 
-def compare(process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em") -> tuple[Cell, ...]:
+def compare(
+    process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em"
+) -> tuple[Cell, ...]:
     """Published against derived, for the columns K, eta, M. Kind: *order*.
 
     The published row is found by the process's name; a user's process has none. ``theorem`` "sharp" puts Theorem 2
-    beside the same published cells. Raises as `orders`.
+    beside the same published cells. Raises as `wbound.growth.derive`.
     """
-    derived = orders(process, theorem, start, scheme)
+    derived = derive(process, theorem, start, scheme)
     row = published_orders().get(process.name, {})
     scale = Scale({symbol(k): sp.Rational(repr(v)) for k, v in process.parameters.items()})
     return tuple(_compare(column, row.get(column), derived, scale) for column in ("K", "eta", "M"))
@@ -113,10 +115,14 @@ def _compare(column: str, cell: PublishedCell | None, derived: Orders, scale: Sc
     value = {"K": derived.K, "eta": derived.eta, "M": derived.M}[column]
     if cell is None or not derived.powers:
         verdict = "derived" if derived.recognised else "not recognised"
-        return Cell(column, None if cell is None else cell.expr, value, None, None, verdict, "; ".join(derived.notes))
+        note = "; ".join(derived.notes) if column == "K" else ""
+        return Cell(column, None if cell is None else cell.expr, value, None, None, verdict, note)
     published, ours = cell.exponents, _derived_exponents(column, derived)
     gaps = [scale.sign(p - q) for p, q in zip(published, ours, strict=True)]
-    powers, logs = gaps[0] == 0 and gaps[1] == 0, gaps[2] == 0 and gaps[3] == 0 and derived.powers[column][3] == 0
+    powers, logs = (
+        gaps[0] == 0 and gaps[1] == 0,
+        gaps[2] == 0 and gaps[3] == 0 and derived.powers[column][3] == 0,
+    )
     if powers and logs:
         note = ""
         if cell.log != 0 and not cell.log_arg.has(D):

@@ -161,7 +161,6 @@ class _Request(NamedTuple):
     T: float
     K: int
 
-
     @property
     def log_lam_T(self) -> float:
         return float(self.process.log_lam(self.T))
@@ -196,7 +195,9 @@ class Grid:
     @staticmethod
     def log_lam(sigma_min: float | None = None) -> Grid:
         """Uniform in log λ: K levels from λ(T) to sigma_min² (default: `placement.SIGMA_MIN`), then 0."""
-        return Grid("log-lam", "log_lam", lambda r: placement.log_uniform(r.log_lam_T, r.K, r.data, sigma_min))
+        return Grid(
+            "log-lam", "log_lam", lambda r: placement.log_uniform(r.log_lam_T, r.K, r.data, sigma_min)
+        )
 
     @staticmethod
     def edm(rho: float = 7.0, sigma_min: float | None = None) -> Grid:

@@ -66,7 +66,9 @@ class _Code:
         self.start: list[Any] = [None] * len(symbols)
         self.steps: list[tuple[int, Callable[..., Any], int, int]] = []
         self.slots: dict[Any, int] = {symbol: i for i, symbol in enumerate(symbols)}
+        self.variable = symbols[0]
         self.result = self.visit(expr)
+        self.finish()
 
     def constant(self, value: float) -> int:
         # Constants are numpy scalars: 1/0 is then infinite, where Python would raise.
@@ -105,8 +107,8 @@ class _Code:
 
     def total(self, expr: sympy.Add) -> int:
         slot = -1
-        # Positive terms first: then a - b is one operation.
-        terms = sorted(expr.args, key=lambda term: term.as_coeff_Mul()[0] == -1)
+        # What holds no array first, in all likelihood; and positive terms, so that a - b is one operation.
+        terms = sorted(expr.args, key=lambda term: (self.late(term), term.as_coeff_Mul()[0] == -1))
         for i, term in enumerate(terms):
             key = expr if i == len(terms) - 1 else (expr, i)
             if i == 0:
@@ -117,30 +119,31 @@ class _Code:
                 slot = self.emit(key, np.add, slot, self.visit(term))
         return slot
 
+    def late(self, expr: sympy.Expr) -> bool:
+        return self.variable in expr.free_symbols
+
     def factors(self, expr: sympy.Expr) -> int:
         return self.product(expr) if isinstance(expr, sympy.Mul) else self.visit(expr)
 
     def product(self, expr: sympy.Mul) -> int:
         if expr in self.slots:
             return self.slots[expr]
-        above, below = -1, -1
-        fixed = sympy.S.One
-        for part in expr.args:
+        fixed = [part for part in expr.args if not part.free_symbols]
+        number = to_float(sympy.Mul(*fixed, evaluate=False)) if fixed else 1.0
+        above, below = (self.constant(number) if number != 1.0 else -1), -1
+        for part in sorted(expr.args, key=self.late):
             if not part.free_symbols:
-                fixed = part if fixed is sympy.S.One else sympy.Mul(fixed, part, evaluate=False)
-            elif isinstance(part, sympy.Pow) and part.exp.is_Rational and part.exp.is_negative:
+                continue
+            if isinstance(part, sympy.Pow) and part.exp.is_Rational and part.exp.is_negative:
                 slot = self.power((part, "inverse"), part.base, -part.exp)
                 below = slot if below < 0 else self.emit((expr, part), np.multiply, below, slot)
             else:
                 slot = self.visit(part)
                 above = slot if above < 0 else self.emit((expr, part), np.multiply, above, slot)
-        if fixed is not sympy.S.One or above < 0:
-            number = self.constant(to_float(fixed))
-            above = number if above < 0 else self.emit((expr, "fixed"), np.multiply, above, number)
         if below < 0:
             self.slots[expr] = above
             return above
-        return self.emit(expr, np.divide, above, below)
+        return self.emit(expr, np.divide, above if above >= 0 else self.constant(1.0), below)
 
     def power(self, key: Any, base: sympy.Expr, exponent: sympy.Expr) -> int:
         slot = self.visit(base)
@@ -148,6 +151,11 @@ class _Code:
             return slot
         if exponent == 2:
             return self.emit(key, np.square, slot)
+        if exponent == 3:
+            squared = self.emit((base, "squared"), np.square, slot)
+            return self.emit(key, np.multiply, squared, slot)
+        if exponent == 4:
+            return self.emit(key, np.square, self.emit((base, "squared"), np.square, slot))
         if exponent == sympy.S.Half:
             return self.emit(key, np.sqrt, slot)
         if exponent.is_Rational and exponent.is_negative:
@@ -155,7 +163,16 @@ class _Code:
             return self.emit(key, np.divide, self.constant(1.0), inverse)
         return self.emit(key, np.power, slot, self.visit(exponent))
 
-    def __call__(self, *arguments: Any) -> Any:
+    def finish(self) -> None:
+        """Notes where an array is used for the last time: the result may then be written over it."""
+        last = {slot: i for i, (_, _, *operands) in enumerate(self.steps) for slot in operands}
+        temporary = {slot for slot, *_ in self.steps}
+        self.over = [
+            next((slot for slot in operands if slot in temporary and last[slot] == i), -1)
+            for i, (_, _, *operands) in enumerate(self.steps)
+        ]
+
+    def scalars(self, *arguments: Any) -> Any:
         values = self.start.copy()
         values[: len(arguments)] = arguments
         for slot, operation, first, second in self.steps:
@@ -163,6 +180,18 @@ class _Code:
                 values[slot] = operation(values[first])
             else:
                 values[slot] = operation(values[first], values[second])
+        return values[self.result]
+
+    def arrays(self, *arguments: Any) -> Any:
+        values = self.start.copy()
+        values[: len(arguments)] = arguments
+        shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
+        for (slot, operation, first, second), over in zip(self.steps, self.over, strict=True):
+            operands = (values[first],) if second < 0 else (values[first], values[second])
+            if over >= 0 and values[over].shape == shape:
+                values[slot] = operation(*operands, out=values[over])
+            else:
+                values[slot] = operation(*operands)
         return values[self.result]
 
 
@@ -179,10 +208,13 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
     if not expr.free_symbols:
         constant = to_float(expr)
         return lambda *arguments: _filled(constant, arguments)
+    compiled: Callable[..., Any]
+    on_arrays: Callable[..., Any]
     try:
-        compiled: Callable[..., Any] = _Code(expr, symbols)
+        code = _Code(expr, symbols)
+        compiled, on_arrays = code.scalars, code.arrays
     except _Special:  # erf and the like, in closed forms of our own
-        compiled = sympy.lambdify(symbols, expr, ["scipy", "numpy"], cse=True)
+        compiled = on_arrays = sympy.lambdify(symbols, expr, ["scipy", "numpy"], cse=True)
     whole = expr.free_symbols == set(symbols)
 
     def evaluate(*arguments: Any) -> Any:
@@ -198,9 +230,9 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
         # A user's expression may overflow or leave its domain at an end of its range; the callers test
         # for finite values and say where, which a warning would not.
         with np.errstate(all="ignore"):
-            result = compiled(*floats)
-        if scalar:
-            return float(result)
+            if scalar:
+                return float(compiled(*floats))
+            result = on_arrays(*floats)
         return result if whole else _filled(result, floats)
 
     return evaluate

@@ -100,13 +100,13 @@ _INFINITE = Value(math.inf, math.inf)
 # ---------------------------------------------------------------------- criteria
 
 
-def _sharp(
-    process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float
-) -> Criterion:
+def _sharp(process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float) -> Criterion:
     def rows_of(b: Batch) -> Array:
         terms = sharp.local(b, data, scheme, bool(M or V))
         n2 = terms.n2 + (V * terms.C) ** 2 if V else terms.n2
-        return np.stack([np.broadcast_to(row, b.t_lo.shape) for row in (terms.log_gamma, terms.b, n2, terms.C)])
+        return np.stack(
+            [np.broadcast_to(row, b.t_lo.shape) for row in (terms.log_gamma, terms.b, n2, terms.C)]
+        )
 
     # ei's and em's γ differ from hf's by O(η²), b is O(η²), n² O(η³) (with V: O(η²)), C O(η)
     exact_contraction = data.telescopes
@@ -114,9 +114,7 @@ def _sharp(
 
     def value(T: float, K: float, quality: Quality) -> Value:
         if K <= SUMMED:
-            s = setting(
-                process, data, T, int(K), scheme=scheme, start=start, score_bias=M, score_noise=V
-            )
+            s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M, score_noise=V)
             best = _of(sharp.sums(s), 0.0)
             if sharp.has_ancestral(s):
                 other = _of(sharp.ancestral_sums(s), 0.0)
@@ -124,7 +122,12 @@ def _sharp(
             return best
         got = tally(process, data, T, K, rows, quality)
         start0 = sharp.start_at(data, start, *_ends(process, T))
-        p = sharp.Parts(start0 * math.exp(min(got.log_P, 700.0)), got.sums[0], math.sqrt(got.sums[1]), M * got.sums[2])
+        p = sharp.Parts(
+            start0 * math.exp(min(got.log_P, 700.0)),
+            got.sums[0],
+            math.sqrt(got.sums[1]),
+            M * got.sums[2] if M else 0.0,
+        )
         best = _of(p, float(got.error.max()))
         if scheme.name == "ddpm" and V == 0.0 and data.A1 is not None:
             other = _ancestral(process, data, start, M, T, K, quality)
@@ -171,7 +174,9 @@ def _ancestral(
     sums, curved, error = at((theta,))
     drift, noise2, score = (float(v) for v in sums)
     first = sharp.start_at(data, start, log_alpha, log_lam)
-    return _of(sharp.Parts(first, drift + float(curved[0]), math.sqrt(noise2), M * score), error)
+    return _of(
+        sharp.Parts(first, drift + float(curved[0]), math.sqrt(noise2), M * score if M else 0.0), error
+    )
 
 
 def _published(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:
@@ -217,7 +222,7 @@ def _published(process: Process, data: Curvature, start: str, M: float, M1: Any)
         omega = published.moment_supremum(process, data, T) if m1 else 0.0
         first = published.start_at(data, start, *_ends(process, T)) * math.exp(min(got.log_P, 700.0))
         middle = float(got.sums[0]) + m1 * (1.0 + omega) * float(got.sums[1])
-        score = M * float(got.sums[2])
+        score = M * float(got.sums[2]) if M else 0.0
         return Value(first + score, middle, score=score, error=float(got.error.max()))
 
     return value
@@ -244,7 +249,9 @@ def _exact(process: Process, data: Any, scheme: Scheme) -> Criterion:
 
     def both(excess: Array, mean: Array, error: float = 0.0) -> Value:
         from_exact = np.maximum(variances + excess[0], 0.0)
-        return Value(between(from_exact, excess[1] - excess[0], mean[1] - mean[0]), w2(excess[0], mean[0]), error=error)
+        return Value(
+            between(from_exact, excess[1] - excess[0], mean[1] - mean[0]), w2(excess[0], mean[0]), error=error
+        )
 
     def rows_of(b: Batch) -> Array:
         # only reached with one eigenvalue at a time
@@ -256,7 +263,10 @@ def _exact(process: Process, data: Any, scheme: Scheme) -> Criterion:
     def value(T: float, K: float, quality: Quality) -> Value:
         nonlocal at
         if K <= SUMMED:
-            laws = [law(setting(process, data, T, int(K), scheme=scheme, start=s), variances) for s in ("exact", "prior")]
+            laws = [
+                law(setting(process, data, T, int(K), scheme=scheme, start=s), variances)
+                for s in ("exact", "prior")
+            ]
             return both(np.stack([v.excess for v in laws]), np.stack([v.mean for v in laws]))
         excess, mean = np.empty((2, variances.size)), np.empty((2, variances.size))
         error = 0.0
@@ -363,29 +373,33 @@ def _search(
         needed = _predicted(k, K, eps, order)
         return math.log(needed) if math.isfinite(needed) else HOPELESS + min(k.initialisation / eps, 1e3)
 
-    best, sweeps, whole = 0.5 * (lo + hi), 0, True
+    # sweeps: look at a few T, move the window to the best, shrink it once the best is inside and K settles
+    width, best, points = hi - lo, 0.5 * (lo + hi), 9
     for _ in range(60):
-        grid = np.linspace(lo, hi, 9 if whole else 5)
+        left = min(max(best - 0.5 * width, lo), hi - width) if width < hi - lo else lo
+        grid = np.linspace(left, left + width, points)
         values = [cost(float(u)) for u in grid]
         i = int(np.argmin(values))
+        best = float(grid[i])
         if values[i] >= HOPELESS:  # K is too small everywhere, or a hypothesis asks for more steps
-            best, K = float(grid[i]), 1e4 * K
+            K *= 8.0
             continue
-        if whole and abs(values[i] - math.log(K)) > 1.0:  # the guess of K was far off: look again everywhere
-            K = max(math.exp(values[i]), 1.0)
-            whole = K > 1.0
-            continue
-        whole = False
-        a, b = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, grid.size - 1)])
-        found = minimize_scalar(cost, bounds=(a, b), method="bounded", options={"xatol": 4e-3, "maxiter": 10})
-        best = float(found.x) if found.fun < values[i] else float(grid[i])
-        new = math.exp(min(float(found.fun), values[i]))
-        sweeps += 1
-        settled = abs(math.log(new / K)) < 0.05 and b - a < 0.5
-        K = max(new, 1.0)
-        if settled or sweeps == 4:
-            break
-        lo, hi = max(lo, best - 0.3 * (b - a)), min(hi, best + 0.3 * (b - a))
+        off = values[i] - math.log(K)
+        # half-way down while the guess is far off: far below its own K no horizon works
+        K = max(K * math.exp(0.5 * off if off < -4.0 else off), 1.0)
+        inside = 0 < i < points - 1 or width >= hi - lo
+        if abs(off) < 0.1 and inside:
+            if width < 0.05:
+                break
+            width, points = 2.2 * width / (points - 1), 5
+        elif abs(off) > 1.0 and inside:
+            width = max(0.7 * width, 1e-3)
+        elif inside:
+            width, points = 0.5 * width, 5
+    if 0 < i < points - 1 and max(values) < HOPELESS:  # the vertex of the parabola through three values
+        bend = np.polyfit(grid[i - 1 : i + 2] - best, values[i - 1 : i + 2], 2)
+        if bend[0] > 0.0:
+            best += float(np.clip(-0.5 * bend[1] / bend[0], grid[i - 1] - best, grid[i + 1] - best))
     k, v = _solve_K(criterion, math.exp(best), K, eps, order)
     if k <= 4096:
         return _polish(criterion, eps, (math.log(bracket[0]), math.log(bracket[1])), best, k, v)
@@ -433,7 +447,11 @@ def _bracket(process: Process, first: Callable[[float], float], eps: float) -> t
 
     low = reach(eps)
     if low is None:
-        floor = min(first(math.exp(u)) for u in np.linspace(-5.0, 60.0, 66) if math.isfinite(_ends(process, math.exp(u))[1]))
+        floor = min(
+            first(math.exp(u))
+            for u in np.linspace(-5.0, 60.0, 66)
+            if math.isfinite(_ends(process, math.exp(u))[1])
+        )
         raise Unreachable(eps, floor, "the start: lam(t) stays too small for this process")
     high = reach(1e-4 * eps)
     return low, high if high is not None else 50.0 * low
@@ -466,7 +484,14 @@ def iterations(
     M, V = nonnegative("score_bias", score_bias), nonnegative("score_noise", score_noise)
     # the same checks as w2_bound's, at a setting that cannot overflow
     probe = setting(
-        process, data, positive("T", T) if T is not None else 1.0, 1, scheme=chosen, start=start, score_bias=M, score_noise=V
+        process,
+        data,
+        positive("T", T) if T is not None else 1.0,
+        1,
+        scheme=chosen,
+        start=start,
+        score_bias=M,
+        score_noise=V,
     )
     if theorem == "published":
         if M1 is None or (M1 == "exact" and not hasattr(data, "M1")):
@@ -545,13 +570,17 @@ def _check_floor(criterion: Criterion, eps: float, bracket: tuple[float, float])
     grid = np.linspace(lo, hi, 13)
     values = [limit(float(u)) for u in grid]
     i = int(np.argmin(values))
-    found = minimize_scalar(limit, bounds=(float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 12)])), method="bounded")
+    found = minimize_scalar(
+        limit, bounds=(float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 12)])), method="bounded"
+    )
     floor = min(float(found.fun), values[i])
     if floor >= eps:
         raise Unreachable(eps, floor, "the score's bias M together with the start")
 
 
-def exact_iterations(process: Process, data: Any, eps: float, *, scheme: str | Scheme = "em", T: float | None = None) -> Iterations:
+def exact_iterations(
+    process: Process, data: Any, eps: float, *, scheme: str | Scheme = "em", T: float | None = None
+) -> Iterations:
     """The smallest K with W2(output from p_T, p_0) + W2(output from p_T, output from the prior) ≤ ε on Gaussian
     data. *exact*
 

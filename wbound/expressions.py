@@ -169,7 +169,12 @@ class _Builder:
             self.refuse("cannot be read", at)
         except (ValueError, MemoryError, RecursionError):
             self.refuse("cannot be read")
-        expr = self.build(tree, 0).expr
+        try:
+            expr = self.build(tree, 0).expr
+        except BadInput:
+            raise
+        except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError) as error:
+            self.refuse(f"cannot be evaluated: {type(error).__name__}")  # raised inside sympy
         for constant in _constants(expr):
             self.checked_value(to_float(constant), True, None)
         return expr

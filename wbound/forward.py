@@ -216,7 +216,8 @@ class Process:
         if self._increment_of is not None:
             return np.asarray(self._increment_of(np.zeros_like(times), times))
         sorted_times, back = np.unique(times, return_inverse=True)
-        pieces = self._one_integral(np.concatenate(([0.0], sorted_times[:-1])), sorted_times)
+        ends = np.concatenate(([0.0], sorted_times))
+        pieces = self._one_integral(ends[:-1], ends[1:])
         return np.cumsum(pieces)[back].reshape(times.shape)
 
     def _one_integral(self, lo: Array, hi: Array) -> Array:
@@ -309,8 +310,9 @@ class Process:
             log_alpha, here = self.law(t)
             gap = here - goal
             left, right = np.where(gap < 0, u, left), np.where(gap >= 0, u, right)
-            slope = t * self._g_of(t) ** 2 * np.exp(-here - 2.0 * log_alpha)
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a flat clock: bisect instead
+            # a flat clock, or one too steep for doubles: bisect instead
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                slope = t * self._g_of(t) ** 2 * np.exp(-here - 2.0 * log_alpha)
                 newton = u - gap / slope
             inside = (newton >= left) & (newton <= right)
             new = np.where(inside, newton, 0.5 * (left + right))

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 from sympy.simplify.fu import TR7, TR8
 
-from wbound.asymptotics import LEVELS, U, Scale, Unrecognised
+from wbound.asymptotics import LEVELS, ONE, U, Scale, Unrecognised
+from wbound.compiled import function
 from wbound.errors import BadInput, one_of
 from wbound.expressions import symbol
 from wbound.forward import Process
+from wbound.optimal_clock import OptimalClock, life
 
-__all__ = ["D", "EPS", "Orders", "Sum", "orders"]
+__all__ = ["D", "EPS", "Orders", "Sum", "X", "derive", "tidy"]
 
+Array = NDArray[np.float64]
 Exponents = tuple[sp.Expr, ...]
 
 #: Dimension and accuracy, the symbols of every order.
@@ -75,21 +79,26 @@ class Orders:
     notes: tuple[str, ...] = ()
     sums: tuple[Sum, ...] = ()
     powers: Mapping[str, Exponents] = field(default_factory=dict)
+    #: measured powers "K_eps", "K_d", "T_eps", "T_d", in place of what was not recognised
+    slopes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         """One line, for people."""
         head = f"Theorem {1 if self.theorem == 'published' else 2}"
         if not self.recognised:
-            return f"{head}: not recognised: {'; '.join(self.notes)}"
+            found = ", ".join(
+                f"{k[0]} ~ {'ε' if k[2:] == 'eps' else 'd'}^{v:.3f}" for k, v in self.slopes.items()
+            )
+            return f"{head}: not recognised: {'; '.join(self.notes)}" + (
+                f"; measured: {found}" if found else ""
+            )
         if self.K == sp.oo:
             return f"{head}: unreachable: {'; '.join(self.notes)}"
         return f"{head}: K ≍ {self.K}, eta ≍ {self.eta}, M ≍ {self.M}, T ≍ {self.T}"
 
 
-def orders(
-    process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em"
-) -> Orders:
+def derive(process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em") -> Orders:
     """The orders of K, η, M and T for which the bound is at most ε, as x = √d/ε → ∞. Kind: *order*.
 
     process: any forward SDE; only its f and g are read, not its name or closed forms. theorem: "published"
@@ -114,9 +123,7 @@ def orders(
 def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scale) -> Orders:
     clock = _Clock(process, scale)
     if clock.lam is None:
-        return Orders(
-            theorem, start, scheme, True, sp.oo, sp.S.Zero, sp.S.Zero, sp.oo, (clock.bounded(),)
-        )
+        return Orders(theorem, start, scheme, True, sp.oo, sp.S.Zero, sp.S.Zero, sp.oo, (clock.bounded(),))
     clock.check_origin(theorem)
     x_power = STARTS[start]
     notes = [*clock.notes]
@@ -136,7 +143,9 @@ def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scal
             powers = _largest(scale, powers, _plus(T_powers, _x(1), drift.growth))
         powers = _largest(scale, powers, _plus(T_powers, steepness))  # the step-size condition at T
         if scale.direction(sp.expand(clock.lam - 2 * clock.drift)) < 0:
-            notes.append("σ² → 0, so that A2's M_1 grows with T (Gaussian data); the order is for a fixed M_1")
+            notes.append(
+                "σ² → 0, so that A2's M_1 grows with T (Gaussian data); the order is for a fixed M_1"
+            )
     else:
         local = clock.sum("discretisation", "∫λ'³/((1+m0 λ)²(1+L0 λ)²) dt", clock.sharp_rate, x_power)
         half = tuple(e / 2 for e in local.growth)
@@ -150,7 +159,9 @@ def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scal
         powers = _plus(T_powers, _x(1), half)
         step = _plus(T_powers, _minus(powers), steepness)  # η(f + λ'/λ) at T must vanish
         if _compare(scale, step, _ZERO) >= 0:
-            raise Unrecognised("λ is so steep at T that its steps are not small there, and Eq. 14 says nothing")
+            raise Unrecognised(
+                "λ is so steep at T that its steps are not small there, and Eq. 14 says nothing"
+            )
     K, T = T_extra * _expression(powers), T_extra * _expression(T_powers)
     eta_powers = _plus(T_powers, _minus(powers))
     if T_extra != 1:
@@ -182,15 +193,19 @@ class _Clock:
         self.process, self.scale = process, scale
         self.notes: list[str] = []
         t = symbol("t")
-        clash = {symbol(n): sp.Rational(repr(process.parameters[n])) for n in ("d", "epsilon") if n in process.parameters}
-        f, g = process.expr.f.subs(clash), process.expr.g.subs(clash)
-        self.end = _end(f, g, process, scale)
+        clash = {
+            symbol(n): sp.Rational(repr(process.parameters[n]))
+            for n in ("d", "epsilon")
+            if n in process.parameters
+        }
+        f, g = (_without_elliptic(e.subs(clash), scale.values) for e in (process.expr.f, process.expr.g))
+        self.end = _end(f, g, scale.values)
         self._at_zero = (f.subs(t, 1 / U), g.subs(t, 1 / U))
         if self.end is None:
             inside, self.measure = U, sp.S.Zero
         else:
             inside, self.measure = self.end - 1 / U, -2 / U
-            self.notes.append(f"f or g ends at t = {self.end}: T tends to it")
+            self.notes.append(f"f or g ends at t = {float(self.end.subs(scale.values)):.6g}: T tends to it")
         f, g2 = f.subs(t, inside), (g**2).subs(t, inside)
         self.f, g2 = self._settled(f, drift=True), self._settled(g2, drift=False)
         self.drift = sp.expand(self.f / U**2 if self.end is not None else self.f)  # f dt/du
@@ -222,7 +237,7 @@ class _Clock:
 
     def _grows(self, e: sp.Expr) -> bool:
         c, m = self.scale.lead(e, zero=True)
-        return c != 0 and self.scale.compare(m, _ONE_MONOMIAL) > 0
+        return c != 0 and self.scale.compare(m, ONE) > 0
 
     def check_origin(self, theorem: str) -> None:
         """The sums converge at t → 0, where g may be singular."""
@@ -360,9 +375,6 @@ class _Clock:
         return _ZERO, sp.exp(_expression(log_T))
 
 
-_ONE_MONOMIAL = Scale().lead(sp.S.One)[1]
-
-
 # ---------------------------------------------------------------------- exponents of x, log x, …
 
 
@@ -403,38 +415,50 @@ def tidy(e: sp.Expr) -> sp.Expr:
 # ---------------------------------------------------------------------- where f or g ends
 
 
-def _end(f: sp.Expr, g: sp.Expr, process: Process, scale: Scale) -> sp.Expr | None:
+def _end(f: sp.Expr, g: sp.Expr, values: Mapping[sp.Symbol, sp.Rational]) -> sp.Expr | None:
     """The first t* > 0 where f or g becomes infinite or leaves its domain, symbolic; None if they go on for ever."""
     t = symbol("t")
+    compiled = [function(e, t, *values) for e in (f, g)]
+    numbers = [float(v) for v in values.values()]
+
+    def at(times: Array) -> list[Array]:
+        return [np.asarray(of(times, *numbers), float) + np.zeros_like(times) for of in compiled]
+
     roots: list[tuple[float, sp.Expr]] = []
     for equation in _suspects(f) | _suspects(g):
         for root in _roots(equation, t):
-            value = complex(sp.N(root.subs(scale.values)))
+            value = complex(sp.N(root.subs(values)))
             if abs(value.imag) < 1e-12 * abs(value) and value.real > 1e-12:
                 roots.append((value.real, root))
-    for value, root in sorted(roots, key=lambda r: r[0]):
-        if _ends_at(process, value):
-            return sp.simplify(root)
-    with np.errstate(all="ignore"):  # beyond float64 is no end: infinite and positive
+    with np.errstate(all="ignore"):  # looking for infinities on purpose; beyond float64 is no end
+        for value, root in sorted(roots, key=lambda r: r[0]):
+            before, beyond = at(value * (1.0 - 10.0 ** -np.arange(2.0, 11.0))), at(value * (1.0 + _BEYOND))
+            if not all((v >= 0.0).all() for v in beyond) or any(_grows_without_end(v) for v in before):
+                return sp.simplify(root)
         times = np.geomspace(1e-3, 1e3, 400)
-        wrong = [t for t, v, w in zip(times, process.f(times), process.g(times), strict=True) if v < 0 or w < 0]
-    if wrong:
+        wrong = times[(at(times)[0] < 0.0) | (at(times)[1] < 0.0)]
+    if wrong.size:
         raise Unrecognised(f"f or g becomes negative near t = {wrong[0]:.3g}")
     return None
 
 
-def _ends_at(process: Process, at: float) -> bool:
-    """Whether f or g grows without end towards ``at``, or is not a nonnegative number just beyond."""
-    with np.errstate(all="ignore"):  # looking for infinities on purpose
-        before = at * (1.0 - 10.0 ** -np.arange(2.0, 11.0))
-        beyond = at * (1.0 + np.array([1e-9, 1e-6, 1e-3]))
-        for of in (process.f, process.g):
-            if not (of(beyond) >= 0.0).all():
-                return True
-            values = of(before)
-            if not np.isfinite(values).all() or (values[-1] > 2.0 * values[-3] and (np.diff(values) > 0).all()):
-                return True
-    return False
+#: How far beyond a suspected end to look, relative to it.
+_BEYOND = np.array([1e-9, 1e-6, 1e-3])
+
+
+def _grows_without_end(v: Array) -> bool:
+    """Values ever closer to a point: not finite, or still growing at the same pace."""
+    return not np.isfinite(v).all() or bool(v[-1] > 2.0 * v[-3] and (np.diff(v) > 0).all())
+
+
+def _without_elliptic(e: sp.Expr, values: dict[sp.Symbol, sp.Rational]) -> sp.Expr:
+    """The optimal clock of m_0 < L_0 by what it is near its pole s*, λ ≍ (s* − s)^{−3}: λ' = ((1+m_0λ)(1+L_0λ))^{2/3}."""
+    for clock in e.atoms(OptimalClock):
+        s, m0, L0 = clock.args
+        pole = sp.Symbol("s_end", positive=True)
+        values[pole] = sp.Rational(life(float(m0.subs(values)), float(L0.subs(values))))
+        e = e.subs(clock, 27 / ((m0 * L0) ** 2 * (pole - s) ** 3))
+    return e
 
 
 def _suspects(e: sp.Expr) -> set[sp.Expr]:
@@ -464,8 +488,16 @@ def _roots(equation: sp.Expr, t: sp.Symbol) -> list[sp.Expr]:
         polynomial = sp.Poly(equation, t)
         if polynomial.degree() <= 2:
             return list(sp.roots(polynomial))
-        return [sp.nsimplify(r, rational=True) for r in polynomial.nroots()] if not polynomial.free_symbols_in_domain else []
-    if equation.atoms(sp.exp, sp.log) and sp.count_ops(equation) < 20 and not equation.has(sp.sin, sp.cos, sp.tan):
+        return (
+            [sp.nsimplify(r, rational=True) for r in polynomial.nroots()]
+            if not polynomial.free_symbols_in_domain
+            else []
+        )
+    if (
+        equation.atoms(sp.exp, sp.log)
+        and sp.count_ops(equation) < 20
+        and not equation.has(sp.sin, sp.cos, sp.tan)
+    ):
         unknown = sp.Symbol("t", real=True)
         try:
             return [r for r in sp.solve(equation.subs(t, unknown), unknown) if not r.has(unknown)]

@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,22 @@ import sympy as sp
 
 from wbound.complexity import iterations
 from wbound.data import LogConcave
-from wbound.errors import BadInput, Unreachable
+from wbound.errors import BadInput, Unreachable, WboundError
 from wbound.expressions import symbol
 from wbound.forward import Process
-from wbound.growth import Orders, orders
+from wbound.growth import Orders, derive
 
-__all__ = ["EPSILONS", "DIMENSIONS", "TOLERANCE", "Measured", "Point", "cache_path", "measured_orders"]
+__all__ = [
+    "DIMENSIONS",
+    "EPSILONS",
+    "TOLERANCE",
+    "Measured",
+    "Point",
+    "as_row",
+    "cache_path",
+    "measured_orders",
+    "orders",
+]
 
 #: ε at d = `D_AT`, and d at ε = `EPS_AT`.
 EPSILONS = (1e-4, 1e-8, 1e-12)
@@ -109,8 +119,10 @@ def measured_orders(
     Raises `Unreachable` where λ stays bounded, and `BadInput`.
     """
     if len(set(epsilons)) < 2 or len(set(dimensions)) < 2:
-        raise BadInput("epsilons, dimensions", (list(epsilons), list(dimensions)), "must be two values or more each")
-    derived = orders(process, theorem, start, scheme)
+        raise BadInput(
+            "epsilons, dimensions", (list(epsilons), list(dimensions)), "must be two values or more each"
+        )
+    derived = derive(process, theorem, start, scheme)
     if derived.K == sp.oo:
         raise Unreachable(min(epsilons), math.sqrt(min(dimensions)), "; ".join(derived.notes))
     wanted = [(D_AT, float(e)) for e in epsilons] + [(int(d), EPS_AT) for d in dimensions]
@@ -136,8 +148,27 @@ def measured_orders(
     return Measured(theorem, scheme, start, **fits, derived=_expected(derived, process), points=tuple(points))
 
 
+def orders(process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em") -> Orders:
+    """The orders of K, η, M and T in d and ε: derived from (f, g) alone, measured where they cannot be. Kind: *order*
+
+    All of `wbound.growth.derive`; where the class of λ is not recognised, ``slopes`` holds the powers of ε and d
+    in K and T fitted to a few answers of `iterations`. Raises `BadInput` for unknown names.
+    """
+    derived = derive(process, theorem, start, scheme)
+    if derived.recognised:
+        return derived
+    try:
+        found = measured_orders(process, theorem, start, scheme, epsilons=(1e-4, 1e-6), dimensions=(1, 100))
+    except WboundError as why:  # the measurement is an extra: say why there is none
+        return replace(derived, notes=(*derived.notes, f"not measured: {why}"))
+    names = ("K_eps", "K_d", "T_eps", "T_d")
+    return replace(derived, slopes=dict(zip(names, found.powers, strict=True)))
+
+
 def _solve(process: Process, theorem: str, start: str, scheme: str, d: int, eps: float) -> Any:
-    data = LogConcave(d=d, m0=1.0, L0=1.0, second_moment=float(d), mean_norm=0.0 if start == "centred" else None)
+    data = LogConcave(
+        d=d, m0=1.0, L0=1.0, second_moment=float(d), mean_norm=0.0 if start == "centred" else None
+    )
     a2 = M1 if theorem == "published" else None
     return iterations(process, data, eps, scheme=scheme, theorem=theorem, M1=a2)
 
@@ -182,7 +213,11 @@ def _slope(points: Sequence[Point], name: str, variable: str, logs: Sequence[flo
 def cache_path() -> Path:
     """Where measured points are kept: ``$XDG_CACHE_HOME/wbound/measured.json``, else under ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache") / "wbound" / "measured.json"
+    return (
+        (Path(base) if base and Path(base).is_absolute() else Path.home() / ".cache")
+        / "wbound"
+        / "measured.json"
+    )
 
 
 @cache

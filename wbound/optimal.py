@@ -37,8 +37,6 @@ Array = NDArray[np.float64]
 
 #: "sharp": Theorem 2 for hf (Eq. 9); "exact": the exact Gaussian W2.
 OBJECTIVES = ("sharp", "exact")
-#: Eigenvalues that a search works with; what it reports is evaluated on all of them.
-GROUPS = 64
 MOST_STEPS = 5000
 
 
@@ -147,17 +145,16 @@ class _Exact:
         return w2.exact if self.start == "exact" else w2.robust
 
     def derivatives(self, lam: Array) -> Derivatives:
-        s, n = self.spectrum.variances, self.spectrum.counts
-        p = self.pair(s[:, None], lam[None, 1:], lam[None, :-1])
-        e = p.value.sum(axis=1)
-        exact2 = float((n * width_error2(s, e)).sum())
-        exact = math.sqrt(exact2)
+        s, n, sampling = self.spectrum.variances, self.spectrum.counts, self.spectrum.sampling
+        p = self.pair(sampling.at[:, None], lam[None, 1:], lam[None, :-1])
+        e = sampling.spread(p.value.sum(axis=1))
+        exact = math.sqrt(float((n * width_error2(s, e)).sum()))
         one, two = self._outer(e)
-        per = n * one
+        per = sampling.gather(n * one)
         total = _assemble(per @ p.aa, per @ p.ab, per @ p.bb, per @ p.a, per @ p.b)
         J = p.b.copy()
         J[:, 1:] += p.a[:, :-1]
-        low_rank = np.sqrt(n * two)[:, None] * J if s.size > 1 else None
+        low_rank = self._roots(n * two) @ J if s.size > 1 else None
         # ∇W2 = ∇W2²/(2 W2); the metric is that of W2² from p_T, over the same 2 W2
         scale = 0.5 / exact
         gradient, value = total.gradient * scale, exact
@@ -165,7 +162,7 @@ class _Exact:
         if self.start == "prior":
             start, slopes, first = self._start(e, float(lam[0]))
             if start > 0.0:
-                slope = slopes @ J
+                slope = sampling.gather(slopes) @ J
                 slope[0] += first
                 value += start
                 gradient = gradient + slope
@@ -197,6 +194,14 @@ class _Exact:
         first = float((per * s * rate / (2.0 * z) + 0.5 * self.spectrum.mean_square * rate / S).sum())
         return S, per * (0.5 / w - 0.5 / z), first
 
+    def _roots(self, weights: Array) -> Array:
+        """R with RᵀR = BᵀDB, B from the samples to the eigenvalues and D the weights."""
+        B = self.spectrum.sampling.matrix
+        if B is None:
+            return np.diag(np.sqrt(weights))
+        values, vectors = np.linalg.eigh(B.T @ (weights[:, None] * B))
+        return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+
     def _outer(self, e: Array) -> tuple[Array, Array]:
         """First and second derivative of (√(ς²+e) − ς)² in e."""
         s = self.spectrum.variances
@@ -222,7 +227,7 @@ class _Found:
     decrement: float
 
 
-def _minimise(objective: Objective, lam: Array, first: int, most: int = 100) -> _Found:
+def _minimise(objective: Objective, lam: Array, first: int, most: int = 300) -> _Found:
     """Damped Newton in log λ_first … log λ_{K−1}: every accepted step lowers F, and keeps the nodes in order."""
     lam = lam.copy()
     value = objective.value(lam)
@@ -270,18 +275,36 @@ def _direction(
                     raise LinAlgError
                 return -gradient / slope, damping
             if low is None:
-                banded = np.zeros((2, diagonal.size))
-                banded[0, 1:], banded[1] = beside, diagonal + damping * floor
-                return -solveh_banded(banded, gradient, check_finite=False), damping
-            full = low.T @ low
-            index = np.arange(diagonal.size)
-            full[index, index] += diagonal + damping * floor
-            full[index[1:], index[:-1]] += beside
-            full[index[:-1], index[1:]] += beside
-            return -cho_solve(cho_factor(full, check_finite=False), gradient, check_finite=False), damping
+                return -_banded(diagonal + damping * floor, beside, gradient), damping
+            return -_solve(diagonal + damping * floor, beside, low, gradient), damping
         except LinAlgError:
             damping = max(4.0 * damping, 1e-4)
     return -gradient / floor, damping
+
+
+def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
+    band = np.zeros((2, diagonal.size))
+    band[0, 1:], band[1] = beside, diagonal
+    return np.asarray(solveh_banded(band, right, check_finite=False))
+
+
+def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
+    """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is definite by
+    itself, else in full. Raises LinAlgError where the whole is not positive definite."""
+    if 4 * low.shape[0] < diagonal.size:
+        try:
+            both = _banded(diagonal, beside, np.column_stack((gradient, low.T)))
+        except LinAlgError:
+            pass
+        else:
+            inner = np.eye(low.shape[0]) + low @ both[:, 1:]
+            return np.asarray(both[:, 0] - both[:, 1:] @ np.linalg.solve(inner, low @ both[:, 0]))
+    full = low.T @ low
+    index = np.arange(diagonal.size)
+    full[index, index] += diagonal
+    full[index[1:], index[:-1]] += beside
+    full[index[:-1], index[1:]] += beside
+    return np.asarray(cho_solve(cho_factor(full, check_finite=False), gradient, check_finite=False))
 
 
 def _room(log_lam: Array, step: Array, first: int) -> float:
@@ -296,7 +319,7 @@ def _room(log_lam: Array, step: Array, first: int) -> float:
 @dataclass(frozen=True, eq=False)
 class NumericalGrid:
     """A numerically optimal grid. ``lam`` (K+1,) decreasing to 0 (x²), for ``Grid.from_lam``; ``value`` what was
-    minimised, in x (W2, never squared), on the full spectrum; ``section7`` or ``None`` the same on section 7's grid
+    minimised, in x (W2, never squared); ``section7`` or ``None`` the same on section 7's grid
     with the same λ(T). ``convex``: whether a stationary point is known to be the global minimum.
     ``decrement`` is Newton's relative decrement at the end: how much of the value there may be left to gain.
     """
@@ -310,7 +333,6 @@ class NumericalGrid:
     iterations: int
     decrement: float
     convex: bool
-    spread: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as plain numbers and lists."""
@@ -335,8 +357,7 @@ def numerical_grid(
     tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at least as good as each.
     Other schemes and processes see more than the clock: read the hf grid through them.
 
-    Spectra with more than `GROUPS` distinct eigenvalues are searched in groups (``spread`` says how wide) and
-    evaluated in full. Raises `BadInput`, `HypothesisFailed`. Kind: *upper* ("sharp") or *exact*.
+    Raises `BadInput`, `HypothesisFailed`. Kind: *upper* ("sharp") or *exact*.
     """
     one_of("objective", objective, OBJECTIVES)
     one_of("start", start, ("exact", "prior"))
@@ -344,7 +365,7 @@ def numerical_grid(
     steps = count("K", K)
     if steps > MOST_STEPS:
         raise BadInput("K", K, f"numerical grids have at most {MOST_STEPS} steps; use optimal_grid")
-    target, full, spread, convex = _objective(data, objective, scheme, start)
+    target, convex = _objective(data, objective, scheme, start)
     given = [np.asarray(s, float) for s in starts]
     if lam_max is None:
         if start == "exact":
@@ -355,32 +376,27 @@ def numerical_grid(
         found = _from_best(target, [*_named(math.log(fixed), steps, data), *given], fixed)
 
     def reported(lam: Array) -> float:
-        return math.sqrt(target.value(lam)) if objective == "sharp" else full.value(lam)
+        value = target.value(lam)
+        return math.sqrt(value) if objective == "sharp" else value
 
-    value, lam = reported(found.lam), found.lam
-    for other in given:  # groups may mislead by their width: never report worse than a grid that was given
-        if (lam_max is None or other[0] == lam_max) and reported(other) < value:
-            value, lam = reported(other), other
+    lam = found.lam
     try:
         section7: float | None = reported(optimal_grid(data, steps, float(lam[0])))
     except HypothesisFailed:  # a singular covariance has no L_0
         section7 = None
     return NumericalGrid(
-        lam, value, objective, scheme, start, section7, found.iterations, found.decrement, convex, spread
+        lam, reported(lam), objective, scheme, start, section7, found.iterations, found.decrement, convex
     )
 
 
-def _objective(
-    data: Any, objective: str, scheme: str, start: str
-) -> tuple[Objective, Objective, float, bool]:
-    """What is searched, what is reported, the groups' spread, and whether the search is convex."""
+def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Objective, bool]:
+    """What is minimised, and whether it is convex in a suitable clock."""
     if objective == "sharp":
         sharp = _Sharp(data, start)
-        return sharp, sharp, 1.0, sharp.m == sharp.L and start == "exact"
+        return sharp, sharp.m == sharp.L and start == "exact"
     spectrum = Spectrum.of(gaussian_data(data))
-    groups = spectrum.grouped(GROUPS)
     convex = spectrum.variances.size == 1 and scheme == "hf" and start == "exact"
-    return _Exact(groups, scheme, start), _Exact(spectrum, scheme, start), groups.spread, convex
+    return _Exact(spectrum, scheme, start), convex
 
 
 def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
@@ -470,9 +486,10 @@ def grid_gaps(
     best = numerical_grid(
         data, K, lam_max, objective=objective, scheme=scheme, start=start, starts=nodes.values()
     )
-    _, full, _, _ = _objective(data, objective, scheme, start)
+    target, _ = _objective(data, objective, scheme, start)
     gaps = []
     for name, lam in nodes.items():
-        value = math.sqrt(full.value(lam)) if objective == "sharp" else full.value(lam)
+        value = target.value(lam)
+        value = math.sqrt(value) if objective == "sharp" else value
         gaps.append(GridGap(name, value, value / best.value))
     return sorted(gaps, key=lambda gap: gap.value), best

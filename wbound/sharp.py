@@ -225,7 +225,12 @@ def _evaluate(s: Setting) -> Bound:
 
 def has_ancestral(s: Setting) -> bool:
     """Whether Eq. 9′ applies: ddpm under A1, no score noise, run to λ = 0."""
-    return s.scheme.name == "ddpm" and s.score_noise == 0.0 and s.data.A1 is not None and not s.nodes.stopped_early
+    return (
+        s.scheme.name == "ddpm"
+        and s.score_noise == 0.0
+        and s.data.A1 is not None
+        and not s.nodes.stopped_early
+    )
 
 
 def _output(s: Setting) -> tuple[float, float]:

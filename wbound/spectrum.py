@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,59 +17,87 @@ from numpy.typing import NDArray
 
 from wbound.data import Gaussian
 
-__all__ = ["PAIRS", "ClockW2", "Pair", "Spectrum", "clock_w2", "start_gap2", "width_error2"]
+__all__ = ["PAIRS", "ClockW2", "Pair", "Sampling", "Spectrum", "clock_w2", "start_gap2", "width_error2"]
 
 Array = NDArray[np.float64]
 
 
+#: Half-width of the strip around the real axis of log ς² that interpolation may use: e(ς²) is analytic up to π.
+STRIP = 2.6
+#: What interpolation over eigenvalues may cost, relative to the largest value.
+TOLERANCE = 1e-12
+
+
+class Sampling(NamedTuple):
+    """Eigenvalues (n,) at which a function of ς² is evaluated, and the matrix (E, n) that carries it to all; None
+    where the samples are the eigenvalues themselves."""
+
+    at: Array
+    matrix: Array | None
+
+    def spread(self, values: Array) -> Array:
+        """Values at the samples (n,) → at every eigenvalue (E,)."""
+        return values if self.matrix is None else self.matrix @ values
+
+    def gather(self, weights: Array) -> Array:
+        """The transpose: weights of the eigenvalues (E,) → of the samples (n,)."""
+        return weights if self.matrix is None else weights @ self.matrix
+
+
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Distinct eigenvalues ς² (E,) ascending (x²), how often each occurs, and the mean's squared length (x²) there.
-
-    ``spread`` is the largest ratio of eigenvalues that `grouped` has merged (1: none were).
-    """
+    """Distinct eigenvalues ς² (E,) ascending (x²), how often each occurs, and the mean's squared length (x²) there."""
 
     variances: Array
     counts: Array
     mean_square: Array
-    spread: float = 1.0
 
     @staticmethod
     def of(data: Gaussian) -> Spectrum:
-        """The spectrum of a Gaussian, exactly: only equal eigenvalues are merged."""
+        """The spectrum of a Gaussian: only equal eigenvalues are merged."""
         variances, group = np.unique(data.eigenvalues, return_inverse=True)
         return Spectrum(
             variances,
             np.bincount(group).astype(float),
-            np.bincount(group, data.coordinates**2),
+            np.bincount(group, data.coordinates**2).astype(float),
         )
 
     @property
     def d(self) -> int:
         return int(self.counts.sum())
 
-    def grouped(self, most: int = 64) -> Spectrum:
-        """At most ``most`` eigenvalues: neighbours in log ς² merged into their mean (zeros apart).
-
-        An approximation for searches: Σς², d and |mean|² are kept, ``spread`` says the widest group; what is
-        reported of a search must be evaluated on the full spectrum.
-        """
-        if self.variances.size <= most:
-            return self
-        zero = self.variances <= 0.0
-        logs = np.log(self.variances[~zero])
-        bins = most - int(zero.any())
-        width = (logs[-1] - logs[0]) / bins
-        label = np.zeros(self.variances.size, int)
-        label[~zero] = 1 + np.minimum(((logs - logs[0]) / width).astype(int), bins - 1)
-        _, group = np.unique(label, return_inverse=True)
-        counts = np.bincount(group, self.counts)
-        variances = np.bincount(group, self.counts * self.variances) / counts
-        low, high = np.full(counts.size, np.inf), np.zeros(counts.size)
-        np.minimum.at(low, group, self.variances)
-        np.maximum.at(high, group, self.variances)
-        spread = float((high[low > 0.0] / low[low > 0.0]).max())
-        return Spectrum(variances, counts, np.bincount(group, self.mean_square), spread)
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Where laws need to be computed. An output law's variance is analytic in log ς² in a strip of half-width π
+        (its poles are at ς² = −λ_k), so Chebyshev points there give all eigenvalues to about 1e-12: thousands
+        cost as much as a hundred, and none is lumped with another. Zero eigenvalues stay by themselves."""
+        s = self.variances
+        positive = s[s > 0.0]
+        half = 0.5 * math.log(positive[-1] / positive[0]) if positive.size else 0.0
+        ratio = STRIP / half if half > 0.0 else math.inf
+        growth = ratio + math.hypot(1.0, ratio)
+        n = math.ceil(-math.log(TOLERANCE) / math.log(growth)) + 8 if half > 0.0 else 1
+        if n >= positive.size:
+            return Sampling(s, None)
+        angle = (np.arange(n) + 0.5) * math.pi / n
+        x = np.cos(angle)
+        centre = 0.5 * math.log(positive[-1] * positive[0])
+        target = (np.log(positive) - centre) / half
+        # barycentric form of Chebyshev's first points
+        away = target[:, None] - x
+        hit = np.abs(away) < 1e-14
+        with np.errstate(divide="ignore", invalid="ignore"):  # rows that hit a point are set below
+            weight = np.where(np.arange(n) % 2, -1.0, 1.0) * np.sin(angle) / away
+            matrix = weight / weight.sum(axis=1, keepdims=True)
+        rows = hit.any(axis=1)
+        matrix[rows] = hit[rows].astype(float)
+        at = np.exp(centre + half * x)
+        if positive.size == s.size:
+            return Sampling(at, matrix)
+        whole = np.zeros((s.size, n + 1))
+        whole[0, 0] = 1.0
+        whole[1:, 1:] = matrix
+        return Sampling(np.concatenate(([0.0], at)), whole)
 
 
 class Pair(NamedTuple):
@@ -151,11 +180,13 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     A twin of `wbound.gaussian.law` for these schemes; tests compare the two.
     """
     lam = np.exp(log_lam)
-    s = spectrum.variances
-    e = np.zeros(s.size)
+    s, sampling = spectrum.variances, spectrum.sampling
+    e = np.zeros(sampling.at.size)
     rows = max(1, (1 << 18) // max(lam.size, 1))
     for i in range(0, e.size, rows):
-        e[i : i + rows] = _value(scheme, s[i : i + rows, None], lam[None, 1:], lam[None, :-1]).sum(axis=1)
+        part = sampling.at[i : i + rows, None]
+        e[i : i + rows] = _value(scheme, part, lam[None, 1:], lam[None, :-1]).sum(axis=1)
+    e = sampling.spread(e)
     share = s / (s + lam[0])
     mean2 = float((spectrum.mean_square * share**2).sum())
     moved = e - s * share**2

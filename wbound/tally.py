@@ -127,7 +127,12 @@ def _panels(
     t[0], t[-1] = a, T
     log_alpha, log_lam = process.law(t)
     L0 = data.A1[1] if data.A1 is not None else data.normaliser
-    move = np.log(t / a) + softplus(np.log(data.normaliser) + log_lam) + softplus(np.log(L0) + log_lam) - log_alpha
+    move = (
+        np.log(t / a)
+        + softplus(np.log(data.normaliser) + log_lam)
+        + softplus(np.log(L0) + log_lam)
+        - log_alpha
+    )
     count = max(int(np.ceil(quality.density * (move[-1] - move[0]))), 2)
     edges = np.interp(np.linspace(move[0], move[-1], count + 1), move, t)
     inside = [kink for kink in kinks if log_lam[0] < kink < log_lam[-1]]

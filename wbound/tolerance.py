@@ -90,7 +90,9 @@ def score_tolerance(
 
     def starts(times: Array) -> Array:
         log_alpha, log_lam = process.law(times)
-        return np.array([first(data, start, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)])
+        return np.array(
+            [first(data, start, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)]
+        )
 
     return _largest(process, data, starts, eps, share)
 
@@ -109,13 +111,17 @@ def _largest(
             allowed = np.minimum(share * eps, eps - error) / weight
         i = int(np.argmax(allowed))
         if allowed[i] <= 0.0 or not math.isfinite(allowed[i]):
-            raise Unreachable(eps, float(error.min()), f"the start: lam(t) stays too small for {process.name}")
+            raise Unreachable(
+                eps, float(error.min()), f"the start: lam(t) stays too small for {process.name}"
+            )
         lo, hi = times[max(i - 1, 0)], times[min(i + 1, times.size - 1)]
         times = np.unique(np.linspace(lo, hi, 33))
     # the last bracket is 1e-3 of the first: a parabola's top is flat there
     found = minimize_scalar(
-        lambda t: -min(share * eps, eps - float(starts(np.array([t]))[0]))
-        / float(_weights(process, data, np.array([t]))[0]),
+        lambda t: (
+            -min(share * eps, eps - float(starts(np.array([t]))[0]))
+            / float(_weights(process, data, np.array([t]))[0])
+        ),
         bounds=(float(lo), float(hi)),
         method="bounded",
         options={"xatol": 1e-10 * float(hi)},

@@ -52,7 +52,9 @@ def _row(curve: Curve, data: LogConcave) -> dict[str, Any]:
         "slope_1_from": tail.K_low if tail is not None else None,
         "slope_lower": power("lower"),
         "violations": int((two < exact).sum() + (one < exact_em).sum()),
-        "compared": int((np.isfinite(two) & np.isfinite(exact)).sum() + (np.isfinite(one) & np.isfinite(exact_em)).sum()),
+        "compared": int(
+            (np.isfinite(two) & np.isfinite(exact)).sum() + (np.isfinite(one) & np.isfinite(exact_em)).sum()
+        ),
         "above_floor": _least(exact, lower),
     }
 
@@ -72,10 +74,12 @@ def build(context: Context) -> Part:
             Figure(
                 f"bound-{name}",
                 figures.svg(figures.bound_figure(curve), f"b{i}"),
-                f"{name}: W2 error against the number of steps, both axes logarithmic. From above: Theorem 1, the trivial "
-                "error, Theorem 2, the exact error, the lower bound. The caption and the table give the slopes.",
-                f"T = {{rows.{i}.T:.4g}}. Theorem 2 is at least {{rows.{i}.ratio_2:.4g}} times the exact error of hf, "
-                f"Theorem 1 at least {{rows.{i}.ratio_1:.4g}} times that of em.",
+                f"{name}: W2 error against the number of steps, both axes logarithmic. From above: Theorem "
+                f"1, the trivial "
+                "error, Theorem 2, the exact error, the lower bound. The caption and the table give the "
+                "slopes.",
+                f"T = {{rows.{i}.T:.4g}}. Theorem 2 is at least {{rows.{i}.ratio_2:.4g}} times the exact "
+                f"error of hf, Theorem 1 at least {{rows.{i}.ratio_1:.4g}} times that of em.",
                 curve.columns(),
                 command,
             )
@@ -94,24 +98,37 @@ def build(context: Context) -> Part:
         "smallest_1": min(row["ratio_1"] for row in rows if row["ratio_1"] is not None),
     }
     text = (
-        "Data N(0, {variance:g} I) in d = {d}, prior start, uniform grid, and T with λ(T) = 1000 data variances, so that "
-        "the start hardly matters. The error of the scheme hf is computed exactly and lies between Theorem 2 and the lower "
-        "bound (Eq. 11, from the exact start). Theorem 1 is about em; for variance-exploding processes em is hf, "
-        "elsewhere the thin grey line is the exact error of em, which can be far below any bound: on data this symmetric "
-        "its errors nearly cancel.\n\n"
-        "Of {compared:int} comparisons of a bound with the exact value, {violations:int} fail. A bound that is above the "
-        "trivial error ‖X_0‖ = {trivial:.4g} says nothing; the table shows from which K on Theorem 1 says something."
+        "Data N(0, {variance:g} I) in d = {d}, prior start, uniform grid, and T with λ(T) = 1000 data "
+        "variances, so that the start hardly matters. The error of the scheme hf is computed exactly and "
+        "lies between Theorem 2 and the lower bound (Eq. 11, from the exact start). Theorem 1 is about em; "
+        "for variance-exploding processes em is hf, elsewhere the thin grey line is the exact error of em, "
+        "which can be far below any bound: on data this symmetric its errors nearly cancel.\n\n"
+        "Of {compared:int} comparisons of a bound with the exact value, {violations:int} fail. A bound that "
+        "is above the trivial error ‖X_0‖ = {trivial:.4g} says nothing; the table shows from which K on "
+        "Theorem 1 says something."
     )
     columns = (
         Column("process", "process"),
         Column("T", "T", ".4g", "forward time with λ(T) = 1000 data variances"),
         Column("ratio_2", "Theorem 2 / exact", ".4f", "smallest ratio over K, scheme hf"),
         Column("ratio_1", "Theorem 1 / exact", ".4g", "smallest ratio over K, scheme em"),
-        Column("useful_1", "Theorem 1 < ‖X_0‖ from K", "int", "first K of the figure where Theorem 1 is not vacuous"),
+        Column(
+            "useful_1",
+            "Theorem 1 < ‖X_0‖ from K",
+            "int",
+            "first K of the figure where Theorem 1 is not vacuous",
+        ),
         Column("above_floor", "exact / lower bound", ".4f", "smallest ratio over K, scheme hf"),
-        Column("slope_exact", "slope: exact", ".3f", "power of K over the last decade in which the start is at most a tenth"),
+        Column(
+            "slope_exact",
+            "slope: exact",
+            ".3f",
+            "power of K over the last decade in which the start is at most a tenth",
+        ),
         Column("slope_2", "Theorem 2", ".3f"),
-        Column("slope_1", "Theorem 1", ".3f", "of its discretisation part, as K grows beyond what can be summed"),
+        Column(
+            "slope_1", "Theorem 1", ".3f", "of its discretisation part, as K grows beyond what can be summed"
+        ),
         Column("slope_1_from", "from K", "int", "where the slope of Theorem 1 was taken"),
     )
     shades = [figures.colour(name) for name in PUBLISHED]
@@ -120,6 +137,12 @@ def build(context: Context) -> Part:
         (
             Prose(text),
             Figures(drawn),
-            Table("rows", "Ratios and slopes in K of the eight figures", columns, csv="bounds.csv", colours=shades),
+            Table(
+                "rows",
+                "Ratios and slopes in K of the eight figures",
+                columns,
+                csv="bounds.csv",
+                colours=shades,
+            ),
         ),
     )

@@ -26,6 +26,7 @@ from numerics.report.parts import (
     number,
     prose,
     table_csv,
+    typeset,
 )
 from numerics.report.sections import SECTIONS
 
@@ -33,8 +34,8 @@ __all__ = ["build"]
 
 TITLE = "Diffusion samplers: bound, exact value, ratio"
 SUBTITLE = (
-    "W2 errors of samplers that reverse a forward SDE, in the units of the data. Bounds are theorems with their "
-    "hypotheses checked; exact values need no sampling."
+    "W2 errors of samplers that reverse a forward SDE, in the units of the data. Bounds are theorems with "
+    "their hypotheses checked; exact values need no sampling."
 )
 
 
@@ -67,7 +68,9 @@ def build(
             wrote(write(folder / name, text))
         done += section.weight
     data = {section.id: parts[section.id].data for section in sections}
-    wrote(write(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"))
+    wrote(
+        write(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    )
     page = write(folder / "index.html", _page(sections, parts))
     wrote(page)
     return page
@@ -94,15 +97,17 @@ def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
         {
             "id": section.id,
             "title": section.title,
-            "blocks": [_shown(section.id, parts[section.id].data, block) for block in parts[section.id].blocks],
+            "blocks": [
+                _shown(section.id, parts[section.id].data, block) for block in parts[section.id].blocks
+            ],
         }
         for section in sections
     ]
     return environment.from_string(_resource("page.html.j2")).render(
         title=TITLE,
         subtitle=SUBTITLE,
-        style=Markup(_resource("page.css")),  # noqa: S704 (our own files)
-        script=Markup(_resource("page.js")),  # noqa: S704
+        style=Markup(_resource("page.css")),
+        script=Markup(_resource("page.js")),
         sections=shown,
     )
 
@@ -147,11 +152,13 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
             line.append({"raw": raw, "html": html, "numeric": numeric[j], "colour": colour})
         cells.append(line)
     columns = [
-        {"title": c.title, "gloss": c.gloss, "numeric": numeric[j]} for j, c in enumerate(block.columns)
+        {"title": typeset(c.title), "gloss": c.gloss, "numeric": numeric[j]}
+        for j, c in enumerate(block.columns)
     ]
     return {
         "kind": "table",
-        "caption": block.caption,
+        "caption": typeset(block.caption),
+        "label": block.caption,
         "columns": columns,
         "rows": cells,
         "csv": block.csv,

@@ -30,7 +30,11 @@ def build(context: Context) -> Part:
         row: dict[str, object] = {"process": em.process.name}
         for K in AT:
             i = int(np.argmin(np.abs(np.log(em.at / K))))
-            row |= {f"K_{K}": int(em.at[i]), f"em_{K}": em.lines[0].values[i], f"hf_{K}": hf.lines[0].values[i]}
+            row |= {
+                f"K_{K}": int(em.at[i]),
+                f"em_{K}": em.lines[0].values[i],
+                f"hf_{K}": hf.lines[0].values[i],
+            }
         row["T"] = em.lines[1].values[-1]
         row["slope"] = em.lines[0].slope
         rows.append(row)
@@ -59,12 +63,13 @@ def build(context: Context) -> Part:
         "factor": float(str(worst[last])) / float(str(best[last])),
     }
     text = (
-        "scikit-learn's digits: {n:int} images of 8 × 8 pixels, d = {d}, values from 0 to 16, ‖X_0 - E X_0‖ = {scale:.4g}. "
-        "Their mean and covariance give a Gaussian on which the error of every sampler is exact: no network, no training, "
-        "no sampling. Each point has the best T of its process. At K = {K_last:int} the best process, {best}, is "
-        "{factor:.3g} times closer than the worst, {worst}. What this surrogate leaves out is everything beyond the first "
-        "two moments.\n\n"
-        "{constant:int} pixels are constant: the covariance is singular, of rank {rank}. The exact law takes it; a bound "
+        "scikit-learn's digits: {n:int} images of 8 × 8 pixels, d = {d}, values from 0 to 16, ‖X_0 - E X_0‖ "
+        "= {scale:.4g}. Their mean and covariance give a Gaussian on which the error of every sampler is "
+        "exact: no network, no training, no sampling. Each point has the best T of its process. At K = "
+        "{K_last:int} the best process, {best}, is {factor:.3g} times closer than the worst, {worst}. What "
+        "this surrogate leaves out is everything beyond the first two moments.\n\n"
+        "{constant:int} pixels are constant: the covariance is singular, of rank {rank}. The exact law "
+        "takes it; a bound "
         "that needs a density does not, and says so: `" + refusal.replace("{", "{{").replace("}", "}}") + "`"
     )
     drawn = (
@@ -73,8 +78,8 @@ def build(context: Context) -> Part:
             figures.svg(
                 figures.processes_figure(curves["em"], "exact", "exact W2, pixel units", title="em"), "dig"
             ),
-            "Exact W2 against the number of steps for the eight processes on the digits' Gaussian, scheme em, both axes "
-            "logarithmic. The table gives the values.",
+            "Exact W2 against the number of steps for the eight processes on the digits' Gaussian, scheme "
+            "em, both axes logarithmic. The table gives the values.",
             "Scheme em, prior start, best T for each point.",
             {"K": at} | {c.process.name: c.lines[0].values for c in curves["em"]},
             "wbound curve --data digits --scheme em --from 5 --to 1000 --points 12 -o digits.svg",
@@ -85,7 +90,8 @@ def build(context: Context) -> Part:
                 figures.processes_figure(curves["hf"], "exact", "exact W2, pixel units", title="hf"), "dih"
             ),
             "The same for the scheme hf, which sees a process through its clock only.",
-            "Scheme hf: a process matters only through its clock, so ou (λ = e^t - 1) and ve-exponential (the same) coincide.",
+            "Scheme hf: a process matters only through its clock, so ou (λ = e^t - 1) and ve-exponential "
+            "(the same) coincide.",
             {"K": at} | {c.process.name: c.lines[0].values for c in curves["hf"]},
             "wbound curve --data digits --scheme hf --from 5 --to 1000 --points 12 -o digits-hf.svg",
         ),
@@ -102,5 +108,11 @@ def build(context: Context) -> Part:
         Column("slope", "slope", ".3f", "power of K, em, last decade"),
     ]
     shades = [figures.colour(name) for name in PUBLISHED]
-    table = Table("rows", "Exact W2 on the digits' Gaussian, pixel units", columns, csv="digits-table.csv", colours=shades)
+    table = Table(
+        "rows",
+        "Exact W2 on the digits' Gaussian, pixel units",
+        columns,
+        csv="digits-table.csv",
+        colours=shades,
+    )
     return Part(content, (Prose(text), Figures(drawn), table))

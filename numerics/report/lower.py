@@ -44,22 +44,23 @@ def build(context: Context) -> Part:
         },
     }
     text = (
-        "Data N(0, σ_0² I) with σ_0 = {sigma0:g}, d = {d}, scheme hf, λ(T) = {lam_T:g}. From the exact start p_T the error "
-        "of K steps, of any forward process on any grid, is at least the floor (Proposition 1, Eq. 11); it falls as K to "
-        "the power {slopes.exact:.3f} on the grid uniform in w^(-1/2), which reaches the floor up to a factor "
-        "{closest:.5f}.\n\n"
+        "Data N(0, σ_0² I) with σ_0 = {sigma0:g}, d = {d}, scheme hf, λ(T) = {lam_T:g}. From the exact "
+        "start p_T the error of K steps, of any forward process on any grid, is at least the floor "
+        "(Proposition 1, Eq. 11); it falls as K to the power {slopes.exact:.3f} on the grid uniform in "
+        "w^(-1/2), which reaches the floor up to a factor {closest:.5f}.\n\n"
         "From the prior start this needs a proviso: the start's own term has the other sign. At σ_0² = "
-        "{cancellation.sigma0_squared:g}, K = {cancellation.K:int}, a root finder gives λ(T) = {cancellation.lam_T:.9f}, "
-        "where W2 from the prior is {cancellation.prior:.1e}, while from p_T it is {cancellation.exact:.6f}, above the "
-        "floor {cancellation.floor:.6f}. And on the far grid of the table W2 from the prior is "
-        "{lowest_prior:.5f} times the floor at the lowest."
+        "{cancellation.sigma0_squared:g}, K = {cancellation.K:int}, a root finder gives λ(T) = "
+        "{cancellation.lam_T:.9f}, where W2 from the prior is {cancellation.prior:.1e}, while from p_T it "
+        "is {cancellation.exact:.6f}, above the floor {cancellation.floor:.6f}. And on the far grid of the "
+        "table W2 from the prior is {lowest_prior:.5f} times the floor at the lowest."
     )
     drawn = (
         Figure(
             "lower-bound",
             figures.svg(figures.floor_figure(check), "low"),
-            "Exact W2 of hf against the number of steps, both axes logarithmic: the grid uniform in w to the power minus "
-            "one half runs into the lower bound from above; a uniform time grid stays parallel to it.",
+            "Exact W2 of hf against the number of steps, both axes logarithmic: the grid uniform in w to "
+            "the power minus one half runs into the lower bound from above; a uniform time grid stays "
+            "parallel to it.",
             "Slopes: {slopes.exact:.4f} (gaussian grid, from p_T), {slopes.prior:.4f} (prior), "
             "{slopes.uniform_exact:.4f} (uniform grid of vp-linear), {slopes.floor:.4f} (floor).",
             columns,
@@ -68,9 +69,10 @@ def build(context: Context) -> Part:
         Figure(
             "cancellation",
             figures.svg(figures.cancellation_figure(tuned), "can"),
-            "Exact W2 from the prior start against the clock at the end, both axes logarithmic: a sharp dip to zero near "
-            "ten, below the floor that holds for the exact start.",
-            "K = {cancellation.K:int}, σ_0² = {cancellation.sigma0_squared:g}: the naive lower bound fails at one tuned λ(T).",
+            "Exact W2 from the prior start against the clock at the end, both axes logarithmic: a sharp dip "
+            "to zero near ten, below the floor that holds for the exact start.",
+            "K = {cancellation.K:int}, σ_0² = {cancellation.sigma0_squared:g}: the naive lower bound fails "
+            "at one tuned λ(T).",
             {"lam_T": tuned.curve[0], "W2_from_the_prior": tuned.curve[1]},
             "wbound lower-bound --sigma0 2**0.5 --K-tuned 50 --json",
         ),

@@ -29,6 +29,7 @@ __all__ = [
     "lookup",
     "number",
     "show",
+    "typeset",
 ]
 
 
@@ -95,7 +96,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawn figure: SVG text, what it shows in words, its numbers as columns, and the command that makes it."""
+    """A drawn figure: SVG text, what it shows in words, its numbers as columns, the command that makes it."""
 
     id: str
     svg: str
@@ -156,12 +157,30 @@ def number(section: str, data: Mapping[str, Any], path: str, spec: str) -> Marku
     )
 
 
+_INDEX = re.compile(r"(?<=\w)_([A-Za-z0-9]+)|\^\(?([-\w/]+)\)?")
+
+
+def typeset(text: str) -> Markup:
+    """Escaped text with its indices and powers, X_0 and w^(-1/2), as subscripts and superscripts."""
+    out, at = [], 0
+    for match in _INDEX.finditer(text):
+        low, high = match.groups()
+        out.append(escape(text[at : match.start()]))
+        out.append(
+            Markup("<sub>{}</sub>").format(low)
+            if low
+            else Markup("<sup>{}</sup>").format(high.replace("-", "\u2212"))
+        )
+        at = match.end()
+    return Markup("").join([*out, escape(text[at:])])
+
+
 def prose(section: str, data: Mapping[str, Any], text: str) -> Markup:
     """`Prose.text` as HTML: everything escaped but the numbers and the code."""
     out: list[Markup] = []
     for literal, path, spec, _ in string.Formatter().parse(text):
         for i, piece in enumerate(literal.split("`")):
-            out.append(Markup("<code>{}</code>").format(piece) if i % 2 else escape(piece))
+            out.append(Markup("<code>{}</code>").format(piece) if i % 2 else typeset(piece))
         if path:
             out.append(number(section, data, path, spec or ""))
     return Markup("").join(out)
@@ -183,4 +202,7 @@ def finite(value: Any) -> Any:
 def table_csv(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """A table's rows as columns for a CSV file."""
     listed = list(rows)
-    return {column.key: ["" if row[column.key] is None else row[column.key] for row in listed] for column in columns}
+    return {
+        column.key: ["" if row[column.key] is None else row[column.key] for row in listed]
+        for column in columns
+    }

@@ -15,16 +15,19 @@ def build(context: Context) -> Part:
             key: parts["complexity"].data[key]
             for key in ("d", "eps", "best", "published", "sharp", "exact", "gain")
         },
-        "bounds": {key: parts["bounds"].data[key] for key in ("compared", "violations", "smallest_2", "smallest_1")},
+        "bounds": {
+            key: parts["bounds"].data[key] for key in ("compared", "violations", "smallest_2", "smallest_1")
+        },
         "lower": {key: parts["lower"].data[key] for key in ("closest",)},
     }
     text = (
-        "To bring W2 below {complexity.eps:g} in d = {complexity.d:int}, the best process by Theorem 2, {complexity.best}, "
-        "needs {complexity.sharp:int} steps, where the published bound asks for {complexity.published:int} and the exact law "
-        "for {complexity.exact:int}.\n\n"
-        "In {bounds.compared:int} comparisons with the exact error {bounds.violations:int} bounds fail: Theorem 2 comes "
-        "within a factor {bounds.smallest_2:.3f} of it, the published Theorem 1 within {bounds.smallest_1:.3g}.\n\n"
-        "No forward process and no grid can do better than the lower bound from the exact start, and one grid reaches it "
-        "up to a factor {lower.closest:.5f}."
+        "To bring W2 below {complexity.eps:g} in d = {complexity.d:int}, the best process by Theorem 2, "
+        "{complexity.best}, needs {complexity.sharp:int} steps, where the published bound asks for "
+        "{complexity.published:int} and the exact law for {complexity.exact:int}.\n\n"
+        "In {bounds.compared:int} comparisons with the exact error {bounds.violations:int} bounds fail: "
+        "Theorem 2 comes within a factor {bounds.smallest_2:.3f} of it, the published Theorem 1 within "
+        "{bounds.smallest_1:.3g}.\n\n"
+        "No forward process and no grid can do better than the lower bound from the exact start, and one "
+        "grid reaches it up to a factor {lower.closest:.5f}."
     )
     return Part(data, (Prose(text, lead=True),))

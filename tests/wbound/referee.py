@@ -142,7 +142,7 @@ def user_fading(a: float = 0.7, b: float = 1.5, c: float = 0.2) -> Plain:
 
 
 def user_singular(a: float = 0.6, b: float = 1.0) -> Plain:
-    """f = 0, g = b (1+t)/√(1+2at)·√… kept simple: g² = b²(1 + a√t), not smooth at 0: λ = b²(t + (2a/3)t^{3/2})."""
+    """f = 0, g² = b²(1 + a√t), not smooth at 0: λ = b²(t + (2a/3)t^{3/2})."""
     return Plain(
         "user-singular",
         _zero,
@@ -181,7 +181,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "vp-linear": ("(b+a*t)/2", "sqrt(b+a*t)"),
     "vp-polynomial": ("(b+a*t)**rho/2", "(b+a*t)**(rho/2)"),
     "vp-exponential": ("a*exp(b*t)/2", "sqrt(a)*exp(b*t/2)"),
-    "sub-vp": ("(b+a*t)/2", "sqrt((b+a*t)*(1-exp(-2*(b*t+a*t**2/2))))"),
+    "sub-vp": ("(b+a*t)/2", "sqrt(-(b+a*t)*expm1(-2*b*t-a*t**2))"),
 }
 
 

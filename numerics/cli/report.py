@@ -1,0 +1,37 @@
+"""wbound report: the page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import WRITTEN, emit, say
+
+ORDER = 70
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("report")(report)
+
+
+def report(
+    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="Where to write it.")] = "report",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer points: a first look.")] = False,
+    json: o.Json = False,
+) -> None:
+    """Write the report: a page, its numbers, its curves.
+
+    DIR/index.html opens from disk with no network; DIR/report.json holds every number on it, and a CSV file
+    lies beside it for every figure and table.
+    """
+    from numerics.report import build
+
+    page = build(out, quick=quick, say=say, wrote=lambda path: WRITTEN.append(str(path)))
+    say(f"wrote {page} and {len(WRITTEN) - 1} files of numbers beside it")
+    emit({"page": str(page), "files": list(WRITTEN)}, json, lambda: str(page))
+
+
+__all__ = ["ORDER", "register", "report"]
