@@ -1,8 +1,8 @@
 """Speed and memory of `numerics.samplers` beside what it replaces, in one run.
 
 Usage: ``python benchmarks/sampler.py [--n 100000] [--d 10] [--K 200] [--rounds 7] [--json FILE]``. A round
-runs every contender once, warm, one after the other; what is claimed are medians, over rounds, of the ratio of
-two times of one round. One unit of work is a particle × dimension × step. All draw as many normals:
+runs every contender once, warm, one after the other; what is claimed are medians over rounds of the ratio
+of two times of one round. One unit of work is a particle × dimension × step. All draw as many normals:
 
 * floor: the same normals, generated in compiled code by the same threads, and thrown away;
 * NumPy: the scheme as one writes it down, whole arrays, ``default_rng``;

@@ -69,8 +69,8 @@ GALLERY = (
         "cosine",
         "pi/2*tan(pi*t/2)",
         "sqrt(pi*tan(pi*t/2))",
-        "VP with α = cos(πt/2), λ = tan²(πt/2): the clock reaches infinity at t = 1, so T costs nothing, but the "
-        "steps near t = 1 do: the sums of Theorem 2 grow like a logarithm.",
+        "VP with α = cos(πt/2), λ = tan²(πt/2): the clock reaches infinity at t = 1, so T costs nothing, "
+        "but the steps near t = 1 do: the sums of Theorem 2 grow like a logarithm.",
         # log(cos a/cos b) with cos a − cos b from a product: nothing cancels
         "log1p(2*sin(pi*(hi-lo)/4)*sin(pi*(hi+lo)/4)/sin(pi*(1-hi)/2))",
         "stationary",
@@ -104,8 +104,8 @@ GALLERY = (
         "simple pole",
         "0",
         "1/(1-t)",
-        "VE with λ = t/(1−t): a clock that reaches infinity, but too fast. Here Theorem 1 has a true logarithm, and "
-        "Theorem 2 loses a power.",
+        "VE with λ = t/(1−t): a clock that reaches infinity, but too fast. Here Theorem 1 has a true "
+        "logarithm, and Theorem 2 loses a power.",
         "(hi-lo)/((1-hi)*(1-lo))",
         t_max=1.0,
     ),
@@ -121,9 +121,10 @@ GALLERY = (
 HEAD = """# Gallery: processes that no table has
 
 Each process below was typed as $f$ and $g$, and its orders were derived from these two expressions
-([section 8 of the theory](theory.md#section-8)); nobody wrote an order down. $T$ solves $\\lambda(T)\\asymp x$ with
-$x=\\sqrt d/\\varepsilon$; Theorem 1 then has $K\\asymp T\\,x^2$ and Theorem 2 $K\\asymp T\\,x$, unless their sums grow as
-well. This page is written by `python docs/gallery.py`, and a test derives its orders again.
+([section 8 of the theory](theory.md#section-8)); nobody wrote an order down. $T$ solves
+$\\lambda(T)\\asymp x$ with $x=\\sqrt d/\\varepsilon$; Theorem 1 then has $K\\asymp T\\,x^2$ and Theorem 2
+$K\\asymp T\\,x$, unless their sums grow as well.
+This page is written by `python docs/gallery.py`, and a test derives its orders again.
 
 ```python
 import wbound
@@ -136,8 +137,9 @@ print(wbound.orders(p, theorem="sharp").text)
 MEASURED = """
 ## Measured
 
-Powers of $d$ and $\\varepsilon$ in $K$ and $T$ by regression of `iterations` over $\\varepsilon$ from 1e-4 to 1e-12 and
-$d$ from 1 to 10⁶, with the powers of the logarithms fixed at their derived values (scheme `em`, $m_0=L_0=1$, mean unknown).
+Powers of $d$ and $\\varepsilon$ in $K$ and $T$ by regression of `iterations` over $\\varepsilon$ from 1e-4 to
+1e-12 and $d$ from 1 to 10⁶, with the powers of the logarithms fixed at their derived values (scheme `em`,
+$m_0=L_0=1$, mean unknown).
 
 """
 
@@ -153,7 +155,10 @@ def derived_table() -> str:
 
 def measured_table() -> str:
     """What `iterations` says, beside the derived powers."""
-    lines = ["| process | Theorem | measured | largest distance from the derived power |", "|---|---|---|---|"]
+    lines = [
+        "| process | Theorem | measured | largest distance from the derived power |",
+        "|---|---|---|---|",
+    ]
     for e in GALLERY:
         for row in order_rows([e.closed()], measured=True):
             lines.append(f"| {e.name} | {1 if row.theorem == 'published' else 2} | {_measured(row)} |")

@@ -1,9 +1,10 @@
-"""Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the Gaussian with
-the data's mean and covariance (section 3's exact law), each at its best T.
+"""Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the
+Gaussian with the data's mean and covariance (section 3's exact law), each at its best T.
 
-hf and ddpm see a process through its clock alone, so a grid placed in λ is one row for every process; em and ei
-see α too, except for VE, where they are hf. Every eigenvalue counts: a law's variance is a smooth function of the
-eigenvalue, computed at Chebyshev points and carried to all by interpolation (`Spectrum.sampling`, to 1e-11).
+hf and ddpm see a process through its clock alone, so a grid placed in λ is one row for every process; em
+and ei see α too, except for VE, where they are hf. Every eigenvalue counts: a law's variance is a smooth
+function of the eigenvalue, computed at Chebyshev points and carried to all by interpolation
+(`Spectrum.sampling`, to 1e-11).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from numerics.datasets import Dataset
-from numerics.schedules import Schedule, vp
+from numerics.ranking import MOST_STEPS, Choice, Ranking
+from numerics.schedules import Schedule
 from wbound import Process, placement, process
-from wbound.catalogue import CATALOGUE
+from wbound.catalogue import CATALOGUE, NAMED
 from wbound.clock import Grid
 from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import BadInput, count, one_of, positive
@@ -46,83 +48,8 @@ GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
 }
 #: The scan for T uses at most this many steps; the search that follows uses all.
 SCAN_STEPS = 128
-#: K beyond which `choose` says "more than".
-MOST_STEPS = 5000
 #: log λ(T) is searched this far below and above the data's log variance.
 BELOW, ABOVE = -2.0, 26.0
-
-
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """One row of the ranking. W2 in x, not squared.
-
-    ``error`` ranks: W2 from p_T plus W2 between the outputs of the two starts (≥ ``w2``, which starts from the
-    prior and can be tuned to 0 by T alone, section 6). ``process`` is "any" where the scheme sees the clock alone;
-    ``T`` is then None and ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``: the process's.
-    ``steps``: the least K whose error is ≤ ε, None where ε was not given or K would exceed `MOST_STEPS`.
-    ``kind``: "named", "numerical" (optimised node by node) or "given" (a schedule of the user's).
-    """
-
-    rank: int
-    process: str
-    grid: str
-    kind: str
-    K: int
-    T: float | None
-    sigma_max: float
-    parameters: dict[str, float]
-    error: float
-    w2: float
-    w2_exact_start: float
-    start_share: float
-    factor: float
-    steps: int | None
-    log_lam: Array = field(repr=False)
-    made_by: Process | None = field(repr=False, default=None)
-
-    @property
-    def schedule(self) -> Schedule:
-        """The row as a schedule, to be written for other samplers (`numerics.schedules.export`)."""
-        return Schedule(f"{self.process} on {self.grid}", self.log_lam, self.made_by or vp())
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes that are plain values; ``schedule`` holds the nodes."""
-        return {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule")}
-
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """The rows, best first, with what they are about and what they do not say (``limits``)."""
-
-    rows: tuple[Choice, ...]
-    data: Dataset
-    scheme: str
-    steps: int
-    eps: float | None
-    limits: tuple[str, ...]
-    seconds: float
-
-    @property
-    def best(self) -> Choice:
-        return self.rows[0]
-
-    @property
-    def best_named(self) -> Choice:
-        """The best row that is neither numerically optimised nor the user's."""
-        return next(row for row in self.rows if row.kind == "named")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        return {
-            "data": self.data.to_dict(),
-            "scheme": self.scheme,
-            "steps": self.steps,
-            "eps": self.eps,
-            "eps_rel": None if self.eps is None else self.eps / self.data.spread,
-            "limits": list(self.limits),
-            "seconds": self.seconds,
-            "rows": [row.to_dict() for row in self.rows],
-        }
 
 
 #: From log λ(T) to the process and its T.
@@ -210,7 +137,7 @@ class _Task:
                 K = min(max(int(guess * 1.05) + 1, bad + 1), MOST_STEPS)
             else:
                 K = (
-                    min(max(int(math.ceil(guess)), bad + 1), good - 1)
+                    min(max(math.ceil(guess), bad + 1), good - 1)
                     if bad
                     else max(min(int(guess), good - 1), 1)
                 )
@@ -241,10 +168,10 @@ def choose(
 ) -> Ranking:
     """Rank processes and grids for these data. Kind: *exact* for the Gaussian surrogate.
 
-    steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row needs, and
-    without ``steps`` rows are compared at the least K of all of them. scheme: hf, ddpm, em or ei. processes: names
-    or `Process`es (default: the catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all).
-    schedules: the user's own, ranked at their own K. Raises `BadInput`.
+    steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row
+    needs, and without ``steps`` rows are compared at the least K of all of them. scheme: hf, ddpm, em or
+    ei. processes: names or `Process`es (default: the catalogue's and the images'); grids: "uniform" and
+    names of `GRIDS` (default all). schedules: the user's own, ranked at their own K. Raises `BadInput`.
     """
     began = time.perf_counter()
     one_of("scheme", scheme, [s for s in SCHEMES if s in ("hf", "ddpm", "em", "ei")])
@@ -302,7 +229,7 @@ def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:
     said = []
     if varying.size < data.d:
         said.append(
-            f"{data.d - varying.size} directions do not vary; the grid 'optimal' takes L0 from the {varying.size} that do"
+            f"{data.d - varying.size} directions do not vary; the grid 'optimal' takes L0 from the others"
         )
     moment = data.spread**2 + float(data.coordinates @ data.coordinates)
     return LogConcave(varying.size, m0, L0, moment), said
@@ -316,8 +243,8 @@ def _makers(processes: Sequence[str | Process] | None) -> list[tuple[str, _Maker
 def _rows(
     scheme: str, makers: list[tuple[str, _Maker]], grids: list[str], data: Gaussian, facts: LogConcave
 ) -> list[_Clock]:
-    """The rows: each process on a uniform grid, and each grid of the clock once, or once a class of α that the
-    scheme sees."""
+    """The rows: each process on a uniform grid, and each grid of the clock once, or once a class of α that
+    the scheme sees."""
     rows = []
     if "uniform" in grids:
         rows += [_Clock(name, "uniform", _uniform(make)) for name, make in makers]
@@ -339,7 +266,7 @@ def _maker(p: str | Process) -> tuple[str, _Maker]:
         return given.name, lambda u: (given, float(given.time_of(u)))
     name = p
     if any(row.name == name for row in IMAGES):
-        return name, lambda u: (process(name, **reaching(name, u)), 1.0)
+        return name, lambda u: (NAMED[name].make(reaching(name, u)), 1.0)
     named = process(name)
     return name, lambda u: (named, float(named.time_of(u)))
 
@@ -425,8 +352,8 @@ def _numerical(
     choices: list[Choice],
     makers: list[tuple[str, _Maker]],
 ) -> list[Choice]:
-    """The nodes optimised one by one for hf or ddpm, read through the clock (and through each process that em or
-    ei see): at least as good as every named row of the clock."""
+    """The nodes optimised one by one for hf or ddpm, read through the clock (and through each process that
+    em or ei see): at least as good as every named row of the clock."""
     scheme = task.scheme if task.scheme in PAIRS else "hf"
 
     def solve(steps: int, starts: list[Array]) -> Array:
@@ -454,7 +381,8 @@ def _numerical(
 def _numerical_steps(
     task: _Task, solve: Callable[[int, list[Array]], Array], eps: float, least: int, tries: int = 8
 ) -> int:
-    """The least K that the numerically optimal grid needs, between 1 and the best named row's (a few solves)."""
+    """The least K that the numerically optimal grid needs, between 1 and the best named row's (a few
+    solves)."""
     bad, good = 0, least
     for _ in range(tries):
         if good - bad <= 1:
@@ -464,7 +392,7 @@ def _numerical_steps(
         if error <= eps:
             good = K
             # the error falls as 1/K: jump to where it would meet ε
-            jump = int(math.ceil(K * error / eps))
+            jump = math.ceil(K * error / eps)
             if bad < jump - 1 < good - 1:
                 error = task.judge(solve(jump - 1, []), None).robust
                 good, bad = (jump - 1, bad) if error <= eps else (good, jump - 1)
@@ -491,12 +419,13 @@ def _ranked(
         replace(c, rank=i, factor=c.error / best if best > 0.0 else 1.0) for i, c in enumerate(ranked, 1)
     )
     said = [
-        "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not Gaussian) "
-        "and a network's error are not in it, so this ranks schedules and guarantees nothing about samples",
-        "error = W2 from p_T + W2 that the prior start changes; the W2 from the prior alone can be tuned to 0 by T",
+        "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not "
+        "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
+        "samples",
+        "error = W2 from p_T + W2 that the prior start changes (W2 from the prior alone can be tuned to 0)",
         *limits,
         *data.notes,
     ]
     if task.scheme not in PAIRS:
-        said.append(f"numerically optimal nodes are optimised for hf and read through {task.scheme}")
+        said.append(f"numerically optimal nodes are optimised for hf and read by {task.scheme}")
     return Ranking(rows, data, task.scheme, K, eps, tuple(said), time.perf_counter() - began)

@@ -405,8 +405,8 @@ def cancellation(d: int, sigma0: float, K: int) -> Cancellation:
     scale = 2.0 * math.log(sigma0)
     root = float(brentq(excess, scale - 6.0, scale + 0.5 * math.log(K) + 6.0, xtol=1e-15, rtol=1e-15))
     lam_T = math.exp(root)
-    around = np.geomspace(lam_T / 10.0, lam_T * 100.0, 121)
-    around = np.unique(np.append(around, lam_T))
+    away = np.geomspace(1e-3, math.log(100.0), 60)  # dense near the root, where W2 falls to 0
+    around = lam_T * np.exp(np.concatenate((-away[away < math.log(10.0)][::-1], [0.0], away)))
     curve = np.array([float(EXACT_LAW(at(lam))) for lam in around])
     return Cancellation(
         sigma0,

@@ -1,4 +1,5 @@
-"""Data as the Gaussian that has their mean and covariance: digits, arrays, image folders, covariance spectra."""
+"""Data as the Gaussian that has their mean and covariance: digits, arrays, image folders, covariance
+spectra."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".ti
 class Dataset:
     """Mean and covariance of data, in the covariance's principal axes.
 
-    ``eigenvalues`` (d,) ascending (x²); ``coordinates`` (d,), the mean along the axes (x; its squares only matter);
-    ``n`` samples, or None for a spectrum; ``shape`` of one sample; ``notes``: what was done, in words.
+    ``eigenvalues`` (d,) ascending (x²); ``coordinates`` (d,), the mean along the axes (x; its squares only
+    matter); ``n`` samples, or None for a spectrum; ``shape`` of one sample; ``notes``: what was done, in
+    words.
     """
 
     name: str
@@ -89,7 +91,8 @@ def digits() -> Dataset:
 
 
 def samples_of(source: str | Path) -> NDArray[Any]:
-    """The samples (n, …) of "digits", a .npy/.npz file or a folder of images. Raises `BadInput`, `IOFailure`."""
+    """The samples (n, …) of "digits", a .npy/.npz file or a folder of images. Raises `BadInput`,
+    `IOFailure`."""
     if str(source) == "digits":
         from sklearn.datasets import load_digits
 
@@ -146,8 +149,8 @@ def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...]
 
         cov, shrinkage = ledoit_wolf(flat.astype(float))
         said.append(
-            f"{n} samples for {d} dimensions: the covariance was shrunk by {shrinkage:.4f} toward a multiple of the "
-            "identity (Ledoit and Wolf, 2004)"
+            f"{n} samples for {d} dimensions: the covariance was shrunk by {shrinkage:.4f} toward a "
+            "multiple of the identity (Ledoit and Wolf, 2004)"
         )
     values, coordinates = _principal(np.asarray(cov), mean)
     if not values[-1] > 0.0:
@@ -159,7 +162,8 @@ def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...]
 
 
 def from_spectrum(source: str | Path | ArrayLike, name: str | None = None) -> Dataset:
-    """Centred data with the covariance eigenvalues of a file (.npy, .npz, .txt, .csv) or array (d,), ≥ 0, in x²."""
+    """Centred data with the covariance eigenvalues of a file (.npy, .npz, .txt, .csv) or array (d,), ≥ 0,
+    in x²."""
     if isinstance(source, (str, Path)):
         path = Path(source)
         name = name or path.name
@@ -206,15 +210,15 @@ def _principal(cov: Array, mean: Array) -> tuple[Array, Array]:
         values, vectors = np.linalg.eigh(cov)
         coordinates = mean @ vectors
     else:
-        values = np.linalg.eigvalsh(cov)
+        values = np.asarray(np.linalg.eigvalsh(cov), np.float64)
         coordinates = np.sqrt(_mean_share(cov, mean, values))
     tiny = d * np.finfo(float).eps * float(values[-1])
     return np.where(values <= tiny, 0.0, values), coordinates
 
 
 def _mean_share(cov: Array, mean: Array, values: Array, most: int = 80) -> Array:
-    """|mean|² split over the eigenvalues: Lanczos's Gauss quadrature of its spectral measure, each node shared
-    between the eigenvalues beside it (total and first moment kept)."""
+    """|mean|² split over the eigenvalues: Lanczos's Gauss quadrature of its spectral measure, each node
+    shared between the eigenvalues beside it (total and first moment kept)."""
     norm = float(np.linalg.norm(mean))
     out = np.zeros_like(values)
     if norm == 0.0:
@@ -281,7 +285,7 @@ def _images(folder: Path) -> Array:
                         raise BadInput(
                             "data",
                             f"{path.name} is {image.size[0]}x{image.size[1]}",
-                            f"must have the size of {paths[0].name}, {size[0]}x{size[1]}: the folder mixes sizes",
+                            f"must have the size of {paths[0].name}, {size[0]}x{size[1]}: sizes are mixed",
                         )
                     grey = grey and image.mode in ("1", "L", "LA", "I;16")
                     loaded.append(np.asarray(image.convert("RGB")))

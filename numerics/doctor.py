@@ -1,7 +1,7 @@
 """The schedule doctor: is a claimed schedule one forward SDE's, and does it end where its sampler starts?
 
-Section 0's identities for expressions in t: α' = −fα and (std²)' = g² − 2f·std², the monotone clock, the signal
-left at T, and what that does to W2. For arrays: the clock, the end, the start error and the steps.
+Section 0's identities for expressions in t: α' = −fα and (std²)' = g² − 2f·std², the monotone clock, the
+signal left at T, and what that does to W2. For arrays: the clock, the end, the start error and the steps.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ POINTS = 400
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: ``ok``; ``level`` "error" (no forward SDE has this) or "warning" (it costs accuracy); ``value``, the
-    number looked at; ``detail`` in words."""
+    """One check: ``ok``; ``level`` "error" (no forward SDE has this) or "warning" (it costs accuracy);
+    ``value``, the number looked at; ``detail`` in words."""
 
     name: str
     ok: bool
@@ -73,10 +73,11 @@ class Diagnosis:
 
 
 def start_w2(data: Gaussian, log_alpha: float, log_lam: float, prior_variance: float) -> tuple[float, float]:
-    """W2 in x between p_T and the start N(0, prior_variance·I), and what is left of it after the exact reverse SDE.
+    """W2 in x between p_T and the start N(0, prior_variance·I), and what is left of it after the exact
+    reverse SDE.
 
-    For Gaussian data, exactly: each coordinate of p_T has variance α²(ς²+λ) and the reverse SDE carries a difference
-    of variances to the output times (ς²/(α(ς²+λ)))². Kind: *exact*.
+    For Gaussian data, exactly: each coordinate of p_T has variance α²(ς²+λ) and the reverse SDE carries a
+    difference of variances to the output times (ς²/(α(ς²+λ)))². Kind: *exact*.
     """
     s, mean2 = data.eigenvalues, data.coordinates**2
     alpha, lam = math.exp(log_alpha), math.exp(log_lam)
@@ -109,11 +110,11 @@ def check_expressions(
 ) -> Diagnosis:
     """Check a claimed schedule given by expressions in t (text or sympy; text is parsed, never evaluated).
 
-    f, g: the SDE; marginal_std, mean_factor: what is claimed of X_t's noise and of α, or None; parameters: positive
-    numbers; T: the end; data: Gaussian data (default N(0, 1)) for the signal-to-noise ratio and the start's W2;
-    start: "prior" N(0, σ²(T)), or the claimed std(T)², or "standard" N(0, I). A std that is std(0) > 0 at t = 0 is
-    accepted as the literature's convention (section 9: data smoothed by std(0)). Comparisons are made at `POINTS`
-    times: they find a wrong formula, they do not prove a right one.
+    f, g: the SDE; marginal_std, mean_factor: what is claimed of X_t's noise and of α, or None; parameters:
+    positive numbers; T: the end; data: Gaussian data (default N(0, 1)) for the signal-to-noise ratio and
+    the start's W2; start: "prior" N(0, σ²(T)), or the claimed std(T)², or "standard" N(0, I). A std that is
+    std(0) > 0 at t = 0 is accepted as the literature's convention (section 9: data smoothed by std(0)).
+    Comparisons are made at `POINTS` times: they find a wrong formula, they do not prove a right one.
 
     Raises `BadInput` for expressions that cannot be read and for T ≤ 0. Sources: section 0, section 9.
     """
@@ -207,7 +208,7 @@ def _marginal(
     true = alpha * np.sqrt(np.exp(np.minimum(log_lam, 700.0)) + smoothing**2)
     what = "std = sigma(t)"
     if smoothing:
-        what = f"std^2 = sigma(t)^2 + alpha^2 std(0)^2, std(0) = {smoothing:.6g} (the clock started at lam = std(0)^2)"
+        what = f"std^2 = sigma^2 + alpha^2 std(0)^2, std(0) = {smoothing:.6g} (clock from lam = std(0)^2)"
     out = [_compare("marginal std", std, true, t, what)]
     expr = accept(expression, "t", tuple(parameters), option="marginal_std")
     slope = sp.diff(expr**2, symbol("t"))
@@ -249,7 +250,7 @@ def _ending(
             snr <= QUIET,
             "warning",
             snr,
-            f"terminal signal-to-noise ratio {snr:.4g} (the data's variance over lam(T)); {QUIET:g} or less is quiet",
+            f"terminal signal-to-noise ratio (data's variance over lam(T)) {snr:.4g}; quiet up to {QUIET:g}",
         )
     ]
     smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
@@ -273,7 +274,8 @@ def check_schedule(
     data: Gaussian | None = None,
     name: str | None = None,
 ) -> Diagnosis:
-    """Check a schedule of nodes: a `Schedule`, or arrays. Two arrays of one schedule are compared with each other.
+    """Check a schedule of nodes: a `Schedule`, or arrays. Two arrays of one schedule are compared with each
+    other.
 
     An array that cannot be a schedule at all (NaN, zeros, not monotone) is an error among the findings.
     ``data``: Gaussian data, default N(0, 1). Raises `BadInput` when nothing is given.
@@ -301,9 +303,9 @@ def check_schedule(
                 Finding("agreement", False, "error", None, f"{label} has {first.K} steps and {other} {s.K}")
             )
             continue
-        error = float(np.abs(np.expm1(s.log_lam[:-1] - first.log_lam[:-1])).max())
-        detail = f"lam of {label} and of {other} differ by {error:.3g} at most"
-        found.append(Finding("agreement", error <= 1e-5, "error", error, detail))
+        apart = float(np.abs(np.expm1(s.log_lam[:-1] - first.log_lam[:-1])).max())
+        detail = f"lam of {label} and of {other} differ by {apart:.3g} at most"
+        found.append(Finding("agreement", apart <= 1e-5, "error", apart, detail))
     ratio = float(np.exp(-np.diff(first.log_lam[:-1])).max()) if first.K > 1 else 1.0
     found.append(
         Finding(
@@ -316,7 +318,8 @@ def check_schedule(
     )
     log_alpha = float(first.process.law(first.process.time_of(first.log_lam[:1]))[0][0])
     end = float(first.log_lam[0])
-    start = "standard" if first.process.standard_start else "prior"
+    kappa = first.process.kappa
+    start = "standard" if kappa is not None and abs(kappa - 1.0) < 1e-12 else "prior"  # samplers of ᾱ and β
     prior = 1.0 if start == "standard" else math.exp(end + 2.0 * log_alpha)
     found += _ending(data or _unit(), log_alpha, end, 0.0, prior, start)
     return Diagnosis(name or first.name, tuple(found))
@@ -353,8 +356,8 @@ def image_claims(
     rho: float = 2.0,
 ) -> dict[str, dict[str, Any]]:
     """Section 9's eight image schedules as a public implementation claims them: keyword arguments of
-    `check_expressions`. The VE ones all claim g = std·√(2 log(sigma_max/sigma_min)), which is right for ``original``
-    and wrong for v1, v2, v3."""
+    `check_expressions`. The VE ones all claim g = std·√(2 log(sigma_max/sigma_min)), which is right for
+    ``original`` and wrong for v1, v2, v3."""
     sigma = {"sigma_min": sigma_min, "sigma_max": sigma_max}
     beta = {"beta_min": beta_min, "beta_max": beta_max}
     claims: dict[str, dict[str, Any]] = {}

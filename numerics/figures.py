@@ -62,7 +62,7 @@ COLOURS = {
 #: A second cue beside the colour: the variance-preserving ones are dashed.
 DASHES: dict[str, Any] = {"vp": (0, (5, 1.6)), "ou": (0, (1.2, 1.2)), "su": (0, (5, 1.6, 1, 1.6))}
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "text.color": INK,
@@ -156,8 +156,8 @@ class _Entry(NamedTuple):
 
 def _text_width(text: str) -> float:
     """Width of a label in inches."""
-    prop = FontProperties(family=STYLE["font.family"])  # type: ignore[arg-type]
-    return float(TextPath((0, 0), text, size=STYLE["font.size"], prop=prop).get_extents().width) / 72.0  # type: ignore[arg-type]
+    prop = FontProperties(family=STYLE["font.family"])
+    return float(TextPath((0, 0), text, size=STYLE["font.size"], prop=prop).get_extents().width) / 72.0
 
 
 #: Margins in inches: left (ticks and label), bottom, top with and without a title; a label's gap.
@@ -194,7 +194,7 @@ def _log_frame(
     def along(value: float, ends: tuple[float, float]) -> float:
         return math.log(value / ends[0]) / math.log(ends[1] / ends[0])
 
-    gap = 1.25 * STYLE["font.size"] / 72.0 / up  # type: ignore[operator]
+    gap = 1.25 * STYLE["font.size"] / 72.0 / up
     wanted = [along(entry.y, y) for entry in entries]
     right, sample = 1.0 + GAP / across, SAMPLE / across
     for entry, want, place in zip(entries, wanted, _spread(wanted, gap, 0.0, 1.0), strict=True):

@@ -19,20 +19,22 @@ MOST = 1_000_000
 
 
 def load_numpy(path: Path, key: str | None = None) -> NDArray[Any]:
-    """The one array of a .npy or .npz file, or the one named ``key``; never unpickles. `BadInput`, `IOFailure`."""
+    """The one array of a .npy or .npz file, or the one named ``key``; never unpickles. `BadInput`,
+    `IOFailure`."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            names = loaded.files
-            pick = key if key in names else names[0] if len(names) == 1 else None
-            if pick is None:
-                held = ", ".join(names[:5]) or "nothing"
-                raise BadInput(
-                    "file", path.name, f"holds {held}: must hold one array" + (f", or {key}" if key else "")
-                )
-            return np.asarray(loaded[pick])
+        with open(path, "rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            with loaded:
+                names = loaded.files
+                pick = key if key in names else names[0] if len(names) == 1 else None
+                if pick is None:
+                    held = ", ".join(names[:5]) or "nothing"
+                    raise BadInput(
+                        "file", path.name, f"holds {held}: must hold one array" + (f", or {key}" if key else "")
+                    )
+                return np.asarray(loaded[pick])
     except BadInput:
         raise
     except OSError as error:
@@ -67,7 +69,7 @@ def load_json(path: Path) -> Any:
         raise BadInput("file", path.name, f"must be JSON: {_short(error)}") from None
 
 
-def text_numbers(path: Path) -> Array:
+def text_numbers(path: Path) -> NDArray[np.float64]:
     """Numbers of a text file, separated by blanks, commas, semicolons or new lines; # begins a comment."""
     try:
         text = path.read_text("utf-8")

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.smoothing import ACCURACY, REACH, Smooth, Table, tabulate
+from numerics.smoothing import ACCURACY, REACH, Smooth
+from numerics.tabulation import Table, tabulate
 from wbound.clock import Batch
 from wbound.data import Gaussian, softplus
 from wbound.errors import BadInput
@@ -114,7 +115,8 @@ def _coefficients(b: Batch, s: Setting, variances: Array, c: float) -> Coefficie
     with np.errstate(divide="ignore", over="ignore"):  # Q = 0 at ddpm's last step; infinities refused below
         gain = np.exp(np.log(steps.C) - log_s)
         q = np.exp(0.5 * np.log(steps.Q) - log_s)
-        r = np.ascontiguousarray((d.sign * np.exp(d.log_r)).T)
+        size = np.exp(d.log_r)
+        r = np.ascontiguousarray((size if d.sign is None else d.sign * size).T)
     v = gain * (s.score_noise / math.sqrt(s.data.d)) if s.score_noise else np.zeros_like(gain)
     h_mean = np.array(np.broadcast_to(np.asarray(d.shift, float), q.shape))
     finite(b, r.sum(axis=1), q, v, h_mean, gain)

@@ -1,7 +1,8 @@
-"""What a diffusers ``scheduler_config.json`` visits: its formulas for betas and timesteps, without the library.
+"""What a diffusers ``scheduler_config.json`` visits: its formulas for betas and timesteps, without the
+library.
 
-Checked against diffusers 0.42.1 (set_timesteps of the schedulers named here); agreement is to the rounding of
-their single-precision betas.
+Checked against diffusers 0.42.1 (set_timesteps of the schedulers named here); agreement is to the rounding
+of their single-precision betas.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ _SIGMA = ("Euler", "Heun", "LMS", "KDPM2")
 
 
 def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = None) -> Schedule:
-    """The nodes that a diffusers ``scheduler_config.json`` (a path, or its content) visits in ``steps`` steps.
+    """The nodes that a diffusers ``scheduler_config.json`` (a path, or its content) visits in ``steps``
+    steps.
 
-    Betas from beta_schedule (linear, scaled_linear, squaredcos_cap_v2, sigmoid) or trained_betas; the timesteps'
-    spacing leading, linspace or trailing; Karras sigmas; EDM schedulers. ``steps`` None means all training steps.
-    Raises `BadInput`: flow-matching and zero-terminal-SNR configurations start from λ = ∞, which no statement
-    here covers.
+    Betas from beta_schedule (linear, scaled_linear, squaredcos_cap_v2, sigmoid) or trained_betas; the
+    timesteps' spacing leading, linspace or trailing; Karras sigmas; EDM schedulers. ``steps`` None means
+    all training steps. Raises `BadInput`: flow-matching and zero-terminal-SNR configurations start from λ =
+    ∞, which no statement here covers.
     """
     config, name = source, "scheduler_config"
     if not isinstance(source, Mapping):
@@ -87,20 +89,21 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
 
 def _timesteps(N: int, K: int, spacing: str, offset: int, kind: str) -> Array:
     """Timesteps (K,) decreasing, as real numbers in [0, N−1]."""
+    times: Array
     if spacing == "linspace":
         times = np.linspace(0.0, N - 1.0, K)[::-1]
-        times = np.round(times) if kind.startswith(_ROUNDED) else times
+        times = np.rint(times) if kind.startswith(_ROUNDED) else times
         if kind.startswith(_DROPPING):
-            times = np.round(np.linspace(0.0, N - 1.0, K + 1))[::-1][:-1]
+            times = np.rint(np.linspace(0.0, N - 1.0, K + 1))[::-1][:-1]
     elif spacing == "leading":
         ratio = N // K
-        times = np.arange(K)[::-1] * float(ratio)
+        times = np.asarray(np.arange(K)[::-1] * float(ratio))
         if kind.startswith(_DROPPING):
             ratio = N // (K + 1)
-            times = (np.arange(K + 1) * float(ratio))[::-1][:-1]
-        times = times + offset
+            times = np.asarray((np.arange(K + 1) * float(ratio))[::-1][:-1])
+        times = np.asarray(times + offset)
     else:
-        times = np.round(np.arange(N, 0, -N / K))[:K] - 1.0
+        times = np.rint(np.arange(N, 0, -N / K))[:K] - 1.0
     if times[0] > N - 1 or times[-1] < 0:
         raise BadInput("steps_offset", offset, f"leads past the {N} training steps")
     return times

@@ -1,7 +1,8 @@
 """Schedules as others write them (sigmas, betas, alphas_cumprod, timesteps) and back.
 
-In the clock: σ_k = √λ_k, ᾱ_k = 1/(1+λ_k), β_k = 1 − ᾱ_k/ᾱ_{k−1}. Arrays that hold ᾱ or β belong to a variance-
-preserving process, those that hold σ to a variance-exploding one; hf and ddpm see the clock alone.
+In the clock: σ_k = √λ_k, ᾱ_k = 1/(1+λ_k), β_k = 1 − ᾱ_k/ᾱ_{k−1}. Arrays that hold ᾱ or β belong to a
+variance- preserving process, those that hold σ to a variance-exploding one; hf and ddpm see the clock
+alone.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-#: What a schedule can be written as: σ = √λ (K+1,) from the largest to 0; β (K,) and ᾱ (K,) from the data outward;
-#: timesteps, the process's own forward times (K+1,) from T to 0.
+#: What a schedule can be written as: σ = √λ (K+1,) from the largest to 0; β (K,) and ᾱ (K,) from the data
+#: outward; timesteps, the process's own forward times (K+1,) from T to 0.
 FORMS = ("sigmas", "betas", "alphas_cumprod", "timesteps")
 #: Relative error of λ that a file may cost (of 1+λ for ᾱ, which holds no more).
 EXACT = 1e-12
@@ -208,8 +209,8 @@ def _finite(log_lam: Array, form: str) -> Array:
 
 
 def to_array(s: Schedule, form: str) -> Array:
-    """The schedule as an array of ``form`` (`FORMS`). Raises `BadInput` where the form cannot hold it to `EXACT`:
-    read back, λ must be the same to 1e-12 (for ᾱ, whose doubles hold 1+λ, to 1e-12 of 1+λ)."""
+    """The schedule as an array of ``form`` (`FORMS`). Raises `BadInput` where the form cannot hold it to
+    `EXACT`: read back, λ must be the same to 1e-12 (for ᾱ, whose doubles hold 1+λ, to 1e-12 of 1+λ)."""
     one_of("form", form, FORMS)
     log_lam = s.log_lam
     if form == "sigmas":
@@ -254,8 +255,8 @@ def _error(log_lam: Array, back: Array, form: str) -> float:
 
 
 def export(s: Schedule, path: Path | str, form: str) -> Path:
-    """Write the schedule to ``path`` as ``form``: .npy (the array alone), .npz (with ``lam`` beside it), .json, or
-    .txt/.csv (17 digits). Raises `BadInput` (form, suffix) and `IOFailure`."""
+    """Write the schedule to ``path`` as ``form``: .npy (the array alone), .npz (with ``lam`` beside it),
+    .json, or .txt/.csv (17 digits). Raises `BadInput` (form, suffix) and `IOFailure`."""
     out = Path(path)
     suffix = one_of("file suffix", out.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))
     array = to_array(s, form)
@@ -268,13 +269,14 @@ def export(s: Schedule, path: Path | str, form: str) -> Path:
     if suffix == ".npy":
         np.save(stream, array, allow_pickle=False)
     else:
-        np.savez(stream, **{form: array, "lam": s.lam})
+        held: dict[str, Any] = {form: array, "lam": s.lam}
+        np.savez(stream, **held)
     return files.write(out, stream.getvalue())
 
 
 def read(path: Path | str, form: str, *, process: Process | None = None) -> Schedule:
-    """A schedule from a file: .npy, .npz, .json, .txt or .csv as `export` writes them, or any with one vector of
-    ``form``. Raises `BadInput` and `IOFailure`; nothing in a file is ever executed."""
+    """A schedule from a file: .npy, .npz, .json, .txt or .csv as `export` writes them, or any with one
+    vector of ``form``. Raises `BadInput` and `IOFailure`; nothing in a file is ever executed."""
     source = Path(path)
     one_of("form", form, FORMS)
     suffix = one_of("file suffix", source.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))

@@ -264,7 +264,7 @@ def _proved_line(expr: sympy.Expr, given: tuple[float | None, float | None]) -> 
 
 
 def _stable(expr: sympy.Expr) -> sympy.Expr:
-    """The same function without the overflow of exp and cosh far out, where it is written in the usual ways."""
+    """The same function without the overflow of exp and cosh far out, where they are written as usual."""
     u = sympy.Wild("u")
     size = sympy.Abs(u)
     softplus = (u + size) / 2 + log1p(sympy.exp(-size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import sympy as sp
@@ -33,19 +34,66 @@ def formula_text(value: Any) -> str:
 
 def formula_latex(value: Any) -> str:
     """An order in LaTeX, without the dollars."""
-    if isinstance(value, sp.Expr):
-        return str(
-            sp.latex(value, symbol_names={sp.Symbol("epsilon", positive=True): r"\varepsilon"})
-        ).replace(r"\epsilon", r"\varepsilon")
-    return rf"\text{{{value}}}"
+    if not isinstance(value, sp.Expr):
+        return rf"\text{{{value}}}"
+    out = sp.latex(value, fold_frac_powers=True, fold_short_frac=True, root_notation=False)
+    return str(out).replace(r"\epsilon", r"\varepsilon")
 
 
 def formula_mathml(value: sp.Expr) -> str:
-    """An order as MathML, which browsers set without a script."""
-    from sympy.printing.mathml import mathml
+    """An order as MathML, which browsers set without a script: one fraction, the others with a slash."""
+    top, bottom = sp.fraction(sp.powsimp(value))
+    if bottom == 1:
+        return f"<math>{_row(value)}</math>"
+    return f'<math><mfrac displaystyle="true">{_row(top)}{_row(bottom)}</mfrac></math>'
 
-    body = mathml(value, printer="presentation", fold_short_frac=False)
-    return f"<math>{body}</math>"
+
+def _row(expr: sp.Expr) -> str:
+    return f"<mrow>{_mathml(expr)}</mrow>"
+
+
+def _mathml(expr: sp.Expr) -> str:
+    """Products, sums, powers and logarithms: all that an order is made of."""
+    top, bottom = sp.fraction(expr)
+    if bottom != 1:
+        parts = [
+            f"{_OPEN}{_mathml(p)}{_CLOSE}" if p.is_Add or p.is_Mul else _mathml(p) for p in (top, bottom)
+        ]
+        return "<mo>/</mo>".join(parts)
+    if expr.is_Mul:
+        factors = sorted(expr.as_ordered_factors(), key=lambda e: e.has(sp.log))
+        out = []
+        for factor in factors:
+            inner = _mathml(factor)
+            out.append(f"{_OPEN}{inner}{_CLOSE}" if factor.is_Add else inner)
+        return '<mspace width="0.15em"/>'.join(out)
+    if expr.is_Add:
+        terms = [_mathml(t) if i == 0 else _signed(t) for i, t in enumerate(_constants_first(expr))]
+        return "".join(terms)
+    if isinstance(expr, sp.log):
+        return f"<mi>log</mi>{_OPEN}{_mathml(expr.args[0])}{_CLOSE}"
+    if expr.is_Pow:
+        base = f"{_OPEN}{_mathml(expr.base)}{_CLOSE}" if expr.base.is_Add else _mathml(expr.base)
+        return f"<msup><mrow>{base}</mrow><mrow>{_mathml(expr.exp)}</mrow></msup>"
+    if expr.is_Symbol:
+        return f"<mi>{_LETTERS.get(expr.name, expr.name)}</mi>"
+    if expr.is_Integer:
+        return f"<mn>{expr}</mn>" if expr >= 0 else f"<mo>\u2212</mo><mn>{-expr}</mn>"
+    return f"<mtext>{escape(str(expr))}</mtext>"
+
+
+def _constants_first(expr: sp.Expr) -> list[sp.Expr]:
+    return sorted(expr.as_ordered_terms(), key=lambda term: bool(term.free_symbols))
+
+
+def _signed(term: sp.Expr) -> str:
+    if term.could_extract_minus_sign():
+        return f"<mo>\u2212</mo>{_mathml(-term)}"
+    return f"<mo>+</mo>{_mathml(term)}"
+
+
+_OPEN, _CLOSE = '<mo stretchy="false">(</mo>', '<mo stretchy="false">)</mo>'
+_LETTERS = {"epsilon": "ε", "rho": "ρ", "eta": "η"}
 
 
 def _number(value: Any) -> str:
@@ -72,8 +120,8 @@ def _latex(rows: list[dict[str, Any]], values: Mapping[str, float]) -> str:
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
-        r"\caption{Steps that bring the 2-Wasserstein error below $\varepsilon$: published orders, and numbers"
-        f" at {given}.}}",
+        r"\caption{Steps that bring the 2-Wasserstein error below $\varepsilon$: published orders, and"
+        f" numbers at {given}.}}",
         r"\centering\small",
         rf"\begin{{tabular}}{{{aligned}}}",
         r"\toprule",
@@ -101,10 +149,15 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def complexity_text(frame: Any, kind: str, values: Mapping[str, float]) -> str:
+#: What a narrow terminal leaves out.
+WIDE = ("published_M", "published_eta")
+
+
+def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: int | None = None) -> str:
     """`wbound.complexity_table` as "text", "markdown", "latex" (booktabs) or "csv".
 
-    frame: the pandas frame; values: d, eps, m0, L0, for the caption.
+    frame: the pandas frame; values: d, eps, m0, L0, for the caption; width: characters that a text table may
+    take, beyond which the columns of `WIDE` are left out, and said to be.
     """
     rows = [{str(k): plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
     if kind == "latex":
@@ -116,14 +169,21 @@ def complexity_text(frame: Any, kind: str, values: Mapping[str, float]) -> str:
         return csv_text(
             {name: ["" if row[name] is None else row[name] for row in shown] for name in shown[0]}
         )
+    out = _tabulated(shown, "pipe" if kind == "markdown" else "simple")
+    if kind == "markdown":
+        return out
+    left_out = ""
+    if width is not None and max(len(line) for line in out.splitlines()) > width:
+        out = _tabulated([{k: v for k, v in row.items() if k not in WIDE} for row in shown], "simple")
+        left_out = "\n\nThis terminal is narrow: published M and η are in --format csv and --json."
+    given = ", ".join(f"{key} = {value:g}" for key, value in values.items())
+    return f"Steps K that bring W2 below eps; {given}, centred data\n\n{out}{left_out}"
+
+
+def _tabulated(rows: list[dict[str, Any]], style: str) -> str:
     from tabulate import tabulate
 
-    cells = [["—" if v is None else _number(v) for v in row.values()] for row in shown]
-    names = [TITLES.get(name, (name, name))[0] for name in shown[0]]
-    right = ["left" if k == "process" or k.startswith("published_") else "right" for k in shown[0]]
-    style = "pipe" if kind == "markdown" else "simple"
-    out = tabulate(cells, headers=names, tablefmt=style, disable_numparse=True, colalign=right)
-    if kind == "markdown":
-        return str(out)
-    given = ", ".join(f"{key} = {value:g}" for key, value in values.items())
-    return f"Steps K that bring W2 below eps; {given}, centred data\n\n{out}"
+    cells = [["—" if v is None else _number(v) for v in row.values()] for row in rows]
+    names = [TITLES.get(name, (name, name))[0] for name in rows[0]]
+    sides = ["left" if k == "process" or k.startswith("published_") else "right" for k in rows[0]]
+    return str(tabulate(cells, headers=names, tablefmt=style, disable_numparse=True, colalign=sides))

@@ -25,8 +25,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "increments forward optimal_clock rows images clocks catalogue",
         "data",
         "placement clock schemes setting tally",
-        "published sharp ode gaussian spectrum leading statements",
-        "complexity growth cells measured columns tolerance optimal certified",
+        "published sharp ode gaussian spectrum objectives leading statements",
+        "complexity ending growth cells measured columns tolerance optimal certified",
         "tables",
     ),
     "numerics": (
@@ -34,8 +34,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets",
         "kernels plans coupling samplers densities pushed law1d",
         "verdict",
-        "choose sweep doctor",
-        "figures report",
+        "ranking choose sweep doctor",
+        "curves figures typeset report",
         "cifar10 cli",
     ),
 }

@@ -78,8 +78,28 @@ def multiply(a: Pair, b: Pair) -> tuple[Pair, Ok]:
     lower, upper = outward(
         np.minimum(np.minimum(p, q), np.minimum(r, s)), np.maximum(np.maximum(p, q), np.maximum(r, s))
     )
-    positive = (a[0] >= 0) & (b[0] >= 0)  # an underflow must not cost the sign
-    return (np.where(positive, np.maximum(lower, 0.0), lower), upper), True
+    # An underflow must not cost the sign.
+    same = (a[0] >= 0) & (b[0] >= 0) | (a[1] <= 0) & (b[1] <= 0)
+    opposite = (a[0] >= 0) & (b[1] <= 0) | (a[1] <= 0) & (b[0] >= 0)
+    lower = np.where(same, np.maximum(lower, 0.0), lower)
+    return (lower, np.where(opposite, np.minimum(upper, 0.0), upper)), True
+
+
+def _scale(a: Pair, factor: float) -> tuple[Pair, Ok]:
+    """The product with an exact constant."""
+    lower, upper = (a[0], a[1]) if factor > 0 else (a[1], a[0])
+    if factor in (1.0, -1.0):
+        return (factor * lower, factor * upper), True
+    down, up = outward(factor * lower, factor * upper)
+    if factor > 0:
+        return (
+            np.where(a[0] >= 0, np.maximum(down, 0.0), down),
+            np.where(a[1] <= 0, np.minimum(up, 0.0), up),
+        ), True
+    return (
+        np.where(a[1] <= 0, np.maximum(down, 0.0), down),
+        np.where(a[0] >= 0, np.minimum(up, 0.0), up),
+    ), True
 
 
 def reciprocal(a: Pair) -> tuple[Pair, Ok]:
@@ -296,6 +316,9 @@ class Program:
         if isinstance(expr, sympy.Symbol):
             raise BadInput("expression", str(expr), "has no value")
         if isinstance(expr, (sympy.Add, sympy.Mul)):
+            number, rest = expr.as_coeff_Mul()
+            if number != 1 and sympy.Rational(to_float(number)) == number:
+                return self.emit(expr, partial(_scale, factor=to_float(number)), self.visit(rest))
             operation = add if isinstance(expr, sympy.Add) else multiply
             head = self.visit(expr.args[0])
             for i, part in enumerate(expr.args[1:]):

@@ -1,4 +1,4 @@
-"""Growth of functions at infinity: leading terms on the scale u^p (log u)^q (log log u)^r … e^φ, limits by hand.
+"""Growth of functions at infinity: leading terms on the scale u^p (log u)^q (log log u)^r … e^φ.
 
 A small calculus of germs at u → ∞, for expressions built from powers, exp, log and the like, with
 symbolic positive parameters (section 8 of docs/theory.md). Two representations:
@@ -158,7 +158,7 @@ class Scale:
         return 0
 
     def exponents(self, rate: sp.Expr) -> tuple[sp.Expr, ...]:
-        """(p, q, …) such that exp ∫rate ≍ u^p (log u)^q …; ±∞ where it outgrows every power, and ends there."""
+        """(p, q, …) such that exp ∫rate ≍ u^p (log u)^q …; it ends at ±∞, beyond every power."""
         found: list[sp.Expr] = []
         for weight in _WEIGHTS:
             rate = sp.expand(rate)
@@ -306,7 +306,6 @@ class Scale:
         if isinstance(e, (sp.sinh, sp.cosh, sp.tanh, sp.sech, sp.coth, sp.csch)):
             return self.series(e.rewrite(sp.exp))
         if isinstance(e, (sp.tan, sp.cot, sp.sec, sp.csc)):
-            x = e.args[0]
             sin, cos = self._sine(inner, 0), self._sine(inner, 1)
             up, down = {sp.tan: (sin, cos), sp.cot: (cos, sin), sp.sec: (None, cos), sp.csc: (None, sin)}[
                 e.func
@@ -485,7 +484,7 @@ class Scale:
 
 
 def _vanishes(c: sp.Expr) -> bool:
-    """Whether an expression without `U` is identically zero: by its form, or in 30 digits at random parameters."""
+    """Whether an expression without `U` is zero: by its form, or to 28 digits at random parameters."""
     if c.is_zero or c.is_positive or c.is_negative:
         return bool(c.is_zero)
     draw = random.Random(0)

@@ -81,7 +81,7 @@ CATALOGUE: dict[str, Row] = {
 PUBLISHED = tuple(name for name, row in CATALOGUE.items() if row.published)
 
 
-#: Every name that `process` takes: section 1's rows, the optimal clocks of section 7, the images' of section 9.
+#: Every name that `process` takes: the rows of section 1, the optimal clocks (7) and the images' (9).
 NAMED: dict[str, Row] = {**CATALOGUE, **{row.name: row for row in (*OPTIMAL, *IMAGES)}}
 
 #: Families whose members are told apart by ``form``, and the form that the bare name means.

@@ -70,10 +70,10 @@ def _cell(fields: Mapping[str, str]) -> PublishedCell:
 
 @dataclass(frozen=True)
 class Cell:
-    """One column of a row: the published order (None where there is none), the derived one, and how they agree.
+    """One column of a row: the published order (None: there is none), the derived one, how they agree.
 
     verdict: "agrees"; "sufficient" (the published cell asks for more than the theorem needs); "insufficient"
-    (it asks for less than the theorem allows to conclude: shown, not certified); "derived" or "not recognised"
+    (it asks for less than the bound needs: shown, not certified); "derived" or "not recognised"
     where one of the two is missing. ``footnote`` proves a disagreement.
     """
 
@@ -96,8 +96,8 @@ def compare(
 ) -> tuple[Cell, ...]:
     """Published against derived, for the columns K, eta, M. Kind: *order*.
 
-    The published row is found by the process's name; a user's process has none. ``theorem`` "sharp" puts Theorem 2
-    beside the same published cells. Raises as `wbound.growth.derive`.
+    The published row is found by the process's name; a user's process has none. ``theorem`` "sharp" puts
+    Theorem 2 beside the same published cells. Raises as `wbound.growth.derive`.
     """
     derived = derive(process, theorem, start, scheme)
     row = published_orders().get(process.name, {})
@@ -146,13 +146,13 @@ def _footnote(column: str, cell: PublishedCell, derived: Orders, verdict: str) -
     main, score = derived.sums[0], derived.sums[-1]
     if column == "M":
         return (
-            f"Σ P_k G_k → {score.formula}, with integrand {_size(score)}: it {_at_T(score)}, so the bound allows "
-            f"M ≍ {derived.M}. {_ENDS[verdict]}"
+            f"Σ P_k G_k → {score.formula}, with integrand {_size(score)}: it {_at_T(score)}, so the bound "
+            f"allows M ≍ {derived.M}. {_ENDS[verdict]}"
         )
     if derived.theorem == "sharp":
         return (
-            "Theorem 2 adds the squares of the steps' errors where Theorem 1 adds the errors: the local error is "
-            f"O(η^(3/2)) and the whole O(η) (Eq. 14). I = {main.formula}, with integrand {_size(main)}, "
+            "Theorem 2 adds the squares of the steps' errors where Theorem 1 adds the errors: the local "
+            f"error is O(η^(3/2)) and the whole O(η) (Eq. 14). I = {main.formula}, with integrand {_size(main)}, "
             f"{_at_T(main)}, and K ≍ T (√d/ε) I^(1/2). {_ENDS[verdict]}"
         )
     return (

@@ -36,6 +36,8 @@ class Batch:
     log_lam_lo: Array
     log_lam_hi: Array
     steps: Increments
+    #: whether each step's lo is the next one's hi
+    contiguous: bool = False
 
     @cached_property
     def ratio(self) -> Array:
@@ -65,6 +67,13 @@ class Batch:
     @property
     def size(self) -> int:
         return int(self.t_lo.size)
+
+    def ends(self, of: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """``of(log λ)`` at the steps' lo and hi ends; computed once a node where the steps are contiguous."""
+        if self.contiguous and self.size > 1:
+            values = of(np.append(self.log_lam_hi[:1], self.log_lam_lo))
+            return values[1:], values[:-1]
+        return of(self.log_lam_lo), of(self.log_lam_hi)
 
 
 def batch(process: Process, lo: Array, hi: Array) -> Batch:
@@ -137,7 +146,8 @@ class Nodes:
         return np.concatenate((self.batch.log_lam_hi[:1], self.batch.log_lam_lo))
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Batch]]:
-        """The steps in blocks, from the data's end (k = K) backward; within a block in the sampler's order."""
+        """The steps in blocks, from the data's end (k = K) backward; within a block in the sampler's
+        order."""
         if size >= self.K:
             yield slice(0, self.K), self.batch
             return
@@ -150,7 +160,7 @@ class Nodes:
         log_alpha, log_lam, steps = self.process.along(t)
         if self.given is not None:
             log_lam = self.given[begin : end + 1]
-        return Batch(t[1:], t[:-1], log_alpha[1:], log_alpha[:-1], log_lam[1:], log_lam[:-1], steps)
+        return Batch(t[1:], t[:-1], log_alpha[1:], log_alpha[:-1], log_lam[1:], log_lam[:-1], steps, True)
 
 
 class _Request(NamedTuple):
@@ -220,7 +230,8 @@ class Grid:
 
     @staticmethod
     def gaussian() -> Grid:
-        """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ, σ_0²I)."""
+        """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ,
+        σ_0²I)."""
         return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
 
     @staticmethod

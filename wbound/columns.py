@@ -82,9 +82,10 @@ _SHORT = {sp.Symbol("epsilon", positive=True): r"\varepsilon"}
 
 
 def as_markdown(rows: Iterable[Row], names: Iterable[str] | None = None) -> str:
-    """The rows as a Markdown table with LaTeX cells, x = √d/ε, and numbered notes; ``names`` replace the processes'.
+    """The rows as a Markdown table with LaTeX cells (x = √d/ε) and numbered notes.
 
-    Marks beside a published cell: = the derivation agrees, > it asks for more than needed, < for less.
+    ``names`` replace the processes'. Marks beside a published cell: = the derivation agrees, > the cell asks
+    for more than needed, < for less.
     """
     rows = list(rows)
     labels = [r.process for r in rows] if names is None else list(names)

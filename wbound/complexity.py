@@ -7,7 +7,7 @@ Theorem 1, on the uniform grid. Its sums are exact up to `SUMMED` steps; beyond,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -147,7 +147,7 @@ def _ancestral(
     """Eq. 9′ over K steps too many to sum."""
     log_alpha, log_lam = _ends(process, T)
 
-    def at(thetas: tuple[float, ...]) -> tuple[Array, Array, float]:
+    def at(thetas: Sequence[float], quality: Quality) -> tuple[Array, Array, float]:
         """drift, noise², score; the θ-term for each θ; the relative error."""
 
         def rows_of(b: Batch) -> Array:
@@ -161,17 +161,14 @@ def _ancestral(
         constants = np.array([sharp.decay_constant(theta, data, log_lam) for theta in thetas])
         return got.sums[:3], 0.25 * np.sqrt(constants * got.sums[3:]), float(got.error.max())
 
-    # any θ gives a bound, and the best is close to 2: a parabola through three of a few finds it
-    theta = 2.0
-    if quality is not COARSE:
-        tried = (1.0, 1.5, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0)
-        values = np.log(at(tried)[1])
-        i = min(max(int(np.argmin(values)), 1), len(tried) - 2)
-        bend = np.polyfit(tried[i - 1 : i + 2], values[i - 1 : i + 2], 2)
-        theta = tried[i]
-        if bend[0] > 0.0:
-            theta = float(np.clip(-0.5 * bend[1] / bend[0], tried[i - 1], tried[i + 1]))
-    sums, curved, error = at((theta,))
+    # any θ gives a bound; the best is in a valley that narrows as λ(T) grows: look three times, ever closer
+    theta, tried = 2.0, np.array([0.0, 0.5, 1.0, 1.3, 1.6, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0, 4.0])
+    for half_width in () if quality is COARSE else (0.2, 0.04, 0.0):
+        values = np.log(at(tuple(tried), COARSE)[1])
+        i = min(max(int(np.argmin(values)), 1), tried.size - 2)
+        theta = _vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])
+        tried = max(theta, half_width) + half_width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    sums, curved, error = at((theta,), quality)
     drift, noise2, score = (float(v) for v in sums)
     first = sharp.start_at(data, start, log_alpha, log_lam)
     return _of(
@@ -385,6 +382,8 @@ def _search(
             K *= 8.0
             continue
         off = values[i] - math.log(K)
+        if K == 1.0 and off <= 0.0:  # one step is enough
+            break
         # half-way down while the guess is far off: far below its own K no horizon works
         K = max(K * math.exp(0.5 * off if off < -4.0 else off), 1.0)
         inside = 0 < i < points - 1 or width >= hi - lo
@@ -397,13 +396,24 @@ def _search(
         elif inside:
             width, points = 0.5 * width, 5
     if 0 < i < points - 1 and max(values) < HOPELESS:  # the vertex of the parabola through three values
-        bend = np.polyfit(grid[i - 1 : i + 2] - best, values[i - 1 : i + 2], 2)
-        if bend[0] > 0.0:
-            best += float(np.clip(-0.5 * bend[1] / bend[0], grid[i - 1] - best, grid[i + 1] - best))
+        best = _vertex(grid[i - 1 : i + 2], np.array(values[i - 1 : i + 2]))
     k, v = _solve_K(criterion, math.exp(best), K, eps, order)
     if k <= 4096:
         return _polish(criterion, eps, (math.log(bracket[0]), math.log(bracket[1])), best, k, v)
     return k, math.exp(best), v
+
+
+def _vertex(x: Array, y: Array) -> float:
+    """Where the parabola through three points is lowest; the middle one unless it bends upward between them."""
+    left, right = x[1] - x[0], x[2] - x[1]
+    if not (left > 0.0 and right > 0.0):  # points that rounding has merged
+        return float(x[1])
+    fall, rise = (y[1] - y[0]) / left, (y[2] - y[1]) / right
+    if not rise > fall:
+        return float(x[1])
+    # the slope is fall at the first interval's middle and rise at the second's
+    at = 0.5 * (x[0] + x[1]) - fall * 0.5 * (left + right) / (rise - fall)
+    return float(min(max(at, x[0]), x[2]))
 
 
 def _polish(

@@ -322,15 +322,8 @@ class Gaussian(StronglyLogConcave):
         """
         self._regular()
         T = positive("T", T)
-        pairs = np.unique(np.stack((self.eigenvalues, np.abs(self.coordinates))), axis=1)
-        variances, means = pairs[0][:, None], pairs[1][:, None]
-        if variances.size > 64:  # the extremes enclose the rest: still an upper bound
-            variances = np.array([[variances.min()], [variances.max()]])
-            means = np.full((2, 1), float(np.linalg.norm(self.coordinates)))
-        else:
-            counts = np.array([np.linalg.norm(self.coordinates[self.eigenvalues == v]) for v in pairs[0]])
-            means = np.where(np.concatenate(([True], np.diff(pairs[0]) != 0)), counts, 0.0)[:, None]
-        spread = (float(variances.min()), float(variances.max()))
+        unique, owner = np.unique(self.eigenvalues, return_inverse=True)
+        variances, means2 = unique[:, None], np.bincount(owner, self.coordinates**2)[:, None]
 
         def pieces(lo: Array, hi: Array) -> tuple[Array, Array, Array, Array]:
             """Bounds of the two expressions on cells: lower and upper of each."""
@@ -339,8 +332,9 @@ class Gaussian(StronglyLogConcave):
             # of g², not of g: the outward rounding of what stands under a root must not leave its domain
             g2_lo, g2_hi = enclose(g**2, _T, lo, hi, process.parameters)
             f_lo, g2_lo = np.maximum(f_lo, 0.0), np.maximum(g2_lo, 0.0)
-            a_hi, a_lo = process.alpha(lo), process.alpha(hi)  # α decreases, λ increases
-            s_lo, s_hi = process.lam(lo), process.lam(hi)
+            log_a_hi, log_s_lo = process.law(lo)  # α decreases, λ increases
+            log_a_lo, log_s_hi = process.law(hi)
+            a_hi, a_lo = np.exp(log_a_hi), np.exp(log_a_lo)
             if process.kappa is not None:  # w = κ + α²(ς² − κ) is monotone, w' = −2fα²(ς² − κ)
                 at = (
                     process.kappa + a_lo**2 * (variances - process.kappa),
@@ -350,9 +344,10 @@ class Gaussian(StronglyLogConcave):
                 gap = np.abs(variances - process.kappa)
                 rate_lo, rate_hi = 2.0 * f_lo * a_lo**2 * gap, 2.0 * f_hi * a_hi**2 * gap
             else:
-                w_lo = a_lo**2 * (variances + s_lo)
-                w_hi = a_hi**2 * (variances + s_hi)
-                down, up = g2_lo - 2.0 * f_hi * w_hi, g2_hi - 2.0 * f_lo * w_lo
+                with np.errstate(over="ignore", invalid="ignore"):  # a wide cell: unknown, hence refined
+                    w_lo = a_lo**2 * variances + np.exp(2.0 * log_a_lo + log_s_lo)
+                    w_hi = a_hi**2 * variances + np.exp(2.0 * log_a_hi + log_s_hi)
+                    down, up = g2_lo - 2.0 * f_hi * w_hi, g2_hi - 2.0 * f_lo * w_lo
                 rate_lo = np.maximum(np.maximum(down, -up), 0.0)
                 rate_hi = np.maximum(np.abs(down), np.abs(up))
             first_lo, first_hi = (rate_lo / w_hi**2).max(axis=0), (rate_hi / w_lo**2).max(axis=0)
@@ -364,14 +359,14 @@ class Gaussian(StronglyLogConcave):
             return (
                 first_lo,
                 first_hi,
-                np.sqrt((means**2 * size_lo**2).sum(axis=0)),
-                np.sqrt((means**2 * size_hi**2).sum(axis=0)),
+                np.sqrt((means2 * size_lo**2).sum(axis=0)),
+                np.sqrt((means2 * size_hi**2).sum(axis=0)),
             )
 
         def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
             first_lo, first_hi, second_lo, second_hi = pieces(lo, hi)
             return np.maximum(first_lo, second_lo), np.maximum(first_hi, second_hi)
 
-        if spread[0] == spread[1] == process.kappa and not self.coordinates.any():
+        if unique[0] == unique[-1] == process.kappa and not self.coordinates.any():
             return 0.0  # the stationary law itself: the score does not change in time
         return branch_and_bound(enclosure, 0.0, T, rtol=1e-6).upper

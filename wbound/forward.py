@@ -117,9 +117,9 @@ class Process:
         cls, name: str, parameters: Mapping[str, float], f: sp.Expr, g: sp.Expr, **closed: Any
     ) -> Process:
         """A process with closed forms: ``family``; ``increment`` in lo < hi, which is ∫_lo^hi g² (family ve)
-        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``standard_start``; ``t_max``, where
-        λ becomes infinite, if it does. They are checked against quadrature here; raises `BadInput` where they
-        differ."""
+        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``standard_start``; ``t_max``,
+        where λ becomes infinite, if it does. They are checked against quadrature here; raises `BadInput`
+        where they differ."""
         self = cls.__new__(cls)
         self._setup(name, parameters, f, g, **closed)
         return self
@@ -215,27 +215,29 @@ class Process:
         """∫_0^t of the family's one integral."""
         if self._increment_of is not None:
             return np.asarray(self._increment_of(np.zeros_like(times), times))
-        sorted_times, back = np.unique(times, return_inverse=True)
-        ends = np.concatenate(([0.0], sorted_times))
+        ends, index = _upward(times)
         pieces = self._one_integral(ends[:-1], ends[1:])
-        return np.cumsum(pieces)[back].reshape(times.shape)
+        return np.concatenate(([0.0], np.cumsum(pieces)))[index]
 
     def _one_integral(self, lo: Array, hi: Array) -> Array:
         if self._increment_of is not None:
             return np.asarray(self._increment_of(lo, hi))
         if self.family == "ve":
-            return integrate(lambda t: self._g_of(t) ** 2, lo, hi, option="g").value
+            return integrate(self._g2, lo, hi, option="g").value
         return integrate(self._f_of, lo, hi, option="f").value
+
+    def _g2(self, t: Array) -> Array:
+        with np.errstate(over="ignore"):  # beyond double precision: the integral is infinite too
+            return np.asarray(self._g_of(t) ** 2)
 
     def _general(self, times: Array) -> tuple[Array, Array]:
         """log α and log λ of the general family at any times: closed, or by steps from 0 upward."""
         if self._increment_of is not None:
             integral = self._from_zero(times)
             return -integral, self._log_lam_from(times, integral)
-        sorted_times, back = np.unique(times, return_inverse=True)
-        ends = np.concatenate(([0.0], sorted_times))
+        ends, index = _upward(times)
         log_alpha, log_lam = self._accumulate(GeneralSteps(self._f_of, self._g_of, ends[:-1], ends[1:]))
-        return log_alpha[1:][back].reshape(times.shape), log_lam[1:][back].reshape(times.shape)
+        return log_alpha[index], log_lam[index]
 
     @staticmethod
     def _accumulate(upward: Increments) -> tuple[Array, Array]:
@@ -291,11 +293,11 @@ class Process:
         lo = hi = min(0.0, last - 1.0)
         lowest, highest = float(goal.min()), float(goal.max())
         step = 1.0
-        while float(self.log_lam(np.exp(hi))) < highest:
+        while self._readable(hi) < highest:
             lo_before, hi, step = hi, min(hi + step, last), min(2.0 * step, 32.0)
-            if hi >= last or not np.isfinite(self.log_lam(np.exp(hi))):
+            if hi >= last or not np.isfinite(self._readable(hi)):
                 hi = self._last_finite(lo_before, hi)
-                if float(self.log_lam(np.exp(hi))) < highest:
+                if self._readable(hi) < highest:
                     raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {self.name}")
                 break
         step = 1.0
@@ -312,9 +314,10 @@ class Process:
             left, right = np.where(gap < 0, u, left), np.where(gap >= 0, u, right)
             # a flat clock, or one too steep for doubles: bisect instead
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                slope = t * self._g_of(t) ** 2 * np.exp(-here - 2.0 * log_alpha)
+                slope = t * (self._g_of(t) * np.exp(-0.5 * here - log_alpha)) ** 2
                 newton = u - gap / slope
-            inside = (newton >= left) & (newton <= right)
+            # an infinite slope would not move at all
+            inside = (newton >= left) & (newton <= right) & np.isfinite(slope)
             new = np.where(inside, newton, 0.5 * (left + right))
             moved = np.abs(new - u)
             u = new
@@ -327,10 +330,17 @@ class Process:
         out[todo] = np.exp(u)
         return out.reshape(np.shape(log_lam))
 
+    def _readable(self, log_t: float) -> float:
+        """log λ at e^{log_t}, nan where it is beyond double precision."""
+        try:
+            return float(self.log_lam(np.exp(log_t)))
+        except BadInput:  # f and g are not finite so late, or cannot be integrated
+            return math.nan
+
     def _last_finite(self, good: float, bad: float) -> float:
         for _ in range(60):
             mid = 0.5 * (good + bad)
-            if np.isfinite(self.log_lam(np.exp(mid))):
+            if np.isfinite(self._readable(mid)):
                 good = mid
             else:
                 bad = mid
@@ -368,7 +378,7 @@ class Process:
 
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
-        if T >= self.t_max:
+        if self.t_max <= T:
             raise BadInput("T", T, f"must be below {self.t_max:.12g}, where lam of {self.name} is infinite")
         t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
         with np.errstate(all="ignore"):  # what is not finite is refused just below
@@ -441,3 +451,10 @@ def _expression(value: Any, parameters: Mapping[str, float], option: str) -> sp.
     if isinstance(value, str):
         return parse(value, "t", tuple(parameters), option=option)
     return accept(value, "t", tuple(parameters), option=option)
+
+
+def _upward(times: Array) -> tuple[Array, NDArray[np.intp]]:
+    """0 and the times > 0 in increasing order, each once, and where each of ``times`` stands among them (of
+    its shape). 0 is no step's end: f and g may be infinite there."""
+    ends = np.unique(np.concatenate(([0.0], times.ravel())))
+    return ends, np.searchsorted(ends, times)

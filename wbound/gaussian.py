@@ -40,12 +40,12 @@ BLOCK = 1 << 20
 class Defects(NamedTuple):
     """The exact law's local terms per eigenvalue and step, arrays (E, N), in units of s_k = α_k(1 + cλ_k).
 
-    log_r and sign: of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate; rho: the variance's
+    log_r and sign (None: all positive): of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate; rho: the variance's
     defect r_k²w_{k−1} + Q_k − w_k over s_k²; shift: the mean's, −a_kα_{k−1}/s_k per unit of mean.
     """
 
     log_r: Array
-    sign: Array
+    sign: Array | None
     rho: Array
     shift: Array | float
 
@@ -58,21 +58,24 @@ def defects(b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.
     """
     steps = scheme.steps(b)
     v = variances[:, None]
-    unit = softplus(math.log(c) + b.log_lam_lo)  # log s_k/α_k
+    unit, unit_hi = b.ends(lambda log_lam: softplus(math.log(c) + log_lam))  # log s_k/α_k
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ς² = 0: log 0; huge steps: inf
         log_w = np.logaddexp(np.log(v), b.log_lam_hi)
-        share = np.where(np.isinf(b.ratio), 1.0, b.ratio / (1.0 + b.ratio)) * np.exp(b.log_lam_hi - log_w)
-        own = share * (c * v - 1.0) * np.exp(-unit)
-        per2 = np.exp(-2.0 * (unit + b.log_alpha_lo))
+        share = b.ratio / (1.0 + b.ratio)
+        if np.isinf(b.ratio[-1]) or np.isinf(b.ratio).any():
+            share[np.isinf(b.ratio)] = 1.0
+        share = share * np.exp(b.log_lam_hi - log_w)
+        own = share * (c * v - 1.0) * np.exp(-unit) if np.any(c * v != 1.0) else np.zeros_like(share)
         rho = b.steps.Q * share
         if np.any(steps.q):
-            # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last bit
+            # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last bit,
+            # where the plain difference loses every digit of a long last step
             part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
             whole = b.steps.Q * np.where(np.isinf(b.steps.Q), 1.0, part)
             rho = (whole - steps.q) - whole * np.exp(np.log(v) - log_w)
         if V2:
-            rho = rho + V2 * steps.C**2
-        rho = rho * per2
+            rho += V2 * steps.C**2
+        rho *= np.exp(-2.0 * (unit + b.log_alpha_lo))
         moved = own
         shift: Array | float = 0.0
         if np.any(steps.a) or np.any(steps.c):
@@ -80,13 +83,11 @@ def defects(b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.
             slip = (steps.a - steps.c * np.exp(-log_w - 2.0 * b.log_alpha_hi)) * np.exp(y - b.steps.F)
             moved = own - slip
             # (r² − r_hf²)w_{k−1} over s_k²; w_{k−1}/s_{k−1}² = ŵ_{k−1}/(1+cλ_{k−1})²
-            rho = rho - slip * (2.0 + own + moved) * np.exp(
-                log_w - 2.0 * softplus(math.log(c) + b.log_lam_hi)
-            )
+            rho -= slip * (2.0 + own + moved) * np.exp(log_w - 2.0 * unit_hi)
             shift = -steps.a * np.exp(-b.steps.F - unit)
-        near = np.abs(moved) < 0.5
-        log_r = np.where(near, np.log1p(np.where(near, moved, 0.0)), np.log(np.abs(1.0 + moved)))
-        return Defects(log_r, np.sign(1.0 + moved), rho, shift)
+        if float(moved.min()) > -0.5:
+            return Defects(np.log1p(moved), None, rho, shift)
+        return Defects(np.log(np.abs(1.0 + moved)), np.sign(1.0 + moved), rho, shift)
 
 
 def start_defects(
@@ -121,16 +122,20 @@ def law(s: Setting, variances: Array) -> _Law:
     for _, block in s.nodes.blocks(min(size, 8192)):
         d = defects(block, s.scheme, variances, c, V2)
         with np.errstate(invalid="ignore", over="ignore"):  # a coordinate wiped out (r = 0): log P = −∞
-            tail = np.cumsum(d.log_r[:, ::-1], axis=1)[:, ::-1]
-            after = np.concatenate((tail[:, 1:], np.zeros((variances.size, 1))), axis=1) + log_P[:, None]
-            P = np.exp(after)
-            excess = excess + (P**2 * d.rho).sum(axis=1)
+            after = np.empty((variances.size, block.size + 1))
+            after[:, -1] = log_P
+            np.cumsum(d.log_r[:, ::-1], axis=1, out=after[:, -2::-1])
+            after[:, :-1] += log_P[:, None]
+            P = np.exp(after[:, 1:])
+            mean_P = P * sign_P[:, None]
+            if d.sign is not None:
+                mean_P[:, :-1] *= np.cumprod(d.sign[:, :0:-1], axis=1)[:, ::-1]
+                sign_P = sign_P * np.prod(d.sign, axis=1)
             if isinstance(d.shift, np.ndarray):
-                signs = np.cumprod(d.sign[:, ::-1], axis=1)[:, ::-1]
-                later = np.concatenate((signs[:, 1:], np.ones((variances.size, 1))), axis=1) * sign_P[:, None]
-                mean = mean + (later * P * d.shift).sum(axis=1)
-            sign_P = sign_P * np.prod(d.sign, axis=1)
-            log_P = log_P + tail[:, 0]
+                mean = mean + np.einsum("ek,ek->e", mean_P, np.broadcast_to(d.shift, mean_P.shape))
+            P *= P
+            excess = excess + np.einsum("ek,ek->e", P, d.rho)
+            log_P = after[:, 0].copy()
     variance0, mean0 = start_defects(s.start, variances, c, *s.nodes.first)
     with np.errstate(over="ignore"):  # as above
         total_P = sign_P * np.exp(log_P)

@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 from sympy.simplify.fu import TR7, TR8
 
-from wbound.asymptotics import LEVELS, ONE, U, Scale, Unrecognised
-from wbound.compiled import function
+from wbound.asymptotics import LEVELS, ONE, Scale, U, Unrecognised
+from wbound.ending import end_of, without_elliptic
 from wbound.errors import BadInput, one_of
 from wbound.expressions import symbol
 from wbound.forward import Process
-from wbound.optimal_clock import OptimalClock, life
 
-__all__ = ["D", "EPS", "Orders", "Sum", "X", "derive", "tidy"]
+__all__ = ["EPS", "D", "Orders", "Sum", "X", "derive", "tidy"]
 
-Array = NDArray[np.float64]
 Exponents = tuple[sp.Expr, ...]
 
 #: Dimension and accuracy, the symbols of every order.
@@ -93,7 +90,7 @@ class Orders:
             return f"{head}: not recognised: {'; '.join(self.notes)}" + (
                 f"; measured: {found}" if found else ""
             )
-        if self.K == sp.oo:
+        if self.K is sp.oo:
             return f"{head}: unreachable: {'; '.join(self.notes)}"
         return f"{head}: K ≍ {self.K}, eta ≍ {self.eta}, M ≍ {self.M}, T ≍ {self.T}"
 
@@ -198,8 +195,8 @@ class _Clock:
             for n in ("d", "epsilon")
             if n in process.parameters
         }
-        f, g = (_without_elliptic(e.subs(clash), scale.values) for e in (process.expr.f, process.expr.g))
-        self.end = _end(f, g, scale.values)
+        f, g = (without_elliptic(e.subs(clash), scale.values) for e in (process.expr.f, process.expr.g))
+        self.end = end_of(f, g, scale.values)
         self._at_zero = (f.subs(t, 1 / U), g.subs(t, 1 / U))
         if self.end is None:
             inside, self.measure = U, sp.S.Zero
@@ -410,97 +407,3 @@ def _expression(powers: Exponents) -> sp.Expr:
 def tidy(e: sp.Expr) -> sp.Expr:
     """An exponent as people write it: 2 + 1/(2c+1)."""
     return sp.apart(sp.together(e)) if len(e.free_symbols) == 1 else sp.factor(e)
-
-
-# ---------------------------------------------------------------------- where f or g ends
-
-
-def _end(f: sp.Expr, g: sp.Expr, values: Mapping[sp.Symbol, sp.Rational]) -> sp.Expr | None:
-    """The first t* > 0 where f or g becomes infinite or leaves its domain, symbolic; None if they go on for ever."""
-    t = symbol("t")
-    compiled = [function(e, t, *values) for e in (f, g)]
-    numbers = [float(v) for v in values.values()]
-
-    def at(times: Array) -> list[Array]:
-        return [np.asarray(of(times, *numbers), float) + np.zeros_like(times) for of in compiled]
-
-    roots: list[tuple[float, sp.Expr]] = []
-    for equation in _suspects(f) | _suspects(g):
-        for root in _roots(equation, t):
-            value = complex(sp.N(root.subs(values)))
-            if abs(value.imag) < 1e-12 * abs(value) and value.real > 1e-12:
-                roots.append((value.real, root))
-    with np.errstate(all="ignore"):  # looking for infinities on purpose; beyond float64 is no end
-        for value, root in sorted(roots, key=lambda r: r[0]):
-            before, beyond = at(value * (1.0 - 10.0 ** -np.arange(2.0, 11.0))), at(value * (1.0 + _BEYOND))
-            if not all((v >= 0.0).all() for v in beyond) or any(_grows_without_end(v) for v in before):
-                return sp.simplify(root)
-        times = np.geomspace(1e-3, 1e3, 400)
-        wrong = times[(at(times)[0] < 0.0) | (at(times)[1] < 0.0)]
-    if wrong.size:
-        raise Unrecognised(f"f or g becomes negative near t = {wrong[0]:.3g}")
-    return None
-
-
-#: How far beyond a suspected end to look, relative to it.
-_BEYOND = np.array([1e-9, 1e-6, 1e-3])
-
-
-def _grows_without_end(v: Array) -> bool:
-    """Values ever closer to a point: not finite, or still growing at the same pace."""
-    return not np.isfinite(v).all() or bool(v[-1] > 2.0 * v[-3] and (np.diff(v) > 0).all())
-
-
-def _without_elliptic(e: sp.Expr, values: dict[sp.Symbol, sp.Rational]) -> sp.Expr:
-    """The optimal clock of m_0 < L_0 by what it is near its pole s*, λ ≍ (s* − s)^{−3}: λ' = ((1+m_0λ)(1+L_0λ))^{2/3}."""
-    for clock in e.atoms(OptimalClock):
-        s, m0, L0 = clock.args
-        pole = sp.Symbol("s_end", positive=True)
-        values[pole] = sp.Rational(life(float(m0.subs(values)), float(L0.subs(values))))
-        e = e.subs(clock, 27 / ((m0 * L0) ** 2 * (pole - s) ** 3))
-    return e
-
-
-def _suspects(e: sp.Expr) -> set[sp.Expr]:
-    """Expressions whose zeros may be singular points of ``e``."""
-    t = symbol("t")
-    found: set[sp.Expr] = set()
-    for node in sp.preorder_traversal(e):
-        if not node.has(t):
-            continue
-        if isinstance(node, sp.Pow) and not isinstance(node, sp.exp) and not node.exp.has(t):
-            if not (node.exp.is_integer and node.exp.is_nonnegative):
-                found.add(node.base)
-        elif isinstance(node, sp.log):
-            found.add(node.args[0])
-        elif isinstance(node, (sp.tan, sp.sin, sp.cos, sp.cot)):
-            found |= {node.args[0] - k * sp.pi / 2 for k in range(1, 5)}
-        elif type(node).__name__ == "log1p":
-            found.add(node.args[0] + 1)
-    return {factor for base in found for factor in sp.Mul.make_args(sp.factor(base)) if factor.has(t)}
-
-
-def _roots(equation: sp.Expr, t: sp.Symbol) -> list[sp.Expr]:
-    """Zeros in closed form: of polynomials up to degree 2, and of what sympy solves at once."""
-    if isinstance(equation, sp.Pow):
-        return _roots(equation.base, t)
-    if equation.is_polynomial(t):
-        polynomial = sp.Poly(equation, t)
-        if polynomial.degree() <= 2:
-            return list(sp.roots(polynomial))
-        return (
-            [sp.nsimplify(r, rational=True) for r in polynomial.nroots()]
-            if not polynomial.free_symbols_in_domain
-            else []
-        )
-    if (
-        equation.atoms(sp.exp, sp.log)
-        and sp.count_ops(equation) < 20
-        and not equation.has(sp.sin, sp.cos, sp.tan)
-    ):
-        unknown = sp.Symbol("t", real=True)
-        try:
-            return [r for r in sp.solve(equation.subs(t, unknown), unknown) if not r.has(unknown)]
-        except NotImplementedError:
-            return []
-    return []

@@ -1,11 +1,14 @@
-"""The image parametrisations of section 9 on unit time: β from beta_min to beta_max, std from sigma_min to sigma_max.
+"""The image parametrisations of section 9 on unit time: β from beta_min to beta_max, std from sigma_min to
+sigma_max.
 
 The literature takes std(t), with std(0) = sigma_min, as the noise of the marginal and sigma_max² as the
-prior's variance. The clock of the process itself starts at 0: λ(t) = std(t)² − sigma_min². So the literature's
-convention is the same process on data smoothed by sigma_min (their clock started at λ = sigma_min²), or, to
-relative sigma_min²/λ, the same thing: `marginal_std` speaks their language, `Process.lam` ours.
+prior's variance. The clock of the process itself starts at 0: λ(t) = std(t)² − sigma_min². So the
+literature's convention is the same process on data smoothed by sigma_min (their clock started at λ =
+sigma_min²), or, to relative sigma_min²/λ, the same thing: `marginal_std` speaks their language,
+`Process.lam` ours.
 
-Sources: Song et al., 2021 (``original``); the variants v1–v3 are those of Gao, Nguyen & Zhu, arXiv 2311.11003.
+Sources: Song et al., 2021 (``original``); the variants v1–v3 are those of Gao, Nguyen & Zhu, arXiv
+2311.11003.
 """
 
 from __future__ import annotations
@@ -114,7 +117,8 @@ def _smoothing(process: Process) -> float:
 
 
 def marginal_std(process: Process, t: ArrayLike) -> Array:
-    """The literature's marginal standard deviation at t (x): √(λ + sigma_min²) for VE rows, σ(t) for VP rows."""
+    """The literature's marginal standard deviation at t (x): √(λ + sigma_min²) for VE rows, σ(t) for VP
+    rows."""
     return np.sqrt(process.sigma2(t) + _smoothing(process))
 
 
@@ -124,7 +128,8 @@ def mean_factor(process: Process, t: ArrayLike) -> Array:
 
 
 def reaching(name: str, log_lam: float) -> dict[str, float]:
-    """The parameter (sigma_max or beta_max) with which the row ``name`` has log λ(1) = log_lam, others default.
+    """The parameter (sigma_max or beta_max) with which the row ``name`` has log λ(1) = log_lam, others
+    default.
 
     Raises `BadInput` where no admissible value does.
     """

@@ -56,30 +56,44 @@ class Increments(Protocol):
         """∫ g² (e^{2A} − 1)."""
 
 
+def _terms(largest: float, factor: Callable[[int], float]) -> int:
+    """How many terms a series needs whose n-th ratio is largest/factor(n), to reach 1e-17 of its first."""
+    size, n = 1.0, 0
+    while size > 1e-17:
+        n += 1
+        size *= largest / factor(n)
+    return n
+
+
 def expm1_minus(x: Array) -> Array:
-    """e^x − 1 − x without cancellation (series below 0.1: 10 terms reach 1e-17)."""
-    series = np.zeros_like(x)
-    for n in range(12, 1, -1):
-        series = x / n * (series + 1.0)
-    # series is now x/2 (1 + x/3 (1 + …)); one more factor x gives x²/2 + x³/6 + …
-    return np.where(np.abs(x) < 0.1, x * series, np.expm1(x) - x)
+    """e^x − 1 − x without cancellation, for any x."""
+    largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
+    # x²/2 (1 + x/3 (1 + x/4 (1 + …)))
+    series = np.ones_like(x)
+    for n in range(_terms(min(largest, 0.1), lambda n: n + 2), 0, -1):
+        series *= x
+        series /= n + 2
+        series += 1.0
+    series *= x
+    series *= x
+    series *= 0.5
+    return series if largest < 0.1 else np.where(np.abs(x) < 0.1, series, np.expm1(x) - x)
 
 
 def sinh_minus(x: Array) -> Array:
     """sinh x − x without cancellation, 0 ≤ x ≤ 710."""
-    # 7 terms reach 1e-17 below 1/2; above, the subtraction loses less than two digits' worth of ulps
+    largest = float(x.max()) if x.size else 0.0
+    # x³/6 (1 + x²/(4·5) (1 + x²/(6·7) (1 + …))); above 1/2 the subtraction loses less than two digits
     y = x * x
     series = np.ones_like(x)
-    for n in (15, 13, 11, 9, 7, 5):
+    for n in range(_terms(min(largest, 0.5) ** 2, lambda n: (2 * n + 2) * (2 * n + 3)), 0, -1):
         series *= y
-        series /= n * (n - 1)
+        series /= (2 * n + 2) * (2 * n + 3)
         series += 1.0
     series *= y
     series *= x
     series /= 6.0
-    if not x.size or float(x.max()) < 0.5:
-        return series
-    return np.where(x < 0.5, series, np.sinh(x) - x)
+    return series if largest < 0.5 else np.where(x < 0.5, series, np.sinh(x) - x)
 
 
 class VeSteps:
@@ -173,12 +187,13 @@ class GeneralSteps:
         def at_nodes(a: Array, b: Array) -> tuple[Array, Array, Array]:
             width = (b - a)[:, None]
             t = a[:, None] + width * r.x
-            return f(t), g(t) ** 2, width
+            with np.errstate(over="ignore"):  # g² beyond doubles: infinite, as the step is
+                return f(t), g(t) ** 2, width
 
         def moments(a: Array, b: Array) -> Array:
             fs, g2, width = at_nodes(a, b)
-            inner = width * (fs @ r.cumulative.T)
-            with np.errstate(over="ignore"):  # a huge step is infinite, and said to be
+            with np.errstate(over="ignore", invalid="ignore"):  # a huge step is infinite, and said to be
+                inner = width * (fs @ r.cumulative.T)
                 e = np.exp(inner)
                 return width[:, 0] * np.stack((fs @ r.w, g2 @ r.w, (g2 * e * e) @ r.w, (g2 * e) @ r.w))
 
@@ -188,7 +203,8 @@ class GeneralSteps:
                 shifted = np.stack((second[0], second[1], e * e * second[2], e * second[3]))
             return first + np.where(second == 0.0, 0.0, shifted)
 
-        m = mesh(lo, hi, moments, combine, option="f, g")
+        # the last two grow by e^A from a panel's start to the step's end: their errors count against ∫g²
+        m = mesh(lo, hi, moments, combine, option="f, g", against=(0, 1, 1, 1))
         fs, g2, width = at_nodes(m.lo, m.hi)
         panel_F = width[:, 0] * (fs @ r.w)
         # A at each panel's start, counted from the start of the step that owns it
@@ -201,7 +217,7 @@ class GeneralSteps:
         def total(weight: Array) -> Array:
             return np.bincount(m.owner, width[:, 0] * ((g2 * weight) @ r.w), minlength=lo.size)
 
-        with np.errstate(over="ignore"):  # as above
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
             e = np.exp(A)
             return (
                 F,

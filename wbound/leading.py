@@ -1,4 +1,5 @@
-"""The leading constants of the exact Gaussian law: W2·K as K → ∞, as integrals over the clock (section 6, Eq. 12′).
+"""The leading constants of the exact Gaussian law: W2·K as K → ∞, as integrals over the clock (section 6,
+Eq. 12′).
 
 They are orders, not lower bounds: for em and ei positive and negative defects meet, and W2 may cross zero.
 """
@@ -31,11 +32,12 @@ SCHEMES = ("hf", "ei", "em", "ddpm")
 
 @dataclass(frozen=True, eq=False)
 class Leading:
-    """v_K − ς² = (excess + log_part·log K)/K + o(1/K) per distinct eigenvalue ς² (E,), from the exact start.
+    """v_K − ς² = (excess + log_part·log K)/K + o(1/K) per distinct eigenvalue ς² (E,), from the exact
+    start.
 
-    ``excess`` and ``log_part`` (x²); ``mean``: the mean's error times K per unit of mean; ``variances`` ς² (x²),
-    ``multiplicity`` and ``mean_square`` (x²), how often each occurs and the mean's squared length along it.
-    log_part is 0 except for ddpm where dλ/ds > 0 at the data's end of the grid.
+    ``excess`` and ``log_part`` (x²); ``mean``: the mean's error times K per unit of mean; ``variances`` ς²
+    (x²), ``multiplicity`` and ``mean_square`` (x²), how often each occurs and the mean's squared length
+    along it. log_part is 0 except for ddpm where dλ/ds > 0 at the data's end of the grid.
     """
 
     scheme: str
@@ -124,14 +126,15 @@ def leading_constants(
     grid: str = "uniform",
     density: Callable[[Array], Array] | None = None,
 ) -> Leading:
-    """The leading constants of the exact law of Gaussian data from the exact start (Eq. 12′). Kind: *order*.
+    """The leading constants of the exact law of Gaussian data from the exact start (Eq. 12′). Kind:
+    *order*.
 
-    T: forward time; scheme: hf, ei, em or ddpm; grid: "uniform" in t or one of `DENSITIES`; or ``density``, the
-    step density θ(t) = dt/ds > 0 of any grid τ_k = t(1 − k/K), with ∫_0^T dt/θ = 1. Anisotropic data: each
-    eigenvalue has its own constant, and the squares of their W2 add up.
+    T: forward time; scheme: hf, ei, em or ddpm; grid: "uniform" in t or one of `DENSITIES`; or ``density``,
+    the step density θ(t) = dt/ds > 0 of any grid τ_k = t(1 − k/K), with ∫_0^T dt/θ = 1. Anisotropic data:
+    each eigenvalue has its own constant, and the squares of their W2 add up.
 
-    Raises `BadInput`, and `HypothesisFailed` for data that are not Gaussian or have a zero eigenvalue (whose W2
-    falls as K^{−1/2}).
+    Raises `BadInput`, and `HypothesisFailed` for data that are not Gaussian or have a zero eigenvalue
+    (whose W2 falls as K^{−1/2}).
     """
     chosen = scheme_named(scheme)
     if chosen.name not in SCHEMES:
@@ -149,7 +152,7 @@ def leading_constants(
         chosen.name,
         variances,
         np.bincount(group).astype(float),
-        np.bincount(group, law.coordinates**2),
+        np.bincount(group, law.coordinates**2).astype(float),
         *constants.T,
     )
 

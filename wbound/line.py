@@ -374,6 +374,6 @@ def _first_doubt(expr: sympy.Expr, x: sympy.Symbol, shown: str, option: str) -> 
         if left.size > 4096 or np.any(left >= 1e12) or np.any(right <= -1e12):
             break
         left, right = split(left, right, 8)
-    if left[0] <= 0 <= right[0]:
+    if np.any((left <= 0) & (right >= 0)):
         return 0.0
     return float(left[0] if np.isfinite(left[0]) else right[0])

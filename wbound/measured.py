@@ -65,8 +65,8 @@ class Point:
 class Measured:
     """Fitted powers of ε and d in K and T, beside the derived ones at the process's parameters.
 
-    ``derived`` are None where the class is not recognised; then no logarithm is divided out. ``points`` are the
-    data of the fits. Kind: *order*.
+    ``derived`` is None where the class is not recognised; then no logarithm is divided out. ``points`` are
+    the data of the fits. Kind: *order*.
     """
 
     theorem: str
@@ -112,7 +112,7 @@ def measured_orders(
     dimensions: Sequence[int] = DIMENSIONS,
     cached: bool = True,
 ) -> Measured:
-    """Powers of K(ε, d) and T(ε, d) by regression over ε and over d, logarithms fixed at their derived powers.
+    """Powers of K and T in ε and d by regression, logarithms fixed at their derived powers. Kind: *order*
 
     Data: m_0 = L_0 = 1, E|X_0|² = d; start "prior" leaves the mean unknown, "centred" makes it 0 (Eq. 8).
     epsilons and dimensions: two values or more each. ``cached`` reads and writes `cache_path`.
@@ -123,7 +123,7 @@ def measured_orders(
             "epsilons, dimensions", (list(epsilons), list(dimensions)), "must be two values or more each"
         )
     derived = derive(process, theorem, start, scheme)
-    if derived.K == sp.oo:
+    if derived.K is sp.oo:
         raise Unreachable(min(epsilons), math.sqrt(min(dimensions)), "; ".join(derived.notes))
     wanted = [(D_AT, float(e)) for e in epsilons] + [(int(d), EPS_AT) for d in dimensions]
     key = _key(process, theorem, start, scheme)
@@ -149,10 +149,10 @@ def measured_orders(
 
 
 def orders(process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em") -> Orders:
-    """The orders of K, η, M and T in d and ε: derived from (f, g) alone, measured where they cannot be. Kind: *order*
+    """The orders of K, η, M and T in d and ε, from (f, g) alone; measured where not recognised. Kind: *order*
 
-    All of `wbound.growth.derive`; where the class of λ is not recognised, ``slopes`` holds the powers of ε and d
-    in K and T fitted to a few answers of `iterations`. Raises `BadInput` for unknown names.
+    All of `wbound.growth.derive`; where the class of λ is not recognised, ``slopes`` holds the powers of
+    ε and d in K and T fitted to a few answers of `iterations`. Raises `BadInput` for unknown names.
     """
     derived = derive(process, theorem, start, scheme)
     if derived.recognised:

@@ -1,12 +1,14 @@
 """Optimal grids (section 7): the closed form, and numerically optimal ones by Newton's method.
 
-Eq. 9 and Eq. 10 are sums over adjacent nodes, so their Hessians are tridiagonal (plus one rank an eigenvalue for
-W2 of anisotropic Gaussians), and a few damped Newton steps in log λ reach the optimum to rounding.
+Eq. 9 and Eq. 10 are sums over adjacent nodes, so their Hessians are tridiagonal (plus one rank an
+eigenvalue for W2 of anisotropic Gaussians), and a few damped Newton steps in log λ reach the optimum to
+rounding.
 
-Convexity: Eq. 10's sum is jointly convex in the nodes' (σ_0²+λ)^{−1/2} (each pair, X = w_k^{−1/2} ≥ Z = w_{k−1}^{−1/2},
-is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(ρ²−1)³, ρ = X/Z), and Eq. 9's for m_0 = L_0 in (1+m_0λ)^{−1/3}
-(checked numerically): there the stationary point found is the global minimum. For m_0 < L_0 and for anisotropic
-spectra pairs are not convex in a common clock, and the optimum found is a local one from the best start known.
+Convexity: Eq. 10's sum is jointly convex in the nodes' (σ_0²+λ)^{−1/2} (each pair, X = w_k^{−1/2} ≥ Z =
+w_{k−1}^{−1/2}, is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(ρ²−1)³, ρ = X/Z), and Eq. 9's for m_0 =
+L_0 in (1+m_0λ)^{−1/3} (checked numerically): there the stationary point found is the global minimum. For
+m_0 < L_0 and for anisotropic spectra pairs are not convex in a common clock, and the optimum found is a
+local one from the best start known.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +29,9 @@ from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
-from wbound.increments import expm1_minus, sinh_minus
+from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.setting import setting
-from wbound.spectrum import PAIRS, Spectrum, clock_w2, width_error2
+from wbound.spectrum import PAIRS, Spectrum
 
 __all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]
 
@@ -41,182 +43,16 @@ MOST_STEPS = 5000
 
 
 def optimal_grid(data: Curvature, K: int, lam_max: float) -> Array:
-    """Section 7's grid as values of λ (K+1,), decreasing from lam_max (x²) to 0; use it as ``Grid.from_lam(…)``.
+    """Section 7's grid as values of λ (K+1,), decreasing from lam_max (x²) to 0; use it as
+    ``Grid.from_lam(…)``.
 
-    H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}, which minimises Eq. 9 as K → ∞ (Eq. 13). Kind: *order*. Raises `BadInput`, and
-    `HypothesisFailed` (A1) for data without m_0 and L_0.
+    H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}, which minimises Eq. 9 as K → ∞ (Eq. 13). Kind: *order*. Raises `BadInput`,
+    and `HypothesisFailed` (A1) for data without m_0 and L_0.
     """
     lam_max, steps = positive("lam_max", lam_max), count("K", K)
     values = np.exp(placement.optimal(math.log(lam_max), steps, data))
     values[0] = lam_max
     return values
-
-
-class Derivatives(NamedTuple):
-    """A value F and ∇F at the nodes λ_0 … λ_{K−1} (K,), and a metric: tridiagonal (K,), (K−1,) plus JᵀJ, J (E, K)."""
-
-    value: float
-    gradient: Array
-    diagonal: Array
-    beside: Array
-    low_rank: Array | None
-
-
-class Objective(Protocol):
-    """What is minimised: a function of the nodes λ (K+1,), the last 0."""
-
-    def value(self, lam: Array) -> float:
-        """F alone."""
-        ...
-
-    def derivatives(self, lam: Array) -> Derivatives:
-        """F, its gradient, and a metric for Newton's step."""
-        ...
-
-
-class _Sharp:
-    """Eq. 9 squared: E_0²/(1+m_0λ_0)² + dΣ(1+m_0λ_k)^{−2}Ψ(λ_k, λ_{k−1}; L_0)."""
-
-    def __init__(self, data: Curvature, start: str) -> None:
-        self.data, self.start = data, start
-        self.m, self.L = placement.curvatures(data)
-
-    def _start(self, lam0: float) -> tuple[float, float]:
-        """E_0²/(1+m_0λ_0)² and its derivative."""
-        if self.start == "exact":
-            return 0.0, 0.0
-        error2, slope = self.data.start_error(math.log(lam0)) ** 2, 0.0
-        q = (self.m * lam0) ** -2.0
-        if error2 < self.data.second_moment * (1.0 - 1e-12):  # Eq. 8: −dλ log(1−q) moves with λ
-            slope = -self.data.d * (math.log1p(-q) + 2.0 * q / (1.0 - q))
-        unit = 1.0 / (1.0 + self.m * lam0)
-        return error2 * unit**2, (slope - 2.0 * self.m * error2 * unit) * unit**2
-
-    def _psi(self, a: Array, b: Array) -> tuple[Array, Array]:
-        v = 1.0 + self.L * a
-        y = np.log1p(self.L * (b - a) / v)
-        return 2.0 * v / self.L * sinh_minus(y), y
-
-    def value(self, lam: Array) -> float:
-        a, b = lam[1:], lam[:-1]
-        psi, _ = self._psi(a, b)
-        return self._start(float(lam[0]))[0] + self.data.d * float((psi / (1.0 + self.m * a) ** 2).sum())
-
-    def derivatives(self, lam: Array) -> Derivatives:
-        a, b, d = lam[1:], lam[:-1], float(self.data.d)
-        m, L, H = self.m, self.L, b - a
-        va, vb, u = 1.0 + L * a, 1.0 + L * b, 1.0 / (1.0 + m * a)
-        psi, y = self._psi(a, b)
-        psi_a = -2.0 * expm1_minus(-y)  # −2∫(u−a)L²/(1+Lu)² du
-        psi_b = (L * H / vb) ** 2
-        psi_aa, psi_ab, psi_bb = (
-            2.0 * L * L * H / (va * vb),
-            -2.0 * H * (L / vb) ** 2,
-            2.0 * H * L * L * va / vb**3,
-        )
-        c, c1, c2 = u**2, -2.0 * m * u**3, 6.0 * m * m * u**4
-        g_a, g_b = c1 * psi + c * psi_a, c * psi_b
-        total = _assemble(
-            d * (c2 * psi + 2.0 * c1 * psi_a + c * psi_aa),
-            d * (c1 * psi_b + c * psi_ab),
-            d * c * psi_bb,
-            d * g_a,
-            d * g_b,
-        )
-        start, slope = self._start(float(lam[0]))
-        gradient, diagonal = total.gradient.copy(), total.diagonal.copy()
-        gradient[0] += slope
-        if start > 0.0:
-            diagonal[0] += 1.5 * slope**2 / start  # the curvature of a power law
-        value = start + d * float((c * psi).sum())
-        return total._replace(value=value, gradient=gradient, diagonal=diagonal)
-
-
-class _Exact:
-    """W2 of hf or ddpm on a Gaussian: from p_T, or `ClockW2.robust`, which adds what the prior start changes."""
-
-    def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
-        self.spectrum, self.scheme, self.start = spectrum, scheme, start
-        self.pair = PAIRS[scheme]
-
-    def value(self, lam: Array) -> float:
-        with np.errstate(divide="ignore"):  # λ_K = 0
-            w2 = clock_w2(self.spectrum, np.log(lam), self.scheme)
-        return w2.exact if self.start == "exact" else w2.robust
-
-    def derivatives(self, lam: Array) -> Derivatives:
-        s, n, sampling = self.spectrum.variances, self.spectrum.counts, self.spectrum.sampling
-        p = self.pair(sampling.at[:, None], lam[None, 1:], lam[None, :-1])
-        e = sampling.spread(p.value.sum(axis=1))
-        exact = math.sqrt(float((n * width_error2(s, e)).sum()))
-        one, two = self._outer(e)
-        per = sampling.gather(n * one)
-        total = _assemble(per @ p.aa, per @ p.ab, per @ p.bb, per @ p.a, per @ p.b)
-        J = p.b.copy()
-        J[:, 1:] += p.a[:, :-1]
-        low_rank = self._roots(n * two) @ J if s.size > 1 else None
-        # ∇W2 = ∇W2²/(2 W2); the metric is that of W2² from p_T, over the same 2 W2
-        scale = 0.5 / exact
-        gradient, value = total.gradient * scale, exact
-        diagonal = total.diagonal * scale
-        if self.start == "prior":
-            start, slopes, first = self._start(e, float(lam[0]))
-            if start > 0.0:
-                slope = sampling.gather(slopes) @ J
-                slope[0] += first
-                value += start
-                gradient = gradient + slope
-                diagonal[0] += 1.5 * float(slope[0]) ** 2 / start  # the curvature of a power law
-        root = math.sqrt(scale)
-        return Derivatives(
-            value,
-            gradient,
-            diagonal,
-            total.beside * scale,
-            None if low_rank is None else low_rank * root,
-        )
-
-    def _start(self, e: Array, lam0: float) -> tuple[float, Array, float]:
-        """S = W2 between the outputs from p_T and from the prior, ∂S/∂e (E,), and ∂S/∂λ_0 at fixed e."""
-        s, n = self.spectrum.variances, self.spectrum.counts
-        share = s / (s + lam0)
-        lost = s * share**2
-        alive = s > 0.0
-        w = np.where(alive, np.sqrt(np.maximum(s + e, 1e-300)), 1.0)
-        z = np.where(alive, np.sqrt(np.maximum(s + e - lost, 1e-300)), 1.0)
-        gap = lost / (w + z)
-        S = math.sqrt(float((n * gap**2 + self.spectrum.mean_square * share**2).sum()))
-        if S == 0.0:
-            return 0.0, np.zeros_like(e), 0.0
-        per = n * gap / S
-        # w − z moves by de (1/2w − 1/2z) and by d(lost)/2z; d(share²)/dλ_0 = −2 share²/(ς²+λ_0)
-        rate = -2.0 * share**2 / (s + lam0)
-        first = float((per * s * rate / (2.0 * z) + 0.5 * self.spectrum.mean_square * rate / S).sum())
-        return S, per * (0.5 / w - 0.5 / z), first
-
-    def _roots(self, weights: Array) -> Array:
-        """R with RᵀR = BᵀDB, B from the samples to the eigenvalues and D the weights."""
-        B = self.spectrum.sampling.matrix
-        if B is None:
-            return np.diag(np.sqrt(weights))
-        values, vectors = np.linalg.eigh(B.T @ (weights[:, None] * B))
-        return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-
-    def _outer(self, e: Array) -> tuple[Array, Array]:
-        """First and second derivative of (√(ς²+e) − ς)² in e."""
-        s = self.spectrum.variances
-        v = np.maximum(s + e, 1e-300)
-        ratio = np.sqrt(s / v)
-        # 1 − ς/√v = e/(√v(√v+ς))
-        return np.where(s > 0.0, e / (np.sqrt(v) * (np.sqrt(v) + np.sqrt(s))), 1.0), 0.5 * ratio / v
-
-
-def _assemble(aa: Array, ab: Array, bb: Array, g_a: Array, g_b: Array) -> Derivatives:
-    """Pair k's derivatives in (λ_k, λ_{k−1}) gathered at the nodes λ_0 … λ_{K−1} (λ_K = 0 is fixed)."""
-    diagonal, gradient = bb.copy(), g_b.copy()
-    diagonal[1:] += aa[:-1]
-    gradient[1:] += g_a[:-1]
-    return Derivatives(0.0, gradient, diagonal, ab[:-1], None)
 
 
 @dataclass(frozen=True)
@@ -228,7 +64,8 @@ class _Found:
 
 
 def _minimise(objective: Objective, lam: Array, first: int, most: int = 300) -> _Found:
-    """Damped Newton in log λ_first … log λ_{K−1}: every accepted step lowers F, and keeps the nodes in order."""
+    """Damped Newton in log λ_first … log λ_{K−1}: every accepted step lowers F, and keeps the nodes in
+    order."""
     lam = lam.copy()
     value = objective.value(lam)
     K = lam.size - 1
@@ -289,8 +126,8 @@ def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
 
 
 def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
-    """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is definite by
-    itself, else in full. Raises LinAlgError where the whole is not positive definite."""
+    """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is
+    definite by itself, else in full. Raises LinAlgError where the whole is not positive definite."""
     if 4 * low.shape[0] < diagonal.size:
         try:
             both = _banded(diagonal, beside, np.column_stack((gradient, low.T)))
@@ -308,7 +145,8 @@ def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array
 
 
 def _room(log_lam: Array, step: Array, first: int) -> float:
-    """The largest share ≤ 1 of the step that keeps the nodes decreasing (and not past a node that is fixed)."""
+    """The largest share ≤ 1 of the step that keeps the nodes decreasing (and not past a node that is
+    fixed)."""
     moves = np.concatenate((np.zeros(first), step))
     gap, change = -np.diff(log_lam), -np.diff(moves)
     closing = change < 0.0
@@ -318,10 +156,10 @@ def _room(log_lam: Array, step: Array, first: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class NumericalGrid:
-    """A numerically optimal grid. ``lam`` (K+1,) decreasing to 0 (x²), for ``Grid.from_lam``; ``value`` what was
-    minimised, in x (W2, never squared); ``section7`` or ``None`` the same on section 7's grid
-    with the same λ(T). ``convex``: whether a stationary point is known to be the global minimum.
-    ``decrement`` is Newton's relative decrement at the end: how much of the value there may be left to gain.
+    """A numerically optimal grid. ``lam`` (K+1,) decreasing to 0 (x²), for ``Grid.from_lam``; ``value``
+    what was minimised, in x (W2, never squared); ``section7`` or ``None`` the same on section 7's grid with
+    the same λ(T). ``convex``: whether a stationary point is known to be the global minimum. ``decrement``
+    is Newton's relative decrement at the end: how much of the value there may be left to gain.
     """
 
     lam: Array
@@ -352,10 +190,11 @@ def numerical_grid(
     """The grid of K steps that minimises Theorem 2 for hf ("sharp") or the exact Gaussian W2 ("exact").
 
     data: facts of A1, or Gaussian data for "exact"; lam_max: λ(T) in x², or None to optimise it too (start
-    "prior"); scheme: hf, or ddpm for "exact"; start: "exact" p_T, or "prior" N(0, σ²(T)I), for which "exact"
-    minimises W2 from p_T + W2 between the outputs of the two starts, since the W2 from the prior alone can be
-    tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at least as good as each.
-    Other schemes and processes see more than the clock: read the hf grid through them.
+    "prior"); scheme: hf, or ddpm for "exact"; start: "exact" p_T, or "prior" N(0, σ²(T)I), for which
+    "exact" minimises W2 from p_T + W2 between the outputs of the two starts, since the W2 from the prior
+    alone can be tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at
+    least as good as each. Other schemes and processes see more than the clock: read the hf grid through
+    them.
 
     Raises `BadInput`, `HypothesisFailed`. Kind: *upper* ("sharp") or *exact*.
     """
@@ -392,11 +231,11 @@ def numerical_grid(
 def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Objective, bool]:
     """What is minimised, and whether it is convex in a suitable clock."""
     if objective == "sharp":
-        sharp = _Sharp(data, start)
+        sharp = SharpBound(data, start)
         return sharp, sharp.m == sharp.L and start == "exact"
     spectrum = Spectrum.of(gaussian_data(data))
     convex = spectrum.variances.size == 1 and scheme == "hf" and start == "exact"
-    return _Exact(spectrum, scheme, start), convex
+    return ExactW2(spectrum, scheme, start), convex
 
 
 def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
@@ -450,7 +289,8 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Found:
 
 @dataclass(frozen=True)
 class GridGap:
-    """A named grid against the numerically optimal one with the same λ(T): ``value`` in x and value/optimum."""
+    """A named grid against the numerically optimal one with the same λ(T): ``value`` in x and
+    value/optimum."""
 
     grid: str
     value: float

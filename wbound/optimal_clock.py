@@ -1,9 +1,9 @@
 """The optimal clock of section 7 in closed form: dλ/ds = ((1+m_0λ)(1+L_0λ))^{2/3}, by elliptic functions.
 
-With x = √(m_0L_0) λ, c = (m_0+L_0)/(2√(m_0L_0)) and y = (1+2cx+x²)^{1/3}, the flow obeys
-(dy/ds)² = (4/9)(y³ + c²−1), so y is Weierstrass's ℘ with g_2 = 0, g_3 = −(4/729)(c²−1): 9℘ counted back
-from the pole, where λ becomes infinite, and a rational function of ℘ and ℘' (Biermann and Weierstrass) counted
-forward from any point, which loses no digits however short the way. For m_0 = L_0, ℘ = 1/z² and all is rational.
+With x = √(m_0L_0) λ, c = (m_0+L_0)/(2√(m_0L_0)) and y = (1+2cx+x²)^{1/3}, the flow obeys (dy/ds)² =
+(4/9)(y³ + c²−1), so y is Weierstrass's ℘ with g_2 = 0, g_3 = −(4/729)(c²−1): 9℘ counted back from the pole,
+where λ becomes infinite, and a rational function of ℘ and ℘' (Biermann and Weierstrass) counted forward
+from any point, which loses no digits however short the way. For m_0 = L_0, ℘ = 1/z² and all is rational.
 
 Source: Whittaker & Watson, *A Course of Modern Analysis*, 20.6; DLMF 23.6 for ℘ by Jacobi's functions.
 """
@@ -97,7 +97,7 @@ def _short(x: float, flow: _Flow) -> float:
     """∫_0^x (1+2cx+x²)^{−2/3} dx without subtraction: panels in log(1+2cx)."""
     nodes, weights = np.polynomial.legendre.leggauss(24)
     end = math.log1p(2.0 * flow.c * x)
-    edges = np.linspace(0.0, end, int(math.ceil(end)) + 2)
+    edges = np.linspace(0.0, end, math.ceil(end) + 2)
     u = edges[:-1, None] + np.diff(edges)[:, None] * 0.5 * (nodes + 1.0)
     at = np.expm1(u) / (2.0 * flow.c)
     values = np.exp(u) / (2.0 * flow.c) * (1.0 + at * (2.0 * flow.c + at)) ** (-2.0 / 3.0)

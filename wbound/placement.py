@@ -1,8 +1,8 @@
 """Where the named grids put their nodes in the clock: log λ (K+1,) from λ(T) down to λ = 0 (sections 6, 7).
 
 Each function takes log λ(T), K and the data (or None), and works where λ overflows. Scales that the
-literature fixes for images of standard deviation ½ or 1 are taken in units of the data's own, √(E|X_0−EX_0|²/d);
-without data that is 1.
+literature fixes for images of standard deviation ½ or 1 are taken in units of the data's own,
+√(E|X_0−EX_0|²/d); without data that is 1.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def scale(data: Curvature | None) -> float:
 
 
 def curvatures(data: Curvature | None) -> tuple[float, float]:
-    """(m_0, L_0) of strongly log-concave data, which the optimal grid is made of. Raises `HypothesisFailed`."""
+    """(m_0, L_0) of strongly log-concave data, which the optimal grid is made of. Raises
+    `HypothesisFailed`."""
     if data is None:
         raise BadInput("grid", "optimal", "needs the data's m0 and L0")
     facts = data.A1

@@ -61,7 +61,7 @@ def _roughness(b: Batch, process: Process, L0: float) -> Array:
 
 
 def _displacement(b: Batch, process: Process, data: Curvature) -> Array:
-    """sup over the step of ν_k/α_{k−1}, where ν² = (α(τ)−α_{k−1})²(E|X_0|²+dλ) + dα_{k−1}²(λ_{k−1}−λ).
+    """sup ν_k over the step, in x, where ν² = (α(τ)−α_{k−1})²(E|X_0|²+dλ) + dα_{k−1}²(λ_{k−1}−λ).
 
     Its λ-derivative is negative while α < 2α_{k−1}: there the supremum is at τ_k. Elsewhere it is bounded
     from above by cells on which each factor is monotone, refined until they agree to `NU_RTOL`.
@@ -69,9 +69,8 @@ def _displacement(b: Batch, process: Process, data: Curvature) -> Array:
     M2, d = data.second_moment, data.d
     F = b.steps.F
     with np.errstate(over="ignore", invalid="ignore"):  # huge steps: infinite, as the bound is
-        moved = np.expm1(F) ** 2 * (M2 + d * np.exp(b.log_lam_lo)) + d * b.steps.Q * np.exp(
-            -2.0 * F - 2.0 * b.log_alpha_hi
-        )
+        size = np.exp(2.0 * b.log_alpha_hi) * M2 + d * np.exp(2.0 * b.log_alpha_hi + b.log_lam_lo)
+        moved = np.expm1(F) ** 2 * size + d * b.steps.Q * np.exp(-2.0 * F)
     inside = np.flatnonzero(math.log(2.0) < F)
     for i in inside:  # few: the step-size condition allows F > log 2 only in a narrow band
         moved[i] = _supremum_inside(b, process, M2, d, int(i))
@@ -79,14 +78,16 @@ def _displacement(b: Batch, process: Process, data: Curvature) -> Array:
 
 
 def _supremum_inside(b: Batch, process: Process, M2: float, d: int, i: int) -> float:
-    log_hi, lam_hi = float(b.log_alpha_hi[i]), math.exp(min(float(b.log_lam_hi[i]), 709.0))
+    log_alpha, sigma2 = float(b.log_alpha_hi[i]), float(b.sigma2_hi[i])
+    size = math.exp(2.0 * log_alpha) * M2
 
     def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
-        grown_lo = np.expm1(process.log_alpha(hi) - log_hi)
-        grown_hi = np.expm1(process.log_alpha(lo) - log_hi)
-        lam_lo, lam_up = process.lam(lo), process.lam(hi)
-        low = grown_lo**2 * (M2 + d * lam_lo) + d * np.maximum(lam_hi - lam_up, 0.0)
-        high = grown_hi**2 * (M2 + d * lam_up) + d * (lam_hi - lam_lo)
+        # λ is carried times α_{k−1}², which does not overflow
+        log_lo, lam_lo = process.law(lo)
+        log_hi, lam_hi = process.law(hi)
+        lam_lo, lam_hi = np.exp(lam_lo + 2.0 * log_alpha), np.exp(lam_hi + 2.0 * log_alpha)
+        low = np.expm1(log_hi - log_alpha) ** 2 * (size + d * lam_lo) + d * np.maximum(sigma2 - lam_hi, 0.0)
+        high = np.expm1(log_lo - log_alpha) ** 2 * (size + d * lam_hi) + d * (sigma2 - lam_lo)
         return low, high
 
     return branch_and_bound(enclosure, float(b.t_lo[i]), float(b.t_hi[i]), rtol=NU_RTOL).upper
@@ -103,9 +104,7 @@ def local(b: Batch, process: Process, data: Curvature, M1: float) -> Local:
         # γ = 1 + F − y + M_1ηG (y = ∫g²m), in the new units times e^{y−F}
         z = b.steps.F - y
         log_gamma = np.log1p(z) - z + np.log1p(M1 * eta * b.steps.G / (1.0 + z))
-        # D_k in x is α_{k−1} times the displacement below
-        D = np.sqrt(eta * _roughness(b, process, L0)) * _displacement(b, process, data)
-        D = D * np.exp(b.log_alpha_hi) * per_unit
+        D = np.sqrt(eta * _roughness(b, process, L0)) * _displacement(b, process, data) * per_unit
         return Local(log_gamma, D, eta * b.steps.G * per_unit, b.steps.G * per_unit)
 
 
@@ -130,11 +129,11 @@ def moment_supremum(process: Process, data: Curvature, T: float) -> float:
         return math.sqrt(max(M2, at_T))
 
     def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
-        a_hi, a_lo = process.alpha(lo) ** 2, process.alpha(hi) ** 2
-        s_lo, s_hi = process.lam(lo), process.lam(hi)
-        with np.errstate(over="ignore", invalid="ignore"):  # α²λ = σ² where λ overflows
-            top = np.where(np.isfinite(s_hi), a_hi * (M2 + d * s_hi), np.inf)
-            low = np.where(np.isfinite(s_lo), a_lo * (M2 + d * s_lo), 0.0)
+        log_a_hi, log_s_lo = process.law(lo)  # α decreases, λ increases
+        log_a_lo, log_s_hi = process.law(hi)
+        with np.errstate(over="ignore"):  # a wide cell: unknown, hence refined
+            low = np.exp(2.0 * log_a_lo) * M2 + d * np.exp(2.0 * log_a_lo + log_s_lo)
+            top = np.exp(2.0 * log_a_hi) * M2 + d * np.exp(2.0 * log_a_hi + log_s_hi)
         return low, top
 
     return math.sqrt(branch_and_bound(enclosure, 0.0, T, rtol=1e-6).upper)

@@ -67,18 +67,21 @@ def mesh(
     combine: Callable[[Array, Array], Array] = np.add,
     rtol: float = 1e-13,
     option: str = "integrand",
+    against: tuple[int, ...] | None = None,
 ) -> Mesh:
     """Panels on which ``moments(lo, hi) -> (m, P)`` agrees with itself on the two halves.
 
     ``combine(first, second)`` joins the moments of two adjacent panels (a sum unless the moments are
-    relative to the panel's start). Raises `BadInput` where the integrand is not finite or does not
-    converge.
+    relative to the panel's start). ``against`` names, for each moment, the one whose size over the whole
+    interval its errors count against: itself unless said; it must be additive. Raises `BadInput` where the
+    integrand is not finite or does not converge.
     """
     n = lo.size
     owner = np.arange(n)
     current = moments(lo, hi)
     # a singular end never converges relative to its own panel, so errors count against the interval
     scale = np.abs(current)
+    rows: slice | list[int] = slice(None) if against is None else list(against)
     error = np.zeros_like(current)
     done: list[tuple[Array, Array, NDArray[np.intp]]] = []
     for _ in range(MAX_DEPTH):
@@ -92,7 +95,7 @@ def mesh(
             gap = np.abs(both - current)
         gap[np.isinf(both)] = 0.0
         np.maximum.at(scale, (slice(None), owner), np.where(np.isinf(both), 0.0, np.abs(both)))
-        ok = (gap <= rtol * np.maximum(np.abs(both), 1e-2 * scale[:, owner])).all(axis=0)
+        ok = (gap <= rtol * np.maximum(np.abs(both), 1e-2 * scale[rows][:, owner])).all(axis=0)
         ok |= (mid <= lo) | (mid >= hi)
         np.add.at(error, (slice(None), owner[ok]), gap[:, ok])
         done.append((lo[ok], hi[ok], owner[ok]))
@@ -137,14 +140,16 @@ def integrate(
 
     def moments(a: Array, b: Array, r: Rule = r) -> Array:
         t = a[:, None] + (b - a)[:, None] * r.x
-        out: Array = (function(t) @ r.w)[None] * (b - a)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values are for the caller to judge
+            out: Array = (function(t) @ r.w)[None] * (b - a)
         return out
 
     for start in range(0, lo.size, CHUNK):
         part = slice(start, start + CHUNK)
         # short steps, which are most, agree at once; the others are refined
         value[part] = moments(lo[part], hi[part], rule(5))[0]
-        error[part] = np.abs(value[part] - moments(lo[part], hi[part], rule(3))[0])
+        with np.errstate(invalid="ignore"):  # inf − inf: left to the mesh
+            error[part] = np.abs(value[part] - moments(lo[part], hi[part], rule(3))[0])
         left = start + np.flatnonzero(~(error[part] <= rtol * np.abs(value[part])))
         if left.size:
             m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option)

@@ -1,8 +1,8 @@
 """Gaussian data as a spectrum, and the exact law of the schemes that see a process through its clock alone.
 
-In y = x/α units, hf and ddpm from the prior N(0, λ(T)I) or from p_T depend on the nodes' λ only (Eq. 10, 10′): the
-variance of a coordinate with eigenvalue ς² ends at ς² + e, e a sum over adjacent nodes. That makes searches
-over schedules cheap, and one answer serves every forward process.
+In y = x/α units, hf and ddpm from the prior N(0, λ(T)I) or from p_T depend on the nodes' λ only (Eq. 10,
+10′): the variance of a coordinate with eigenvalue ς² ends at ς² + e, e a sum over adjacent nodes. That
+makes searches over schedules cheap, and one answer serves every forward process.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ __all__ = ["PAIRS", "ClockW2", "Pair", "Sampling", "Spectrum", "clock_w2", "star
 Array = NDArray[np.float64]
 
 
-#: Half-width of the strip around the real axis of log ς² that interpolation may use: e(ς²) is analytic up to π.
+#: Half-width of the strip around the real axis of log ς² that interpolation may use: e(ς²) is analytic up
+#: to π.
 STRIP = 2.6
 #: What interpolation over eigenvalues may cost, relative to the largest value.
 TOLERANCE = 1e-12
 
 
 class Sampling(NamedTuple):
-    """Eigenvalues (n,) at which a function of ς² is evaluated, and the matrix (E, n) that carries it to all; None
-    where the samples are the eigenvalues themselves."""
+    """Eigenvalues (n,) at which a function of ς² is evaluated, and the matrix (E, n) that carries it to
+    all; None where the samples are the eigenvalues themselves."""
 
     at: Array
     matrix: Array | None
@@ -46,7 +47,8 @@ class Sampling(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Distinct eigenvalues ς² (E,) ascending (x²), how often each occurs, and the mean's squared length (x²) there."""
+    """Distinct eigenvalues ς² (E,) ascending (x²), how often each occurs, and the mean's squared length
+    (x²) there."""
 
     variances: Array
     counts: Array
@@ -68,9 +70,10 @@ class Spectrum:
 
     @cached_property
     def sampling(self) -> Sampling:
-        """Where laws need to be computed. An output law's variance is analytic in log ς² in a strip of half-width π
-        (its poles are at ς² = −λ_k), so Chebyshev points there give all eigenvalues to about 1e-12: thousands
-        cost as much as a hundred, and none is lumped with another. Zero eigenvalues stay by themselves."""
+        """Where laws need to be computed. An output law's variance is analytic in log ς² in a strip of
+        half-width π (its poles are at ς² = −λ_k), so Chebyshev points there give all eigenvalues to about
+        1e-12: thousands cost as much as a hundred, and none is lumped with another. Zero eigenvalues stay
+        by themselves."""
         s = self.variances
         positive = s[s > 0.0]
         half = 0.5 * math.log(positive[-1] / positive[0]) if positive.size else 0.0
@@ -164,7 +167,8 @@ class ClockW2(NamedTuple):
 
     @property
     def robust(self) -> float:
-        """exact + start ≥ prior (triangle inequality): unlike ``prior`` it cannot be tuned to 0 (section 6)."""
+        """exact + start ≥ prior (triangle inequality): unlike ``prior`` it cannot be tuned to 0 (section
+        6)."""
         return self.exact + self.start
 
 

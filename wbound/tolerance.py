@@ -28,9 +28,10 @@ RANGE = 28.0
 
 
 def score_weight(process: Process, data: Curvature, T: float) -> float:
-    """S(T) = ∫_0^T g²/(α(1+m_0λ)) dt, the limit of Σ P_kG_k and Σ P_kC_k as K → ∞: the score part is M S(T). *exact*
+    """S(T) = ∫_0^T g²/(α(1+m_0λ)) dt: as K → ∞ the score part of a bound is M S(T). Kind: *exact*
 
-    T: forward time > 0. For f = 0 it is log(1+m_0λ(T))/m_0. In x² (M is in 1/x). Raises `HypothesisFailed` (A1).
+    It is the limit of Σ P_kG_k and Σ P_kC_k; for f = 0, log(1+m_0λ(T))/m_0. T: forward time > 0. In x²
+    (M is in 1/x). Raises `HypothesisFailed` (A1).
     """
     return float(_weights(process, data, np.array([positive("T", T)]))[0])
 
@@ -66,12 +67,14 @@ def score_tolerance(
     start: str = "prior",
     share: float = 1.0,
 ) -> float:
-    """The largest M of A3 that leaves ε within reach: M* = sup{M : `iterations` is finite}, in 1/x. Kind: *exact*
+    """The largest M of A3 that leaves ε in reach: M* = sup{M : `iterations` is finite}, in 1/x. Kind: *exact*
 
     As K → ∞ the bound of either theorem tends to start(T) + M S(T), S of `score_weight`, for every scheme of
     section 3; hence M* = max over T of (ε − start(T))/S(T). Below M* some K works, at or above it none does.
-    ``share`` in (0, 1]: the score part may take at most share·ε: M = max over T of min(share·ε, ε − start(T))/S(T).
-    eps: W2, not squared, in x. theorem: "published" starts from ‖X_0‖, "sharp" uses Eq. 8 where the mean is known.
+    ``share`` in (0, 1]: the score part may take at most share·ε; then the maximum of
+    min(share·ε, ε − start(T))/S(T).
+    eps: W2, not squared, in x. theorem: "published" starts from ‖X_0‖, "sharp" uses Eq. 8 where the mean is
+    known.
     Raises `Unreachable` where the clock stays too short for ε, `HypothesisFailed` (A1), `BadInput`.
     """
     eps, share = positive("eps", eps), positive("share", share)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.output import aligned, emit, note
+from numerics.cli.output import aligned, emit, note, say
 
 ORDER = 30
 FORMATS = ("text", "markdown", "latex", "csv", "json")
@@ -116,7 +118,7 @@ def orders(
     Example:
       wbound orders --f 0 --g "(1+t)**3" --theorem sharp
     """
-    from wbound.growth import orders as derive
+    from wbound import orders as derive
 
     chosen = o.process_from(process, p, f, g)
     answer = derive(chosen, theorem, start, scheme)
@@ -129,10 +131,12 @@ def orders(
         "recognised": answer.recognised,
         **{name: None if (v := getattr(answer, name)) is None else str(v) for name in names},
         "text": answer.text,
+        "slopes": dict(answer.slopes) if answer.slopes else None,
         "notes": answer.notes,
     }
     why = "; ".join(answer.notes) or "the class of f and g is not recognised"
-    emit(payload, json, lambda: "\n".join([answer.text, *answer.notes]), dict.fromkeys(names, why))
+    reasons = {**dict.fromkeys(names, why), "slopes": "the orders are derived"}
+    emit(payload, json, lambda: "\n".join([answer.text, *answer.notes]), reasons)
 
 
 def table(
@@ -155,16 +159,16 @@ def table(
       wbound table --d 10 --eps 0.1
       wbound table --format latex -o table.tex
     """
-    from wbound.tables import complexity_table
-
     from numerics.files import write
     from numerics.typeset import complexity_text
-    from wbound.errors import one_of
+    from wbound.errors import count, one_of
+    from wbound.tables import complexity_table
 
     kind = "json" if json else one_of("format", format, FORMATS)
-    numbers = {"d": d, "eps": eps, "m0": m0, "L0": L0}
-    values = {name: o.required(name, text) for name, text in numbers.items()}
-    frame = complexity_table(**values)
+    numbers = {"eps": eps, "m0": m0, "L0": L0}
+    values: dict[str, Any] = {"d": count("d", o.required("d", d))}
+    values |= {name: o.required(name, text) for name, text in numbers.items()}
+    frame = complexity_table(**values, progress=lambda name: say(f"K(ε) of {name}"))
     if kind == "json" and out is None:
         emit({**values, "rows": frame.to_dict("records")}, True, str)
         return
@@ -176,7 +180,8 @@ def table(
         rows = clean({**values, "rows": frame.to_dict("records")})
         text = standard.dumps(rows, indent=1, ensure_ascii=False)
     else:
-        text = complexity_text(frame, kind, values)
+        width = shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
+        text = complexity_text(frame, kind, values, width)
     if out is None:
         emit({}, False, lambda: text.rstrip("\n"))
     else:

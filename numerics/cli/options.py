@@ -124,7 +124,7 @@ def process_from(
     from wbound.errors import BadInput
     from wbound.expressions import number as parse
 
-    values: dict[str, float] = {}
+    values: dict[str, Any] = {}
     for text in parameters or []:
         key, equals, value = text.partition("=")
         key = key.strip()
@@ -134,7 +134,8 @@ def process_from(
             raise BadInput("-p", text, f"{key} is given twice")
         if key in ("f", "g", "name", "self"):  # arguments of the constructors
             raise BadInput("-p", text, f"{key} is not a parameter: choose another name")
-        values[key] = parse(value, key)
+        # the one parameter that is a word: which form of optimal or image-ve
+        values[key] = value.strip() if key == "form" and name is not None else parse(value, key)
     if name is not None:
         if f is not None or g is not None:
             raise BadInput("process", name, "give either --process or --f and --g")

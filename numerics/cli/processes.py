@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -84,7 +85,7 @@ def show(
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    T: Annotated[str, o.numeric("--T", "Show values up to this forward time.")] = "4",
+    T: Annotated[str | None, o.numeric("--T", "Show values up to this forward time (default 4).")] = None,
     json: o.Json = False,
 ) -> None:
     """Show a process: formulas and values.
@@ -102,7 +103,8 @@ def show(
     from wbound.errors import positive
 
     process = o.process_from(name, p, f, g)
-    end = positive("T", o.required("T", T))
+    usual = min(4.0, 0.9 * getattr(process, "t_max", math.inf))
+    end = positive("T", o.number("T", T, usual))
     process.check_domain(end)
     formulas, why = _formulas(process, end)
     t = end * np.array(SHARES)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
 
 from numerics.figures import csv_text
 from numerics.files import directory, write
@@ -18,6 +18,7 @@ from numerics.report.parts import (
     Block,
     Context,
     Figures,
+    Html,
     Part,
     Prose,
     Section,
@@ -106,8 +107,8 @@ def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
     return environment.from_string(_resource("page.html.j2")).render(
         title=TITLE,
         subtitle=SUBTITLE,
-        style=Markup(_resource("page.css")),
-        script=Markup(_resource("page.js")),
+        style=Html(_resource("page.css")),
+        script=Html(_resource("page.js")),
         sections=shown,
     )
 
@@ -121,7 +122,7 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
         figures = [
             {
                 "id": f.id,
-                "svg": Markup(f.svg),  # drawn by numerics.figures
+                "svg": Html(f.svg),  # drawn by numerics.figures
                 "alt": f.alt,
                 "caption": prose(section, data, f.caption),
                 "csv": f"{f.id}.csv",
@@ -142,11 +143,11 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
             value = row[column.key]
             markup = block.markup.get((i, column.key))
             if markup is not None:
-                html = Markup(markup)  # MathML that sympy prints
+                html = Html(markup)  # MathML that sympy prints
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 html = number(section, data, f"{block.rows}.{i}.{column.key}", column.format)
             else:
-                html = escape("—" if value is None else value)
+                html = Html(escape("—" if value is None else str(value)))
             colour = block.colours[i] if j == 0 and block.colours else ""
             raw = "" if value is None else value
             line.append({"raw": raw, "html": html, "numeric": numeric[j], "colour": colour})

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import sympy as sp
-from wbound.tables import complexity_table
 
 from numerics.figures import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
 from numerics.typeset import formula_mathml, formula_text, plain
+from wbound.tables import complexity_table
 
 __all__ = ["build"]
 
 #: The table's default data: Gaussian-like, centred, unit curvature.
-GIVEN = {"d": 10, "eps": 0.1, "m0": 1.0, "L0": 1.0}
+GIVEN: dict[str, Any] = {"d": 10, "eps": 0.1, "m0": 1.0, "L0": 1.0}
 FORMULAS = ("published_K", "published_eta", "published_M")
 
 
 def build(context: Context) -> Part:
     """The part of this section."""
-    frame = complexity_table(**GIVEN)
+    frame = complexity_table(**GIVEN, progress=lambda name: context.say(f"    {name}"))
     records = frame.to_dict("records")
     rows: list[dict[str, Any]] = []
     markup: dict[tuple[int, str], str] = {}

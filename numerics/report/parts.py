@@ -12,9 +12,8 @@ import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
-
-from markupsafe import Markup, escape
 
 __all__ = [
     "Block",
@@ -22,6 +21,7 @@ __all__ = [
     "Context",
     "Figure",
     "Figures",
+    "Html",
     "Part",
     "Prose",
     "Section",
@@ -31,6 +31,20 @@ __all__ = [
     "show",
     "typeset",
 ]
+
+
+class Html(str):
+    """Text that is HTML already: the template does not escape it again."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+def html(template: str, *values: str) -> Html:
+    """``template`` with values put in, escaped unless they are `Html`."""
+    return Html(template.format(*(v if isinstance(v, Html) else Html(escape(v)) for v in values)))
 
 
 @dataclass(frozen=True)
@@ -149,41 +163,37 @@ def lookup(data: Any, path: str) -> Any:
     return data
 
 
-def number(section: str, data: Mapping[str, Any], path: str, spec: str) -> Markup:
+def number(section: str, data: Mapping[str, Any], path: str, spec: str) -> Html:
     """A number of the section's data as a span that says where it is in report.json."""
     value = lookup(data, path)
-    return Markup('<span class="n" data-n="{}" data-f="{}">{}</span>').format(
-        f"{section}.{path}", spec, show(value, spec)
+    return html(
+        '<span class="n" data-n="{}" data-f="{}">{}</span>', f"{section}.{path}", spec, show(value, spec)
     )
 
 
 _INDEX = re.compile(r"(?<=\w)_([A-Za-z0-9]+)|\^\(?([-\w/]+)\)?")
 
 
-def typeset(text: str) -> Markup:
+def typeset(text: str) -> Html:
     """Escaped text with its indices and powers, X_0 and w^(-1/2), as subscripts and superscripts."""
     out, at = [], 0
     for match in _INDEX.finditer(text):
         low, high = match.groups()
-        out.append(escape(text[at : match.start()]))
-        out.append(
-            Markup("<sub>{}</sub>").format(low)
-            if low
-            else Markup("<sup>{}</sup>").format(high.replace("-", "\u2212"))
-        )
+        out.append(html("{}", text[at : match.start()]))
+        out.append(html("<sub>{}</sub>", low) if low else html("<sup>{}</sup>", high.replace("-", "\u2212")))
         at = match.end()
-    return Markup("").join([*out, escape(text[at:])])
+    return Html("".join([*out, html("{}", text[at:])]))
 
 
-def prose(section: str, data: Mapping[str, Any], text: str) -> Markup:
+def prose(section: str, data: Mapping[str, Any], text: str) -> Html:
     """`Prose.text` as HTML: everything escaped but the numbers and the code."""
-    out: list[Markup] = []
+    out: list[Html] = []
     for literal, path, spec, _ in string.Formatter().parse(text):
         for i, piece in enumerate(literal.split("`")):
-            out.append(Markup("<code>{}</code>").format(piece) if i % 2 else typeset(piece))
+            out.append(html("<code>{}</code>", piece) if i % 2 else typeset(piece))
         if path:
             out.append(number(section, data, path, spec or ""))
-    return Markup("").join(out)
+    return Html("".join(out))
 
 
 def finite(value: Any) -> Any:

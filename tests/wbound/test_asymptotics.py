@@ -1,12 +1,15 @@
-"""The calculus of growth: leading terms against 60-digit values, rates against integrals done by quadrature."""
+"""The calculus of growth: leading terms against 600-digit values, rates against quadrature."""
 
 from __future__ import annotations
 
-import mpmath
+from itertools import pairwise
+
+import numpy as np
 import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
 from wbound.asymptotics import ONE, Scale, U, Unrecognised
 
@@ -17,13 +20,10 @@ VALUES = {a: sp.Rational(3, 2), b: sp.Rational(1, 2), rho: sp.Rational(7, 3)}
 def tends_to_one(expr: sp.Expr, scale: Scale, at: tuple[str, str], rate: float) -> None:
     """|expr/(c·m) − 1| falls from the first point to the second, and is small there."""
     c, m = scale.lead(expr)
-    with mpmath.workdps(60):
-        gaps = []
-        for point in at:
-            x = mpmath.mpf(point)
-            ratio = sp.lambdify(U, (expr / (c * m.expr)).subs(VALUES), "mpmath")(x)
-            gaps.append(abs(ratio - 1))
-        assert gaps[1] <= max(rate * gaps[0], mpmath.mpf(10) ** -40), (expr, c, m, gaps)
+    gaps = [
+        abs((expr / (c * m.expr)).subs({**VALUES, U: sp.Rational(x)}).evalf(600, maxn=3000) - 1) for x in at
+    ]
+    assert gaps[1] <= max(rate * gaps[0], sp.Float(10) ** -40), (expr, c, m, gaps)
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,19 @@ def test_leading_terms(expr: sp.Expr, powers: tuple[sp.Expr, ...] | None) -> Non
         c, m = scale.lead(expr)
         assert c == -1 and m.phi == -U
         return
-    assert all(sp.simplify(p - q) == 0 if q.is_finite else p == q for p, q in zip(
-        scale.exponents(scale.rate(expr)), map(sp.sympify, powers), strict=True))
+    assert all(
+        sp.simplify(p - q) == 0 if q.is_finite else p == q
+        for p, q in zip(scale.exponents(scale.rate(expr)), map(sp.sympify, powers), strict=True)
+    )
     deep = expr.has(sp.exp(sp.exp(U)))
-    tends_to_one(expr, scale, ("5", "20") if deep else ("1e4", "1e12") if expr.has(sp.log) else ("40", "120"), 0.7)
+    tends_to_one(
+        expr, scale, ("5", "20") if deep else ("1e4", "1e12") if expr.has(sp.log) else ("40", "120"), 0.7
+    )
 
 
-atoms = st.sampled_from([U, 1 + U, b + a * U, sp.log(2 + U), sp.exp(-U), sp.exp(U / 3), 1 / (1 + U), sp.Integer(2), a])
+atoms = st.sampled_from(
+    [U, 1 + U, b + a * U, sp.log(2 + U), sp.exp(-U), sp.exp(U / 3), 1 / (1 + U), sp.Integer(2), a]
+)
 
 
 def grow(children: st.SearchStrategy[sp.Expr]) -> st.SearchStrategy[sp.Expr]:
@@ -68,7 +74,11 @@ def grow(children: st.SearchStrategy[sp.Expr]) -> st.SearchStrategy[sp.Expr]:
         st.builds(lambda x, y: x + y, children, children),
         st.builds(lambda x, y: x * y, children, children),
         st.builds(lambda x, y: x / (1 + y), children, children),
-        st.builds(lambda x, q: (1 + x) ** q, children, st.sampled_from([sp.Rational(1, 2), 2, sp.Rational(-1, 3), rho])),
+        st.builds(
+            lambda x, q: (1 + x) ** q,
+            children,
+            st.sampled_from([sp.Rational(1, 2), 2, sp.Rational(-1, 3), rho]),
+        ),
         st.builds(lambda x: sp.log(1 + x), children),
     )
 
@@ -78,7 +88,7 @@ def grow(children: st.SearchStrategy[sp.Expr]) -> st.SearchStrategy[sp.Expr]:
 def test_leading_terms_of_random_expressions(expr: sp.Expr) -> None:
     """Positive sums, products, powers and logarithms: nothing cancels, so everything must be recognised."""
     scale = Scale(VALUES)
-    tends_to_one(expr, scale, ("1e3", "1e5") if expr.has(sp.exp) else ("1e6", "1e30"), 0.95)
+    tends_to_one(expr, scale, ("30", "120") if expr.has(sp.exp) else ("1e6", "1e30"), 0.95)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +113,11 @@ def test_integrals_of_rates(integrand: sp.Expr, grows: bool) -> None:
     if rate is None:
         return
     # d log ∫F/du = F/∫F must tend to the rate
-    F = sp.lambdify(U, integrand.subs(VALUES), "mpmath")
-    claimed = sp.lambdify(U, rate.subs(VALUES), "mpmath")
-    top = 6 if integrand.has(sp.exp(U)) else 40 if integrand.has(sp.exp) else 1e30
-    with mpmath.workdps(30):
-        if integrand.has(sp.exp):
-            integral = mpmath.quad(F, mpmath.linspace(3, top, 60))
-        else:  # in log u
-            integral = mpmath.quad(lambda s: F(mpmath.exp(s)) * mpmath.exp(s), mpmath.linspace(1.1, mpmath.log(top), 30))
-        assert F(mpmath.mpf(top)) / integral == pytest.approx(float(claimed(mpmath.mpf(top))), rel=0.05)
+    F = sp.lambdify(U, integrand.subs(VALUES), "numpy")
+    top = 6.0 if integrand.has(sp.exp(U)) else 25.0 if integrand.has(sp.exp) else 1e30
+    ends = np.log(np.geomspace(3.0, top, 60))  # in log u
+    whole = sum(quad(lambda s: F(np.exp(s)) * np.exp(s), lo, hi)[0] for lo, hi in pairwise(ends))
+    assert F(top) / whole == pytest.approx(float(rate.subs({**VALUES, U: top})), rel=0.05)
 
 
 def test_a_sign_that_symbols_leave_open_is_taken_from_the_values_and_noted() -> None:
@@ -122,7 +128,7 @@ def test_a_sign_that_symbols_leave_open_is_taken_from_the_values_and_noted() -> 
         Scale().lead(U**rho + U**2)
 
 
-@pytest.mark.parametrize("expr", [sp.sin(U), sp.gamma(U), (-U) ** sp.Rational(1, 2), sp.log(-U)])
+@pytest.mark.parametrize("expr", [sp.sin(U), sp.gamma(U), sp.sqrt(1 - U), sp.log(1 - U)])
 def test_what_is_outside_the_scale_is_said_so(expr: sp.Expr) -> None:
     with pytest.raises(Unrecognised):
         Scale().lead(expr)

@@ -1,0 +1,124 @@
+"""The spine's speed, as ratios in one run: bounds and exact law at K = 10⁶ beside one log1p + expm1 pass.
+
+    python benchmarks/spine.py [--json FILE]
+
+The limit is a pass of NumPy's log1p and expm1 over 10⁶ doubles; the peer is a plain loop over steps that
+integrates each with scipy.integrate.quad and computes the same bound (timed at K = 500 and scaled).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.integrate import quad
+
+import wbound
+from wbound.data import Gaussian
+from wbound.gaussian import exact_w2
+
+K = 1_000_000
+
+
+def naive(T: float, steps: int) -> float:
+    """Theorem 2 for hf and vp-linear (a = 1, b = 1/2), σ_0² = 2, d = 3, step by step with quad."""
+    m0, d = 0.5, 3
+
+    def lam(t: float) -> float:
+        inner = lambda s: quad(lambda u: 0.25 + 0.5 * u, 0.0, s)[0]  # noqa: E731
+        return quad(lambda s: (0.5 + s) * math.exp(2.0 * inner(s)), 0.0, t)[0]
+
+    total, hi = 0.0, T
+    lam_hi = lam_T = lam(T)
+    for k in range(1, steps + 1):
+        lo = T * (1.0 - k / steps)
+        lam_lo = lam(lo)
+        psi = quad(lambda u, a=lam_lo: (u - a) ** 2 * m0**2 / (1.0 + m0 * u) ** 2, lam_lo, lam_hi)[0]
+        total += d * psi / (1.0 + m0 * lam_lo) ** 2
+        hi, lam_hi = lo, lam_lo
+    return math.sqrt(6.0 / (1.0 + m0 * lam_T) ** 2 + total)
+
+
+def rounds(cases: dict[str, Callable[[], object]], repeat: int) -> dict[str, list[float]]:
+    """Seconds of each case, interleaved so that a slow spell of the machine meets them all."""
+    for case in cases.values():
+        case()
+    times: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(repeat):
+        for name, case in cases.items():
+            begin = time.perf_counter()
+            case()
+            times[name].append(time.perf_counter() - begin)
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the results there too")
+    parser.add_argument("--repeat", type=int, default=9)
+    options = parser.parse_args()
+    x = np.random.default_rng(0).random(K)
+    p = wbound.process("vp-linear")
+    data, gauss = wbound.LogConcave(3, 0.5, 0.5, 6.0), Gaussian(np.zeros(3), 2.0)
+    times = rounds(
+        {
+            "log1p + expm1 pass": lambda: (np.log1p(x), np.expm1(x)),
+            "w2_bound hf, sharp": lambda: wbound.w2_bound(p, data, 4.0, K, scheme="hf"),
+            "w2_bound hf, score error": lambda: wbound.w2_bound(p, data, 4.0, K, scheme="hf", score_bias=0.1),
+            "w2_bound em, sharp": lambda: wbound.w2_bound(p, data, 4.0, K, scheme="em"),
+            "exact_w2 hf, isotropic": lambda: exact_w2(p, gauss, 4.0, K, scheme="hf"),
+            "exact_w2 em, isotropic": lambda: exact_w2(p, gauss, 4.0, K, scheme="em"),
+        },
+        options.repeat,
+    )
+    limits = {
+        "w2_bound hf, sharp": 12.0,
+        "w2_bound hf, score error": 36.0,
+        "exact_w2 hf, isotropic": 12.0,
+        "exact_w2 em, isotropic": 12.0,
+    }
+    unit = statistics.median(times["log1p + expm1 pass"])
+    results = []
+    for name, seconds in times.items():
+        median = statistics.median(seconds)
+        results.append({"case": name, "seconds": median, "ratio": median / unit, "limit": limits.get(name)})
+    begin = time.perf_counter()
+    value = naive(4.0, 500)
+    peer = (time.perf_counter() - begin) * K / 500
+    ours = wbound.w2_bound(p, data, 4.0, 500, scheme="hf").total
+    assert abs(value / ours - 1.0) < 1e-6, (value, ours)
+    results.append({"case": "plain loop over quad, scaled", "seconds": peer, "ratio": peer / unit, "limit": None})
+    calls = {
+        f"iterations {scheme}, eps = {eps:g}": (
+            lambda scheme=scheme, eps=eps: wbound.iterations(p, Gaussian(np.zeros(10), 1.0), eps, scheme=scheme)
+        )
+        for scheme in ("em", "hf", "ddpm")
+        for eps in (1e-1, 1e-8)
+    }
+    for eps in (1e-1, 1e-8):
+        calls[f"iterations published, eps = {eps:g}"] = lambda eps=eps: wbound.iterations(
+            p, Gaussian(np.zeros(10), 1.0), eps, theorem="published", M1="exact"
+        )
+    for name, seconds in rounds(calls, 5).items():
+        median = statistics.median(seconds)
+        results.append({"case": name, "seconds": median, "ratio": median / unit, "limit": 0.05 / unit})
+    begin = time.perf_counter()
+    wbound.complexity_table()
+    table = time.perf_counter() - begin
+    results.append({"case": "complexity_table", "seconds": table, "ratio": table / unit, "limit": 10.0 / unit})
+    for r in results:
+        limit = "" if r["limit"] is None else f"  limit {r['limit']:.0f}"
+        sys.stdout.write(f"{r['case']:34s} {r['seconds'] * 1e3:12.2f} ms  ratio {r['ratio']:10.1f}{limit}\n")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The complexity table: its columns, its order, and numbers that others can reproduce."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wbound
+from wbound.data import Gaussian
+from wbound.errors import BadInput
+from wbound.tables import table_data
+
+
+def test_the_table_of_the_readme() -> None:
+    seen: list[str] = []
+    table = wbound.complexity_table(d=10, eps=0.1, progress=seen.append)
+    assert tuple(table["process"]) == wbound.PUBLISHED == tuple(seen)
+    assert list(table.columns) == [
+        "process",
+        *("published_K", "published_M", "published_eta"),
+        *("K_published", "T_published", "K_sharp", "T_sharp", "K_exact", "T_exact"),
+    ]
+    assert (table["K_exact"] <= table["K_sharp"]).all()
+    assert (table["K_sharp"] < table["K_published"]).all()
+    # Theorem 1 needs 10⁵ to 10⁶ steps here
+    assert table["K_published"].between(5e4, 1e6).all()
+    for row in table.itertuples():
+        p = wbound.process(row.process)
+        assert wbound.w2_bound(p, table_data(10), row.T_sharp, row.K_sharp).total <= 0.1
+
+
+def test_data_of_the_table() -> None:
+    data = table_data(5, 0.5, 2.0)
+    assert isinstance(data, Gaussian)
+    assert (data.m0, data.L0) == (0.5, 2.0)
+    assert sorted(data.eigenvalues) == [0.5, 0.5, 2.0, 2.0, 2.0]
+    assert np.ptp(table_data(3).eigenvalues) == 0.0
+    for bad in ({"d": 0}, {"d": 1.5}, {"d": 4, "m0": 2.0}, {"d": 4, "m0": -1.0}, {"d": 1, "m0": 0.5}):
+        with pytest.raises(BadInput):
+            table_data(**bad)
+
+
+def test_published_cells_are_the_data() -> None:
+    table = wbound.complexity_table(d=2, eps=1.0).set_index("process")
+    assert str(table.loc["ve-sqrt", "published_K"]) == "d**(5/4)/epsilon**(5/2)"
+    assert str(table.loc["vp-exponential", "published_K"]) == "d*log(log(d/epsilon))/epsilon**2"
