@@ -184,7 +184,7 @@ def choose(
     gaussian = data.gaussian
     task = _Task(Spectrum.of(gaussian), scheme)
     facts, limits = _facts(data)
-    makers = _makers(processes)
+    makers = _makers(processes, facts)
     rows = _rows(scheme, makers, _grids(grids), gaussian, facts)
     centre = 2.0 * math.log(data.scale)
     found = [(row, *task.best(row, K, centre)) for row in rows]
@@ -235,9 +235,9 @@ def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:
     return LogConcave(varying.size, m0, L0, moment), said
 
 
-def _makers(processes: Sequence[str | Process] | None) -> list[tuple[str, _Maker]]:
+def _makers(processes: Sequence[str | Process] | None, facts: LogConcave) -> list[tuple[str, _Maker]]:
     chosen = list(processes) if processes is not None else [*CATALOGUE, *(row.name for row in IMAGES)]
-    return [_maker(p) for p in chosen]
+    return [_maker(p, facts) for p in chosen]
 
 
 def _rows(
@@ -259,15 +259,17 @@ def _rows(
     return rows
 
 
-def _maker(p: str | Process) -> tuple[str, _Maker]:
-    """A process's name, and from log λ(T) the process and T: by T, or for images by sigma_max or beta_max."""
+def _maker(p: str | Process, facts: LogConcave) -> tuple[str, _Maker]:
+    """A process's name, and from log λ(T) the process and T: by T, or for images by sigma_max or beta_max;
+    the optimal clock is that of the data's m_0 and L_0."""
     if isinstance(p, Process):
         given = p
         return given.name, lambda u: (given, float(given.time_of(u)))
     name = p
     if any(row.name == name for row in IMAGES):
         return name, lambda u: (NAMED[name].make(reaching(name, u)), 1.0)
-    named = process(name)
+    optimal = name.startswith("optimal")
+    named = process(name, m0=facts.m0, L0=facts.L0) if optimal else process(name)
     return name, lambda u: (named, float(named.time_of(u)))
 
 

@@ -215,13 +215,14 @@ def convolve(density: Density, moved: Map, variance: float, n: int) -> Density:
 
     A trapezoidal sum over Z where the grid resolves the noise, or can be made to. Where the noise is far
     narrower than the grid's spacing, the density of moved(Z) itself, which must then be monotone, is averaged
-    over the noise by a Gauss–Hermite rule. Raises `IOFailure` when neither is possible.
+    over the noise by a Gauss–Hermite rule. Raises `IOFailure` when neither is possible, `OverflowError` where
+    an image is infinite.
     """
     s = math.sqrt(variance)
     x = moved(density.z)
-    step = np.diff(x)
     if not np.isfinite(x).all():
-        raise OverflowError
+        raise OverflowError("the law of a step is infinite in double precision")
+    step = np.diff(x)
     factor = max(1, math.ceil(RESOLVE * float(np.abs(step).max()) / s))
     monotone = bool((step > 0.0).all() or (step < 0.0).all())
     if factor > MOST_SPLIT and monotone:

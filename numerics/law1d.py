@@ -153,7 +153,7 @@ def propagate(s: Setting, line: Line, sizes: Sequence[int], noise2: float = 0.0)
         E = np.exp(b.log_alpha_lo) * share - np.where(steps.c == 0.0, 0.0, steps.c * per)
         Q = steps.Q + noise2 * steps.C**2 if noise2 else steps.Q
     if not (np.isfinite(B).all() and np.isfinite(E).all() and np.isfinite(Q).all()):
-        raise OverflowError
+        raise OverflowError("a step is infinite in double precision")
     densities = [_start(s, line, n) for n in sizes]
     maps: list[Map] = []
     for k in range(b.size):

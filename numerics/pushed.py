@@ -51,7 +51,7 @@ class Pushed:
         z = self.density.z
         x = self.images(z)
         if not np.isfinite(x).all():
-            raise OverflowError
+            raise OverflowError("the law of the output is infinite in double precision")
         way = self._direction(x)
         ends = z[[0, -1]] if way else np.concatenate((z[:1], self._turns(x), z[-1:]))
         regions = ends if way else self._regions(ends)

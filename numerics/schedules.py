@@ -163,12 +163,12 @@ def from_array(
 def vector(values: ArrayLike, form: str) -> Array:
     """A finite real vector. Raises `BadInput`."""
     try:
-        a = np.asarray(values)
-        if a.dtype.kind not in "fiu":
-            raise BadInput(form, f"dtype {a.dtype}", "must be real numbers")
-        a = a.astype(float)
+        given = np.asarray(values)
     except (TypeError, ValueError):
         raise BadInput(form, "an array", "must be numbers of one length") from None
+    if given.dtype.kind not in "fiu" and given.size:
+        raise BadInput(form, f"dtype {given.dtype}", "must be real numbers")
+    a = given.astype(float)
     if a.ndim != 1 or a.size < 1:
         raise BadInput(form, f"shape {a.shape}", "must be a vector of at least one value")
     if a.size > MOST:
@@ -214,7 +214,8 @@ def to_array(s: Schedule, form: str) -> Array:
     one_of("form", form, FORMS)
     log_lam = s.log_lam
     if form == "sigmas":
-        out = np.exp(0.5 * log_lam)
+        with np.errstate(over="ignore"):  # refused below
+            out = np.exp(0.5 * log_lam)
     elif form == "timesteps":
         out = np.asarray(s.process.time_of(log_lam))
     else:

@@ -6,6 +6,7 @@ constant come from its factors; every target serves as data of a bound.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -126,6 +127,20 @@ class Gaussian(facts.Gaussian):
         z = generator(seed).standard_normal((count("n", n), self.d)) * np.sqrt(self.eigenvalues)
         return self.mean + (z if self.vectors is None else z @ self.vectors.T)
 
+    def along(self, x: ArrayLike) -> tuple[Array, ...]:
+        """Points x (n, d) in the axes of `factors`: (n, multiplicity) for each, in their order."""
+        at = _points(x, self.d)
+        at = at if self.vectors is None else at @ self.vectors
+        own = np.stack((self.eigenvalues, self.coordinates))
+        pairs, group = np.unique(own, axis=1, return_inverse=True)
+        return tuple(at[:, group == i] for i in range(pairs.shape[1]))
+
+    def resized(self, d: int) -> Gaussian:
+        """The same law per coordinate in dimension d, where all coordinates share one; else `BadInput`."""
+        if np.ptp(self.eigenvalues) > 0.0 or np.ptp(self.mean) > 0.0:
+            raise BadInput("d", d, "needs one law for all coordinates, and these differ")
+        return Gaussian(np.full(count("d", d), self.mean[0]), float(self.eigenvalues[0]))
+
 
 class SymmetricMixture(_Product):
     """½N(−c, s²I) + ½N(c, s²I), |c| < s (section 10): c a vector (d,) or a number (d = 1), s > 0, both in x.
@@ -163,6 +178,19 @@ class SymmetricMixture(_Product):
         side = 2.0 * rng.integers(0, 2, (n, 1)) - 1.0
         return side * self.c + self.s * rng.standard_normal((n, self.d))
 
+    def along(self, x: ArrayLike) -> tuple[Array, ...]:
+        """Points x (n, d) in the axes of `factors`: along c (n, 1), then across it (n, d − 1)."""
+        basis, _ = np.linalg.qr(self.c[:, None], mode="complete")  # any basis where c = 0
+        basis[:, 0] *= -1.0 if basis[:, 0] @ self.c < 0.0 else 1.0
+        at = _points(x, self.d) @ basis
+        return (at[:, :1],) if self.d == 1 else (at[:, :1], at[:, 1:])
+
+    def resized(self, d: int) -> SymmetricMixture:
+        """The same two modes, apart along the first axis, in dimension d."""
+        centre = np.zeros(count("d", d))
+        centre[0] = np.linalg.norm(self.c)
+        return SymmetricMixture(centre, self.s)
+
 
 class _Identical(_Product):
     """d independent coordinates of one law on the line."""
@@ -179,6 +207,17 @@ class _Identical(_Product):
         """n independent draws (n, d) of X_0."""
         n = count("n", n)
         return self.line.sample(n * self.d, generator(seed)).reshape(n, self.d)
+
+    def along(self, x: ArrayLike) -> tuple[Array, ...]:
+        """Points x (n, d) in the axes of `factors`: they are the coordinates."""
+        return (_points(x, self.d),)
+
+    def resized(self, d: int) -> _Identical:
+        """The same law per coordinate in dimension d."""
+        made = copy.copy(self)
+        made.__dict__.pop("second_moment", None)  # what was computed for another d
+        made.factors = (Factor(self.line, count("d", d)),)
+        return made
 
 
 class LogCosh(_Identical):
@@ -308,7 +347,7 @@ def product_M1(factors: tuple[Factor, ...], process: Process, T: float) -> float
     slope = np.array([0.0 if line.symmetric else line.slope for line in lines])[:, None]
     sup3 = np.array(
         [0.0 if line.symmetric or not c else c / v**3 for line, (c, v) in zip(lines, thirds, strict=True)]
-    )
+    )[:, None]
     weight = np.array([f.multiplicity for f in factors], float)[:, None]
     n = len(lines)
     variances = np.concatenate((low, high, v3))[:, None]
@@ -341,10 +380,7 @@ def product_M1(factors: tuple[Factor, ...], process: Process, T: float) -> float
             b_hi = np.maximum(b_hi, np.maximum(np.abs(down), np.abs(up)))
         bend_hi = c3 * a_hi**3 / w_lo[2 * n :] ** 3
         bend_lo = c3 * a_lo**3 / w_hi[2 * n :] ** 3
-        # 1/(α(1+m_0λ)) = α/(m_0 w) and λ/(1+m_0λ) = (1 − α²/(m_0 w))/m_0, with w = α²/m_0 + σ²
-        v = high[:, None]
-        share = 1.0 - a_lo**2 * v / w_hi[n : 2 * n]
-        at_zero = (slope + 0.5 * sup3[:, None] * v * share) * a_hi * v / w_lo[n : 2 * n]
+        at_zero = _score_at_zero(slope, sup3, high[:, None], (a_lo, a_hi), (w_lo[n : 2 * n], w_hi[n : 2 * n]))
         # f s + (f x + g²s)s′ holds s(0, t) times f + g²s′
         moved = np.maximum(np.abs(g2_hi * L_hi - f_lo), np.abs(f_hi - g2_lo * m_lo))
         a_up = moved * at_zero + 0.5 * g2_hi * bend_hi
@@ -356,3 +392,12 @@ def product_M1(factors: tuple[Factor, ...], process: Process, T: float) -> float
         )
 
     return branch_and_bound(enclosure, 0.0, T, rtol=1e-4).upper
+
+
+def _score_at_zero(
+    slope: Array, sup3: Array, v: Array, a: tuple[Array, Array], w: tuple[Array, Array]
+) -> Array:
+    """Upper bound of |s(0, t)| ≤ (|U′(0)| + ½ sup|U‴| λ/(1+m_0λ))/(α(1+m_0λ)), on cells where α and
+    w = α²v + σ² lie in the pairs a and w; v = 1/m_0. Then 1/(α(1+m_0λ)) = αv/w, λ/(1+m_0λ) = v(1 − α²v/w)."""
+    share = 1.0 - a[0] ** 2 * v / w[1]
+    return np.asarray((slope + 0.5 * sup3 * v * share) * a[1] * v / w[0])

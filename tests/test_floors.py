@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # row. A name without a file is allowed (planned); a file without a name is not. A package is one name.
 FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
-        "errors compiled expressions intervals quadrature asymptotics",
+        "errors lazily compiled expressions intervals quadrature asymptotics",
         "increments forward optimal_clock rows images clocks catalogue",
         "data",
         "placement clock schemes setting tally",
-        "published sharp ode gaussian spectrum objectives leading statements",
+        "published sharp ode flow gaussian spectrum objectives leading statements",
         "complexity ending growth cells measured columns tolerance optimal certified",
         "tables",
     ),

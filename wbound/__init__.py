@@ -8,8 +8,8 @@ from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, U
 from wbound.forward import Process
 from wbound.gaussian import LowerBound, lower_bound
 from wbound.growth import Orders
-from wbound.measured import measured_orders, orders
 from wbound.leading import Leading, leading_constants
+from wbound.measured import measured_orders, orders
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting

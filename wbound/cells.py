@@ -152,8 +152,8 @@ def _footnote(column: str, cell: PublishedCell, derived: Orders, verdict: str) -
     if derived.theorem == "sharp":
         return (
             "Theorem 2 adds the squares of the steps' errors where Theorem 1 adds the errors: the local "
-            f"error is O(η^(3/2)) and the whole O(η) (Eq. 14). I = {main.formula}, with integrand {_size(main)}, "
-            f"{_at_T(main)}, and K ≍ T (√d/ε) I^(1/2). {_ENDS[verdict]}"
+            f"error is O(η^(3/2)), the whole O(η) (Eq. 14). I = {main.formula}, with integrand "
+            f"{_size(main)}, {_at_T(main)}, and K ≍ T (√d/ε) I^(1/2). {_ENDS[verdict]}"
         )
     return (
         f"The discretisation part of Eq. 5 is √(dη) S, S = {main.formula}, with integrand {_size(main)}: S "

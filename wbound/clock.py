@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,6 +171,7 @@ class _Request(NamedTuple):
     data: Curvature | None
     T: float
     K: int
+    delta: float = 0.0
 
     @property
     def log_lam_T(self) -> float:
@@ -178,9 +180,33 @@ class _Request(NamedTuple):
 
 def _uniform(r: _Request) -> Array:
     t = np.arange(r.K, -1, -1, dtype=float)
-    t *= r.T / r.K
+    if r.delta:
+        last = float(r.process.time_of(math.log(r.delta)))
+        if not last < r.T:
+            raise BadInput("delta", r.delta, f"must be below lam(T) = {math.exp(r.log_lam_T):.6g}")
+        t *= (r.T - last) / r.K
+        t += last
+    else:
+        t *= r.T / r.K
     t[0] = r.T
     return t
+
+
+def _levels(
+    place: Callable[[float, int, Curvature | None, float | None], Array], sigma_min: float | None
+) -> Callable[[_Request], Array]:
+    """K levels and then 0, or K + 1 levels down to δ."""
+
+    def levels(r: _Request) -> Array:
+        if r.delta:
+            return place(r.log_lam_T, r.K + 1, r.data, math.sqrt(r.delta))[:-1]
+        return place(r.log_lam_T, r.K, r.data, sigma_min)
+
+    return levels
+
+
+def _positive_or_none(delta: float | None) -> float | None:
+    return None if delta is None else positive("delta", delta)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +214,9 @@ class Grid:
     """How the nodes are placed: by name (`GRIDS`), or explicit times, λ or σ.
 
     ``place(request) -> (K+1,)`` gives decreasing values of ``coordinate`` ("t" or "log_lam"), the last at
-    λ = 0 unless it stops early. An explicit grid brings its own T and K.
+    λ = 0 unless it stops early: an explicit grid made with stop="early", or a named one with ``delta`` (or with
+    data that have one, such as `wbound.early_stopped`), which ends at λ_K = δ. Then the output is y_K/α_K
+    (section 11). An explicit grid brings its own T and K.
     """
 
     name: str
@@ -196,27 +224,30 @@ class Grid:
     place: Callable[[_Request], Array]
     explicit: bool = False
     length: int | None = None
+    delta: float | None = None
 
     @staticmethod
-    def uniform() -> Grid:
-        """τ_k = T(1 − k/K), the published grid."""
-        return Grid("uniform", "t", _uniform)
+    def uniform(delta: float | None = None) -> Grid:
+        """τ_k = T(1 − k/K), the published grid; with ``delta`` > 0 (x²) uniform down to λ_K = δ."""
+        return Grid("uniform", "t", _uniform, delta=_positive_or_none(delta))
 
     @staticmethod
-    def log_lam(sigma_min: float | None = None) -> Grid:
-        """Uniform in log λ: K levels from λ(T) to sigma_min² (default: `placement.SIGMA_MIN`), then 0."""
-        return Grid(
-            "log-lam", "log_lam", lambda r: placement.log_uniform(r.log_lam_T, r.K, r.data, sigma_min)
-        )
+    def log_lam(sigma_min: float | None = None, delta: float | None = None) -> Grid:
+        """Uniform in log λ: K levels from λ(T) to sigma_min² (default: `placement.SIGMA_MIN`), then 0; with
+        ``delta`` K + 1 levels down to λ_K = δ."""
+        place = _levels(placement.log_uniform, sigma_min)
+        return Grid("log-lam", "log_lam", place, delta=_positive_or_none(delta))
 
     @staticmethod
-    def edm(rho: float = 7.0, sigma_min: float | None = None) -> Grid:
-        """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min in x (default: `placement.SIGMA_MIN`), then 0.
+    def edm(rho: float = 7.0, sigma_min: float | None = None, delta: float | None = None) -> Grid:
+        """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min in x (default: `placement.SIGMA_MIN`), then 0; with
+        ``delta`` K + 1 levels down to λ_K = δ.
 
         Source: Karras et al., 2022, Eq. 5 (ρ = 7, σ from 0.002 to 80).
         """
         power = positive("rho", rho)
-        return Grid("edm", "log_lam", lambda r: placement.edm(r.log_lam_T, r.K, r.data, power, sigma_min))
+        place = _levels(lambda u, K, data, least: placement.edm(u, K, data, power, least), sigma_min)
+        return Grid("edm", "log_lam", place, delta=_positive_or_none(delta))
 
     @staticmethod
     def cosine() -> Grid:
@@ -235,21 +266,21 @@ class Grid:
         return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
 
     @staticmethod
-    def from_t(values: ArrayLike) -> Grid:
-        """Explicit forward times (K+1,), strictly decreasing to 0."""
-        t = _decreasing(values, "grid times")
+    def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
+        """Explicit forward times (K+1,), strictly decreasing to 0; with stop="early" to a time above 0."""
+        t = _decreasing(values, "grid times", stop)
         return Grid("from_t", "t", lambda r: t, True, t.size - 1)
 
     @staticmethod
-    def from_lam(values: ArrayLike) -> Grid:
-        """Explicit clock values λ (K+1,) in x², strictly decreasing to 0."""
-        lam = _decreasing(values, "grid lam")
+    def from_lam(values: ArrayLike, stop: str | None = None) -> Grid:
+        """Explicit clock values λ (K+1,) in x², strictly decreasing to 0; with stop="early" to δ > 0."""
+        lam = _decreasing(values, "grid lam", stop)
         return Grid("from_lam", "log_lam", lambda r: _log(lam), True, lam.size - 1)
 
     @staticmethod
-    def from_sigma(values: ArrayLike) -> Grid:
-        """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0."""
-        sigma = _decreasing(values, "grid sigma")
+    def from_sigma(values: ArrayLike, stop: str | None = None) -> Grid:
+        """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0; with stop="early" to √δ > 0."""
+        sigma = _decreasing(values, "grid sigma", stop)
         return Grid("from_sigma", "log_lam", lambda r: 2.0 * _log(sigma), True, sigma.size - 1)
 
     def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
@@ -263,7 +294,10 @@ class Grid:
             steps, end = count("K", K), positive("T", T)
         if steps > 200_000_000:
             raise BadInput("K", K, "more steps than can be summed one by one; use wbound.iterations")
-        values = self.place(_Request(process, data, end, steps))
+        delta = 0.0 if self.explicit else self.delta or (data.delta if data is not None else 0.0)
+        if delta and self.name not in STOPPING:
+            raise BadInput("grid", self.name, f"does not stop early: use {', '.join(STOPPING)}")
+        values = self.place(_Request(process, data, end, steps, delta))
         if self.coordinate == "t":
             t = values
         elif self.explicit:
@@ -277,12 +311,16 @@ class Grid:
             raise BadInput(
                 self.name, "grid", "its nodes coincide in double precision as times of this process"
             )
-        nodes = Nodes(process, t, self.name == "uniform", values if self.coordinate == "log_lam" else None)
+        uniform = self.name == "uniform" and not delta
+        nodes = Nodes(process, t, uniform, values if self.coordinate == "log_lam" else None)
         log_lam_T = nodes.first[1]
         if not np.isfinite(log_lam_T):
             raise BadInput("T", float(t[0]), "lam(T) must be > 0, and its logarithm finite")
         return nodes
 
+
+#: Named grids that can end at λ_K = δ > 0.
+STOPPING = ("uniform", "log-lam", "edm")
 
 #: Grids by name.
 GRIDS: dict[str, Grid] = {
@@ -311,7 +349,9 @@ def grid_named(grid: Any) -> Grid:
     return GRIDS[one_of("grid", grid, GRIDS)]
 
 
-def _decreasing(values: ArrayLike, option: str) -> Array:
+def _decreasing(values: ArrayLike, option: str, stop: str | None = None) -> Array:
+    if stop is not None:
+        one_of("stop", stop, ("early",))
     try:
         a = np.array(values, float)
     except (TypeError, ValueError):
@@ -328,8 +368,10 @@ def _decreasing(values: ArrayLike, option: str) -> Array:
     if rising.size:
         k = int(rising[0])
         raise BadInput(option, f"{a[k]:g}, {a[k + 1]:g} at index {k}", "must be strictly decreasing")
-    if a[-1] != 0.0:
-        raise BadInput(option, f"last value {a[-1]:g}", "must end at 0 exactly")
+    if stop is None and a[-1] != 0.0:
+        raise BadInput(option, f"last value {a[-1]:g}", "must end at 0 exactly (or say stop='early')")
+    if stop is not None and not a[-1] > 0.0:
+        raise BadInput(option, f"last value {a[-1]:g}", "must end above 0 where stop = early")
     return a
 
 

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
-from wbound import published, sharp
+from wbound import ode, published, sharp
 from wbound.clock import Batch
 from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, nonnegative, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import defects, gaussian_data, law, start_defects
+from wbound.lazily import minimize_scalar
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality, Rows, tally
@@ -110,17 +110,21 @@ def _sharp(process: Process, data: Curvature, scheme: Scheme, start: str, M: flo
 
     # ei's and em's γ differ from hf's by O(η²), b is O(η²), n² O(η³) (with V: O(η²)), C O(η)
     exact_contraction = data.telescopes
-    rows = Rows(rows_of, (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0), (1, 2, 1))
+    orders = (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0)
+    rows = Rows(rows_of, orders, (1, 2, 1), data.kinks)
 
     def value(T: float, K: float, quality: Quality) -> Value:
         if K <= SUMMED:
             s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M, score_noise=V)
             best = _of(sharp.sums(s), 0.0)
             if sharp.has_ancestral(s):
-                other = _of(sharp.ancestral_sums(s), 0.0)
+                # while T is searched any θ near the best will do
+                other = _of(sharp.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
                 best = other if other.total < best.total else best
             return best
         got = tally(process, data, T, K, rows, quality)
+        if not (got.sums >= 0.0).all():  # steps too long for an expansion: K is far too small
+            return _INFINITE
         start0 = sharp.start_at(data, start, *_ends(process, T))
         p = sharp.Parts(
             start0 * math.exp(min(got.log_P, 700.0)),
@@ -133,6 +137,17 @@ def _sharp(process: Process, data: Curvature, scheme: Scheme, start: str, M: flo
             other = _ancestral(process, data, start, M, T, K, quality)
             best = other if other.total < best.total else best
         return best
+
+    return value
+
+
+def _ode(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
+    def value(T: float, K: float, quality: Quality) -> Value:
+        if K <= SUMMED:
+            s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M)
+            # while T is searched a θ near the best will do
+            return _of(ode.sums(s, 2.0 if quality is COARSE else None), 0.0)
+        return _of(*ode.tallied(process, data, scheme, start, M, T, K, quality))
 
     return value
 
@@ -188,7 +203,7 @@ def _published(process: Process, data: Curvature, start: str, M: float, M1: Any)
 
     def value(T: float, K: float, quality: Quality) -> Value:
         # while T is searched, the constant of a longer horizon serves (A2 on [0, T'] holds on [0, T])
-        m1 = a2(_octave(T)) if quality is COARSE else a2(T)
+        m1 = a2(_octave(T)) if quality is COARSE and _octave(T) < process.t_max else a2(T)
         if K <= SUMMED:
             try:
                 b = published.THEOREM_1(
@@ -233,6 +248,8 @@ def _exact(process: Process, data: Any, scheme: Scheme) -> Criterion:
     means2 = np.bincount(group, target.coordinates**2)
     counts = np.bincount(group)
     c = 1.0 / float(variances.mean())
+    # an ODE's steps multiply by about 1 in units of α(1 + cλ)^{1/2}, a stage more gains an order
+    power, more = (0.5, scheme.stages - 1.0) if scheme.kind == "ode" else (1.0, 0.0)
 
     def w2(excess: Array, mean: Array) -> float:
         """W2 of the output to the data."""
@@ -252,7 +269,7 @@ def _exact(process: Process, data: Any, scheme: Scheme) -> Criterion:
 
     def rows_of(b: Batch) -> Array:
         # only reached with one eigenvalue at a time
-        d = defects(b, scheme, at, c)
+        d = defects(b, scheme, at, c, power=power)
         return np.stack([np.broadcast_to(row, (1, b.size))[0] for row in (d.log_r, d.rho, d.shift)])
 
     at = variances[:1]
@@ -269,12 +286,13 @@ def _exact(process: Process, data: Any, scheme: Scheme) -> Criterion:
         error = 0.0
         for i, variance in enumerate(variances):
             at = variances[i : i + 1]
-            order = 2.0 if c * variance == 1.0 else 1.0
-            got = tally(process, target, T, K, Rows(rows_of, (order, 2.0, 2.0), (2, 1)), quality)
+            order = 2.0 + more if c * variance == 1.0 else 1.0
+            rows = Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1))
+            got = tally(process, target, T, K, rows, quality)
             error = max(error, float(np.nanmax(np.append(got.error, 0.0))))
             total = math.exp(min(got.log_P, 700.0))
             for j, start in enumerate(("exact", "prior")):
-                variance0, mean0 = start_defects(start, at, c, *_ends(process, T))
+                variance0, mean0 = start_defects(start, at, c, *_ends(process, T), power)
                 excess[j, i] = got.sums[0] + total**2 * variance0[0]
                 mean[j, i] = got.sums[1] + total * mean0
         return both(excess, mean, error)
@@ -296,6 +314,22 @@ def _step(process: Process, lo: float, hi: float) -> Batch:
 def _octave(T: float) -> float:
     """The next power of two: few horizons, each an upper bound for the shorter ones."""
     return 2.0 ** math.ceil(math.log2(T))
+
+
+class _Horizons(NamedTuple):
+    """T as searched: by u = log T, or by u = log(T/(t* − T)) where the clock is infinite at a finite t*, since
+    there the last 1e-7 of T's range may hold half of log λ's."""
+
+    end: float
+
+    @property
+    def last(self) -> float:
+        """The largest u: log T where doubles end, or where T could not be told from t*."""
+        return 600.0 if math.isinf(self.end) else 34.0
+
+    def time(self, u: float) -> float:
+        """T at u."""
+        return math.exp(u) if math.isinf(self.end) else self.end / (1.0 + math.exp(-u))
 
 
 # ---------------------------------------------------------------------- the search
@@ -361,12 +395,12 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
 def _search(
     criterion: Criterion, eps: float, order: float, bracket: tuple[float, float], guess: float
 ) -> tuple[int, float, Value]:
-    """The smallest K over T in the bracket (log-scaled), and that T."""
-    lo, hi = math.log(bracket[0]), math.log(bracket[1])
+    """The smallest K over the horizons u in the bracket, and that u; the criterion takes u for T."""
+    lo, hi = bracket
     K = guess
 
     def cost(u: float) -> float:
-        k = criterion(math.exp(u), float(max(int(K), 1)) if K <= SUMMED else K, COARSE)
+        k = criterion(u, float(max(int(K), 1)) if K <= SUMMED else K, COARSE)
         needed = _predicted(k, K, eps, order)
         return math.log(needed) if math.isfinite(needed) else HOPELESS + min(k.initialisation / eps, 1e3)
 
@@ -384,8 +418,8 @@ def _search(
         off = values[i] - math.log(K)
         if K == 1.0 and off <= 0.0:  # one step is enough
             break
-        # half-way down while the guess is far off: far below its own K no horizon works
-        K = max(K * math.exp(0.5 * off if off < -4.0 else off), 1.0)
+        # Theorem 1: half-way down while the guess is far off, for far below its own K no horizon works
+        K = max(K * math.exp(0.5 * off if off < -4.0 and order < 1.0 else off), 1.0)
         inside = 0 < i < points - 1 or width >= hi - lo
         if abs(off) < 0.1 and inside:
             if width < 0.05:
@@ -397,10 +431,10 @@ def _search(
             width, points = 0.5 * width, 5
     if 0 < i < points - 1 and max(values) < HOPELESS:  # the vertex of the parabola through three values
         best = _vertex(grid[i - 1 : i + 2], np.array(values[i - 1 : i + 2]))
-    k, v = _solve_K(criterion, math.exp(best), K, eps, order)
+    k, v = _solve_K(criterion, best, K, eps, order)
     if k <= 4096:
-        return _polish(criterion, eps, (math.log(bracket[0]), math.log(bracket[1])), best, k, v)
-    return k, math.exp(best), v
+        return _polish(criterion, eps, bracket, best, k, v)
+    return k, best, v
 
 
 def _vertex(x: Array, y: Array) -> float:
@@ -422,7 +456,7 @@ def _polish(
     """For small K the power law is rough: lower K one by one while some T works."""
     while k > 1:
         found = minimize_scalar(
-            lambda w: criterion(math.exp(w), float(k - 1), FINE).total,
+            lambda w: criterion(w, float(k - 1), FINE).total,
             bounds=(max(u - 0.4, limits[0]), min(u + 0.4, limits[1])),
             method="bounded",
             options={"xatol": 1e-4},
@@ -430,41 +464,47 @@ def _polish(
         if not found.fun <= eps:
             break
         u, k = float(found.x), k - 1
-        v = criterion(math.exp(u), float(k), FINE)
-        smaller, better = _solve_K(criterion, math.exp(u), float(k), eps, 1.0)
+        v = criterion(u, float(k), FINE)
+        smaller, better = _solve_K(criterion, u, float(k), eps, 1.0)
         if smaller < k:
             k, v = smaller, better
-    return k, math.exp(u), v
+    return k, u, v
 
 
 def _bracket(process: Process, first: Callable[[float], float], eps: float) -> tuple[float, float]:
-    """T where the start's share is ε, and where it is 1e-4 ε (or as far as λ goes)."""
+    """The horizons u where the start's share is ε, and where it is 1e-4 ε (or as far as λ goes)."""
+    horizons = _Horizons(process.t_max)
+
+    def at(u: float) -> float:
+        return first(horizons.time(u))
 
     def reach(level: float) -> float | None:
         lo, hi = -60.0, 0.0
-        while first(math.exp(hi)) > level:
-            lo, hi = hi, hi + 1.0 + abs(hi)
-            if hi > 600.0 or not math.isfinite(_ends(process, math.exp(hi))[1]):
+        while at(hi) > level:
+            if hi >= horizons.last:
                 return None
-        while first(math.exp(lo)) <= level and lo > -600.0:
+            lo, hi = hi, min(hi + 1.0 + abs(hi), horizons.last)
+            if not math.isfinite(_ends(process, horizons.time(hi))[1]):
+                return None
+        while at(lo) <= level and lo > -600.0:
             lo, hi = lo - 20.0, lo
         for _ in range(60):
             mid = 0.5 * (lo + hi)
-            lo, hi = (mid, hi) if first(math.exp(mid)) > level else (lo, mid)
+            lo, hi = (mid, hi) if at(mid) > level else (lo, mid)
             if hi - lo < 1e-6:
                 break
-        return math.exp(hi)
+        return hi
 
     low = reach(eps)
     if low is None:
         floor = min(
-            first(math.exp(u))
-            for u in np.linspace(-5.0, 60.0, 66)
-            if math.isfinite(_ends(process, math.exp(u))[1])
+            at(float(u))
+            for u in np.linspace(-5.0, min(60.0, horizons.last), 66)
+            if math.isfinite(_ends(process, horizons.time(float(u)))[1])
         )
         raise Unreachable(eps, floor, "the start: lam(t) stays too small for this process")
     high = reach(1e-4 * eps)
-    return low, high if high is not None else 50.0 * low
+    return low, high if high is not None else min(low + 4.0, horizons.last)
 
 
 def iterations(
@@ -483,7 +523,7 @@ def iterations(
     """The smallest K on the uniform grid whose bound is ≤ ε, T optimised unless given (section 8). *upper*
 
     eps: W2, not squared, in the data's units. theorem "sharp" uses Eq. 7″ (ddpm: or Eq. 9′ if smaller), which
-    is at least the total of `w2_bound`; "published" uses Eq. 5 (scheme em, needs M1: a number or "exact").
+    is at least the total of `w2_bound`, and Eq. 15 for ODE schemes; "published" uses Eq. 5 (scheme em, needs M1: a number or "exact").
     start "exact" needs T, since T → 0 is then free. Raises `Unreachable` with the floor that the score's bias
     or the process's clock sets, `BadInput`, `HypothesisFailed`.
     """
@@ -496,7 +536,7 @@ def iterations(
     probe = setting(
         process,
         data,
-        positive("T", T) if T is not None else 1.0,
+        positive("T", T) if T is not None else min(1.0, 0.5 * process.t_max),
         1,
         scheme=chosen,
         start=start,
@@ -515,6 +555,14 @@ def iterations(
 
         def first(t: float) -> float:
             return published.start_at(data, start, *_ends(process, t))
+    elif chosen.kind == "ode":
+        for hypothesis in ode.THEOREM_3.hypotheses:
+            hypothesis.check(probe)
+        criterion = _ode(process, data, chosen, start, M)
+        order, name = 1.0, "Eq. 15"
+
+        def first(t: float) -> float:
+            return ode.start_at(data, start, *_ends(process, t))
     else:
         for hypothesis in sharp.THEOREM_2.hypotheses:
             hypothesis.check(probe)
@@ -522,9 +570,15 @@ def iterations(
         order, name = 1.0, "Eq. 7'' or 9'" if chosen.name == "ddpm" else "Eq. 7''"
 
         def first(t: float) -> float:
-            return sharp.start_at(data, start, *_ends(process, t))
+            log_alpha, log_lam = _ends(process, t)
+            left = math.exp(min(data.log_contraction(log_lam), 700.0))
+            return sharp.start_error(data, start, log_alpha, log_lam) * left
 
-    return _answer(process, criterion, first, eps, order, name, start, T, M)
+    if data.delta:
+        raise BadInput("data", "early stopped", "iterations counts steps down to lam = 0; use w2_bound")
+    answer = _answer(process, criterion, first, eps, order, name, start, T, M, data.second_moment)
+    data.check(-math.inf, _ends(process, answer.T)[1])
+    return answer
 
 
 def _answer(
@@ -537,15 +591,30 @@ def _answer(
     start: str,
     T: float | None,
     M: float,
+    second_moment: float,
 ) -> Iterations:
     if T is None:
         if start == "exact":
             raise BadInput("T", "None", "must be given for start = exact, where T -> 0 costs nothing")
+        horizons = _Horizons(process.t_max)
         bracket = _bracket(process, first, eps)
+
+        def placed(u: float, K: float, quality: Quality) -> Value:
+            at = horizons.time(u)
+            if K > SUMMED and at + at / K >= process.t_max:  # steps longer than what is left before λ = ∞
+                return _INFINITE
+            found = criterion(at, K, quality)
+            # rounding may have merged the last steps
+            return found if not math.isnan(found.constant) else _INFINITE
+
         if M:
-            _check_floor(criterion, eps, bracket)
-        # the first guess is far on the decreasing branch, where the power law is exact
-        k, at, v = _search(criterion, eps, order, bracket, 1e12)
+            _check_floor(placed, eps, bracket)
+        # K ≍ T x^{1/order} with x = ‖X_0‖/ε (section 8); two decades above, where the power law is exact
+        size = math.sqrt(second_moment) / eps
+        longest = horizons.time(bracket[1])
+        guess = max(100.0 * size ** (1.0 / order) * max(longest, 1.0), 2.0 * SUMMED)
+        k, u, v = _search(placed, eps, order, bracket, guess)
+        at = horizons.time(u)
     else:
         at = positive("T", T)
         limit = criterion(at, 1e18, COARSE)
@@ -574,9 +643,9 @@ def _check_floor(criterion: Criterion, eps: float, bracket: tuple[float, float])
     """With a biased score the limit K → ∞ leaves start + score: refuse ε below its minimum over T."""
 
     def limit(u: float) -> float:
-        return criterion(math.exp(u), 1e18, COARSE).limit
+        return criterion(u, 1e18, COARSE).limit
 
-    lo, hi = math.log(bracket[0]), math.log(bracket[1])
+    lo, hi = bracket
     grid = np.linspace(lo, hi, 13)
     values = [limit(float(u)) for u in grid]
     i = int(np.argmin(values))
@@ -599,15 +668,21 @@ def exact_iterations(
     """
     eps = positive("eps", eps)
     target = gaussian_data(data)
-    criterion = _exact(process, target, scheme_named(scheme))
+    chosen = scheme_named(scheme)
+    criterion = _exact(process, target, chosen)
 
     def first(t: float) -> float:
-        """W2 that the prior start alone makes as η → 0: a coordinate contracts by ς²/(ς² + λ)."""
+        """W2 that the prior start alone makes as η → 0: a coordinate contracts by ς²/(ς² + λ), along the ODE
+        by its root."""
         log_lam = _ends(process, t)[1]
         v = target.eigenvalues
         left = v * np.exp(-np.logaddexp(np.log(v), log_lam))
+        if chosen.kind == "ode":
+            left = np.sqrt(left)
         sd = np.sqrt(v)
         narrowed = sd * -np.expm1(0.5 * np.log1p(-(left**2))) if left.max() < 1.0 else sd
         return math.sqrt(float(narrowed @ narrowed + ((left * target.coordinates) ** 2).sum()))
 
-    return _answer(process, criterion, first, eps, 1.0, "exact law", "prior", T, 0.0)
+    return _answer(
+        process, criterion, first, eps, float(chosen.stages), "exact law", "prior", T, 0.0, target.second_moment
+    )

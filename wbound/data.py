@@ -67,6 +67,18 @@ class Curvature(ABC):
     A1: tuple[float, float] | None
     #: whether hf contracts by exactly 1 in units of α(1 + cλ), so that Eq. 9 telescopes
     telescopes: bool = False
+    #: log λ where m or L has a kink, or max(m², L²)
+    kinks: tuple[float, ...] = ()
+    #: where the profile begins: λ_K = delta > 0 for data that a sampler must stop early on, in x²
+    delta: float = 0.0
+
+    def check(self, log_lam_lo: float, log_lam_hi: float) -> None:
+        """Raise `BadInput` or `HypothesisFailed` where this is no profile on [λ_lo, λ_hi] (A1′)."""
+        return None
+
+    def log_contraction(self, log_lam: float) -> float:
+        """log of what the exact reverse SDE leaves of a distance between λ and 0 (or delta): −∫ m."""
+        return -float(softplus(np.float64(math.log(self.normaliser) + log_lam)))
 
     @abstractmethod
     def lam_m(self, log_lam: Array) -> Array:
@@ -168,7 +180,7 @@ class StronglyLogConcave(Curvature):
         """‖X_0‖, or Eq. 8 where the mean is known, m_0λ > 1 and it is smaller."""
         trivial = math.sqrt(self.second_moment)
         u = math.log(self.m0) + log_lam
-        if self.mean_norm is None or u <= 0.0:
+        if self.mean_norm is None or u <= 1e-15:  # so near 1 that 1 − (m0λ)^{−2} is 0 in doubles: Eq. 8 is infinite
             return trivial
         # −dλ log1p(−(m0λ)^{−2}); for large m0λ the logarithm is −(m0λ)^{−2} to double precision
         if u > 20.0:

@@ -46,10 +46,6 @@ _RESERVED: dict[str, dict[str, bool]] = {
 _CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "e": sympy.E, "E": sympy.E}
 
 
-def _sech(u: sympy.Expr) -> sympy.Expr:
-    return 1 / sympy.cosh(u)
-
-
 class _Function(NamedTuple):
     build: Callable[[sympy.Expr], sympy.Expr]
     value: Callable[[float], float]  # guards constants before sympy sees them
@@ -68,7 +64,7 @@ FUNCTIONS: dict[str, _Function] = {
     "sinh": _Function(sympy.sinh, math.sinh),
     "cosh": _Function(sympy.cosh, math.cosh),
     "tanh": _Function(sympy.tanh, math.tanh),
-    "sech": _Function(_sech, lambda u: 1.0 / math.cosh(u)),
+    "sech": _Function(lambda u: 1 / sympy.cosh(u), lambda u: 1.0 / math.cosh(u)),
     "abs": _Function(sympy.Abs, abs),
 }
 
@@ -164,17 +160,20 @@ class _Builder:
         try:
             # Parentheses around, so that leading blanks are no indentation; columns shift by one.
             tree = ast.parse(f"({plain})", mode="eval").body
-        except SyntaxError as error:
-            at = min(max((error.offset or 2) - 2, 0), len(plain) - 1)
-            self.refuse("cannot be read", at)
-        except (ValueError, MemoryError, RecursionError):
-            self.refuse("cannot be read")
-        try:
             expr = self.build(tree, 0).expr
+        except SyntaxError as error:
+            self.refuse("cannot be read", min(max((error.offset or 2) - 2, 0), len(plain) - 1))
         except BadInput:
             raise
-        except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError) as error:
-            self.refuse(f"cannot be evaluated: {type(error).__name__}")  # raised inside sympy
+        except (
+            ArithmeticError,
+            MemoryError,
+            NotImplementedError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            self.refuse(f"cannot be evaluated: {type(error).__name__}")  # inside the parser or sympy
         for constant in _constants(expr):
             self.checked_value(to_float(constant), True, None)
         return expr
@@ -436,12 +435,8 @@ def _content(expr: sympy.Expr) -> int:
 
 def _mass(expr: sympy.Expr) -> float:
     """The product of all numerators and denominators in ``expr``."""
-    sizes = [math.log2(abs(node.p) * node.q) for node in sympy.preorder_traversal(expr) if _is_number(node)]
-    return 2.0 ** min(sum(sizes), 1000.0)
-
-
-def _is_number(node: sympy.Basic) -> bool:
-    return isinstance(node, sympy.Rational) and node != 0
+    numbers = (q for q in sympy.preorder_traversal(expr) if isinstance(q, sympy.Rational) and q != 0)
+    return 2.0 ** min(sum(math.log2(abs(q.p) * q.q) for q in numbers), 1000.0)
 
 
 def _weight(expr: sympy.Expr, *, roots: bool) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wbound.clock import Batch, Grid
 from wbound.data import Gaussian, LogConcave, growth, softplus
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
+from wbound.flow import moves
 from wbound.forward import Process
 from wbound.schemes import Scheme
 from wbound.setting import Hypothesis, Setting, Statement, setting
@@ -33,6 +34,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
+#: F_k above which a step is long: e^F − 1 − F is then no smaller than 1 + F by much.
+LONG = 1.0
 #: Numbers held at once when a spectrum meets a long grid.
 BLOCK = 1 << 20
 
@@ -50,13 +53,18 @@ class Defects(NamedTuple):
     shift: Array | float
 
 
-def defects(b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.0) -> Defects:
+def defects(
+    b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.0, power: float = 1.0
+) -> Defects:
     """`Defects` for eigenvalues ς² (E,), c > 0 in 1/x², and V2 = V²/d of score noise; nothing cancels.
 
     With ŵ = ς² + λ and share = H/ŵ_{k−1} ≤ 1: hf's r is 1 + share (cς² − 1)/(1 + cλ_k) in these units and
     its defect α_k²H²/ŵ_{k−1} = Q·share (Eq. 10); a scheme's own r differs by a − c/w, its Q by q.
+    ODE schemes: `wbound.flow.moves`, in units of α_k(1 + cλ_k)^power.
     """
     steps = scheme.steps(b)
+    if steps.flow is not None:
+        return Defects(*moves(b, steps, variances, c, V2, power), 0.0)
     v = variances[:, None]
     unit, unit_hi = b.ends(lambda log_lam: softplus(math.log(c) + log_lam))  # log s_k/α_k
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ς² = 0: log 0; huge steps: inf
@@ -73,30 +81,46 @@ def defects(b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.
             part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
             whole = b.steps.Q * np.where(np.isinf(b.steps.Q), 1.0, part)
             rho = (whole - steps.q) - whole * np.exp(np.log(v) - log_w)
-        if V2:
-            rho += V2 * steps.C**2
         rho *= np.exp(-2.0 * (unit + b.log_alpha_lo))
+        far = np.isinf(b.steps.Q)
+        if far.any():  # e^{2F} is beyond doubles, H²/ŵ (for ddpm −Hς²/ŵ) is not
+            beyond = -share * v * np.exp(-2.0 * unit) if np.any(steps.q) else share**2 * np.exp(log_w - 2.0 * unit)
+            rho = np.where(far, beyond, rho)
         moved = own
         shift: Array | float = 0.0
         if np.any(steps.a) or np.any(steps.c):
             y = growth(c, b.log_lam_lo, b.log_lam_hi, b.ratio)
-            slip = (steps.a - steps.c * np.exp(-log_w - 2.0 * b.log_alpha_hi)) * np.exp(y - b.steps.F)
+            lag, per_w = np.exp(y - b.steps.F), np.exp(-log_w - 2.0 * b.log_alpha_hi)
+            slip = (steps.a - steps.c * per_w) * lag
             moved = own - slip
             # (r² − r_hf²)w_{k−1} over s_k²; w_{k−1}/s_{k−1}² = ŵ_{k−1}/(1+cλ_{k−1})²
-            rho -= slip * (2.0 + own + moved) * np.exp(log_w - 2.0 * unit_hi)
+            before = np.exp(log_w - 2.0 * unit_hi)
+            rho -= slip * (2.0 + own + moved) * before
             shift = -steps.a * np.exp(-b.steps.F - unit)
+            if (b.steps.F > LONG).any():
+                # a, c and q are then no small differences: r and the defect as they stand lose nothing
+                r = (steps.A - steps.C * per_w) * lag
+                injected = np.exp(np.log(steps.Q) - 2.0 * (unit + b.log_alpha_lo))
+                if not np.any(steps.q):
+                    injected = np.exp(b.log_lam_hi + np.log(-np.expm1(-b.gap)) - 2.0 * unit)
+                after = np.exp(np.logaddexp(np.log(v), b.log_lam_lo) - 2.0 * unit)
+                moved = np.where(b.steps.F > LONG, r - 1.0, moved)
+                rho = np.where(b.steps.F > LONG, r * r * before + injected - after, rho)
+        if V2:
+            rho += V2 * (steps.C * np.exp(-unit - b.log_alpha_lo)) ** 2
         if float(moved.min()) > -0.5:
             return Defects(np.log1p(moved), None, rho, shift)
         return Defects(np.log(np.abs(1.0 + moved)), np.sign(1.0 + moved), rho, shift)
 
 
 def start_defects(
-    start: str, variances: Array, c: float, log_alpha: float, log_lam: float
+    start: str, variances: Array, c: float, log_alpha: float, log_lam: float, power: float = 1.0
 ) -> tuple[Array, float]:
-    """The start's variance defect (v_0 − w_0)/s_0² (E,) and mean defect over s_0 per unit mean."""
+    """The start's variance defect (v_0 − w_0)/s_0² (E,) and mean defect over s_0 per unit mean, with
+    s_0 = α(1 + cλ)^power."""
     if start == "exact":
         return np.zeros_like(variances), 0.0
-    per = math.exp(-float(softplus(np.float64(math.log(c) + log_lam))))
+    per = math.exp(-power * float(softplus(np.float64(math.log(c) + log_lam))))
     missing = -variances  # N(0, σ²I): v_0 − w_0 = −α²ς²
     if start == "standard":
         alpha2, sigma2 = math.exp(2.0 * log_alpha), math.exp(log_lam + 2.0 * log_alpha)
@@ -114,13 +138,14 @@ class _Law(NamedTuple):
 def law(s: Setting, variances: Array) -> _Law:
     """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early. *exact*"""
     c = 1.0 / float(variances.mean()) if variances.any() else 1.0
+    power = 0.5 if s.scheme.kind == "ode" else 1.0  # units in which a step multiplies by about 1
     V2 = s.score_noise**2 / s.data.d
     size = max(BLOCK // max(variances.size, 1), 64)
     log_P = np.zeros_like(variances)
     sign_P = np.ones_like(variances)
     excess, mean = np.zeros_like(variances), np.zeros_like(variances)
     for _, block in s.nodes.blocks(min(size, 8192)):
-        d = defects(block, s.scheme, variances, c, V2)
+        d = defects(block, s.scheme, variances, c, V2, power)
         with np.errstate(invalid="ignore", over="ignore"):  # a coordinate wiped out (r = 0): log P = −∞
             after = np.empty((variances.size, block.size + 1))
             after[:, -1] = log_P
@@ -136,14 +161,15 @@ def law(s: Setting, variances: Array) -> _Law:
             P *= P
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
             log_P = after[:, 0].copy()
-    variance0, mean0 = start_defects(s.start, variances, c, *s.nodes.first)
-    with np.errstate(over="ignore"):  # as above
+    variance0, mean0 = start_defects(s.start, variances, c, *s.nodes.first, power)
+    with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
         total_P = sign_P * np.exp(log_P)
         excess = excess + total_P**2 * variance0
-    mean = mean + total_P * mean0
-    if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (1+cλ_K)² times the defect
+        mean = mean + total_P * mean0
+    if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
         delta = math.exp(s.nodes.last[1])
-        excess, mean = delta + (1.0 + c * delta) ** 2 * excess, (1.0 + c * delta) * mean
+        scale = (1.0 + c * delta) ** power
+        excess, mean = delta + scale**2 * excess, scale * mean
     return _Law(excess, mean)
 
 
@@ -155,7 +181,7 @@ def _evaluate(s: Setting) -> float:
     v = np.maximum(variances + excess, 0.0)
     spread = np.sqrt(v) + np.sqrt(variances)
     with np.errstate(invalid="ignore"):  # ς² = 0 = v: no error
-        width = np.where(spread > 0.0, np.maximum(excess, -variances) / spread, 0.0)
+        width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
     total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
     return math.sqrt(total) if not math.isnan(total) else math.inf
 

@@ -18,10 +18,10 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from wbound.errors import BadInput
 from wbound.forward import Process
+from wbound.lazily import brentq
 from wbound.rows import Row
 
 __all__ = ["IMAGES", "marginal_std", "mean_factor", "reaching"]

@@ -52,6 +52,10 @@ class Increments(Protocol):
         """∫ g² e^A (e^{A−F} − 1)."""
 
     @property
+    def C_minus_half_E(self) -> Array:
+        """∫ g² e^A (e^{A−F} − ½)."""
+
+    @property
     def Q_minus_G(self) -> Array:
         """∫ g² (e^{2A} − 1)."""
 
@@ -112,6 +116,10 @@ class VeSteps:
 
     C_minus_E = Q_minus_G = C_minus_G
 
+    @cached_property
+    def C_minus_half_E(self) -> Array:
+        return 0.5 * self.G
+
 
 class StationarySteps:
     """Steps of g² = 2κ f, all closed forms in F: overflow (F > 355) is a real infinity, left as inf."""
@@ -146,6 +154,10 @@ class StationarySteps:
         )
 
     @cached_property
+    def C_minus_half_E(self) -> Array:
+        return -self.kappa * np.expm1(-self.F)  # 2 sinh F − (e^F − 1)
+
+    @cached_property
     def C_minus_E(self) -> Array:
         # 2 sinh F − 2 (e^F − 1) = −4 sinh²(F/2)
         return self._big(lambda: -4.0 * np.sinh(0.5 * self.F) ** 2)
@@ -177,6 +189,10 @@ class GeneralSteps:
         ]
         for name, parts in zip(names, zip(*chunks, strict=True), strict=True):
             setattr(self, name, np.concatenate(parts))
+
+    @property
+    def C_minus_half_E(self) -> Array:
+        return 0.5 * (self.C + self.C_minus_E)
 
     @staticmethod
     def _integrals(

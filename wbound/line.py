@@ -99,7 +99,7 @@ def _monomial(growth: Growth) -> Rest:
     later = [(p - top, c) for p, c in slopes[1:] if c > 0]
 
     def decaying(cell: Pair) -> Pair:
-        lo, hi = np.asarray(cell[0]), np.asarray(cell[1])
+        lo, hi = np.asarray(cell[0]) + 0.0, np.asarray(cell[1])  # -0.0 to a negative power would be -inf
         slope: Any = lead
         for p, c in later:
             slope = slope + c * np.power(lo, p)

@@ -110,12 +110,14 @@ def measured_orders(
     *,
     epsilons: Sequence[float] = EPSILONS,
     dimensions: Sequence[int] = DIMENSIONS,
+    eps_at: float = EPS_AT,
     cached: bool = True,
 ) -> Measured:
     """Powers of K and T in ε and d by regression, logarithms fixed at their derived powers. Kind: *order*
 
     Data: m_0 = L_0 = 1, E|X_0|² = d; start "prior" leaves the mean unknown, "centred" makes it 0 (Eq. 8).
-    epsilons and dimensions: two values or more each. ``cached`` reads and writes `cache_path`.
+    epsilons (at d = 10) and dimensions (at ε = eps_at): two values or more each. ``cached`` reads and
+    writes `cache_path`.
     Raises `Unreachable` where λ stays bounded, and `BadInput`.
     """
     if len(set(epsilons)) < 2 or len(set(dimensions)) < 2:
@@ -125,7 +127,7 @@ def measured_orders(
     derived = derive(process, theorem, start, scheme)
     if derived.K is sp.oo:
         raise Unreachable(min(epsilons), math.sqrt(min(dimensions)), "; ".join(derived.notes))
-    wanted = [(D_AT, float(e)) for e in epsilons] + [(int(d), EPS_AT) for d in dimensions]
+    wanted = [(D_AT, float(e)) for e in epsilons] + [(int(d), float(eps_at)) for d in dimensions]
     key = _key(process, theorem, start, scheme)
     known = _read().get(key, {}) if cached else {}
     points = []
@@ -158,7 +160,9 @@ def orders(process: Process, theorem: str = "published", start: str = "prior", s
     if derived.recognised:
         return derived
     try:
-        found = measured_orders(process, theorem, start, scheme, epsilons=(1e-4, 1e-6), dimensions=(1, 100))
+        found = measured_orders(
+            process, theorem, start, scheme, epsilons=(1e-1, 1e-2), dimensions=(1, 100), eps_at=0.1
+        )
     except WboundError as why:  # the measurement is an extra: say why there is none
         return replace(derived, notes=(*derived.notes, f"not measured: {why}"))
     names = ("K_eps", "K_d", "T_eps", "T_d")

@@ -20,8 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solveh_banded
-from scipy.optimize import minimize_scalar
 
 from wbound import placement
 from wbound.clock import GRIDS
@@ -29,6 +27,7 @@ from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
+from wbound.lazily import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.setting import setting
 from wbound.spectrum import PAIRS, Spectrum
@@ -109,12 +108,12 @@ def _direction(
             if diagonal.size == 1 and low is None:
                 slope = float(diagonal[0]) + damping * float(floor[0])
                 if slope <= 0.0:
-                    raise LinAlgError
+                    raise np.linalg.LinAlgError
                 return -gradient / slope, damping
             if low is None:
                 return -_banded(diagonal + damping * floor, beside, gradient), damping
             return -_solve(diagonal + damping * floor, beside, low, gradient), damping
-        except LinAlgError:
+        except np.linalg.LinAlgError:
             damping = max(4.0 * damping, 1e-4)
     return -gradient / floor, damping
 
@@ -127,11 +126,11 @@ def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
 
 def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
     """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is
-    definite by itself, else in full. Raises LinAlgError where the whole is not positive definite."""
+    definite by itself, else in full. Raises np.linalg.LinAlgError where the whole is not positive definite."""
     if 4 * low.shape[0] < diagonal.size:
         try:
             both = _banded(diagonal, beside, np.column_stack((gradient, low.T)))
-        except LinAlgError:
+        except np.linalg.LinAlgError:
             pass
         else:
             inner = np.eye(low.shape[0]) + low @ both[:, 1:]

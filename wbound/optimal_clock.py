@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ellipj, elliprf
+
+from wbound.lazily import ellipj, elliprf
 
 __all__ = ["OptimalClock", "OptimalStep", "clock", "clock_step", "life", "log_clock_left", "times"]
 

@@ -13,9 +13,29 @@ from wbound.clock import Batch
 from wbound.errors import one_of
 from wbound.increments import expm1_minus
 
-__all__ = ["SCHEMES", "Scheme", "Steps", "scheme_named"]
+__all__ = ["SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named"]
 
 Array = NDArray[np.float64]
+
+
+class Flow(NamedTuple):
+    """How far an ODE step's c_k (section 12) is from that of the heat flow's own Euler step, arrays (N,).
+
+    half: ½C^hf − C (x²); keep: 1 − c_k/λ_{k−1}, what is left of pure noise (no unit); excess: keep² −
+    λ_k/λ_{k−1} (no unit). None of them from a difference that cancels.
+    """
+
+    half: Array | float
+    keep: Array
+    excess: Array | float
+
+
+class Corrector(NamedTuple):
+    """Heun's second stage, arrays (N,) in x²: y_k = A y_{k−1} + C s(y_{k−1}, τ_{k−1}) + D s(y′, τ_k), with y′
+    what the first stage gives. Where D = 0 the score at τ_k is not needed."""
+
+    C: Array
+    D: Array
 
 
 class Steps(NamedTuple):
@@ -23,8 +43,7 @@ class Steps(NamedTuple):
 
     a, c, q are the exact step's (``hf``: A^hf, C^hf, Q^hf) minus these, computed without cancellation:
     they are what Theorem 2's b_k and X_k and the exact law's defect are made of (0.0 where they vanish
-    identically). ``corrector`` is None
-    for one-stage schemes.
+    identically). ODE schemes have Q = 0 and a ``flow``; ``corrector`` is None for one-stage schemes.
     """
 
     A: Array
@@ -33,18 +52,21 @@ class Steps(NamedTuple):
     a: Array | float = 0.0
     c: Array | float = 0.0
     q: Array | float = 0.0
-    corrector: Array | None = None
+    corrector: Corrector | None = None
+    flow: Flow | None = None
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0)."""
+    """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0); ``stages`` is
+    how often a step asks for the score (2: its `Steps` have a `Corrector`)."""
 
     name: str
     title: str
     kind: str
     steps: Callable[[Batch], Steps]
     source: str
+    stages: int = 1
 
 
 def _hf(b: Batch) -> Steps:
@@ -69,6 +91,55 @@ def _ddpm(b: Batch) -> Steps:
     return Steps(_exp(b.steps.F), b.steps.C, injected, q=Q * share)
 
 
+# ---------------------------------------------------------------------- the probability-flow ODE (section 12)
+# dỸ = ½∇log q dΛ, steps ỹ_k = ỹ_{k−1} + c_k ∇log q(ỹ_{k−1}); in x-units A = α_k/α_{k−1}, C = c_k α_k α_{k−1}
+
+
+def _ode_hf(b: Batch) -> Steps:
+    C, kappa2 = 0.5 * b.steps.C, np.exp(-b.gap)  # c_k = ½H_k; κ² = λ_k/λ_{k−1}
+    flow = Flow(0.0, 0.5 * (1.0 + kappa2), 0.25 * np.expm1(-b.gap) ** 2)
+    return Steps(_exp(b.steps.F), C, np.zeros_like(C), c=C, q=b.steps.Q, flow=flow)
+
+
+def _ddim(b: Batch) -> Steps:
+    # c_k = √λ_{k−1}(√λ_{k−1} − √λ_k) = H_k/(1 + κ)
+    kappa, rest = np.exp(-0.5 * b.gap), -np.expm1(-0.5 * b.gap)
+    whole = b.steps.C / (1.0 + kappa)
+    with np.errstate(invalid="ignore"):  # C = ∞ on a huge step
+        c = np.where(kappa > 0.0, whole * kappa, 0.0)
+    flow = Flow(-0.5 * whole * rest, kappa, 0.0)
+    return Steps(_exp(b.steps.F), whole, np.zeros_like(whole), c=c, q=b.steps.Q, flow=flow)
+
+
+def _ode_ei(b: Batch) -> Steps:
+    half, c = 0.5 * b.steps.C_minus_E, b.steps.C_minus_half_E
+    C, kappa2, rest = 0.5 * b.steps.E, np.exp(-b.gap), -np.expm1(-b.gap)
+    with np.errstate(over="ignore", invalid="ignore"):  # a huge step: infinite, and the bound says so
+        keep = kappa2 + c * np.exp(-b.steps.F) / b.sigma2_hi
+        late = half * np.exp(-b.steps.F) / b.sigma2_hi  # (½H − c_k)/λ_{k−1}
+        kappa = np.sqrt(kappa2)
+        excess = np.where(
+            rest < 0.5,
+            0.25 * rest**2 + late * (1.0 + kappa2 + late),
+            (keep - kappa) * (keep + kappa),  # where late is about −½
+        )
+    flow = Flow(half, keep, excess)
+    return Steps(_exp(b.steps.F), C, np.zeros_like(C), c=c, q=b.steps.Q, flow=flow)
+
+
+def _heun(b: Batch) -> Steps:
+    """ddim's step, then the trapezoidal rule in σ: c′ = ½√λ_{k−1}D, c″ = ½√λ_k D, D = √λ_{k−1} − √λ_k.
+
+    At λ_k = 0 the factor √λ_k leaves c′ = ½λ_{k−1} alone: the last step is Euler's in the clock (ode-hf's)
+    and needs no score at λ = 0. (Karras et al. end with Euler's in σ: of first order where λ_{K−1} ~ 1/K.)
+    """
+    first = _ddim(b)
+    kappa = np.exp(-0.5 * b.gap)
+    with np.errstate(invalid="ignore"):  # as above
+        second = Corrector(0.5 * first.C, 0.5 * b.steps.Q * kappa / (1.0 + kappa))
+    return first._replace(corrector=second)
+
+
 def _exp(F: Array) -> Array:
     return _big(np.exp, F)
 
@@ -78,7 +149,7 @@ def _big(of: Callable[[Array], Array], F: Array) -> Array:
         return of(F)
 
 
-#: The schemes by name; ODE schemes are added here as values.
+#: The schemes by name, SDE schemes first.
 SCHEMES: dict[str, Scheme] = {
     s.name: s
     for s in (
@@ -88,6 +159,10 @@ SCHEMES: dict[str, Scheme] = {
             "hf", "heat-flow Euler", "sde", _hf, "α·score frozen; the conditional mean is exact (Lemma 3)"
         ),
         Scheme("ddpm", "DDPM ancestral", "sde", _ddpm, "Ho et al., 2020: denoiser frozen"),
+        Scheme("ode-hf", "heat-flow Euler, ODE", "ode", _ode_hf, "section 12: α·score frozen"),
+        Scheme("ddim", "DDIM", "ode", _ddim, "Song, Meng & Ermon, 2021: denoiser frozen"),
+        Scheme("ode-ei", "exponential integrator, ODE", "ode", _ode_ei, "Gao & Zhu, arXiv 2401.17958"),
+        Scheme("heun", "Heun, ODE", "ode", _heun, "Karras et al., 2022, Algorithm 1", 2),
     )
 }
 

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from wbound.clock import Batch
 from wbound.data import Curvature, growth, logistic, softplus
 from wbound.errors import HypothesisFailed
+from wbound.lazily import minimize_scalar
 from wbound.quadrature import rule
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Hypothesis, Setting, Statement
@@ -30,8 +30,10 @@ __all__ = [
     "ancestral_terms",
     "decay_constant",
     "local",
+    "start_error",
     "start_term",
     "weighted_square",
+    "weights",
 ]
 
 Array = NDArray[np.float64]
@@ -102,19 +104,24 @@ def start_term(s: Setting) -> float:
 
 
 def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
-    """α(T)E_0 in units of s_0 = α(1 + cλ) for each start. From N(0, I) the noises of X_T = αX_0 + σZ and
-    y_0 = Z are coupled: the error is ‖αX_0 + (σ−1)Z‖, or the centred one plus √d(1−σ)."""
+    """α(T)E_0 in units of s_0 = α(1 + cλ) for each start."""
+    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
+    return start_error(data, start, log_alpha, log_lam) * unit
+
+
+def start_error(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
+    """E_0 for each start, in x. From N(0, I) the noises of X_T = αX_0 + σZ and y_0 = Z are coupled: the error
+    is ‖αX_0 + (σ−1)Z‖ over α, or the centred one plus √d(1−σ)/α."""
     if start == "exact":
         return 0.0
-    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
     E0 = data.start_error(log_lam)
     if start == "prior":
-        return E0 * unit
+        return E0
     alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
     # (1 − σ)/α = (1 − σ²)/(α(1 + σ))
     off = math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))
     off = off / alpha if alpha > 0.0 else 0.0
-    return min(math.hypot(math.sqrt(data.second_moment), off), E0 + off) * unit
+    return min(math.hypot(math.sqrt(data.second_moment), off), E0 + off)
 
 
 # ---------------------------------------------------------------------- the recursion and its parts
@@ -215,7 +222,8 @@ def _evaluate(s: Setting) -> Bound:
     p = gathered.parts(start)
     total = p.additive if arrays is None else _run(start, *arrays)
     scale, extra = _output(s)
-    result = _bound(s, "Theorem 2", total * scale + extra, Parts(*(v * scale for v in p)), extra)
+    name = "Theorem 2" if data.telescopes else "Theorem 2'"
+    result = _bound(s, name, total * scale + extra, Parts(*(v * scale for v in p)), extra)
     if has_ancestral(s):
         other = ancestral(s)
         if other.total < result.total:
@@ -270,29 +278,50 @@ def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
 
 
 def weighted_square(theta: float, L0: float, b: Batch) -> Array:
-    """log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du per step, (N,): section 12's local weight.
+    """log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du per step, (N,): section 12's local weight."""
+    return weights(L0, b)(theta)
+
+
+def weights(L0: float, b: Batch) -> Callable[..., Array]:
+    """(θ, part) ↦ `weighted_square` of a part (a slice, default all) of the steps.
 
     With 1+L_0u = v_0e^y it is (v_0/L_0)³ v_0^{−θ} ∫_0^Y (e^y−1)² e^{(1−θ)y} dy.
     """
-    Y = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
-    log_v0 = softplus(math.log(L0) + b.log_lam_lo)
-    # panels of length ≤ 1 so that 16 nodes are exact to rounding; the integrand is e^{(3−θ)y} at most
-    out = np.full(Y.shape, -np.inf)
-    r = rule(16)
-    short = Y <= 1.0
-    if short.any():
-        y = Y[short][:, None] * r.x
-        out[short] = np.log(Y[short]) + np.log((np.expm1(y) ** 2 * np.exp((1.0 - theta) * y)) @ r.w)
-    for i in np.flatnonzero(~short):
-        # each panel's log from its largest exponent, joined without overflow
-        edges = np.linspace(0.0, Y[i], int(math.ceil(Y[i])) + 1)
-        width = edges[1:] - edges[:-1]
-        y = edges[:-1, None] + width[:, None] * r.x
-        log_f = 2.0 * (y + np.log(-np.expm1(-y))) + (1.0 - theta) * y
-        top = log_f.max(axis=1)
-        panels = np.log(width) + top + np.log(np.exp(log_f - top[:, None]) @ r.w)
-        out[i] = np.logaddexp.reduce(panels)
-    return 3.0 * (log_v0 - math.log(L0)) - theta * log_v0 + out
+    length = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+    base = softplus(math.log(L0) + b.log_lam_lo)  # log v_0
+
+    def log_weight(theta: float, part: slice = slice(None)) -> Array:
+        Y, log_v0 = length[part], base[part]
+        with np.errstate(divide="ignore"):  # a step so small that its cube underflows
+            out = np.log(_weight(theta, Y))
+        # the integral is at most e^{(3−θ)Y}: where that overflows its logarithm is Y's part and a constant
+        far = (3.0 - theta) * Y > 600.0
+        if far.any():
+            out[far] = (3.0 - theta) * Y[far] - math.log(3.0 - theta)
+        return 3.0 * (log_v0 - math.log(L0)) - theta * log_v0 + out
+
+    return log_weight
+
+
+def _weight(theta: float, Y: Array) -> Array:
+    """∫_0^Y (e^y−1)² e^{(1−θ)y} dy, (N,), where it does not overflow."""
+    out = np.zeros(Y.shape)
+    # exact to rounding: 16 nodes on [0, 1], 6 on [0, 0.1], 4 on [0, 0.01]
+    ends = (0.0, 0.01, 0.1, 1.0)
+    for lo, hi, r in zip(ends, ends[1:], (rule(4), rule(6), rule(16)), strict=False):
+        where = (Y > lo) & (Y <= hi)
+        if where.any():
+            y = Y[where][:, None] * r.x
+            out[where] = Y[where] * ((np.expm1(y) ** 2 * np.exp((1.0 - theta) * y)) @ r.w)
+    long = Y > 1.0
+    if long.any():  # the three exponentials on their own: what cancels is less than two digits
+        y = Y[long] if theta >= 3.0 else np.minimum(Y[long], 600.0 / (3.0 - theta))
+
+        def part(a: float) -> Array:
+            return np.expm1(a * y) / a if a else y
+
+        out[long] = part(3.0 - theta) - 2.0 * part(2.0 - theta) + part(1.0 - theta)
+    return out
 
 
 class Ancestral(NamedTuple):
@@ -338,8 +367,8 @@ def best_theta(value: Callable[[float], float]) -> float:
     return min(float(found.fun), values[i])
 
 
-def ancestral_sums(s: Setting) -> Parts:
-    """Eq. 9′'s parts, with the best θ: start, drift and θ-term, martingale noise, score."""
+def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
+    """Eq. 9′'s parts, with the best θ unless one is given: start, drift and θ-term, martingale noise, score."""
     data = s.data
     terms = ancestral_terms(s.nodes.batch, data)
     log_lam_T = s.nodes.first[1]
@@ -350,7 +379,7 @@ def ancestral_sums(s: Setting) -> Parts:
 
     return Parts(
         start_term(s),
-        float(terms.drift.sum()) + best_theta(theta_term),
+        float(terms.drift.sum()) + (best_theta(theta_term) if theta is None else theta_term(theta)),
         math.sqrt(float(terms.noise2.sum())),
         s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0,
     )
@@ -370,6 +399,7 @@ def _scheme_is_sde(s: Setting) -> None:
 
 def _curvature_known(s: Setting) -> None:
     s.data.normaliser  # noqa: B018  singular Gaussians raise here, naming A1
+    s.data.check(s.nodes.last[1], s.nodes.first[1])
 
 
 THEOREM_2 = Statement(

@@ -8,17 +8,28 @@ from wbound.clock import Grid
 from wbound.errors import one_of
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1
+from wbound.ode import THEOREM_3
 from wbound.published import THEOREM_1
-from wbound.schemes import Scheme
+from wbound.schemes import Scheme, scheme_named
 from wbound.setting import Bound, Statement, setting
 from wbound.sharp import THEOREM_2
 
-__all__ = ["STATEMENTS", "THEOREMS", "w2_bound"]
+__all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 
-STATEMENTS: dict[str, Statement] = {s.id: s for s in (THEOREM_1, THEOREM_2, EXACT_LAW, PROPOSITION_1)}
+STATEMENTS: dict[str, Statement] = {
+    s.id: s for s in (THEOREM_1, THEOREM_2, THEOREM_3, EXACT_LAW, PROPOSITION_1)
+}
 
-#: Upper bounds by the name a user gives.
+#: Upper bounds by the name a user gives ("sharp" of an ODE scheme: Theorem 3).
 THEOREMS: dict[str, Statement] = {"published": THEOREM_1, "sharp": THEOREM_2}
+
+
+def upper_bound(theorem: str, scheme: str | Scheme) -> Statement:
+    """The statement that a theorem's name means for a scheme: the sharp one of an ODE is Theorem 3."""
+    statement = THEOREMS[one_of("theorem", theorem, THEOREMS)]
+    if statement is THEOREM_2 and scheme_named(scheme).kind == "ode":
+        return THEOREM_3
+    return statement
 
 
 def w2_bound(
@@ -37,16 +48,17 @@ def w2_bound(
 ) -> Bound:
     """An upper bound of W2 between the sampler's output and the data, with its parts. Kind: *upper*.
 
-    process: the forward SDE; data: `LogConcave` facts or a target; T: forward time > 0 and K ≥ 1 steps (both
-    come from an explicit grid); scheme: em, ei, hf or ddpm; theorem: "published" (Theorem 1, Eq. 5: em, uniform
-    grid, needs ``M1``, A2's constant) or "sharp" (Theorem 2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′);
-    score_bias M and score_noise V in 1/x (A3, section 11); start: "prior" N(0, σ²(T)I), "exact" p_T, "standard"
-    N(0, I). Everything in the data's units: W2, not squared.
+    process: the forward SDE; data: `LogConcave` facts, a `CurvatureProfile` or a target; T: forward time > 0
+    and K ≥ 1 steps (both come from an explicit grid); scheme: em, ei, hf, ddpm, or ode-hf, ddim, ode-ei;
+    theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp" (Theorem
+    2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′; for profiles Theorem 2′; for the ODE schemes Theorem 3,
+    Eq. 15); score_bias M and score_noise V in 1/x (A3, section 11; V not for ODE schemes); start: "prior"
+    N(0, σ²(T)I), "exact" p_T, "standard" N(0, I). Everything in the data's units: W2, not squared.
 
     Raises `BadInput` for a bad value and `HypothesisFailed` naming the statement, hypothesis and step.
-    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, section 5 (sharp).
+    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, sections 5, 11, 12 (sharp).
     """
-    statement = THEOREMS[one_of("theorem", theorem, THEOREMS)]
+    statement = upper_bound(theorem, scheme)
     s = setting(
         process,
         data,

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from wbound import published, sharp
 from wbound.data import Curvature, softplus
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward import Process
+from wbound.lazily import minimize_scalar
 from wbound.quadrature import integrate
 from wbound.schemes import Scheme
 from wbound.setting import STARTS, setting

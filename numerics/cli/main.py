@@ -44,9 +44,9 @@ def build() -> typer.Typer:
         version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     ) -> None:
         if version:
-            from importlib.metadata import version as installed
+            from wbound import __version__
 
-            print(f"wbound {installed('wbound')}")
+            print(f"wbound {__version__}")
             raise typer.Exit()
         if context.invoked_subcommand is None:
             print(context.get_help())

@@ -25,8 +25,8 @@ def build(context: Context) -> Part:
         "{complexity.best}, needs {complexity.sharp:int} steps, where the published bound asks for "
         "{complexity.published:int} and the exact law for {complexity.exact:int}.\n\n"
         "In {bounds.compared:int} comparisons with the exact error {bounds.violations:int} bounds fail: "
-        "Theorem 2 comes within a factor {bounds.smallest_2:.3f} of it, the published Theorem 1 within a factor "
-        "{bounds.smallest_1:.3g}.\n\n"
+        "Theorem 2 comes within a factor {bounds.smallest_2:.3f} of it, the published Theorem 1 within a "
+        "factor {bounds.smallest_1:.3g}.\n\n"
         "No forward process and no grid can do better than the lower bound from the exact start, and one "
         "grid reaches it up to a factor {lower.closest:.5f}."
     )

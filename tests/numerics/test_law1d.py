@@ -68,7 +68,7 @@ def _agree(s: Setting, rel: float = 1e-7) -> None:
     assert answer.w2 == pytest.approx(exact, abs=10.0 * answer.error + 1e-8 * exact + 1e-10)
 
 
-@settings(max_examples=2 * settings.default.max_examples)
+@settings(max_examples=3 * settings.default.max_examples // 2)
 @given(
     name=st.sampled_from(PROCESSES),
     scheme=st.sampled_from(SCHEMES),
@@ -249,7 +249,7 @@ def test_the_curve_is_the_law() -> None:
 
 
 # ---------------------------------------------------------------------- what it referees
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     shape=st.tuples(st.sampled_from(("mixture", "log-cosh")), st.floats(0.0, 0.97), st.floats(0.2, 3.0)),
     name=st.sampled_from(PROCESSES),

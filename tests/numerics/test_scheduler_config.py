@@ -38,7 +38,11 @@ SEEN = [
     ),
     ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}, [157.4072723, 96.1760941, 0.172770381]),
     ("EulerDiscreteScheduler", {"use_karras_sigmas": True}, [157.4072723, 118.8035507, 0.01000133]),
-    ("HeunDiscreteScheduler", {"beta_start": 0.00085, "beta_end": 0.012}, [25.1461163, 18.4359989, 0.029167535]),
+    (
+        "HeunDiscreteScheduler",
+        {"beta_start": 0.00085, "beta_end": 0.012},
+        [25.1461163, 18.4359989, 0.029167535],
+    ),
     ("LMSDiscreteScheduler", {}, [157.4072723, 93.8286667, 0.01000133]),
     ("EulerAncestralDiscreteScheduler", {}, [157.4072723, 93.8286667, 0.01000133]),
     ("DPMSolverMultistepScheduler", {}, [157.4072723, 96.1760941, 0.176010117]),

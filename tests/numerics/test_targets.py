@@ -16,7 +16,15 @@ import wbound
 from numerics.lines import Line, Normal, Pair
 from numerics.smoothing import LogCoshLine, Smooth
 from numerics.tabulation import tabulate
-from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture, Target, product_M1
+from numerics.targets import (
+    Gaussian,
+    LogCosh,
+    ProductTarget,
+    SymmetricMixture,
+    Target,
+    _score_at_zero,
+    product_M1,
+)
 from wbound.errors import BadInput, HypothesisFailed, IOFailure
 
 Array = NDArray[np.float64]
@@ -60,6 +68,7 @@ def test_a_target_is_data_too(name: str) -> None:
     square = (x**2).sum(axis=1)
     assert abs(square.mean() - target.second_moment) < 5.0 * square.std() / math.sqrt(len(x))
     mean = math.sqrt(float((x.mean(axis=0) ** 2).sum()))
+    assert target.mean_norm is not None
     assert abs(mean - target.mean_norm) < 6.0 * math.sqrt(target.second_moment / len(x))
     # the facts fit together as Cramér–Rao and Brascamp–Lieb demand
     wbound.LogConcave(target.d, target.m0, target.L0, target.second_moment, target.mean_norm)
@@ -298,6 +307,20 @@ def test_M1_bounds_the_score_in_time(name: str, process: str) -> None:
     assert bound < 6.0 * seen  # of the right size
 
 
+@pytest.mark.parametrize("process", ["ve-constant", "ou"])
+def test_M1_where_the_third_derivative_decides(process: str) -> None:
+    """A small curvature: then ½g²s″ is nearly all of ∂_t s, and |x| ~ 0.66 where it is largest."""
+    p, target = (
+        wbound.process(process, **({"theta": 1e-3} if process == "ou" else {})),
+        LogCosh(1, 0.01, 0.03),
+    )
+    x = np.linspace(-3.0, 3.0, 301)[:, None]
+    h = 1e-4
+    ends = [target.score(x, float(p.alpha(t)), float(p.sigma2(t))) for t in (h, 3.0 * h)]
+    seen = float((np.abs(ends[1] - ends[0])[:, 0] / (2.0 * h) / (1.0 + np.abs(x[:, 0]))).max())
+    assert 0.55 * target.M1(p, 1.0) < seen <= target.M1(p, 1.0)
+
+
 @pytest.mark.parametrize("process", PROCESSES)
 def test_M1_is_exact_for_centred_normals(process: str) -> None:
     p, gaussian = wbound.process(process), Gaussian([0.0, 0.0], [0.6, 2.0])
@@ -324,6 +347,21 @@ def test_third_derivatives_are_bounded() -> None:
             assert np.abs(bend).max() <= bound * (1.0 + 1e-4)
             if sigma2 == 0.0:
                 assert np.abs(bend).max() > 0.99 * bound
+
+
+def test_the_score_at_the_origin_is_bounded() -> None:
+    """U′(0) = 0 and U‴(0) = 0.4: smoothing alone moves the score at 0, by ½U‴λ at first."""
+    bent = ProductTarget("-x**2 + 0.4*sin(x) - 0.4*x", 1).line
+    tilted = ProductTarget("-x**2/2 - 0.3*log1p(exp(x))", 1).line
+    for line, tight in ((bent, 1.02), (tilted, 1.02)):
+        assert line.third is not None and not line.symmetric
+        v, sup3 = 1.0 / line.m0, line.third.c3 / line.third.v3**3
+        for alpha, sigma2 in ((1.0, 1e-3), (0.9, 0.05), (0.6, 0.5), (1.0, 9.0)):
+            a, w = np.array([alpha]), np.array([alpha**2 * v + sigma2])
+            bound = _score_at_zero(np.array([line.slope]), np.array([sup3]), np.array([v]), (a, a), (w, w))
+            seen = abs(float(line.score(np.zeros(1), alpha, sigma2)[0]))
+            assert seen <= bound[0] * (1.0 + 1e-9)
+            assert sigma2 > 1e-2 or bound[0] < tight * seen
 
 
 def test_M1_unknown_is_said() -> None:

@@ -16,7 +16,16 @@ from wbound.gaussian import exact_w2, law
 from wbound.setting import setting
 from wbound.tally import CHECKED, COARSE
 
-NAMES = ("ve-exponential", "ve-constant", "ve-sqrt", "ve-polynomial", "ou", "vp-linear", "vp-exponential", "sub-vp")
+NAMES = (
+    "ve-exponential",
+    "ve-constant",
+    "ve-sqrt",
+    "ve-polynomial",
+    "ou",
+    "vp-linear",
+    "vp-exponential",
+    "sub-vp",
+)
 STANDARD = Gaussian(np.zeros(10), 1.0)
 FACTS = LogConcave(10, 0.5, 2.0, 12.0, 1.0)
 
@@ -44,14 +53,20 @@ def test_the_tally_equals_the_sum(name: str, scheme: str, monkeypatch: pytest.Mo
 def test_the_tally_of_theorem_1_and_of_the_exact_law(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = wbound.process(name)
     first = complexity._published(p, FACTS, "prior", 0.1, 0.3)
-    assert first(2.5, 30_000, CHECKED).total == pytest.approx(_summed(monkeypatch, first, 2.5, 30_000), rel=1e-9)
+    assert first(2.5, 30_000, CHECKED).total == pytest.approx(
+        _summed(monkeypatch, first, 2.5, 30_000), rel=1e-9
+    )
     data = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
     exact = complexity._exact(p, data, wbound.SCHEMES["em"])
-    assert exact(2.5, 30_000, CHECKED).total == pytest.approx(_summed(monkeypatch, exact, 2.5, 30_000), rel=1e-8)
+    assert exact(2.5, 30_000, CHECKED).total == pytest.approx(
+        _summed(monkeypatch, exact, 2.5, 30_000), rel=1e-8
+    )
 
 
 def test_the_tally_of_eq_9_prime(monkeypatch: pytest.MonkeyPatch) -> None:
-    criterion = complexity._sharp(wbound.process("vp-linear"), FACTS, wbound.SCHEMES["ddpm"], "prior", 0.1, 0.0)
+    criterion = complexity._sharp(
+        wbound.process("vp-linear"), FACTS, wbound.SCHEMES["ddpm"], "prior", 0.1, 0.0
+    )
     value = criterion(2.5, 30_000, CHECKED).total
     expected = _summed(monkeypatch, criterion, 2.5, 30_000)
     # θ is optimised on each side by its own means, and the value is flat there
@@ -175,7 +190,8 @@ def test_exact_iterations(scheme: str) -> None:
 
     def value(K: int) -> float:
         exact, prior = (
-            law(setting(p, data, found.T, K, scheme=scheme, start=s), data.eigenvalues) for s in ("exact", "prior")
+            law(setting(p, data, found.T, K, scheme=scheme, start=s), data.eigenvalues)
+            for s in ("exact", "prior")
         )
         deviation = np.sqrt(data.eigenvalues + prior.excess) - np.sqrt(data.eigenvalues + exact.excess)
         shift = (prior.mean - exact.mean) * data.coordinates

@@ -29,9 +29,7 @@ Make = Callable[..., referee.Plain]
 @pytest.mark.parametrize("name", wbound.CATALOGUE)
 def test_the_identities_of_section_0_hold_symbolically(name: str) -> None:
     e = wbound.process(name).expr
-    f, g, alpha, sigma2, lam, log_lam = map(
-        sp.expand_func, (e.f, e.g, e.alpha, e.sigma2, e.lam, e.log_lam)
-    )
+    f, g, alpha, sigma2, lam, log_lam = map(sp.expand_func, (e.f, e.g, e.alpha, e.sigma2, e.lam, e.log_lam))
     assert sp.simplify(sp.diff(sigma2, T) - g**2 + 2 * f * sigma2) == 0
     assert sp.simplify(sp.diff(alpha, T) + f * alpha) == 0
     assert sp.simplify(sp.diff(lam, T) - g**2 / alpha**2) == 0
@@ -106,7 +104,11 @@ def test_the_integrals_of_a_step(make: Make) -> None:
             # what the 30 digits of the two sides leave, and for a user's process the rounding of e^A
             noise = 1e-20 * float(Q) + 1e-14 * float(s.F * s.G)
             for name, value in {"C_minus_G": C - s.G, "C_minus_E": C - s.E, "Q_minus_G": Q - s.G}.items():
-                assert getattr(got, name)[i] == pytest.approx(float(value), rel=1e-12, abs=noise), (name, a, b)
+                assert getattr(got, name)[i] == pytest.approx(float(value), rel=1e-12, abs=noise), (
+                    name,
+                    a,
+                    b,
+                )
 
 
 @NAMED
@@ -134,7 +136,9 @@ def test_a_step_of_any_size_agrees_with_scipy(make: Make) -> None:
 def test_the_small_differences(x: float) -> None:
     with mp.workdps(40):
         assert sinh_minus(np.array([x]))[0] == pytest.approx(float(mp.sinh(mp.mpf(x)) - mp.mpf(x)), rel=1e-13)
-        assert expm1_minus(np.array([x]))[0] == pytest.approx(float(mp.expm1(mp.mpf(x)) - mp.mpf(x)), rel=1e-13)
+        assert expm1_minus(np.array([x]))[0] == pytest.approx(
+            float(mp.expm1(mp.mpf(x)) - mp.mpf(x)), rel=1e-13
+        )
 
 
 @NAMED
@@ -238,7 +242,9 @@ def test_any_process_of_a_user(f: str, g: str, a: float, b: float, t: float) -> 
 
     def A(s: float) -> float:
         points = [1.0] if s > 1.0 else None
-        return float(quad(lambda u: float(p.f(u)), 0.0, s, points=points, epsabs=0, epsrel=1e-12, limit=200)[0])
+        return float(
+            quad(lambda u: float(p.f(u)), 0.0, s, points=points, epsabs=0, epsrel=1e-12, limit=200)[0]
+        )
 
     nodes, weights = np.polynomial.legendre.leggauss(40)
     total = 0.0
@@ -297,7 +303,9 @@ def test_a_closed_form_that_is_wrong_is_caught_when_the_process_is_made() -> Non
     good = {"family": "ve", "increment": (hi - lo) * (hi + lo) / 2}
     wbound.Process.named("mine", {}, sp.Integer(0), sp.sqrt(t), **good)
     with pytest.raises(BadInput, match="differs from the quadrature"):
-        wbound.Process.named("mine", {}, sp.Integer(0), sp.sqrt(t), **{**good, "increment": (hi - lo) ** 2 / 2})
+        wbound.Process.named(
+            "mine", {}, sp.Integer(0), sp.sqrt(t), **{**good, "increment": (hi - lo) ** 2 / 2}
+        )
     general = {"family": "general", "increment": hi - lo, "log_lam": sp.log(sp.exp(2 * t) - 1) - sp.log(2)}
     wbound.Process.named("mine", {}, sp.Integer(1), sp.Integer(1), **general)
     with pytest.raises(BadInput, match="differs from the quadrature"):

@@ -56,7 +56,7 @@ def test_rows(row: object) -> None:
 
 
 def test_bad_input() -> None:
-    with pytest.raises(BadInput, match="sigma_min = 50.0: must be below sigma_max = 50"):
+    with pytest.raises(BadInput, match=r"sigma_min = 50\.0: must be below sigma_max = 50"):
         wbound.process("image-ve", sigma_min=50.0)
     with pytest.raises(BadInput, match="process image-ve-v1 takes sigma_min, sigma_max"):
         wbound.process("image-ve-v1", rho=2.0)

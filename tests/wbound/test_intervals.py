@@ -47,7 +47,7 @@ def _tame(name: str) -> Callable[[mpmath.mpf], mpmath.mpf]:
 _MPMATH = [{n: _tame(n) for n in ("exp", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh")}, "mpmath"]
 
 
-@settings(max_examples=10 * settings.default.max_examples)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(
     text=_TREES,
     centre=st.one_of(st.sampled_from([0.0, 1.0, -1.0]), st.floats(-20, 20)),
@@ -76,7 +76,8 @@ def test_values_lie_inside(text: str, centre: float, width: float, a: float, sha
                     continue
                 if isinstance(value, mpmath.mpc) or mpmath.isnan(value):
                     continue
-                assert mpmath.mpf(lower[i]) <= value <= mpmath.mpf(upper[i]), (expr, x, lo[i], hi[i])
+                slack = abs(value) * mpmath.mpf(10) ** -30  # the reference is rounded too
+                assert lower[i] - slack <= value <= upper[i] + slack, (expr, x, lo[i], hi[i])
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mpmath
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from wbound.errors import BadInput
 from wbound.expressions import X, parse, symbol
-from wbound.line import curvature_on_line, range_on_line
+from wbound.line import _Line, curvature_on_line, range_on_line
 
 KNOWN = [
     ("-x**2/2", 1.0, 1.0),
@@ -91,6 +92,7 @@ def test_concave_directions_come_back_as_they_are() -> None:
         ("exp(2*x)/(1+exp(x))**2", 0.0, 1.0),
         ("x/sqrt(1+x**2)", -1.0, 1.0),
         ("x*sin(x)/(1+x**2)", None, None),
+        ("x*exp(x)/(1+exp(2*x))", None, None),
         ("3", 3.0, 3.0),
     ],
 )
@@ -108,7 +110,67 @@ def test_ranges(text: str, low: float | None, high: float | None) -> None:
             assert lower <= exact(mpmath.mpf(float(x))) <= upper
 
 
-@settings(max_examples=settings.default.max_examples // 10)
+_LEAVES = st.sampled_from(["x", "x", "2", "x**2", "exp(-x)", "exp(x)", "exp(-x**2)", "(1+x**2)"])
+_TREES = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(
+        st.builds("({})+({})".format, inner, inner),
+        st.builds("({})-({})".format, inner, inner),
+        st.builds("({})*({})".format, inner, inner),
+        st.builds("({})/({})".format, inner, inner),
+        st.builds("({})**{}".format, inner, st.sampled_from(["2", "3", "(-1)", "(-2)", "0.5", "1.5"])),
+        st.builds(
+            "{}({})".format, st.sampled_from(["exp", "log1p", "cos", "tanh", "sinh", "cosh", "abs"]), inner
+        ),
+    ),
+    max_leaves=5,
+)
+
+
+def _tame(name: str) -> Callable[[mpmath.mpf], mpmath.mpf]:
+    def evaluate(u: mpmath.mpf) -> mpmath.mpf:
+        if abs(u) > 500:
+            raise ValueError
+        return getattr(mpmath, name)(u)
+
+    return evaluate
+
+
+_MPMATH = [{n: _tame(n) for n in ("exp", "cos", "sinh", "cosh", "tanh")}, "mpmath"]
+
+
+@settings(max_examples=2 * settings.default.max_examples)
+@given(
+    text=_TREES,
+    start=st.floats(-2, 2).map(lambda power: 10.0**power),
+    width=st.floats(-6, 2).map(lambda power: 10.0**power),
+)
+@example("x*exp(x)", 3.0, 1.0)
+def test_both_readings_hold_on_any_cell(text: str, start: float, width: float) -> None:
+    try:
+        expr = parse(text, "x")
+        line = _Line(expr, X)
+    except BadInput:
+        assume(False)
+    lo = np.array([start, start, -start - width, -math.inf, 0.0, -start])
+    hi = np.array([start + width, math.inf, -start, -start, start, 0.0])
+    lower, upper = line(lo, hi)
+    assert np.all(lower <= upper)
+    exact = sympy.lambdify(X, expr, _MPMATH)
+    for i in range(lo.size):
+        for x in np.linspace(max(lo[i], -300.0), min(hi[i], 300.0), 5):
+            with mpmath.workdps(300):
+                try:
+                    value = exact(mpmath.mpf(float(x)))
+                except (ValueError, ZeroDivisionError, OverflowError):
+                    continue
+                if isinstance(value, mpmath.mpc) or mpmath.isnan(value):
+                    continue
+                slack = abs(value) * mpmath.mpf(10) ** -250  # the reference is rounded too
+                assert lower[i] - slack <= value <= upper[i] + slack, (expr, x, lo[i], hi[i])
+
+
+@settings(max_examples=settings.default.max_examples // 20)
 @given(
     weights=st.lists(st.floats(0.1, 2).map(lambda w: round(w, 3)), min_size=3, max_size=3),
     places=st.lists(st.floats(-2, 2).map(lambda c: round(c, 3)), min_size=2, max_size=2),

@@ -82,7 +82,7 @@ def test_optimal_is_a_process(form: str, m0: float, L0: float, kappa: float) -> 
     # the same numbers from the same f and g by quadrature: steps and all
     lo, hi = t[:-1], t[1:]
     steps = p.steps(lo, hi)
-    assert steps.Q == pytest.approx(p.alpha(lo) ** 2 * (p.lam(hi) - p.lam(lo)), rel=1e-9)
+    assert pytest.approx(p.alpha(lo) ** 2 * (p.lam(hi) - p.lam(lo)), rel=1e-9) == steps.Q
 
 
 def test_equal_curvatures_have_the_closed_form_of_section_7() -> None:

@@ -56,15 +56,21 @@ def test_against_scipy(name: str) -> None:
     F = quad(p.f, lo, hi, epsrel=1e-13)[0]
     G = quad(lambda t: float(p.g(t)) ** 2, lo, hi, epsrel=1e-13)[0]
     # ∫(α_k/α(t)) g² with α_k/α(t) = e^{∫_lo^t f}
-    E = quad(lambda t: np.exp(quad(p.f, lo, t, epsrel=1e-13)[0]) * float(p.g(t)) ** 2, lo, hi, epsrel=1e-12)[0]
-    Q = quad(lambda t: np.exp(2 * quad(p.f, lo, t, epsrel=1e-13)[0]) * float(p.g(t)) ** 2, lo, hi, epsrel=1e-12)[0]
+    E = quad(lambda t: np.exp(quad(p.f, lo, t, epsrel=1e-13)[0]) * float(p.g(t)) ** 2, lo, hi, epsrel=1e-12)[
+        0
+    ]
+    Q = quad(
+        lambda t: np.exp(2 * quad(p.f, lo, t, epsrel=1e-13)[0]) * float(p.g(t)) ** 2, lo, hi, epsrel=1e-12
+    )[0]
     em, ei = SCHEMES["em"].steps(b), SCHEMES["ei"].steps(b)
     hf, ddpm = SCHEMES["hf"].steps(b), SCHEMES["ddpm"].steps(b)
     assert (em.A[0], em.C[0], em.Q[0]) == pytest.approx((1 + F, G, G), rel=1e-11)
     assert (ei.A[0], ei.C[0], ei.Q[0]) == pytest.approx((np.exp(F), E, Q), rel=1e-11)
     assert (hf.A[0], hf.C[0], hf.Q[0]) == pytest.approx((np.exp(F), Q * np.exp(-F), Q), rel=1e-11)
     ratio = float(p.lam(lo) / p.lam(hi))
-    assert (ddpm.A[0], ddpm.C[0], ddpm.Q[0]) == pytest.approx((np.exp(F), Q * np.exp(-F), Q * ratio), rel=1e-11)
+    assert (ddpm.A[0], ddpm.C[0], ddpm.Q[0]) == pytest.approx(
+        (np.exp(F), Q * np.exp(-F), Q * ratio), rel=1e-11
+    )
 
 
 def test_for_ve_the_first_three_are_one() -> None:

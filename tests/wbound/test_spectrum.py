@@ -1,4 +1,4 @@
-"""The exact law through the clock alone, and interpolation over eigenvalues, against the general recursion."""
+"""The exact law through the clock alone, and interpolation over eigenvalues, against the recursion."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_clock_alone_gives_the_recursions_w2(
     found = clock_w2(Spectrum.of(data), log_lam, scheme)
     for start, value in (("exact", found.exact), ("prior", found.prior)):
         assert value == pytest.approx(
-            exact_w2(p, data, T, K, scheme=scheme, start=start), rel=1e-6, abs=1e-10  # √ of a rounded variance near 0
+            exact_w2(p, data, T, K, scheme=scheme, start=start), rel=1e-6, abs=1e-10
         )
     assert found.prior <= found.robust * (1 + 1e-12)
 

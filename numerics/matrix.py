@@ -1,0 +1,255 @@
+"""The verification matrix: bounds against referees over processes, schemes and targets, as stored rows.
+
+Theorem 2: 8 processes × 4 schemes × 4 targets, and with a noisy and a biased score on one more. Theorem 1: 8 ×
+em × the targets, all of which know or bound their M_1. Cells are independent of each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from numerics.agreement import RISK
+from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+from numerics.verdict import REFUTED, UNDECIDED, verify
+from wbound.catalogue import PUBLISHED
+from wbound.catalogue import process as named
+from wbound.errors import BadInput, HypothesisFailed, count
+
+__all__ = ["COLUMNS", "TARGETS", "Cell", "Matrix", "cells", "run_cell", "verify_all"]
+
+#: The targets by name: what is verified on, in words for people, and how to make it.
+TARGETS: dict[str, tuple[str, Callable[[], Any]]] = {
+    "gaussian": (
+        "Gaussian, d = 3, with a mean, anisotropic",
+        lambda: Gaussian([1.0, -0.5, 0.25], [[2.0, 0.6, 0.2], [0.6, 1.0, -0.1], [0.2, -0.1, 0.4]]),
+    ),
+    "mixture": ("two modes, d = 2, |c| = 0.8, s = 1", lambda: SymmetricMixture([0.48, 0.64], 1.0)),
+    "logcosh": ("log cosh, d = 3, m0 = 1/2, L0 = 2", lambda: LogCosh(3, 0.5, 2.0)),
+    "density": (
+        "a user's density -x²/2 - log(1 + e^x), d = 2",
+        lambda: ProductTarget("-x**2/2 - log(1 + exp(x))", 2),
+    ),
+    "mixture-1d": ("two modes on the line, |c| = 0.8, s = 1", lambda: SymmetricMixture(0.8, 1.0)),
+}
+#: The four of the matrix proper; the last one is for score errors, since samples say most on the line.
+PROPER = ("gaussian", "mixture", "logcosh", "density")
+SCHEMES = ("em", "ei", "hf", "ddpm")
+#: λ(T) in data variances per coordinate, and K. Theorem 1 has a step-size condition: smaller steps.
+SHARP, PUBLISHED_AT = ((30.0, 50), (300.0, 200)), ((10.0, 200), (30.0, 400))
+#: Score errors M (A3) and V (section 11), in 1/x.
+BIAS, NOISE = 0.2, 0.3
+#: Points of the bracket in d > 1, and on the line.
+N, N_LINE = 300, 20_000
+#: What did not run, and why: a hypothesis of the theorem fails in the cell.
+REFUSED = "does not apply"
+
+
+class Cell(NamedTuple):
+    """One verification: ``far`` is λ(T) in data variances per coordinate."""
+
+    theorem: str
+    process: str
+    scheme: str
+    target: str
+    far: float
+    K: int
+    M: float = 0.0
+    V: float = 0.0
+
+
+#: A stored row, in this order. p: the samples under the referee's law; reason: only where it did not hold.
+COLUMNS = [
+    *("theorem", "process", "scheme", "target", "T", "K", "M", "V"),
+    *("verdict", "evidence", "bound", "exact", "error", "low", "high", "ratio", "p", "reason"),
+]
+
+
+def cells(processes: Iterable[str] = PUBLISHED) -> list[Cell]:
+    """The cells of the matrix, for the given processes."""
+    names = list(processes)
+    out = [
+        Cell("sharp", p, scheme, target, far, K)
+        for far, K in SHARP
+        for target in PROPER
+        for p in names
+        for scheme in SCHEMES
+    ]
+    out += [
+        Cell("sharp", p, scheme, "mixture-1d", *SHARP[0], M, V)
+        for M, V in ((0.0, NOISE), (BIAS, 0.0))
+        for p in names
+        for scheme in SCHEMES
+    ]
+    return out + [
+        Cell("published", p, "em", target, far, K)
+        for far, K in PUBLISHED_AT
+        for target in PROPER
+        for p in names
+    ]
+
+
+@cache
+def _target(name: str) -> Any:
+    return TARGETS[name][1]()
+
+
+def run_cell(cell: Cell, seed: int = 0, n: int = N) -> dict[str, Any]:
+    """The row of one cell, by the keys of `COLUMNS`."""
+    process, target = named(cell.process), _target(cell.target)
+    mean2 = (target.mean_norm or 0.0) ** 2
+    variance = (target.second_moment - mean2) / target.d
+    T = float(process.time_of(math.log(cell.far * variance))[()])
+    head = (cell.theorem, cell.process, cell.scheme, cell.target, T, cell.K, cell.M, cell.V)
+    try:
+        v = verify(
+            process,
+            target,
+            T,
+            cell.K,
+            scheme=cell.scheme,
+            theorem=cell.theorem,
+            n=N_LINE if target.d == 1 else n,
+            seed=seed,
+            score_bias=cell.M,
+            score_noise=cell.V,
+        )
+    except HypothesisFailed as failed:
+        empty: list[Any] = [None] * 7
+        return dict(zip(COLUMNS, [*head, REFUSED, "none", *empty, str(failed)], strict=True))
+    low, high = (None, None) if v.empirical is None else (v.empirical.low, v.empirical.high)
+    p = None if v.agreement is None else v.agreement.p
+    reason = v.reason if v.verdict in (REFUTED, UNDECIDED) or not v.consistent else ""
+    found = (v.verdict, v.evidence, v.bound.total, v.exact, v.error, low, high, v.ratio, p, reason)
+    return dict(zip(COLUMNS, [*head, *found], strict=True))
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Rows of a verification run, with what made them: ``date`` (UTC, ISO), ``seconds``, ``seed``, ``n``
+    points of a bracket, ``versions``."""
+
+    rows: tuple[dict[str, Any], ...]
+    date: str
+    seconds: float
+    seed: int
+    n: int
+    versions: dict[str, str]
+
+    def count(self, verdict: str) -> int:
+        """How many rows have this verdict."""
+        return sum(row["verdict"] == verdict for row in self.rows)
+
+    @property
+    def refuted(self) -> int:
+        """Bounds that are refuted."""
+        return self.count(REFUTED)
+
+    @property
+    def inconsistent(self) -> int:
+        """Cells whose samples do not have the referee's law."""
+        return sum(row["p"] is not None and row["p"] < RISK for row in self.rows)
+
+    def summary(self, by: Sequence[str] = ("theorem", "evidence")) -> list[dict[str, Any]]:
+        """One row for each value of the columns ``by``: how many cells, verdicts, the smallest ratio and
+        where, and in how many the samples have the referee's law and their bracket holds its value."""
+        groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in self.rows:
+            groups.setdefault(tuple(row[key] for key in by), []).append(row)
+        return [dict(zip(by, key, strict=True)) | _counts(rows) for key, rows in groups.items()]
+
+    def to_json(self) -> str:
+        """The text of a results file: a table, numbers to seven digits."""
+        head = {
+            "format": 1,
+            "date": self.date,
+            "seconds": round(self.seconds, 1),
+            "seed": self.seed,
+            "n": self.n,
+            "versions": self.versions,
+            "columns": COLUMNS,
+        }
+        lines = ",\n".join(
+            json.dumps([_short(row[key]) for key in COLUMNS], ensure_ascii=False) for row in self.rows
+        )
+        return f'{json.dumps(head, ensure_ascii=False)[:-1]}, "rows": [\n{lines}\n]}}\n'
+
+    @staticmethod
+    def from_json(text: str, name: str = "results") -> Matrix:
+        """What `to_json` wrote. Raises `BadInput` naming the file for anything else."""
+        try:
+            raw = json.loads(text)
+            if raw["format"] != 1 or raw["columns"] != COLUMNS:
+                raise ValueError
+            rows = tuple(dict(zip(COLUMNS, row, strict=True)) for row in raw["rows"])
+            numbers = float(raw["seconds"]), int(raw["seed"]), int(raw["n"])
+            return Matrix(rows, str(raw["date"]), *numbers, dict(raw["versions"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise BadInput(name, "its text", "is no results file of wbound verify --all") from None
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.7g}") if math.isfinite(value) else None
+
+
+def _counts(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    by_ratio = [row for row in rows if row["ratio"] is not None]
+    least = min(by_ratio, key=lambda row: row["ratio"]) if by_ratio else None
+    tested = [row["p"] for row in rows if row["p"] is not None]
+    both = [row for row in rows if row["exact"] is not None and row["low"] is not None]
+    names = ("holds", REFUTED, UNDECIDED, REFUSED)
+    return {
+        "cells": len(rows),
+        **{name.replace(" ", "_"): sum(row["verdict"] == name for row in rows) for name in names},
+        "ratio": None if least is None else least["ratio"],
+        "where": "" if least is None else f"{least['process']}, {least['scheme']}, K = {least['K']}",
+        "tested": len(tested),
+        "agree": sum(p >= RISK for p in tested),
+        "bracketed": len(both),
+        "inside": sum(row["low"] <= row["exact"] <= row["high"] for row in both),
+    }
+
+
+def verify_all(
+    *,
+    seed: int = 0,
+    n: int = N,
+    jobs: int | None = None,
+    which: Sequence[Cell] | None = None,
+    progress: Callable[[int, int, dict[str, Any]], None] = lambda done, total, row: None,
+) -> Matrix:
+    """Run the verification matrix.
+
+    seed: of every cell's samples; n: points of a bracket in d > 1; jobs: processes (default: the cores that
+    this one may use); which: cells (default: all, `cells`); progress: called with how many are done, of how
+    many, and the row. Rows do not depend on ``jobs``.
+    """
+    chosen = list(cells() if which is None else which)
+    seed, n = count("seed", seed, 0), count("n", n, 16)
+    begun, rows = time.monotonic(), []
+    for row in _rows(chosen, seed, n, jobs):
+        rows.append(row)
+        progress(len(rows), len(chosen), row)
+    versions = {name: metadata.version(name) for name in ("numpy", "scipy", "numba")}
+    date = datetime.now(UTC).isoformat(timespec="minutes")
+    return Matrix(tuple(rows), date, time.monotonic() - begun, seed, n, versions)
+
+
+def _rows(chosen: Sequence[Cell], seed: int, n: int, jobs: int | None) -> Iterator[dict[str, Any]]:
+    if jobs == 1 or len(chosen) < 2:
+        yield from (run_cell(cell, seed, n) for cell in chosen)
+        return
+    from joblib import Parallel, cpu_count, delayed
+
+    workers = cpu_count() if jobs is None else count("jobs", jobs)
+    pool = Parallel(n_jobs=min(workers, len(chosen)), return_as="generator", batch_size=1)
+    yield from pool(delayed(run_cell)(cell, seed, n) for cell in chosen)

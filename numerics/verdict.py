@@ -1,0 +1,289 @@
+"""A bound beside its referee and beside samples: does it hold, is it refuted, or is that undecided?
+
+Evidence has an order: the exact Gaussian law, quadrature on the line, samples. Samples decide only where no
+referee without noise exists, or where they do not have the law that the referee computes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from numerics import targets, transport
+from numerics.agreement import Agreement, agreement
+from numerics.law1d import LineLaw, law1d
+from numerics.quantiles import finite_array
+from numerics.samplers import coupled_exact
+from numerics.samplers import samples as draw
+from wbound.clock import Grid
+from wbound.data import Gaussian
+from wbound.errors import BadInput, count, one_of, real
+from wbound.forward import Process
+from wbound.gaussian import EXACT_LAW, gaussian_data
+from wbound.schemes import Scheme
+from wbound.setting import Bound, Setting, setting
+from wbound.statements import THEOREMS
+
+__all__ = ["EVIDENCE", "HOLDS", "REFUTED", "UNDECIDED", "Referee", "Verdict", "referee", "verify"]
+
+Array = NDArray[np.float64]
+
+HOLDS, REFUTED, UNDECIDED = "holds", "refuted", "undecided"
+#: The kinds of evidence, the strongest first.
+EVIDENCE = ("exact law", "quadrature", "samples")
+#: Totals are compared at this (relative) in exact arithmetic that was rounded.
+ROUNDING = 1e-10
+#: Points of the bracket where none are asked for: exact transport in d > 1 takes O(n³).
+BRACKET, BRACKET_ON_LINE = 1000, 100_000
+#: Points below which the bracket's confidence would be a fiction (see `transport.empirical_w2`).
+LEAST = 16
+#: Rows of the test against the referee's law.
+ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Referee:
+    """A value of W2 (x, not squared) without sampling noise: its ``evidence``, its ``error`` (x), and the law
+    of the output along each factor of the target."""
+
+    evidence: str
+    w2: float
+    error: float
+    laws: tuple[LineLaw, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known about one bound in one setting. W2 in x, never squared.
+
+    ``verdict``: "holds", "refuted" or "undecided", decided by ``evidence`` (one of `EVIDENCE`; "none"
+    without any), and ``reason`` in words. ``exact`` and ``error``: the referee's value and its error, None
+    without one. ``empirical``: the bracket low ≤ W2 ≤ high of the samples at ``level``; ``coupling``: an
+    upper limit of W2 from coupled exact paths, at the same level. ``ratio``: bound/exact, or without a
+    referee bound over the upper limit. ``agreement``: the samples against the referee's law;
+    ``consistent`` is False where they do not have it: then the sampler that ran is not the setting's.
+    """
+
+    process: str
+    parameters: dict[str, float]
+    target: str
+    d: int
+    scheme: str
+    start: str
+    T: float
+    K: int
+    score_bias: float
+    score_noise: float
+    theorem: str
+    bound: Bound
+    M1: float | None
+    exact: float | None
+    error: float | None
+    empirical: transport.EmpiricalW2 | None
+    coupling: float | None
+    ratio: float | None
+    verdict: str
+    evidence: str
+    level: float
+    reason: str
+    agreement: Agreement | None
+
+    @property
+    def consistent(self) -> bool:
+        """Whether samples and referee agree (True where only one of them is there)."""
+        return self.agreement is None or self.agreement.holds
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, nested ones as dictionaries, with ``vacuous`` and ``consistent``."""
+        out = asdict(self) | {"consistent": self.consistent}
+        out["bound"] |= {"vacuous": self.bound.vacuous}
+        return out
+
+
+def verify(
+    process: Process,
+    target: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme = "em",
+    theorem: str = "sharp",
+    n: int | None = None,
+    seed: int = 0,
+    start: str = "prior",
+    grid: str | Grid = "uniform",
+    score_bias: float = 0.0,
+    score_noise: float = 0.0,
+    M1: float | str | None = "exact",
+    bias: str | ArrayLike = "constant",
+    samples: ArrayLike | None = None,
+    level: float = 0.99,
+) -> Verdict:
+    """Put a bound beside what is known of the sampler's W2, and say whether it holds.
+
+    The order of evidence (design, section "Manners"):
+
+    1. *exact law* (Gaussian data, no score bias): holds if bound ≥ W2 (to 1e-10), else refuted;
+    2. *quadrature* (product targets, no score bias), W2 ± error: holds if bound ≥ W2 + error, refuted if
+       bound < W2 − error, undecided in between;
+    3. *samples*, where there is no referee, or where they do not have its law: refuted if .low > bound, holds
+       if .high ≤ bound, both at ``level``; else undecided. For Gaussian data with a score bias the L2
+       distance to the coupled exact paths is a second upper limit.
+
+    The plug-in W2 decides nothing: it is biased upward. Samples are compared with the referee's law too.
+
+    process, T, K, scheme, start, grid, score_bias M, score_noise V: as in `wbound.w2_bound`; theorem: "sharp"
+    or "published" (which takes M1: a number, or "exact" for a target that knows or bounds it). n: points of
+    the bracket, 0 for no samples, default 1,000 (100,000 on the line); bias: the direction of score_bias,
+    "constant", a vector, or "worst" (Gaussian). samples: (rows, d) of your own sampler in this setting,
+    in place of ours: the first n rows go into the bracket, all of them into the comparison of laws.
+
+    Raises `HypothesisFailed` where the theorem does not apply (a target outside A1 gets no bound), and
+    `BadInput`.
+    """
+    named = one_of("theorem", theorem, THEOREMS)
+    confidence = real("level", level)
+    if not 0.0 < confidence < 1.0:
+        raise BadInput("level", level, "must be between 0 and 1, both excluded")
+    own = _as_target(target)
+    run: dict[str, Any] = {
+        "scheme": scheme,
+        "start": start,
+        "grid": grid,
+        "score_bias": score_bias,
+        "score_noise": score_noise,
+    }
+    s = setting(process, own, T, K, **run, M1=M1 if named == "published" else None)
+    points = _points(n, s.data.d)
+    for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
+    bound: Bound = THEOREMS[named](s)
+    value = referee(s)
+    coupling = None
+    x: Array | None
+    if samples is not None:
+        x = _given(samples, max(points, LEAST), s.data.d)
+    elif points == 0:
+        x = None
+    elif s.score_bias and isinstance(own, Gaussian):
+        paths = coupled_exact(
+            process, own, T, K, max(points, ROWS), seed=for_sampler, **run, bias=bias, progress=False
+        )
+        x, coupling = paths.first, _upper(((paths.first - paths.second) ** 2).sum(axis=1), confidence)
+    else:
+        x = draw(s, max(points, ROWS), for_sampler, bias=bias, progress=False)
+    follows = None if value is None or x is None else agreement(own, x, value.laws)
+    bracket = None
+    if x is not None and points:
+        exact_sample = own.sample(points, np.random.Generator(np.random.SFC64(for_target)))
+        bracket = transport.empirical_w2(x[:points], exact_sample, seed=seed, level=confidence)
+    verdict, evidence, reason, ratio = _decide(bound.total, value, follows, bracket, coupling)
+    return Verdict(
+        process=process.name,
+        parameters=process.parameters,
+        target=type(own).__name__,
+        d=s.data.d,
+        scheme=s.scheme.name,
+        start=s.start,
+        T=s.nodes.T,
+        K=s.nodes.K,
+        score_bias=s.score_bias,
+        score_noise=s.score_noise,
+        theorem=named,
+        bound=bound,
+        M1=s.M1,
+        exact=None if value is None else value.w2,
+        error=None if value is None else value.error,
+        empirical=bracket,
+        coupling=coupling,
+        ratio=ratio,
+        verdict=verdict,
+        evidence=evidence,
+        level=confidence,
+        reason=reason,
+        agreement=follows,
+    )
+
+
+def referee(s: Setting) -> Referee | None:
+    """W2 without noise for the setting: the exact law, else quadrature on the line; None where there is
+    neither (a score bias, or a target that is no product of laws on the line)."""
+    if s.score_bias or not hasattr(s.data, "factors"):
+        return None
+    if isinstance(s.data, Gaussian):
+        w2 = float(EXACT_LAW(s))
+        return Referee(EVIDENCE[0], w2, ROUNDING * w2, law1d(s).factors)
+    found = law1d(s)
+    return Referee(EVIDENCE[1], found.w2, found.error, found.factors)
+
+
+def _as_target(target: Any) -> Any:
+    """The target itself; plain Gaussian facts become one."""
+    if callable(getattr(target, "score", None)) and callable(getattr(target, "sample", None)):
+        return target
+    if isinstance(target, Gaussian) or getattr(target, "gaussian", lambda: None)() is not None:
+        data = gaussian_data(target)
+        return targets.Gaussian(data.mean, data.cov)
+    raise BadInput("target", type(target).__name__, "must be a target with a score and samples")
+
+
+def _points(n: int | None, d: int) -> int:
+    if n is None:
+        return BRACKET_ON_LINE if d == 1 else BRACKET
+    points = count("n", n, 0)
+    if 0 < points < LEAST:
+        raise BadInput("n", n, f"must be 0 (no samples) or at least {LEAST}")
+    return points
+
+
+def _given(samples: ArrayLike, least: int, d: int) -> Array:
+    """The caller's outputs, checked."""
+    allowed = f"must be an (n, {d}) array of finite numbers, n >= {least}"
+    x = finite_array("samples", samples, allowed)
+    if x.ndim != 2 or x.shape[1] != d or len(x) < least:
+        raise BadInput("samples", f"shape {x.shape}", allowed)
+    return x
+
+
+def _upper(square: Array, level: float) -> float:
+    """Upper limit of the root of the mean of ``square``, at half of the risk (the bracket has the other)."""
+    margin = float(ndtri(0.5 + 0.5 * level)) * float(square.std(ddof=1)) / math.sqrt(square.size)
+    return math.sqrt(float(square.mean()) + margin)
+
+
+def _decide(
+    bound: float,
+    value: Referee | None,
+    follows: Agreement | None,
+    bracket: transport.EmpiricalW2 | None,
+    coupling: float | None,
+) -> tuple[str, str, str, float | None]:
+    """Verdict, evidence, reason, ratio: the rule of `verify`."""
+    strange = follows is not None and not follows.holds
+    if value is not None and not strange:
+        ratio = bound / value.w2 if 0.0 < value.w2 < math.inf else None
+        shown = f"{value.evidence}: W2 = {value.w2:.6g}, bound {bound:.6g}"
+        # the exact law has rounding only, on either side; a quadrature's error is held against the bound
+        least = value.w2 - value.error if value.evidence == EVIDENCE[0] else value.w2 + value.error
+        if bound >= least or bound == value.w2:
+            return HOLDS, value.evidence, shown, ratio
+        if bound < value.w2 - value.error:
+            return REFUTED, value.evidence, shown, ratio
+        return UNDECIDED, value.evidence, f"{shown}: nearer than the error {value.error:.2g}", ratio
+    if bracket is None:
+        return UNDECIDED, "none", "no referee without noise, and no samples", None
+    high = min(bracket.high, math.inf if coupling is None else coupling)
+    ratio = bound / high if high > 0.0 else None
+    shown = f"samples: {bracket.low:.6g} <= W2 <= {high:.6g} at level {bracket.level:g}, bound {bound:.6g}"
+    if strange and follows is not None and value is not None:
+        shown += (
+            f"; they do not have the law of the {value.evidence}, W2 = {value.w2:.6g}: "
+            f"the {follows.statistic} is {abs(follows.z):.3g} standard errors off"
+        )
+    if bracket.low > bound:
+        return REFUTED, EVIDENCE[2], shown, ratio
+    return (HOLDS if high <= bound else UNDECIDED), EVIDENCE[2], shown, ratio

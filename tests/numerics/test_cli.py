@@ -1,0 +1,240 @@
+"""The command line: its numbers are the library's, its errors one line, its JSON strict."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numerics.curves
+import wbound
+from numerics.cli import options, output
+from numerics.cli.main import app, main
+
+DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
+BOUND = ["bound", "--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", "--T", "4", "--K", "100", *DATA]
+RUN = "import sys; from numerics.cli.main import run; run()"
+
+
+# ---------------------------------------------------------------------- the whole
+
+
+def test_help_is_quick_because_it_imports_nothing_more_than_the_package() -> None:
+    code = (
+        "import sys, numerics; before = set(sys.modules); from numerics.cli.main import main; "
+        "assert main(['--help']) == 0; "
+        "heavy = {'numpy', 'sympy', 'scipy', 'wbound', 'matplotlib', 'pandas', 'numba', 'sklearn', 'ot'}; "
+        "print(sorted(heavy & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    names = "processes show check bound iterations orders table lower-bound curve report"
+    assert all(f"\n  {command} " in done.stdout for command in names.split())
+
+
+def _commands() -> list[str]:
+    return [info.name or "" for info in app.registered_commands]
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_every_command_has_help_and_json(command: str, wb: Any) -> None:
+    code, out, _ = wb(command, "--help")
+    assert code == 0
+    assert "--json" in out and "Usage: wbound " + command in out
+
+
+def test_without_a_command_it_prints_help(wb: Any) -> None:
+    code, out, _ = wb()
+    assert code == 0 and "Commands:" in out
+
+
+def test_version(wb: Any) -> None:
+    code, out, _ = wb("--version")
+    assert code == 0 and out.strip() == f"wbound {wbound.__version__}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bogus"], "bogus"),
+        (["bound", "--bogus", "1"], "--bogus"),
+        (["bound", "--T"], "--T"),
+        (["processes", "extra"], "extra"),
+        (["show"], "process"),
+        (["show", "nope"], "must be one of ve-exponential"),
+        (["show", "vp-linear", "-p", "a"], "NAME=VALUE"),
+        (["show", "vp-linear", "-p", "a=1", "-p", "a=2"], "twice"),
+        (["show", "vp-linear", "-p", "a=x"], "unknown name"),
+        (["show", "vp-linear", "-p", "z=1"], "takes a, b"),
+        (["show", "vp-linear", "-p", "name=1"], "name"),
+        (["show", "vp-linear", "--f", "0", "--g", "1"], "either"),
+        (["show", "--f", "0", "--g", "__import__('os')"], "g ="),
+        (["show", "--f", "0", "--g", "t", "-p", "self=1"], "self"),
+        ([*BOUND, "--K", "1.5"], "integer"),
+        ([*BOUND, "--K", "0"], "integer >= 1"),
+        ([*BOUND, "--T", "-1"], "> 0"),
+        ([*BOUND, "--T", "nan"], "T = nan"),
+        ([*BOUND, "--T", "inf"], "T = inf"),
+        ([*BOUND, "--m0", "2"], "at most L0"),
+        ([*BOUND, "--m0", "0"], "m0"),
+        ([*BOUND, "--second-moment", "1"], "A1"),
+        ([*BOUND, "--scheme", "rk4"], "em, ei, hf, ddpm"),
+        ([*BOUND, "--theorem", "best"], "published, sharp"),
+        ([*BOUND, "--start", "there"], "prior, exact, standard"),
+        ([*BOUND, "--grid", "random"], "uniform"),
+        ([*BOUND, "--grid-t", "4,2,1,0"], "K = 100"),
+        ([*BOUND, "--grid", "uniform", "--grid-t", "4,2,0"], "one of --grid"),
+        ([*BOUND, "--theorem", "published"], "M1"),
+        ([*BOUND, "--theorem", "published", "--M1", "1", "--scheme", "hf"], "scheme em"),
+        ([*BOUND, "--theorem", "published", "--M1", "exact", "--L0", "1"], "Gaussian data"),
+        (["bound", "--process", "ve-constant", "--T", "100", "--K", "3", *DATA, "--theorem", "published", "--M1", "1"],
+         "at step k = 3"),
+        (["bound", "--process", "ou", "--grid-t", "3,2,2.5,0", *DATA], "strictly decreasing"),
+        (["bound", "--process", "ou", "--grid-t", "3,2,1", *DATA], "end at 0"),
+        (["bound", "--process", "ou", "--T", "1", "--K", "5", "--d", "3"], "m0"),
+        (["bound", "--process", "ou", "--T", "1", "--K", "5", "--d", "3", "--m0", "1", "--L0", "1"], "--mean-norm"),
+        (["iterations", "--process", "ou", *DATA], "--eps"),
+        (["iterations", "--process", "ou", *DATA, "--eps", "1", "--eps-rel", "1"], "one of them"),
+        (["iterations", "--process", "ou", *DATA, "--eps", "1e-3", "--score-bias", "1"], "floor"),
+        (["iterations", "--process", "ou", "--d", "3", "--m0", ".5", "--L0", "1", "--second-moment", "6",
+          "--eps-rel", "0.1"], "scale"),
+        (["table", "--format", "word"], "text, markdown, latex, csv, json"),
+        (["lower-bound", "--start", "prior", "--lam-T", "10"], "Proposition 1"),
+        (["lower-bound", "--K-to", "5"], "K_to"),
+        (["curve", "--process", "ou", "-o", "x.gif"], ".svg"),
+        (["curve", "--process", "ou", "--from", "10", "--to", "5"], "above --from"),
+        (["curve", "--process", "ou", "--to", "1e9"], "1e7"),
+        (["curve", "--process", "ou", "--against", "eps"], "K, T, d"),
+        (["curve", "--process", "ou", "-o", "x.svg", "--width", "huge"], "inches"),
+        (["check"], "--f and --g"),
+        (["check", "--f", "0", "--g", "1", "--sigmas", "3,2,1"], "--f and --g"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_2(arguments: list[str], said: str, wb: Any) -> None:
+    assert said in wb.refused(*arguments)
+
+
+def test_an_error_of_the_library_is_said_in_its_own_words(wb: Any) -> None:
+    with pytest.raises(wbound.BadInput) as caught:
+        wbound.process("vp-linear", z=1.0)
+    assert wb.refused("show", "vp-linear", "-p", "z=1") == f"wbound: {caught.value}\n"
+
+
+def test_files_that_cannot_be_read_or_written_are_exit_4(tmp_path: Path, wb: Any) -> None:
+    missing = str(tmp_path / "none" / "grid.npy")
+    assert "cannot read" in wb.refused("bound", "--process", "ou", "--grid-t", missing, *DATA, code=4
+    )  # fmt: skip
+    code, _, err = wb("curve", "--process", "ou", "--to", "30", "-o", str(tmp_path / "none" / "x.svg"))
+    assert code == 4 and "cannot write" in err
+    (tmp_path / "text.npy").write_text("not an array")
+    assert "numbers" in wb.refused("bound", "--process", "ou", "--grid-t", str(tmp_path / "text.npy"), *DATA
+    )  # fmt: skip
+    (tmp_path / "plain").write_text("a file")
+    code, _, err = wb("report", "--quick", "--out", str(tmp_path / "plain" / "report"))
+    assert code == 4 and err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_behind_stdout_is_exit_4() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, "processes"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert done.stderr.startswith("wbound: cannot write to standard output") and done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_causes_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "processes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None and child.stderr is not None
+        child.stdout.close()
+        assert child.stderr.read() == ""
+        assert child.wait(30) == 4
+
+
+def test_an_interruption_names_what_was_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wb: Any
+) -> None:
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(numerics.curves, "floor_check", interrupted)
+    code, out, err = wb("lower-bound")
+    assert (code, out) == (130, "") and err.splitlines()[-1] == "interrupted: nothing was written"
+
+    def half(*arguments: Any, **named: Any) -> Any:
+        named["wrote"](tmp_path / "bounds.csv")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("numerics.report.build", half)
+    code, _, err = wb("report", "--out", str(tmp_path))
+    assert code == 130 and err.splitlines()[-1].endswith("bounds.csv")
+
+
+def test_errors_that_are_ours_to_fix_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any, **named: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(numerics.curves, "floor_check", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["lower-bound"])
+
+
+# ---------------------------------------------------------------------- output and options
+
+
+def test_json_has_no_nan_or_infinity_but_says_why() -> None:
+    out = output.clean(
+        {"a": math.nan, "b": [1.0, math.inf], "c": None, "d": np.float64(2.0), "e": np.arange(2), "f": True},
+        {"a": "no mean", "c": "not asked for"},
+    )
+    assert out == {
+        "a": None,
+        "b": [1.0, None],
+        "c": None,
+        "d": 2.0,
+        "e": [0, 1],
+        "f": True,
+        "null_because": {"a": "no mean", "b.1": "infinite: it overflows", "c": "not asked for"},
+    }
+
+
+def test_a_wide_table_becomes_paragraphs_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "20")
+    lines = output.grid_table(("name", "a long title"), [("x", 1), ("y", 2)]).splitlines()
+    assert lines == ["name: x", "a long title: 1", "", "name: y", "a long title: 2"]
+    assert max(len(line) for line in lines) <= 20
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt", ".csv", ""])
+def test_arrays_come_from_lists_and_files(suffix: str, tmp_path: Path) -> None:
+    values = [4.0, 2.0, 0.5, 0.0]
+    if suffix == "":
+        text = "4,2,1/2,0"
+    else:
+        path = tmp_path / f"grid{suffix}"
+        if suffix == ".npy":
+            np.save(path, np.array(values))
+        else:
+            path.write_text(" ".join(map(str, values)) if suffix == ".txt" else "4,2\n0.5,0\n")
+        text = str(path)
+    assert options.array_from("grid_t", text).tolist() == values
+
+
+def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "grid.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(wbound.BadInput):
+        options.array_from("grid_t", str(path))

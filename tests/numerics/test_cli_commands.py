@@ -1,0 +1,272 @@
+"""The commands: their numbers are the library's."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wbound
+from numerics import typeset
+from numerics.cli import closed_form
+from wbound.data import Gaussian
+from wbound.gaussian import exact_w2
+from wbound.tables import complexity_table
+
+DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
+BOUND = ["bound", "--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", "--T", "4", "--K", "100", *DATA]
+RUN = "import sys; from numerics.cli.main import run; run()"
+
+
+@pytest.fixture(scope="module")
+def frame() -> Any:
+    return complexity_table(d=2, eps=1.0)
+
+
+# ---------------------------------------------------------------------- processes, show, check
+
+
+def test_processes_lists_them_all(wb: Any) -> None:
+    rows = wb.ask("processes")["processes"]
+    assert [row["process"] for row in rows] == list(wbound.NAMED)
+    code, out, _ = wb("processes")
+    assert code == 0 and all(name in out for name in wbound.NAMED)
+
+
+def test_show_gives_formulas_and_values(wb: Any) -> None:
+    out = wb.ask("show", "vp-linear", "-p", "a=2")
+    p = wbound.process("vp-linear", a=2.0)
+    assert out["values"]["log_lam"] == p.log_lam(out["values"]["t"]).tolist()
+    assert out["closed_form"] and "Integral" not in json.dumps(out["formulas"])
+    code, text, _ = wb("show", "optimal", "-p", "form=ve")
+    assert code == 0 and "λ  = " in text
+
+
+def test_show_finds_a_closed_form_of_ones_own(wb: Any) -> None:
+    out = wb.ask("show", "--f", "(b+a*t)/2", "--g", "sqrt(b+a*t)", "-p", "a=1", "-p", "b=0.5")
+    assert out["closed_form"] and out["formulas"]["lam"] == "exp(t*(a*t + 2*b)/2) - 1"
+    assert out["formulas"]["alpha"] == "exp(-t*(a*t + 2*b)/4)"
+
+
+def test_a_closed_form_has_a_real_time_limit() -> None:
+    started = time.monotonic()
+    found, why = closed_form.closed_form("0", "exp(-t**2)*cosh(t)*sin(t)**2+t**t", {}, 1.0, 0.0)
+    assert found == {} and why is not None and "within 0 s" in why
+    assert time.monotonic() - started < closed_form.LOADING
+
+
+def test_a_closed_form_that_is_wrong_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sympy
+
+    printed: list[str] = []
+    monkeypatch.setattr("builtins.print", lambda text, **named: printed.append(text))
+    closed_form._find("0", "exp(t)", {}, 1.0)
+    assert json.loads(printed[0])["lam"] == "exp(2*t)/2 - 1/2"
+    true = sympy.integrate
+    monkeypatch.setattr(sympy, "integrate", lambda *a: true(*a) * sympy.Rational(1001, 1000))
+    with pytest.raises(closed_form._NotFound, match="where quadrature gives"):
+        closed_form._find("0", "exp(t)", {}, 1.0)
+
+
+def test_check_accepts_what_fits_and_flags_what_does_not(wb: Any) -> None:
+    vp = ["check", "--f", "(b+a*t)/2", "--g", "sqrt(b+a*t)", "-p", "a=1", "-p", "b=0.5"]
+    assert wb.ask(*vp, "--marginal-std", "sqrt(1-exp(-(b*t+a*t**2/2)))")["consistent"]
+    # section 9's v1: g = std √(2 log(σ_max/σ_min)) is too large by 8.517 at t = 0.5
+    std = "sqrt(a**2+(b**2-a**2)*t)"
+    v1 = ["check", "--f", "0", "--g", f"{std}*sqrt(2*log(b/a))", "-p", "a=0.01", "-p", "b=50"]
+    code, out, err = wb(*v1, "--marginal-std", std, "--json")
+    assert code == 3 and err.count("\n") == 1 and err.startswith("wbound: inconsistent")
+    findings = {finding["name"]: finding for finding in wb.strict(out)["findings"]}
+    assert findings["g against the marginal"]["value"] == pytest.approx(8.517, abs=5e-4)
+    assert wb.ask("check", "--sigmas", "10,3,1,0.1")["consistent"]
+    code, _, _ = wb("check", "--sigmas", "10,3,5,0.1")
+    assert code == 3
+
+
+# ---------------------------------------------------------------------- bound
+
+
+def test_bound_is_the_library_s(wb: Any) -> None:
+    out = wb.ask(*BOUND, "--scheme", "em", "--theorem", "sharp")
+    p, data = wbound.process("vp-linear", a=1.0, b=0.5), wbound.LogConcave(3, 0.5, 0.5, 6.0)
+    b = wbound.w2_bound(p, data, T=4.0, K=100, scheme="em", theorem="sharp")
+    for name in ("total", "initialisation", "discretisation", "score", "vacuous", "trivial"):
+        assert out[name] == getattr(b, name)
+    assert out["exact"] == exact_w2(p, data, T=4.0, K=100)
+    assert out["ratio"] == b.total / out["exact"] > 1.0
+    assert out["scale"] == pytest.approx(math.sqrt(6.0)) and out["null_because"] == {
+        "M1": "Theorem 2 needs no M1"
+    }
+
+
+def test_bound_of_ones_own_process_equals_the_named_one(wb: Any) -> None:
+    own = ["--f", "(b+a*t)/2", "--g", "sqrt(b+a*t)"]
+    mine = wb.ask("bound", *own, *BOUND[3:])
+    assert mine["total"] == pytest.approx(wb.ask(*BOUND)["total"], rel=1e-10)
+
+
+def test_bound_takes_every_option(wb: Any, tmp_path: Path) -> None:
+    p, data = wbound.process("ou"), wbound.LogConcave(2, 0.5, 1.0, 3.0, 0.5)
+    facts = ["--d", "2", "--m0", "1/2", "--L0", "1", "--second-moment", "3", "--mean-norm", "0.5"]
+    score = ["--score-bias", "0.1", "--score-noise", "0.2"]
+    out = wb.ask("bound", "--process", "ou", "--grid-t", "3,2,1,0", *facts, *score, "--scheme", "ei")
+    b = wbound.w2_bound(
+        p, data, grid=wbound.Grid.from_t([3, 2, 1, 0]), scheme="ei", score_bias=0.1, score_noise=0.2
+    )
+    assert out["total"] == b.total and out["K"] == 3 and out["exact"] is None
+    assert "p_0 is not known to be Gaussian" in out["null_because"]["exact"]
+    out = wb.ask(
+        "bound",
+        "--process",
+        "ou",
+        "--T",
+        "3",
+        "--K",
+        "1e3",
+        *facts,
+        "--start",
+        "exact",
+        "--grid",
+        "optimal",
+    )
+    assert out["total"] == wbound.w2_bound(p, data, T=3.0, K=1000, start="exact", grid="optimal").total
+    lam = wb.ask("bound", "--process", "ou", "--grid-lam", "4,1,0", *facts)
+    assert wb.ask("bound", "--process", "ou", "--grid-sigma", "2,1,0", *facts)["total"] == lam["total"]
+
+
+def test_theorem_1_with_its_exact_constant(wb: Any) -> None:
+    out = wb.ask(*BOUND, "--theorem", "published", "--M1", "exact")
+    p, data = wbound.process("vp-linear", a=1.0, b=0.5), Gaussian(np.zeros(3), 2.0)
+    assert out["M1"] == data.M1(p, 4.0)
+    assert out["total"] == wbound.w2_bound(p, data, T=4.0, K=100, theorem="published", M1="exact").total
+    code, text, _ = wb(*BOUND, "--theorem", "published", "--M1", "exact")
+    assert code == 0 and "vacuous" in text and "ratio" in text
+
+
+def test_an_infinite_bound_is_null_with_a_reason(wb: Any) -> None:
+    out = wb.ask("bound", "--process", "vp-polynomial", "--T", "40", "--K", "1", *DATA)
+    assert out["total"] is None and "total" in out["null_because"] and out["vacuous"]
+
+
+# ---------------------------------------------------------------------- iterations, orders, table
+
+
+def test_iterations_is_the_library_s(wb: Any) -> None:
+    p, data = wbound.process("vp-linear"), wbound.LogConcave(3, 0.5, 0.5, 6.0)
+    need = wbound.iterations(p, data, eps=0.1, scheme="hf")
+    out = wb.ask("iterations", "--process", "vp-linear", "--eps", "0.1", *DATA, "--scheme", "hf")
+    assert (out["K"], out["T"]) == (need.K, need.T)
+    relative = 0.1 / math.sqrt(6.0)
+    again = wb.ask(
+        "iterations", "--process", "vp-linear", "--eps-rel", repr(relative), *DATA, "--scheme", "hf"
+    )
+    assert again["eps"] == pytest.approx(0.1, rel=1e-14) and again["K"] == need.K
+    code, text, _ = wb("iterations", "--process", "vp-linear", "--eps", "0.1", *DATA, "--scheme", "hf")
+    assert code == 0 and "the data's scale" in text and "2.44949" in text
+
+
+def test_orders_of_an_unseen_process(wb: Any) -> None:
+    out = wb.ask("orders", "--f", "0", "--g", "(1+t)**3", "--theorem", "sharp")
+    assert out["recognised"] and out["K"] == "d**(4/7)/epsilon**(8/7)"
+
+
+@pytest.mark.parametrize("kind", ["text", "markdown", "latex", "csv"])
+def test_the_table_in_every_format(
+    kind: str, frame: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wb: Any
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def cached(progress: Any = None, **values: Any) -> Any:
+        asked.update(values)
+        return frame
+
+    monkeypatch.setattr("wbound.tables.complexity_table", cached)
+    target = tmp_path / "table"
+    code, out, _ = wb("table", "--d", "2", "--eps", "1", "--format", kind, "-o", str(target))
+    assert code == 0 and out == "" and asked == {"d": 2, "eps": 1.0, "m0": 1.0, "L0": 1.0}
+    text = target.read_text("utf-8")
+    for name, K in zip(frame["process"], frame["K_published"], strict=True):
+        shown = f"{K:,}".replace(",", r"\,") if kind == "latex" and K >= 10**4 else str(K)
+        assert any(name in line and shown in line for line in text.splitlines())
+    if kind == "latex":
+        assert r"\toprule" in text and r"\bottomrule" in text and r"\varepsilon^{2}" in text
+        assert all(line.count("&") == 9 for line in text.splitlines() if line.endswith(r"\\"))
+    elif kind == "csv":
+        lines = text.splitlines()
+        assert lines[0].split(",") == list(frame.columns)
+        row = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
+        assert float(row["T_sharp"]) == frame["T_sharp"][0]
+    payload = wb.ask("table", "--d", "2", "--eps", "1")
+    assert [row["K_exact"] for row in payload["rows"]] == frame["K_exact"].tolist()
+
+
+def test_a_narrow_terminal_gets_a_narrow_table_and_is_told(frame: Any) -> None:
+    values = {"d": 2, "eps": 1.0, "m0": 1.0, "L0": 1.0}
+    wide, narrow = (typeset.complexity_text(frame, "text", values, width) for width in (None, 140))
+    assert "published M" in wide and "This terminal is narrow" not in wide
+    assert "This terminal is narrow: published M" in narrow
+    assert max(len(line) for line in narrow.splitlines()) < max(len(line) for line in wide.splitlines())
+
+
+def test_formulas_are_set_as_mathml_without_a_word_lost() -> None:
+    from xml.etree import ElementTree
+
+    from wbound.cells import published_orders
+
+    for row in published_orders().values():
+        for cell in row.values():
+            tree = ElementTree.fromstring(typeset.formula_mathml(cell.expr))
+            said = "".join(tree.itertext())
+            names = {symbol.name for symbol in cell.expr.free_symbols}
+            assert all({"epsilon": "ε", "rho": "ρ"}.get(name, name) in said for name in names)
+            assert not tree.findall(".//mtext")
+
+
+# ---------------------------------------------------------------------- lower-bound, curve
+
+
+def test_lower_bound_shows_the_check(wb: Any) -> None:
+    out = wb.ask("lower-bound", "--d", "3", "--sigma0", "1", "--eps", "0.1", "--K-to", "1e3")
+    assert out["K"] == wbound.lower_bound(3, 1.0, 0.1).K and out["steps"] == math.ceil(out["K"])
+    check = out["check"]
+    assert check["closest"] >= 1.0 and all(
+        a >= b for a, b in zip(check["exact"], check["floor"], strict=True)
+    )
+    tuned = wb.ask("lower-bound", "--sigma0", "2**0.5", "--K-to", "100")["cancellation"]
+    assert tuned["lam_T"] == pytest.approx(9.883060988, rel=1e-9) and tuned["prior"] < 1e-6
+    assert tuned["exact"] > tuned["floor"]
+    code, text, _ = wb("lower-bound", "--K-to", "100")
+    assert code == 0 and "slope" in text and "Cancellation" in text
+
+
+def test_curve_draws_and_prints(wb: Any, tmp_path: Path) -> None:
+    common = ["curve", "--process", "ou", "--to", "300", "--points", "4"]
+    for suffix in (".svg", ".png", ".pdf", ".csv"):
+        path = tmp_path / f"curve{suffix}"
+        out = wb.ask(*common, "-o", str(path))
+        assert out["out"] == str(path) and path.stat().st_size > 100
+    header = (tmp_path / "curve.csv").read_text().splitlines()[0]
+    assert header == "K,theorem_1,theorem_2,exact,exact_em,lower"
+    assert out["theorem_2"][-1] > out["exact"][-1]
+    code, text, _ = wb(*common)
+    assert code == 0 and "slope" in text
+    mixed = wb.ask(*common, "--m0", "0.5", "--L0", "1", "--second-moment", "4")
+    assert "exact" not in mixed and "Gaussian" in mixed["refusals"]["exact"]
+    for axis, more in (("T", ["--K", "50", "--from", "1", "--to", "4"]), ("d", ["--K", "50", "--T", "3"])):
+        along = wb.ask("curve", "--process", "ou", "--against", axis, "--points", "3", *more)
+        assert len(along[axis]) == 3 and all(v > 0 for v in along["theorem_2"])
+
+
+def test_curve_on_real_data(wb: Any, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3)) * [1.0, 2.0, 3.0]
+    np.save(tmp_path / "x.npy", x)
+    common = ["curve", "--data", str(tmp_path / "x.npy"), "--process", "ou", "--to", "40", "--points", "2"]
+    out = wb.ask(*common, "-o", str(tmp_path / "x.svg"))
+    assert out["data"]["d"] == 3 and out["ou"][0] > out["ou"][1] > 0.0
+    code, text, _ = wb(*common)
+    assert code == 0 and "scale" in text

@@ -1,0 +1,108 @@
+"""The schedule doctor: section 9's five consistent schedules pass, the three inconsistent ones do not."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import wbound
+from numerics.doctor import check_expressions, check_schedule, image_claims, start_w2
+from numerics.schedules import schedule
+from wbound.data import Gaussian
+from wbound.errors import BadInput
+from wbound.gaussian import exact_w2
+
+FACTORS = {"image-ve-v1": 8.517, "image-ve-v2": 4.259, "image-ve-v3": 2.190}
+
+
+@pytest.mark.parametrize("name", list(image_claims()))
+def test_image_schedules_as_claimed(name: str) -> None:
+    found = check_expressions(**image_claims()[name], name=name)
+    assert found.consistent == (name not in FACTORS)
+    if name in FACTORS:
+        finding = found["g against the marginal"]
+        assert not finding.ok
+        assert finding.value == pytest.approx(FACTORS[name], abs=5e-4)
+        assert f"too large by a factor {FACTORS[name]:.4g} at t = 0.5" in finding.detail
+
+
+@pytest.mark.parametrize("name", list(FACTORS))
+def test_with_the_g_of_section_9_the_three_are_consistent(name: str) -> None:
+    claim = image_claims()[name]
+    p = wbound.process(name)
+    values = {k: v for k, v in claim["parameters"].items()}
+    assert check_expressions("0", p.expr.g, marginal_std=claim["marginal_std"], parameters=values).consistent
+
+
+def test_a_slip_of_one_percent_is_noticed() -> None:
+    good = {"f": "(b+a*t)/2", "g": "sqrt(b+a*t)", "parameters": {"a": 1.0, "b": 0.5}, "T": 4.0}
+    mean, std = "exp(-(b*t+a*t**2/2)/2)", "sqrt(-expm1(-(b*t+a*t**2/2)))"
+    assert check_expressions(**good, mean_factor=mean, marginal_std=std).consistent
+    assert not check_expressions(**(good | {"g": "1.005*sqrt(b+a*t)"}), marginal_std=std).consistent
+    assert not check_expressions(**good, mean_factor="exp(-(b*t+1.01*a*t**2/2)/2)").consistent
+    assert not check_expressions(**good, marginal_std=f"{std}*(1+t/1000)").consistent
+
+
+def test_a_falling_clock_is_noticed() -> None:
+    found = check_expressions("0", "1", marginal_std="sqrt(1+t-t**2)", T=2.0)
+    assert not found["monotone clock"].ok
+
+
+def test_coefficients_out_of_range_and_text_that_cannot_be_read() -> None:
+    found = check_expressions("1-2*t", "1")
+    assert not found.consistent
+    assert "must be finite and >= 0" in found["coefficients"].detail
+    with pytest.raises(BadInput, match="unknown name"):
+        check_expressions("0", "q*t")
+    with pytest.raises(BadInput, match="T = 0"):
+        check_expressions("0", "1", T=0.0)
+
+
+def test_start_error_is_the_exact_laws() -> None:
+    data = Gaussian(np.array([0.1, 0.2]), np.array([2.0, 0.5]))
+    p, T = wbound.process("vp-linear"), 2.0
+    a, u = (float(v) for v in p.law(np.array(T)))
+    at_T, left = start_w2(data, a, u, float(p.sigma2(T)))
+    w = p.alpha(T) ** 2 * data.eigenvalues + p.sigma2(T)
+    expected = ((np.sqrt(w) - np.sqrt(p.sigma2(T))) ** 2 + p.alpha(T) ** 2 * data.coordinates**2).sum()
+    assert at_T == pytest.approx(math.sqrt(float(expected)))
+    # what is left after a fine sampler from the prior, against the same from p_T
+    fine = exact_w2(p, data, T, 200_000, scheme="hf", start="prior")
+    assert left == pytest.approx(fine, rel=1e-3)
+    _, standard = start_w2(data, a, u, 1.0)
+    assert standard == pytest.approx(exact_w2(p, data, T, 200_000, scheme="hf", start="standard"), rel=1e-3)
+
+
+def test_a_short_process_is_warned_about() -> None:
+    found = check_expressions("0", "1", T=0.5)
+    assert found.consistent
+    assert {f.name for f in found.warnings} == {"signal at T", "start error"}
+    assert found["signal at T"].value == pytest.approx(2.0)
+    far = check_expressions("0", "1", T=1e4)
+    assert not far.warnings
+
+
+def test_arrays() -> None:
+    betas = np.linspace(1e-4, 0.02, 1000)
+    bar = np.cumprod(1 - betas)
+    found = check_schedule(betas=betas, alphas_cumprod=bar)
+    assert found.consistent and not found.warnings
+    assert found["signal at T"].value == pytest.approx(bar[-1] / (1 - bar[-1]), rel=1e-9)
+    assert not check_schedule(betas=betas, alphas_cumprod=bar**1.01).consistent
+    assert not check_schedule(betas=betas, alphas_cumprod=bar[:-1]).consistent
+    assert not check_schedule(sigmas=[3.0, 1.0, 2.0]).consistent
+    assert not check_schedule(betas=[0.1, np.nan]).consistent
+    rough = check_schedule(sigmas=[100.0, 1.0])
+    assert [f.name for f in rough.warnings] == ["largest step"]
+    made = check_schedule(schedule(wbound.process("ve-constant"), None, 4.0, 10))
+    assert made["signal at T"].value == pytest.approx(0.25)
+    with pytest.raises(BadInput, match="give a schedule"):
+        check_schedule()
+
+
+def test_plain_values() -> None:
+    record = json.loads(json.dumps(check_expressions("0", "1").to_dict(), allow_nan=False))
+    assert record["consistent"] is True
