@@ -23,7 +23,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
         "errors lazily compiled expressions intervals quadrature asymptotics",
         "increments forward optimal_clock rows images clocks catalogue",
-        "data",
+        "data profiles",
         "placement clock schemes setting tally",
         "published sharp ode flow gaussian spectrum objectives leading statements",
         "complexity ending growth cells measured columns tolerance optimal certified",

@@ -214,9 +214,9 @@ class Grid:
     """How the nodes are placed: by name (`GRIDS`), or explicit times, λ or σ.
 
     ``place(request) -> (K+1,)`` gives decreasing values of ``coordinate`` ("t" or "log_lam"), the last at
-    λ = 0 unless it stops early: an explicit grid made with stop="early", or a named one with ``delta`` (or with
-    data that have one, such as `wbound.early_stopped`), which ends at λ_K = δ. Then the output is y_K/α_K
-    (section 11). An explicit grid brings its own T and K.
+    λ = 0 unless it stops early: an explicit grid made with stop="early", or a named one with ``delta`` (or
+    with data that have one, such as `wbound.early_stopped`), which ends at λ_K = δ. Then the output is
+    y_K/α_K (section 11). An explicit grid brings its own T and K.
     """
 
     name: str
@@ -240,8 +240,8 @@ class Grid:
 
     @staticmethod
     def edm(rho: float = 7.0, sigma_min: float | None = None, delta: float | None = None) -> Grid:
-        """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min in x (default: `placement.SIGMA_MIN`), then 0; with
-        ``delta`` K + 1 levels down to λ_K = δ.
+        """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min in x (default: `placement.SIGMA_MIN`), then 0;
+        with ``delta`` K + 1 levels down to λ_K = δ.
 
         Source: Karras et al., 2022, Eq. 5 (ρ = 7, σ from 0.002 to 80).
         """

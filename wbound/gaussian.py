@@ -99,13 +99,14 @@ def defects(
             shift = -steps.a * np.exp(-b.steps.F - unit)
             if (b.steps.F > LONG).any():
                 # a, c and q are then no small differences: r and the defect as they stand lose nothing
-                r = (steps.A - steps.C * per_w) * lag
+                r = steps.A - steps.C * per_w
+                kept = (r * np.exp(0.5 * log_w - b.steps.F - unit)) ** 2
                 injected = np.exp(np.log(steps.Q) - 2.0 * (unit + b.log_alpha_lo))
                 if not np.any(steps.q):
                     injected = np.exp(b.log_lam_hi + np.log(-np.expm1(-b.gap)) - 2.0 * unit)
                 after = np.exp(np.logaddexp(np.log(v), b.log_lam_lo) - 2.0 * unit)
-                moved = np.where(b.steps.F > LONG, r - 1.0, moved)
-                rho = np.where(b.steps.F > LONG, r * r * before + injected - after, rho)
+                moved = np.where(b.steps.F > LONG, r * lag - 1.0, moved)
+                rho = np.where(b.steps.F > LONG, kept + injected - after, rho)
         if V2:
             rho += V2 * (steps.C * np.exp(-unit - b.log_alpha_lo)) ** 2
         if float(moved.min()) > -0.5:
@@ -118,14 +119,25 @@ def start_defects(
 ) -> tuple[Array, float]:
     """The start's variance defect (v_0 − w_0)/s_0² (E,) and mean defect over s_0 per unit mean, with
     s_0 = α(1 + cλ)^power."""
+    missing, lost = _missing(start, variances, log_alpha, log_lam)
+    per = math.exp(_log_unit(c, log_lam, power))
+    return missing * per**2, lost * per
+
+
+def _log_unit(c: float, log_lam: float, power: float) -> float:
+    """log of α_0/s_0 at λ = λ(T)."""
+    return -power * float(softplus(np.float64(math.log(c) + log_lam)))
+
+
+def _missing(start: str, variances: Array, log_alpha: float, log_lam: float) -> tuple[Array, float]:
+    """The start's variance defect over α² (E,) in x², and mean defect over α per unit mean."""
     if start == "exact":
         return np.zeros_like(variances), 0.0
-    per = math.exp(-power * float(softplus(np.float64(math.log(c) + log_lam))))
     missing = -variances  # N(0, σ²I): v_0 − w_0 = −α²ς²
     if start == "standard":
         alpha2, sigma2 = math.exp(2.0 * log_alpha), math.exp(log_lam + 2.0 * log_alpha)
         missing = missing + ((1.0 - sigma2) / alpha2 if alpha2 > 0.0 else 0.0)
-    return missing * per**2, -per
+    return missing, -1.0
 
 
 class _Law(NamedTuple):
@@ -161,11 +173,11 @@ def law(s: Setting, variances: Array) -> _Law:
             P *= P
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
             log_P = after[:, 0].copy()
-    variance0, mean0 = start_defects(s.start, variances, c, *s.nodes.first, power)
+    missing, lost = _missing(s.start, variances, *s.nodes.first)
     with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
-        total_P = sign_P * np.exp(log_P)
-        excess = excess + total_P**2 * variance0
-        mean = mean + total_P * mean0
+        scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
+        excess = excess + scaled**2 * missing
+        mean = mean + scaled * lost
     if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
         delta = math.exp(s.nodes.last[1])
         scale = (1.0 + c * delta) ** power
