@@ -131,7 +131,7 @@ GALLERY = (
 HEAD = """# Gallery: processes that no table has
 
 Each process below was typed as $f$ and $g$, and its orders were derived from these two expressions
-([section 8 of the theory](theory.md#section-8)); nobody wrote an order down. $T$ solves
+([section 8 of the theory](#section-8)); nobody wrote an order down. $T$ solves
 $\\lambda(T)\\asymp x$ with $x=\\sqrt d/\\varepsilon$; Theorem 1 then has $K\\asymp T\\,x^2$ and Theorem 2
 $K\\asymp T\\,x$, unless their sums grow as well.
 This page is written by `python docs/gallery.py`, and a test derives its orders again.

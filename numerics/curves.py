@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize_scalar
 
+from numerics.law1d import law1d
+from numerics.verdict import bracket
 from wbound.catalogue import process as named
 from wbound.complexity import iterations
 from wbound.data import Curvature, Gaussian, LogConcave
@@ -41,7 +43,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 #: What a curve can run along, with its unit.
-AXES = {"K": "steps K", "T": "forward time T", "d": "dimension d"}
+AXES = {"K": "steps K", "T": "forward time T", "d": "dimension d", "M": "score error M, 1/x"}
 #: A point belongs to a slope in K where the start's share of the value is at most this.
 START_SHARE = 0.1
 #: λ(T) in units of the data's variance per coordinate, where a curve is not given a T.
@@ -51,7 +53,9 @@ FAR = 1e3
 @dataclass(frozen=True)
 class Line:
     """One curve: ``values`` (N,), nan where its statement does not apply; ``start`` (N,) the part of each
-    value that the start makes; ``reason`` the first refusal; ``slope`` the fitted power of the axis."""
+    value that the start makes; ``reason`` the first refusal; ``slope`` the fitted power of the axis. A line
+    of samples has ``low`` and ``high`` (N,): W2 lies between them at a stated level, its values are the
+    plug-in."""
 
     key: str
     label: str
@@ -59,6 +63,8 @@ class Line:
     start: Array
     slope: float | None = None
     reason: str = ""
+    low: Array | None = None
+    high: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,12 @@ class Curve:
 
     def columns(self) -> dict[str, Array]:
         """The numbers as columns, the axis first."""
-        return {self.axis: self.at} | {line.key: line.values for line in self.lines}
+        out = {self.axis: self.at}
+        for line in self.lines:
+            ends = {"low": line.low, "high": line.high}
+            out[line.key] = line.values
+            out |= {f"{line.key}_{end}": values for end, values in ends.items() if values is not None}
+        return out
 
 
 def geometric(start: float, stop: float, points: int) -> Array:
@@ -90,7 +101,7 @@ def geometric(start: float, stop: float, points: int) -> Array:
 
 def spaced(axis: str, start: float, stop: float, points: int) -> Array:
     """Values of an axis from start to stop, geometrically spaced: integers for K and d."""
-    return np.geomspace(start, stop, points) if axis == "T" else geometric(start, stop, points)
+    return geometric(start, stop, points) if axis in ("K", "d") else np.geomspace(start, stop, points)
 
 
 def slope(x: ArrayLike, y: ArrayLike, share: ArrayLike | None = None, decades: float = 1.0) -> float | None:
@@ -130,8 +141,15 @@ def _upper(statement: Statement, s: Setting) -> _Point:
 
 
 def _exact(s: Setting) -> _Point:
-    here = float(EXACT_LAW(s))
-    return _Point(here, here - float(EXACT_LAW(replace(s, start="exact"))))
+    here = _w2(s)
+    return _Point(here, here - _w2(replace(s, start="exact")))
+
+
+def _w2(s: Setting) -> float:
+    """W2 without noise: of Gaussian data by the exact law, of a product target by quadrature on the line."""
+    if hasattr(s.data, "factors") and not isinstance(s.data, Gaussian):
+        return law1d(s).w2
+    return float(EXACT_LAW(s))
 
 
 def _lower(s: Setting) -> _Point:
@@ -157,6 +175,8 @@ def _resized(data: Any, d: int) -> Any:
     if isinstance(data, LogConcave):
         mean = None if data.mean_norm is None else data.mean_norm * math.sqrt(share)
         return LogConcave(d, data.m0, data.L0, data.second_moment * share, mean)
+    if hasattr(data, "resized"):
+        return data.resized(d)
     raise BadInput("data", type(data).__name__, "a curve over d needs facts per coordinate (LogConcave)")
 
 
@@ -172,13 +192,18 @@ def bound_curve(
     start: str = "prior",
     M1: float | str | None = None,
     score_bias: float = 0.0,
+    n: int = 0,
+    seed: int = 0,
 ) -> Curve:
-    """Theorem 1, Theorem 2, the exact W2 and the lower bound along ``axis``, with fitted slopes in K.
+    """Theorem 1, Theorem 2, the exact W2, samples and the lower bound along ``axis``; fitted slopes in K.
 
-    ``at``: values of K, T or d; ``T`` (default: `horizon`) and ``K`` are held where they are not the axis.
-    Theorem 1 is of em, whatever the scheme; the lower bound (Eq. 11) is of hf from the exact start. A
-    statement that does not apply leaves nan, and its line says why. ``M1``: A2's constant, "exact" for
-    Gaussian data; None leaves Theorem 1 out. Kinds: *upper*, *upper*, *exact*, *lower*.
+    ``at``: values of K, T, d or M (the score's bias); ``T`` (default: `horizon`), ``K`` and ``score_bias``
+    are held where they are not the axis. Theorem 1 is of em, whatever the scheme; the lower bound (Eq. 11) is
+    of hf from the exact start with the exact score. The exact W2 is known for Gaussian data and product
+    targets, with an unbiased score. ``n`` > 0: the bracket of n samples at level 0.99, for data that are a
+    target (or Gaussian), all from one ``seed``. A statement that does not apply leaves nan, and its line
+    says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out.
+    Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
     """
     one_of("axis", axis, AXES)
     values = np.atleast_1d(np.asarray(at, float))
@@ -194,9 +219,8 @@ def bound_curve(
         constant = M1
         if M1 == "exact":
             constant = _a2(process, facts, float(time or 0.0))
-        return setting(
-            process, facts, time, steps, scheme=scheme, start=start, score_bias=score_bias, M1=constant
-        )
+        bias = x if axis == "M" else score_bias
+        return setting(process, facts, time, steps, scheme=scheme, start=start, score_bias=bias, M1=constant)
 
     wanted: list[tuple[str, str, Callable[[float], _Point]]] = []
     if M1 is not None:
@@ -205,8 +229,15 @@ def bound_curve(
     wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
     if scheme != "em" and process.family != "ve":  # for VE, em and hf are the same sampler
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
-    wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))
+    if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score
+        wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))
     lines = [_collect(key, label, values, point, axis) for key, label, point in wanted]
+    if n:
+        found = [bracket(make(float(x), scheme), n, seed=seed) for x in values]
+        plug_in, low, high = np.array([(one.w2, one.low, one.high) for one in found]).T
+        level = f"{100.0 * found[0].level:g} %"
+        label = f"samples, {level} ({scheme})"
+        lines.append(Line("samples", label, plug_in, np.zeros(values.size), low=low, high=high))
     kept = tuple(line for line in lines if np.isfinite(line.values).any() or line.key.startswith("theorem"))
     facts = {
         "process": process.name,
@@ -217,6 +248,9 @@ def bound_curve(
         "second_moment": data.second_moment,
         "T": T,
         "K": K,
+        "score_bias": None if axis == "M" else score_bias,
+        "n": n,
+        "seed": seed if n else None,
         "trivial": math.sqrt(data.second_moment),
     }
     return Curve(process, axis, values, kept, facts, {line.key: line.reason for line in lines if line.reason})
@@ -252,9 +286,12 @@ _KNOWN: dict[tuple[Any, ...], float] = {}
 
 
 def _a2(process: Process, data: Any, T: float) -> float:
-    """A2's constant of Gaussian data, computed once for each (process, law, T)."""
-    target = gaussian_data(data)
-    key = (process, target.mean.tobytes(), target.cov.tobytes(), T)
+    """A2's constant of Gaussian data or of a target, computed once for each (process, law, T)."""
+    target: Any = data
+    key: tuple[Any, ...] = (process, data, T)
+    if isinstance(data, LogConcave | Gaussian):
+        target = gaussian_data(data)
+        key = (process, target.mean.tobytes(), target.cov.tobytes(), T)
     if key not in _KNOWN:
         _KNOWN[key] = target.M1(process, T)
     return _KNOWN[key]

@@ -204,6 +204,7 @@ def _log_frame(
             axes.add_line(Line2D([along(entry.x, x), right], [want, place], linewidth=0.5, **plain))
         # a sample of the line carries the colour; the words stay in ink, which can be read
         dash, thick = entry.look.get("linestyle", "-"), entry.look.get("linewidth", STYLE["lines.linewidth"])
+        plain["alpha"] = entry.look.get("alpha")
         axes.add_line(Line2D([right, right + sample], [place] * 2, linestyle=dash, linewidth=thick, **plain))
         axes.text(right + 1.35 * sample, place, entry.text, va="center", ha="left", transform=axes.transAxes)
     return figure, axes
@@ -256,14 +257,34 @@ def _range(values: Sequence[Array], ceiling: float = math.inf) -> tuple[float, f
     return low / 1.6, max(high, 2.0 * low) * 1.6
 
 
-def bound_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
-    """Theorem 1, Theorem 2, the exact W2 and the lower bound of one process, log–log, labelled directly.
+def _clear_of(at: Array, lines: Sequence[Array], x: tuple[float, float], level: float) -> tuple[float, str]:
+    """Where along a horizontal line a short label is furthest from the other lines, and its alignment."""
+    places = {"right": 1.0, "left": 0.0, "center": 0.5}
+    span = math.log(x[1] / x[0])
+    share = np.log(at / x[0]) / span
 
-    Bounds are cut at `HEADROOM` times the trivial error ‖X_0‖, which is drawn where it is in sight.
+    def distance(ha: str) -> float:
+        start = {"right": 0.65, "left": 0.0, "center": 0.32}[ha]
+        near = (share >= start - 1e-9) & (share <= start + 0.36)
+        gaps = [np.abs(np.log10(v[near & np.isfinite(v)] / level)) for v in lines]
+        return min((float(g.min()) for g in gaps if g.size), default=math.inf)
+
+    best = max(places, key=lambda ha: min(distance(ha), 1.0))
+    return x[0] * math.exp(span * places[best]), best
+
+
+def bound_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
+    """Theorem 1, Theorem 2, the exact W2, samples and the lower bound of one process, log–log, labelled.
+
+    Bounds are cut at `HEADROOM` times the trivial error ‖X_0‖, which is drawn where it is in sight. Samples
+    are the band between the ends of their bracket.
     """
     inches = width_of(width)
     trivial = float(curve.facts["trivial"])
-    ceiling = HEADROOM * trivial
+    if curve.axis == "d":  # ‖X_0‖ grows as √d: the largest is the ceiling, and none is drawn
+        ceiling = HEADROOM * trivial * math.sqrt(float(curve.at.max()) / float(curve.facts["d"]))
+    else:
+        ceiling = HEADROOM * trivial
     shade = colour(curve.process.name)
     looks: dict[str, dict[str, Any]] = {
         "theorem_1": {"linestyle": (0, (1.2, 1.2)), "color": shade},
@@ -271,13 +292,20 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
         "exact": {"linestyle": "-", "color": shade, "marker": "o", "linewidth": 1.8},
         "exact_em": {"linestyle": "-", "color": MUTED, "linewidth": 0.9},
         "lower": {"linestyle": (0, (6, 1.5, 1, 1.5)), "color": INK, "linewidth": 0.9},
+        "samples": {"linestyle": "-", "color": shade, "linewidth": 6.0, "alpha": 0.25},
     }
     with _styled():
-        drawn = [(line, np.where(line.values <= ceiling, line.values, np.nan)) for line in curve.lines]
+        drawn = [
+            (line, np.where(line.values <= ceiling, line.values, np.nan))
+            for line in curve.lines
+            if line.high is None
+        ]
         x = (float(curve.at.min()), float(curve.at.max()))
         if x[0] == x[1]:
             x = (x[0] / 2.0, x[1] * 2.0)
-        y = _range([v for _, v in drawn], ceiling)
+        bands = [(e, e.low, e.high) for e in curve.lines if e.low is not None and e.high is not None]
+        y = _range([*(v for _, v in drawn), *(end for _, *ends in bands for end in ends)], ceiling)
+        bands = [(band, np.maximum(low, y[0]), np.minimum(top, y[1])) for band, low, top in bands]
         entries, high = [], []
         for line, values in drawn:
             end = _last(curve.at, values, y)
@@ -288,15 +316,20 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
             elif line.reason:
                 high.append(f"{line.label} does not apply here")
         heading = title if title is not None else curve.process.name
+        for band, low, top in bands:
+            entries.append(_Entry(x[1], math.sqrt(low[-1] * top[-1]), band.label, looks[band.key]))
         figure, axes = _log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, heading)
-        if y[0] < trivial < y[1]:
+        for band, low, top in bands:
+            axes.fill_between(curve.at, low, top, color=shade, alpha=looks[band.key]["alpha"], linewidth=0.0)
+        if y[0] < trivial < y[1] and curve.axis != "d":
             axes.plot(x, (trivial, trivial), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+            place, ha = _clear_of(curve.at, [values for _, values in drawn], x, trivial)
             axes.annotate(
-                "trivial error", (x[1], trivial), xytext=(-2, 2), textcoords="offset points", color=MUTED,
-                fontsize=7.5, ha="right",
+                "trivial error", (place, trivial), xytext=(0, 2), textcoords="offset points", color=MUTED,
+                fontsize=7.5, ha=ha,
             )  # fmt: skip
         for line, values in drawn:
-            axes.plot(curve.at, values, **looks[line.key])
+            axes.plot(curve.at, values, clip_on=False, **looks[line.key])
         for i, text in enumerate(high):
             axes.annotate(
                 text, (1.0, 1.0), xycoords="axes fraction", xytext=(-2, -3 - 10 * i),
@@ -325,7 +358,7 @@ def processes_figure(
                 entries.append(_Entry(*end, name, looks[-1]))
         figure, axes = _log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, title)
         for (curve, line), look in zip(lines, looks, strict=True):
-            axes.plot(curve.at, line.values, marker="o", **look)
+            axes.plot(curve.at, line.values, marker="o", clip_on=False, **look)
         axes.set_xlabel(AXES[curves[0].axis], loc="left")
         axes.set_ylabel(ylabel)
     return figure

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics.densities import Density, Map, convolve, of_function
+from numerics.flow1d import curve, pushed_w2
 from numerics.lines import Line, Normal
 from numerics.pushed import Pushed
 from wbound import data as facts
@@ -95,6 +96,8 @@ def law1d(s: Setting, rtol: float = 1e-6, *, quadrature: bool = False) -> Law1dR
     for line, multiplicity in s.data.factors:
         if isinstance(line, Normal) and (not quadrature or line.variance == 0.0):
             laws.append(_normal(s, line, multiplicity, noise2))
+        elif s.scheme.stages == 2:  # no convolution: the start's quantiles, pushed
+            laws.append(_pushed(s, line, multiplicity, rtol))
         else:
             laws.append(_refined(s, line, multiplicity, noise2, rtol))
     w2 = math.sqrt(sum(one.multiplicity * one.w2**2 for one in laws))
@@ -115,6 +118,14 @@ def _normal(s: Setting, line: Normal, multiplicity: int, noise2: float) -> LineL
 
 #: Standard deviations of a normal output that are tabulated.
 NORMAL_REACH = 9.0
+
+
+def _pushed(s: Setting, line: Line, multiplicity: int, rtol: float) -> LineLaw:
+    if s.score_noise:
+        raise HypothesisFailed("the exact law", "an exact score", f"{s.scheme.name} pushes no noise")
+    w2, error, _ = pushed_w2(s, line, rtol)
+    x, density = curve(s, line) if math.isfinite(w2) else (np.empty(0), np.empty(0))
+    return LineLaw(w2, error, multiplicity, line, x, density, x.size)
 
 
 def _refined(s: Setting, line: Line, multiplicity: int, noise2: float, rtol: float) -> LineLaw:
@@ -188,9 +199,13 @@ def _start(s: Setting, line: Line, n: int) -> Density:
     log_alpha, log_lam = s.nodes.first
     alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
     if s.start == "exact":
-        width = 12.0 * math.sqrt(alpha**2 / line.m0 + sigma2)
-        middle = alpha * line.mean
-        return of_function(lambda z: line.log_density(z, alpha, sigma2), middle - width, middle + width, n)
+        if line.m0 > 0.0:
+            width = 12.0 * math.sqrt(alpha**2 / line.m0 + sigma2)
+            lo, hi = alpha * line.mean - width, alpha * line.mean + width
+        else:  # not log-concave: from its own tails (of both levels given the smaller decides)
+            ends = line.at_tails(np.array([1e-24, 1.0]), np.array([1.0, 1e-24]), alpha, sigma2)
+            lo, hi = (float(end) for end in ends)
+        return of_function(lambda z: line.log_density(z, alpha, sigma2), lo, hi, n)
     prior = Normal(0.0, 1.0 if s.start == "standard" else sigma2)
     width = 9.8 * math.sqrt(prior.variance)
     return of_function(prior.log_density, -width, width, n)

@@ -1,6 +1,6 @@
 """The verification matrix: bounds against referees over processes, schemes and targets, as stored rows.
 
-Theorem 2: 8 processes × 4 schemes × 4 targets, and with a noisy and a biased score on one more. Theorem 1: 8 ×
+Theorem 2: 8 processes × 4 schemes × 4 targets, and a noisy and a biased score on one more. Theorem 1: 8 ×
 em × the targets, all of which know or bound their M_1. Cells are independent of each other.
 """
 

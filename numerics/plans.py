@@ -55,6 +55,8 @@ class Plan(ABC):
 
     #: Whether chunks may advance at the same time.
     parallel = True
+    #: Numbers in a chunk: 64 KiB stay in a core's own cache. A target with a costly score may ask for more.
+    chunk = 8192
 
     def __init__(self, s: Setting, direction: Array) -> None:
         """direction: (d,), a unit vector in the plan's axes, in which a constant score bias points."""
@@ -328,6 +330,10 @@ class ScorePlan(Plan):
 
     parallel = False  # nothing is known about the user's score
 
+    def __init__(self, s: Setting, direction: Array) -> None:
+        super().__init__(s, direction)
+        self.chunk = getattr(s.data, "chunk", self.chunk)
+
     def start(self, rng: np.random.Generator, z: Array) -> None:
         s = self.s
         log_alpha, log_lam = s.nodes.first
@@ -340,6 +346,11 @@ class ScorePlan(Plan):
     def steps(self) -> Iterator[tuple[int, Step]]:
         V = self.s.score_noise / math.sqrt(self.d)
         for b in forward(self.s, 64):
+            steps = self.s.scheme.steps(b)
+            if self.s.scheme.stages == 2:
+                finite(b, steps.A, steps.C)
+                yield b.size, self._walk_twice(b, steps, V)
+                continue
             steps = one_stage(b, self.s)
             noise = np.hypot(np.sqrt(steps.Q), steps.C * V)
             finite(b, steps.A, steps.C, noise)
@@ -355,13 +366,37 @@ class ScorePlan(Plan):
 
         return step
 
-    def _move(self, b: Batch, steps: Steps, k: int, z: Array) -> Array:
-        """A_k z + C_k s_θ(z)."""
-        alpha, sigma2 = math.exp(b.log_alpha_hi[k]), float(b.sigma2_hi[k])
-        value = np.asarray(self.s.data.score(z.T, alpha, sigma2), float)
+    def _walk_twice(self, b: Batch, steps: Steps, V: float) -> Step:
+        """Heun's two stages; each asks for the score, with its own noise, except the second where D = 0."""
+        assert steps.corrector is not None
+        first, second = steps.corrector
+
+        def noisy(rng: np.random.Generator, value: Array) -> Array:
+            return value + V * rng.standard_normal(value.shape) if V else value
+
+        def step(rng: np.random.Generator, z: Array) -> None:
+            with np.errstate(over="ignore", invalid="ignore"):  # overflow is noticed at the end
+                for k in range(b.size):
+                    here = noisy(rng, self._score(z, float(b.log_alpha_hi[k]), float(b.sigma2_hi[k])))
+                    ahead = steps.A[k] * z + steps.C[k] * here
+                    z[:] = steps.A[k] * z + first[k] * here
+                    if second[k] > 0.0:
+                        there = self._score(ahead, float(b.log_alpha_lo[k]), float(b.sigma2_lo[k]))
+                        z += second[k] * noisy(rng, there)
+
+        return step
+
+    def _score(self, z: Array, log_alpha: float, sigma2: float) -> Array:
+        """s(z) and the constant bias, (d, m)."""
+        value = np.asarray(self.s.data.score(z.T, math.exp(log_alpha), sigma2), float)
         if value.shape != z.T.shape:
             raise BadInput("score", f"shape {value.shape}", f"must have its argument's, {z.T.shape}")
-        return np.asarray(steps.A[k] * z + steps.C[k] * (value.T + self.push[:, None]))
+        return np.asarray(value.T + self.push[:, None])
+
+    def _move(self, b: Batch, steps: Steps, k: int, z: Array) -> Array:
+        """A_k z + C_k s_θ(z)."""
+        value = self._score(z, float(b.log_alpha_hi[k]), float(b.sigma2_hi[k]))
+        return np.asarray(steps.A[k] * z + steps.C[k] * value)
 
     def finish(self, z: Array) -> Array:
         return z.T / math.exp(self.s.nodes.last[0])

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from numerics.coupling import PairedPlan, RefinedPlan
+from numerics.mixtures import Bimodal
 from numerics.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
 from numerics.smoothing import Smooth
 from numerics.targets import SymmetricMixture
@@ -34,8 +35,8 @@ __all__ = ["Paths", "coupled_exact", "coupled_paths", "sample", "samples"]
 
 Array = NDArray[np.float64]
 
-#: Numbers in a chunk (64 KiB: it stays in a core's own cache), and particles in one at least.
-_CHUNK, _LEAST = 8192, 64
+#: Particles in a chunk at least.
+_LEAST = 64
 #: Seconds after which a run is long enough for a progress bar.
 _PATIENCE = 2.0
 
@@ -76,7 +77,8 @@ def sample(
     Implements section 3: y_k = A_k y_{k−1} + C_k s_θ(y_{k−1}, τ_{k−1}) + √Q_k ξ_k with the target's exact
     score, s_θ = s + bias + noise (A3, section 11).
 
-    T: forward time; K: steps (both come from an explicit grid); n: samples; scheme: em, ei, hf or ddpm;
+    T: forward time; K: steps (both come from an explicit grid); n: samples; scheme: em, ei, hf, ddpm, or
+    ode-hf, ddim, ode-ei, heun;
     start: prior, exact or standard. seed: a whole number ≥ 0, a SeedSequence, or a Generator (which is
     advanced): one seed gives one array of bits, on any number of threads.
     score_bias: M, the L2 size of the bias in 1/x, over all d coordinates, and ``bias`` its direction:
@@ -88,7 +90,8 @@ def sample(
 
     Raises `BadInput` for values out of range, steps so large that samples overflow, and n that does not fit
     the memory; `HypothesisFailed` for bias = worst without Gaussian data.
-    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (em); Ho et al., 2020 (ddpm); docs/theory.md (ei, hf).
+    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (em); Ho et al., 2020 (ddpm); Song et al., 2021 (ddim); Gao &
+    Zhu, arXiv 2401.17958 (ode-ei); Karras et al., 2022 (heun); docs/theory.md (ei, hf, ode-hf).
     """
     s = setting(
         process,
@@ -119,9 +122,11 @@ def samples(
         return _run(plan, n, seed, threads, progress)
     direction = _direction(s, bias)
     data = s.data
-    if isinstance(data, Gaussian):
+    if s.scheme.stages == 2:
+        plan = ScorePlan(_scored(s), direction)
+    elif isinstance(data, Gaussian):
         plan = GaussianPlan(s, direction)
-    elif isinstance(data, SymmetricMixture):
+    elif isinstance(data, SymmetricMixture | Bimodal):
         plan = MixturePlan(s, direction)
     elif isinstance(getattr(data, "line", None), Smooth):
         plan = ProductPlan(s, direction)
@@ -255,7 +260,7 @@ class _Chunks:
 
     def __init__(self, plan: Plan, n: int, seed: Seed) -> None:
         self.plan, self.root = plan, _root(seed)
-        self.size = max(_LEAST, _CHUNK // plan.d)
+        self.size = max(_LEAST, plan.chunk // plan.d)
         self.bounds = [(i, min(i + self.size, n)) for i in range(0, n, self.size)]
         self.out = np.empty((n, plan.columns))
         self.alive: list[tuple[np.random.Generator, Array] | None] = [None] * len(self.bounds)

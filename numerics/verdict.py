@@ -7,7 +7,7 @@ referee without noise exists, or where they do not have the law that the referee
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,14 @@ from numerics.samplers import coupled_exact
 from numerics.samplers import samples as draw
 from wbound.clock import Grid
 from wbound.data import Gaussian
-from wbound.errors import BadInput, count, one_of, real
+from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, gaussian_data
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
 from wbound.statements import THEOREMS
 
-__all__ = ["EVIDENCE", "HOLDS", "REFUTED", "UNDECIDED", "Referee", "Verdict", "referee", "verify"]
+__all__ = ["EVIDENCE", "HOLDS", "REFUTED", "UNDECIDED", "Referee", "Verdict", "bracket", "referee", "verify"]
 
 Array = NDArray[np.float64]
 
@@ -162,7 +162,7 @@ def verify(
     points = _points(n, s.data.d)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
     bound: Bound = THEOREMS[named](s)
-    value = referee(s)
+    value, why = referee(s)
     coupling = None
     x: Array | None
     if samples is not None:
@@ -176,12 +176,14 @@ def verify(
         x, coupling = paths.first, _upper(((paths.first - paths.second) ** 2).sum(axis=1), confidence)
     else:
         x = draw(s, max(points, ROWS), for_sampler, bias=bias, progress=False)
-    follows = None if value is None or x is None else agreement(own, x, value.laws)
-    bracket = None
+    follows = None
+    if value is not None and x is not None and hasattr(own, "along"):
+        follows = agreement(own, x, value.laws)
+    empirical = None
     if x is not None and points:
         exact_sample = own.sample(points, np.random.Generator(np.random.SFC64(for_target)))
-        bracket = transport.empirical_w2(x[:points], exact_sample, seed=seed, level=confidence)
-    verdict, evidence, reason, ratio = _decide(bound.total, value, follows, bracket, coupling)
+        empirical = transport.empirical_w2(x[:points], exact_sample, seed=seed, level=confidence)
+    verdict, evidence, reason, ratio = _decide(bound.total, value, why, follows, empirical, coupling)
     return Verdict(
         process=process.name,
         parameters=process.parameters,
@@ -198,7 +200,7 @@ def verify(
         M1=s.M1,
         exact=None if value is None else value.w2,
         error=None if value is None else value.error,
-        empirical=bracket,
+        empirical=empirical,
         coupling=coupling,
         ratio=ratio,
         verdict=verdict,
@@ -209,16 +211,29 @@ def verify(
     )
 
 
-def referee(s: Setting) -> Referee | None:
-    """W2 without noise for the setting: the exact law, else quadrature on the line; None where there is
-    neither (a score bias, or a target that is no product of laws on the line)."""
-    if s.score_bias or not hasattr(s.data, "factors"):
-        return None
-    if isinstance(s.data, Gaussian):
-        w2 = float(EXACT_LAW(s))
-        return Referee(EVIDENCE[0], w2, ROUNDING * w2, law1d(s).factors)
-    found = law1d(s)
-    return Referee(EVIDENCE[1], found.w2, found.error, found.factors)
+def referee(s: Setting) -> tuple[Referee | None, str]:
+    """W2 without noise for the setting, by the exact law, else by quadrature on the line; or None, and why
+    there is neither (a score bias; a target that is no product of laws on the line)."""
+    if not hasattr(s.data, "factors"):
+        return None, f"{type(s.data).__name__} is no product of laws on the line"
+    try:
+        found = law1d(s)
+        if isinstance(s.data, Gaussian):
+            w2 = float(EXACT_LAW(s))
+            return Referee(EVIDENCE[0], w2, ROUNDING * w2, found.factors), ""
+        return Referee(EVIDENCE[1], found.w2, found.error, found.factors), ""
+    except (HypothesisFailed, IOFailure) as none:  # the latter: a quadrature that does not converge
+        return None, str(none)
+
+
+def bracket(s: Setting, n: int | None = None, *, seed: int = 0, level: float = 0.99) -> transport.EmpiricalW2:
+    """The bracket of W2 from n samples of the setting and n of its target, as `verify` takes it (n > 0)."""
+    s = replace(s, data=_as_target(s.data))
+    points = max(_points(n, s.data.d), LEAST)
+    for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
+    x = draw(s, points, for_sampler, progress=False)
+    y = s.data.sample(points, np.random.Generator(np.random.SFC64(for_target)))
+    return transport.empirical_w2(x, y, seed=seed, level=level)
 
 
 def _as_target(target: Any) -> Any:
@@ -231,9 +246,14 @@ def _as_target(target: Any) -> Any:
     raise BadInput("target", type(target).__name__, "must be a target with a score and samples")
 
 
+def usual_points(d: int) -> int:
+    """Points of a bracket where none are asked for."""
+    return BRACKET_ON_LINE if d == 1 else BRACKET
+
+
 def _points(n: int | None, d: int) -> int:
     if n is None:
-        return BRACKET_ON_LINE if d == 1 else BRACKET
+        return usual_points(d)
     points = count("n", n, 0)
     if 0 < points < LEAST:
         raise BadInput("n", n, f"must be 0 (no samples) or at least {LEAST}")
@@ -258,11 +278,12 @@ def _upper(square: Array, level: float) -> float:
 def _decide(
     bound: float,
     value: Referee | None,
+    why: str,
     follows: Agreement | None,
-    bracket: transport.EmpiricalW2 | None,
+    empirical: transport.EmpiricalW2 | None,
     coupling: float | None,
 ) -> tuple[str, str, str, float | None]:
-    """Verdict, evidence, reason, ratio: the rule of `verify`."""
+    """Verdict, evidence, reason, ratio: the rule of `verify`; ``why`` there is no value."""
     strange = follows is not None and not follows.holds
     if value is not None and not strange:
         ratio = bound / value.w2 if 0.0 < value.w2 < math.inf else None
@@ -274,16 +295,16 @@ def _decide(
         if bound < value.w2 - value.error:
             return REFUTED, value.evidence, shown, ratio
         return UNDECIDED, value.evidence, f"{shown}: nearer than the error {value.error:.2g}", ratio
-    if bracket is None:
-        return UNDECIDED, "none", "no referee without noise, and no samples", None
-    high = min(bracket.high, math.inf if coupling is None else coupling)
+    if empirical is None:
+        return UNDECIDED, "none", f"no samples, and no referee: {why}", None
+    low, high = empirical.low, min(empirical.high, math.inf if coupling is None else coupling)
     ratio = bound / high if high > 0.0 else None
-    shown = f"samples: {bracket.low:.6g} <= W2 <= {high:.6g} at level {bracket.level:g}, bound {bound:.6g}"
+    shown = f"samples: {low:.6g} <= W2 <= {high:.6g} at level {empirical.level:g}, bound {bound:.6g}"
     if strange and follows is not None and value is not None:
         shown += (
             f"; they do not have the law of the {value.evidence}, W2 = {value.w2:.6g}: "
             f"the {follows.statistic} is {abs(follows.z):.3g} standard errors off"
         )
-    if bracket.low > bound:
+    if low > bound:
         return REFUTED, EVIDENCE[2], shown, ratio
     return (HOLDS if high <= bound else UNDECIDED), EVIDENCE[2], shown, ratio

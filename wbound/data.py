@@ -78,7 +78,7 @@ class Curvature(ABC):
 
     def log_contraction(self, log_lam: float) -> float:
         """log of what the exact reverse SDE leaves of a distance between λ and 0 (or delta): −∫ m."""
-        return -float(softplus(np.float64(math.log(self.normaliser) + log_lam)))
+        return -float(softplus(np.array(math.log(self.normaliser) + log_lam)))
 
     @abstractmethod
     def lam_m(self, log_lam: Array) -> Array:

@@ -192,9 +192,9 @@ def _evaluate(s: Setting) -> float:
     # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
     v = np.maximum(variances + excess, 0.0)
     spread = np.sqrt(v) + np.sqrt(variances)
-    with np.errstate(invalid="ignore"):  # ς² = 0 = v: no error
+    with np.errstate(invalid="ignore", over="ignore"):  # ς² = 0 = v: no error; an infinite law is infinitely far
         width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
-    total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
+        total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
     return math.sqrt(total) if not math.isnan(total) else math.inf
 
 

@@ -150,14 +150,22 @@ def measured_orders(
     return Measured(theorem, scheme, start, **fits, derived=_expected(derived, process), points=tuple(points))
 
 
-def orders(process: Process, theorem: str = "published", start: str = "prior", scheme: str = "em") -> Orders:
+def orders(
+    process: Process,
+    theorem: str = "published",
+    start: str = "prior",
+    scheme: str = "em",
+    *,
+    measure: bool = True,
+) -> Orders:
     """The orders of K, η, M and T in d and ε, from (f, g) alone; measured where not recognised. Kind: *order*
 
     All of `wbound.growth.derive`; where the class of λ is not recognised, ``slopes`` holds the powers of
-    ε and d in K and T fitted to a few answers of `iterations`. Raises `BadInput` for unknown names.
+    ε and d in K and T fitted to a few answers of `iterations` (unless ``measure`` is False: it takes as long
+    as the process takes to integrate). Raises `BadInput` for unknown names.
     """
     derived = derive(process, theorem, start, scheme)
-    if derived.recognised:
+    if derived.recognised or not measure:
         return derived
     try:
         found = measured_orders(

@@ -85,7 +85,7 @@ def local(b: Batch, data: Curvature, scheme: Scheme) -> Local:
 def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
     """E_0/u_0 for each start: it contracts as (1 + m_0λ)^{−1/2} only."""
     assert data.A1 is not None
-    unit = 0.5 * float(softplus(np.float64(math.log(data.A1[0]) + log_lam)))
+    unit = 0.5 * float(softplus(np.array(math.log(data.A1[0]) + log_lam)))
     return start_error(data, start, log_alpha, log_lam) * math.exp(-unit)
 
 

@@ -200,7 +200,7 @@ class BoundedData(Profile):
     def log_contraction(self, log_lam: float) -> float:
         """log of (v_0/v) exp(D²(1/v_0 − 1/v)), v_0 = τ² (or δ)."""
         log_v0 = 2.0 * math.log(self.tau) if self.tau else math.log(self.delta)
-        log_v = float(self._log_v(np.float64(log_lam)))
+        log_v = float(self._log_v(np.array(log_lam)))
         return log_v0 - log_v + self.D**2 * (math.exp(-log_v0) - math.exp(-log_v))
 
     def check(self, log_lam_lo: float, log_lam_hi: float) -> None:
@@ -285,8 +285,9 @@ class CurvatureProfile(Profile):
     ``m`` and ``L``: text in ``lam`` (through the whitelist parser; ``parameters`` are positive numbers),
     sympy, a number, or a callable of λ arrays, in 1/x²; d: dimension; second_moment: E|X_0|² in x²;
     mean_norm: |E X_0| in x or None. What is checked on the range of a grid's clock when a bound is asked
-    for: finite values, m ≤ L and L ≤ 1/λ (proved by interval arithmetic for text: ``proved`` is True; at 4,001 points for
-    callables), and that the moments fit: E|X_0 − E X_0|² + dλ ≥ d/L(λ) (Cramér–Rao), ≤ d/m(λ) where m > 0.
+    for: finite values, m ≤ L and L ≤ 1/λ (proved by interval arithmetic for text: ``proved`` is True; at
+    4,001 points for callables), and that the moments fit: E|X_0 − E X_0|² + dλ ≥ d/L(λ) (Cramér–Rao), and
+    ≤ d/m(λ) where m > 0 and the mean is known.
     That −∇²log q_λ lies between m and L is the user's word.
 
     Raises `BadInput` naming λ where one fails, `HypothesisFailed` (A1′) for the moments.

@@ -39,6 +39,11 @@ __all__ = [
 Array = NDArray[np.float64]
 
 
+#: Steps so large that their product of contractions exceeds e^300 in units of s_k: the bound is called infinite,
+#: since early terms below 1e-300 would be lost in doubles and then matter.
+UNSTABLE = 300.0
+
+
 class Local(NamedTuple):
     """Theorem 2's local terms of each step in units of s_k, arrays (N,), or 0.0 where they vanish.
 
@@ -172,6 +177,7 @@ class Sums:
     def __init__(self, M: float, V: float) -> None:
         self.M, self.V = M, V
         self.log_P = 0.0  # log of the product of the γ after the blocks so far
+        self.largest = 0.0  # the largest log of such a product
         self.bias = self.noise2 = self.score = 0.0
 
     def add(self, terms: Local) -> None:
@@ -181,6 +187,7 @@ class Sums:
             if isinstance(terms.log_gamma, np.ndarray):
                 tail = np.cumsum(terms.log_gamma[::-1])[::-1]
                 P = np.exp(np.concatenate((tail[1:], [0.0])) + self.log_P)
+                self.largest = max(self.largest, float(tail.max()) + self.log_P)
                 self.log_P += float(tail[0])
             n2 = terms.n2 if self.V == 0.0 else terms.n2 + (self.V * terms.C) ** 2
             self.noise2 += float(np.sum(n2 * P**2))
@@ -190,7 +197,9 @@ class Sums:
 
     def parts(self, start: float) -> Parts:
         """The `Parts`, given e_0/s_0."""
-        first = start * math.exp(min(self.log_P, 700.0)) if start else 0.0
+        if not self.largest <= UNSTABLE:
+            return Parts(math.inf if start else 0.0, math.inf, math.inf, math.inf if self.M else 0.0)
+        first = start * math.exp(self.log_P) if start else 0.0
         return Parts(first, self.bias, math.sqrt(self.noise2), self.score)
 
 
@@ -220,7 +229,8 @@ def _evaluate(s: Setting) -> Bound:
             arrays[1][where] = terms.b + M * terms.C
             arrays[2][where] = terms.n2 if V == 0.0 else terms.n2 + (V * terms.C) ** 2
     p = gathered.parts(start)
-    total = p.additive if arrays is None else _run(start, *arrays)
+    unstable = arrays is None or not gathered.largest <= UNSTABLE
+    total = p.additive if unstable else _run(start, *arrays)
     scale, extra = _output(s)
     name = "Theorem 2" if data.telescopes else "Theorem 2'"
     result = _bound(s, name, total * scale + extra, Parts(*(v * scale for v in p)), extra)

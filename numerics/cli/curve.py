@@ -1,4 +1,4 @@
-"""wbound curve: bound against exact value along K, T or d, as a figure or as numbers."""
+"""wbound curve: bound against exact value and samples along K, T, d or M, as a figure or as numbers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import targets as t
 from numerics.cli.output import emit, grid_table, note, say
 
 ORDER = 60
 #: Points to a decade where --points is not given.
 DENSITY = 3
-RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4)}
+RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0)}
+#: With a target every point is a quadrature and an optimal transport: a shorter range is usual.
+RANGES_OF_TARGETS = RANGES | {"K": (10.0, 1e3), "d": (1.0, 30.0)}
 
 
 def register(app: typer.Typer) -> None:
@@ -33,21 +36,30 @@ def curve(
             "--data", metavar="digits|FILE", help="Real data instead of --d, --m0, --L0: their Gaussian."
         ),
     ] = None,
-    against: Annotated[str, typer.Option("--against", metavar="K|T|d", help="What runs.")] = "K",
+    target: t.TargetName = None,
+    q: t.TargetParameters = None,
+    against: Annotated[
+        str, typer.Option("--against", metavar="K|T|d|M", help="What runs; M is the score's bias.")
+    ] = "K",
     low: Annotated[str | None, o.numeric("--from", "First value (K: 10).")] = None,
     high: Annotated[str | None, o.numeric("--to", "Last value (K: 1e5).")] = None,
     points: Annotated[str | None, o.numeric("--points", "How many values (three a decade).")] = None,
     T: Annotated[str | None, o.numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")] = None,
     K: o.K = None,
-    d: Annotated[str, o.numeric("--d", "Dimension of the data.")] = "3",
-    m0: Annotated[str, o.numeric("--m0", "Strong convexity (A1).")] = "0.5",
-    L0: Annotated[str, o.numeric("--L0", "Lipschitz constant of the score (A1).")] = "0.5",
+    d: Annotated[str | None, o.numeric("--d", "Dimension of the data (3).")] = None,
+    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1/2).")] = None,
+    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1/2).")] = None,
     second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = "0",
+    mean_norm: Annotated[str | None, o.numeric("--mean-norm", "|E X_0| (0).")] = None,
     scheme: o.SchemeName = "hf",
     start: o.Start = "prior",
     M1: o.M1 = None,
     score_bias: o.ScoreBias = "0",
+    n: Annotated[
+        str | None,
+        o.numeric("--n", "Samples for the bracket, 0: none (with --target 1000, on the line 1e5)."),
+    ] = None,
+    seed: Annotated[str, o.numeric("--seed", "Seed of the samples.")] = "0",
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
     ] = None,
@@ -56,26 +68,41 @@ def curve(
 ) -> None:
     """Draw bound against exact error.
 
-    Theorem 1 (of em), Theorem 2, the exact W2 (Gaussian data) and the lower bound along K, T or d; log–log,
-    with the slopes in K. Without --out the numbers are printed. With --data, the exact W2 of each K at its
-    best T on the Gaussian with the data's mean and covariance, for --process or for the eight published.
+    Theorem 1 (of em), Theorem 2, the exact W2 (Gaussian data, product targets), the bracket of samples as a
+    band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Without --out the numbers are
+    printed. With --data, the exact W2 of each K at its best T on the Gaussian with the data's mean and
+    covariance, for --process or for the eight published.
 
     \b
     Examples:
       wbound curve --process vp-linear -o bound-vs-exact.png
       wbound curve --f 0 --g "(1+t)**3" --to 1e4 --json
       wbound curve --process ou --against d --K 1000 --T 4
+      wbound curve --process vp-linear --target mixture --against M --K 200 -o score-error.svg
       wbound curve --data digits --scheme em --to 1000 -o digits.svg
     """
     from numerics import curves, figures
     from numerics.files import write
+    from numerics.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
 
     named = process is not None or f is not None or g is not None
     chosen = o.process_from(process, p, f, g) if named or data is None else None
     axis = one_of("against", against, curves.AXES)
-    first = positive("from", o.number("from", low, RANGES[axis][0]))
-    last = positive("to", o.number("to", high, RANGES[axis][1]))
+    if target is not None:
+        facts_given = {
+            "data": data,
+            "m0": m0,
+            "L0": L0,
+            "second_moment": second_moment,
+            "mean_norm": mean_norm,
+        }
+        for name, value in facts_given.items():
+            if value is not None:
+                raise BadInput(name, value, "does not go with --target, which knows its own facts")
+    ranges = RANGES if target is None else RANGES_OF_TARGETS
+    first = positive("from", o.number("from", low, ranges[axis][0]))
+    last = positive("to", o.number("to", high, ranges[axis][1]))
     if not first < last:
         raise BadInput("to", last, f"must be above --from = {first:g}")
     usual = max(2, 1 + round(DENSITY * math.log10(last / first)))
@@ -94,10 +121,20 @@ def curve(
         _on_data(data, chosen, at, scheme, start, out, width, json)
         return
     assert chosen is not None
-    facts = o.data_from(d, m0, L0, second_moment, mean_norm)
     a2 = o.m1_from(M1)
-    if a2 is None and facts.m0 == facts.L0:
-        a2 = "exact"
+    facts: Any
+    if target is not None:
+        facts = t.target_from(target, q, d)
+        a2 = "exact" if a2 is None else a2
+    else:
+        if second_moment is None and mean_norm is None:
+            mean_norm = "0"
+        facts = o.data_from(d or "3", m0 or "0.5", L0 or "0.5", second_moment, mean_norm)
+        if a2 is None and facts.m0 == facts.L0:
+            a2 = "exact"
+    usual_n = None if target is not None else 0.0
+    given_n = o.number("n", n, usual_n)
+    samples = usual_points(facts.d) if given_n is None else count("n", given_n, 0)
     say(f"{chosen.name}: {at.size} values of {axis}")
     result = curves.bound_curve(
         chosen,
@@ -110,6 +147,8 @@ def curve(
         start=start,
         M1=a2,
         score_bias=nonnegative("score_bias", o.required("score_bias", score_bias)),
+        n=samples,
+        seed=count("seed", o.required("seed", seed), 0),
     )
     columns = result.columns()
     if out is not None:
@@ -129,12 +168,15 @@ def curve(
     }
 
     def text() -> str:
-        names = [axis, *(line.label for line in result.lines)]
+        labels = {line.key: line.label for line in result.lines}
+        labels |= {f"samples_{end}": f"samples, {end}" for end in ("low", "high")} | {"samples": "plug-in"}
+        names = [labels.get(key, key) for key in columns]
+        slopes = {line.key: line.slope for line in result.lines}
         rows = [list(row) for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
         if axis in ("K", "d"):
             rows = [[int(row[0]), *row[1:]] for row in rows]
         if axis == "K":
-            rows.append(["slope", *(line.slope for line in result.lines)])
+            rows.append(["slope", *(slopes.get(key) for key in list(columns)[1:])])
         fixed = "" if axis == "T" else f", T = {float(result.facts['T']):g}"
         title = f"{chosen.name}, {scheme}, start {start}{fixed}; W2 along {axis}"
         lines = [title, "", grid_table(names, rows)]

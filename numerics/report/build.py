@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from numerics.figures import csv_text
+from numerics.figures import INK, csv_text
 from numerics.files import directory, write
 from numerics.report.parts import (
     Block,
@@ -148,7 +148,7 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
                 html = number(section, data, f"{block.rows}.{i}.{column.key}", column.format)
             else:
                 html = Html(escape("—" if value is None else str(value)))
-            colour = block.colours[i] if j == 0 and block.colours else ""
+            colour = block.colours[i].replace(INK, "var(--ink)") if j == 0 and block.colours else ""
             raw = "" if value is None else value
             line.append({"raw": raw, "html": html, "numeric": numeric[j], "colour": colour})
         cells.append(line)

@@ -37,7 +37,7 @@ def test_a_curve_is_made_of_the_statements_own_values() -> None:
 @pytest.mark.parametrize("name", ["ve-exponential", "vp-exponential", "ou"])
 def test_slopes_in_K(name: str) -> None:
     p = wbound.process(name)
-    curve = curves.bound_curve(p, DATA, curves.geometric(100, 1e4, 5), scheme="hf", M1="exact")
+    curve = curves.bound_curve(p, DATA, curves.geometric(100, 1e4, 9), scheme="hf", M1="exact")
     slopes = {line.key: line.slope for line in curve.lines}
     assert slopes["exact"] == pytest.approx(-1.0, abs=0.05)
     assert slopes["theorem_2"] == pytest.approx(-1.0, abs=0.05)
@@ -103,7 +103,7 @@ def test_the_floor_is_a_floor_and_is_reached() -> None:
     assert 1.0 <= check.closest < 1.001
     for key in ("exact", "prior", "uniform_exact", "floor"):
         assert check.slopes[key] == pytest.approx(-1.0, abs=0.01)
-    # five digits from issue's outside figures: d = 100, σ_0² = 2, λ(T) = 1e6, K = 1000
+    # figures from outside this code, five digits: d = 100, σ_0² = 2, λ(T) = 1e6, K = 1000
     far = curves.floor_check(100, math.sqrt(2.0), [1000], lam_T=1e6)
     assert far.floor[0] == pytest.approx(0.028176, abs=5e-7)
     assert far.exact[0] == pytest.approx(0.028379, abs=5e-7)

@@ -13,13 +13,14 @@ import pytest
 import sympy as sp
 
 import wbound
+from wbound.asymptotics import Scale, U
 from wbound.cells import _cell, compare, published_orders
 from wbound.columns import ROWS, as_markdown, order_rows
 from wbound.data import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.expressions import symbol
 from wbound.forward import Process
-from wbound.growth import EPS, D, X, derive
+from wbound.growth import EPS, D, X, _Clock, derive
 from wbound.measured import TOLERANCE, cache_path, measured_orders, orders
 from wbound.tolerance import score_tolerance, score_weight
 
@@ -34,6 +35,13 @@ def user(f: str, g: str, **parameters: float) -> Process:
 def same(a: sp.Expr | None, b: sp.Expr) -> bool:
     assert a is not None
     return sp.simplify(sp.powsimp(a / b, force=True)) == 1
+
+
+@pytest.fixture
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_path() == tmp_path / "wbound" / "measured.json"
+    return cache_path()
 
 
 # ---------------------------------------------------------------------- the eight rows
@@ -223,14 +231,17 @@ def test_a_bounded_clock_is_unreachable(f: str, g: str) -> None:
         assert found.recognised and sp.oo == found.K and "bounded" in found.text
 
 
-def test_what_is_not_recognised_says_so_and_is_measured_instead() -> None:
+def test_what_is_not_recognised_says_so_and_is_measured_instead(fresh_cache: Path) -> None:
     p = user("0", "1+sin(t)")  # g² comes back to zero again and again
     found = orders(p, "sharp")
     assert not found.recognised and found.K is None and "not recognised" in found.text
     assert "oscillation" in found.text
     assert found.slopes or "not measured" in found.text
-    steep = orders(user("0", "t**(-0.2)"), "sharp")  # ∫λ'³ diverges at 0: x² from ∫λ' alone, and more
-    assert not steep.recognised and steep.slopes and "measured: K ~ ε^-" in steep.text
+    between = orders(user("0", "exp(sqrt(log(1+t)))"), "sharp")  # λ lies between t and every power above it
+    assert not between.recognised and "measured: K ~ ε^-" in between.text
+    # T is below x, as for λ = t, and grows with x
+    assert -2.0 < between.slopes["K_eps"] < -1.0 and -1.0 < between.slopes["T_eps"] < 0.0
+    assert not orders(user("0", "exp(sqrt(log(1+t)))"), "sharp", measure=False).slopes
     assert not derive(user("0", "t**(-0.4)")).recognised  # ∫g³ diverges at 0
     assert derive(user("0", "t**(-0.2)"), "published").recognised
     assert not derive(user("0", "t**(-0.2)"), "sharp").recognised  # ∫λ'³ does
@@ -285,6 +296,41 @@ def test_sums_grow_as_claimed(name: str) -> None:
         else:  # log x doubles from λ = e^40 to e^80
             assert s.kind == "logarithmic" and s.growth[1] == 1
             assert math.log2(ratio) == pytest.approx(1.0, abs=0.05), (name, key)
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, "sub-vp"])
+def test_rates_are_the_logarithmic_derivatives_of_what_is_summed(name: str) -> None:
+    """Up to what leaves a constant factor: t times the difference tends to 0."""
+    p = wbound.process(name)
+    at = {symbol(k): v for k, v in p.parameters.items()}
+    clock = _Clock(p, Scale({k: sp.Rational(repr(v)) for k, v in at.items()}))
+
+    def logs(t: np.ndarray) -> dict[str, np.ndarray]:
+        log_alpha, log_lam = p.law(t)
+        log_g, f = np.log(p.g(t)), p.f(t)
+        log_speed = 2 * log_g - 2 * log_alpha - log_lam  # of λ'/λ
+        out = {
+            "published_rate": log_g + np.log(f + np.exp(log_speed)) - log_alpha - log_lam,
+            "score_rate": log_speed + log_alpha,
+            "sharp_rate": 3 * log_speed - log_lam,
+            "lam_": log_lam,
+        }
+        if p.family != "ve":
+            size = log_alpha + 0.5 * log_lam
+            out["drift_rate"] = np.log(f) + size + np.log(f + np.exp(log_speed)) - log_alpha - log_lam
+            out["em"] = 2 * np.log(f) + size - log_alpha - log_lam
+            root = -log_alpha - 0.5 * log_lam  # of L*^{1/2}
+            out["ei"] = np.log(f) + 2 * log_g + root - log_alpha - log_lam
+        return out
+
+    t = float(p.time_of(60.0)) if p.family != "ve" else float(p.time_of(200.0))
+    h = 1e-5 * t
+    lo, hi = logs(np.array([t - h])), logs(np.array([t + h]))
+    for key in lo:
+        rate = clock.bias_rate(key) if key in ("em", "ei") else getattr(clock, key)
+        claimed = float(rate.subs({**at, U: t}))
+        measured = float((hi[key] - lo[key])[0]) / (2 * h)
+        assert t * abs(claimed - measured) < 0.02 * max(1.0, abs(t * measured)), (key, claimed, measured)
 
 
 def test_a_logarithm_of_theorem_1_by_quadrature() -> None:
@@ -377,13 +423,6 @@ def test_the_table_marks_agreement_and_explains_disagreement() -> None:
 
 
 # ---------------------------------------------------------------------- derived against measured
-
-
-@pytest.fixture
-def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_path() == tmp_path / "wbound" / "measured.json"
-    return cache_path()
 
 
 @pytest.mark.parametrize("theorem", ["published", "sharp"])

@@ -1,0 +1,112 @@
+"""The options --target and -q: a target by name, or a user's density, with its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+
+__all__ = ["NAMES", "TargetName", "TargetParameters", "target_from"]
+
+#: The targets by name with their parameters and default values (text, as a user would type it).
+NAMES: dict[str, dict[str, str]] = {
+    "gaussian": {"mean": "0", "cov": "1"},
+    "mixture": {"c": "0.8", "s": "1"},
+    "logcosh": {"m0": "0.5", "L0": "2"},
+}
+DENSITY = "density="
+
+
+def _complete(incomplete: str) -> list[str]:
+    return [name for name in (*NAMES, DENSITY) if name.startswith(incomplete)]
+
+
+TargetName = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME|density=TEXT",
+        help="gaussian, mixture, logcosh, or the log-density of one coordinate in x.",
+        autocompletion=_complete,
+    ),
+]
+TargetParameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-q",
+        "--target-parameter",
+        metavar="NAME=VALUE",
+        help="mean, cov (gaussian; lists or a file), c, s (mixture), m0, L0 (logcosh), or the density's own.",
+    ),
+]
+
+
+def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
+    """The target that the options spell, in dimension ``d`` (default: that of its parameters, else 1).
+
+    Raises `BadInput`, and `HypothesisFailed` (A1) for a law that is not strongly log-concave.
+    """
+    import numerics
+    from wbound.errors import BadInput, count, positive
+
+    dimension = None if d is None else count("d", o.number("d", d))
+    given: dict[str, str] = {}
+    for item in q or []:
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or not key or not value:
+            raise BadInput("-q", item, "must be NAME=VALUE")
+        if key in given:
+            raise BadInput("-q", item, f"{key} is given twice")
+        given[key] = value
+    if text.startswith(DENSITY):
+        values = {key: positive(key, o.number(key, value)) for key, value in given.items()}
+        facts = {key: values.pop(key) for key in ("m0", "L0") if key in values}
+        return numerics.ProductTarget(text[len(DENSITY) :], dimension or 1, parameters=values, **facts)
+    if text not in NAMES:
+        raise BadInput("target", text, f"must be one of {', '.join(NAMES)}, or {DENSITY}TEXT")
+    for key in given:
+        if key not in NAMES[text]:
+            raise BadInput("-q", key, f"must be one of {', '.join(NAMES[text])} for {text}")
+    chosen = NAMES[text] | given
+    if text == "gaussian":
+        return numerics.Gaussian(*_gaussian(chosen["mean"], chosen["cov"], dimension))
+    if text == "mixture":
+        centre = _numbers("c", chosen["c"])
+        made = numerics.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
+        if dimension in (None, made.d):
+            return made
+        if made.d > 1:
+            raise BadInput("d", dimension, f"must be {made.d}, the size of c")
+        return made.resized(dimension)
+    m0, L0 = (positive(key, o.number(key, chosen[key])) for key in ("m0", "L0"))
+    return numerics.LogCosh(dimension or 1, m0, L0)
+
+
+def _numbers(option: str, text: str) -> Any:
+    """Numbers of a list "1,1/2,-3", or of a file."""
+    import numpy as np
+
+    if Path(text).suffix in (".npy", ".txt", ".csv"):
+        return np.asarray(o.array_from(option, text), float)
+    return np.array([o.number(option, part) for part in text.split(",")])
+
+
+def _gaussian(mean_text: str, cov_text: str, d: int | None) -> tuple[Any, Any]:
+    """Mean (d,) and covariance; single numbers are taken for every coordinate."""
+    import numpy as np
+
+    from wbound.errors import BadInput
+
+    mean, cov = _numbers("mean", mean_text), _numbers("cov", cov_text)
+    sizes = [a.shape[0] for a in (mean, cov) if a.ndim > 0 and a.size > 1]
+    size = d if d is not None else max(sizes, default=1)
+    if mean.size == 1:
+        mean = np.full(size, float(mean.ravel()[0]))
+    if cov.size == 1:
+        cov = np.asarray(float(cov.ravel()[0]))
+    if d is not None and mean.shape != (d,):
+        raise BadInput("d", d, f"must be {mean.size}, the size of mean")
+    return mean, cov

@@ -1,0 +1,299 @@
+"""The report: page, JSON and CSV agree; it opens offline, in a browser, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wbound
+from numerics.report import SECTIONS, Part, Section, build
+from numerics.report.parts import Column, Prose, Table, lookup, prose, show, typeset
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+class Page(HTMLParser):
+    """What the tests look at: numbers with their paths, text, attributes."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "path", "use", "rect"})
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.numbers: list[tuple[str, str, str]] = []
+        self.loose: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append((tag, dict(attributes)))
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        inside = {tag for tag, _ in self.open}
+        attributes = self.open[-1][1] if self.open else {}
+        if "data-n" in attributes:
+            self.numbers.append((str(attributes["data-n"]), str(attributes["data-f"]), data))
+        elif "tbody" in inside and not inside & {"math", "code"}:
+            self.loose.append(data)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str], list[Path]]]:
+    folder = tmp_path_factory.mktemp("report") / "deep" / "report"
+    said: list[str] = []
+    wrote: list[Path] = []
+    build(folder, quick=True, say=said.append, wrote=wrote.append)
+    yield folder, said, wrote
+
+
+@pytest.fixture(scope="module")
+def folder(made: tuple[Path, list[str], list[Path]]) -> Path:
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "index.html").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Any:
+    def refuse(constant: str) -> Any:
+        raise AssertionError(constant)
+
+    return json.loads((folder / "report.json").read_text("utf-8"), parse_constant=refuse)
+
+
+def test_every_number_on_the_page_is_in_the_json(page: Page, data: Any) -> None:
+    assert len(page.numbers) > 200
+    for path, spec, text in page.numbers:
+        value = lookup(data, path)
+        assert isinstance(value, int | float) or value is None or isinstance(value, str), path
+        assert show(value, spec) == text, path
+    # and tables have no number that is not
+    for text in page.loose:
+        if re.search(r"\d", text):
+            versions = [row["value"] for row in data["environment"]["rows"]]
+            assert text.strip() in versions, text
+
+
+def test_csv_files_agree_with_the_json(folder: Path, data: Any) -> None:
+    rows = list(csv.DictReader((folder / "bounds.csv").read_text("utf-8").splitlines()))
+    for row, expected in zip(rows, data["bounds"]["rows"], strict=True):
+        for key, cell in row.items():
+            value = expected[key]
+            assert (
+                cell == "" if value is None else float(cell) == value if key != "process" else cell == value
+            )
+    links = {
+        str(a["href"]) for tag, a in Page((folder / "index.html").read_text("utf-8")).elements if tag == "a"
+    }
+    local = {link for link in links if not link.startswith("#")}
+    assert all((folder / link).is_file() for link in local)
+    assert {f"bound-{name}.csv" for name in wbound.PUBLISHED} <= local and "digits.csv" in local
+
+
+def test_what_the_report_must_show(data: Any) -> None:
+    assert [row["process"] for row in data["complexity"]["rows"]] == list(wbound.PUBLISHED)
+    assert data["bounds"]["violations"] == 0 and data["bounds"]["smallest_2"] >= 1.0
+    assert data["lower"]["closest"] >= 1.0
+    assert data["lower"]["cancellation"]["lam_T"] == pytest.approx(9.883060988, rel=1e-9)
+    assert data["lower"]["cancellation"]["prior"] < 1e-6
+    digits = data["digits"]
+    assert (digits["n"], digits["d"], digits["rank"], digits["constant"]) == (1797, 64, 61, 3)
+    assert "A1" in digits["refusal"] and "singular" in digits["refusal"]
+    assert data["summary"]["complexity"]["sharp"] == min(row["K_sharp"] for row in data["complexity"]["rows"])
+    for section in ("complexity", "bounds", "lower"):
+        for key, value in data["summary"][section].items():
+            assert value == data[section][key]
+
+
+def test_the_page_is_one_file_that_needs_no_network(folder: Path, page: Page) -> None:
+    source = (folder / "index.html").read_text("utf-8")
+    assert len(source) < 2_000_000
+    loads = [a.get(key) for _, a in page.elements for key in ("src", "data", "srcset", "poster", "action")]
+    assert not [link for link in loads if link]
+    hrefs = [str(a[key]) for tag, a in page.elements for key in ("href", "xlink:href") if key in a]
+    assert not [link for link in hrefs if "//" in link]
+    style = source[source.index("<style>") : source.index("</style>")]
+    assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
+    assert str(Path.home()) not in source and "/tmp" not in source
+
+
+def test_figures_have_words_and_ids_are_unique(page: Page) -> None:
+    images = [a for _, a in page.elements if a.get("role") == "img"]
+    assert len(images) == len([1 for tag, _ in page.elements if tag == "figure"]) >= 12
+    assert all(len(str(a["aria-label"])) > 40 for a in images)
+    ids = [a["id"] for _, a in page.elements if a.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_progress_and_files_are_reported(made: tuple[Path, list[str], list[Path]]) -> None:
+    folder, said, wrote = made
+    steps = [line for line in said if line.startswith("[")]
+    assert len(steps) == len(SECTIONS) and "s left" in steps[-1]
+    assert wrote[-1] == folder / "index.html" and set(wrote) == {p for p in folder.iterdir()}
+
+
+# ---------------------------------------------------------------------- pieces
+
+
+def test_show() -> None:
+    assert show(None, ".3g") == "—" and show(True, "") == "yes"
+    assert show(1234567, "int") == "1\u202f234\u202f567" and show(-12, "int") == "\u221212"
+    assert show(10**9, "int") == "1 × 10⁹" and show(1.5e-7, ".2g") == "1.5 × 10⁻⁷"
+    assert show(-0.5, ".2f") == "\u22120.50" and show(12.0, ".4g") == "12"
+
+
+def test_prose_escapes_all_but_its_own_markup() -> None:
+    out = prose("s", {"a": {"b": 2.0}}, "<b> X_0 {a.b:.1f} w^(-1/2) `x < y_0`")
+    assert out == (
+        '&lt;b&gt; X<sub>0</sub> <span class="n" data-n="s.a.b" data-f=".1f">2.0</span> '
+        "w<sup>\u22121/2</sup> <code>x &lt; y_0</code>"
+    )
+    assert typeset("σ_0² & ‖X_0‖") == "σ<sub>0</sub>² &amp; ‖X<sub>0</sub>‖"
+    with pytest.raises(KeyError):
+        prose("s", {}, "{missing}")
+
+
+def test_a_section_is_a_value_and_a_failed_page_leaves_the_old_one(tmp_path: Path) -> None:
+    rows = [{"a": 1, "b": None}, {"a": 2, "b": 3.5}]
+    blocks = (
+        Prose("Two rows, {n:int}."),
+        Table("rows", "T_0", (Column("a", "A"), Column("b", "B", ".2f")), csv="t.csv"),
+    )
+    mine = Section("mine", "Mine", lambda context: Part({"rows": rows, "n": 2}, blocks))
+    path = build(tmp_path, sections=[mine])
+    before = path.read_text("utf-8")
+    assert 'data-n="mine.rows.1.b" data-f=".2f">3.50</span>' in before
+    assert (tmp_path / "t.csv").read_text() == "a,b\n1,\n2,3.5\n"
+
+    def broken(context: Any) -> Part:
+        raise wbound.Unreachable(1.0, 2.0, "a test")
+
+    with pytest.raises(wbound.Unreachable):
+        build(tmp_path, sections=[mine, Section("b", "B", broken)])
+    assert path.read_text("utf-8") == before
+
+
+def test_infinite_data_become_null(tmp_path: Path) -> None:
+    mine = Section("mine", "Mine", lambda context: Part({"x": float("inf")}, (Prose("{x:.2f}"),)))
+    assert ">—</span>" in build(tmp_path, sections=[mine]).read_text("utf-8")
+    assert json.loads((tmp_path / "report.json").read_text()) == {"mine": {"x": None}}
+
+
+# ---------------------------------------------------------------------- in a browser
+
+MEASURE = """
+<!doctype html><meta charset="utf-8"><body>
+<iframe id="f" style="border:0;width:WIDTHpx;height:900px"></iframe>
+<pre id="out"></pre><script>
+const frame = document.getElementById("f"), problems = [];
+addEventListener("error", (e) => problems.push(String(e.message)));
+frame.addEventListener("load", () => {
+  const inner = frame.contentDocument, root = inner.documentElement;
+  const wide = [...inner.body.querySelectorAll("*")].filter((e) => !e.closest(".scroll, svg, math") &&
+    e.getBoundingClientRect().right > WIDTH + 1).map((e) => e.tagName + "." + e.className);
+  const table = inner.querySelector("#complexity table"), buttons = table.querySelectorAll("thead button");
+  const first = () => [...table.tBodies[0].rows].map((row) => row.children[0].textContent.trim());
+  const orders = [first()];
+  const column = [...buttons].findIndex((b) => b.textContent.includes("Theorem 2"));
+  for (let i = 0; i < 2; i++) { buttons[column].click(); orders.push(first()); }
+  const boxes = [...inner.querySelectorAll("main > section > *")].map((e) => e.getBoundingClientRect());
+  const over = (a, b) => b.height && b.top < a.bottom - 1 && b.top > a.top;
+  const overlaps = boxes.filter((b, i) => i && over(boxes[i - 1], b)).length;
+  document.getElementById("out").textContent = "RESULT" + JSON.stringify({
+    scroll: root.scrollWidth, wide, orders, overlaps, problems,
+    sort: table.querySelectorAll("th[aria-sort]").length,
+    svg: inner.querySelectorAll("figure svg").length,
+    ink: frame.contentWindow.getComputedStyle(inner.body).color,
+  }) + "END";
+});
+frame.srcdoc = SOURCE;
+</script></body>
+"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser")
+@pytest.mark.parametrize("width", [1400, 390])
+def test_in_a_browser(width: int, folder: Path, data: Any, tmp_path: Path) -> None:
+    source = json.dumps((folder / "index.html").read_text("utf-8")).replace("</", "<\\/")
+    wrapper = tmp_path / "wrapper.html"
+    wrapper.write_text(MEASURE.replace("WIDTH", str(width)).replace("SOURCE", source), "utf-8")
+    done = subprocess.run(
+        [
+            str(BROWSER),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr",
+            f"--window-size={max(width, 600)},1000",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            wrapper.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert ":CONSOLE" not in done.stderr, done.stderr
+    match = re.search(r"RESULT(.*)END</pre>", done.stdout, re.S)
+    assert match is not None, done.stderr[-2000:]
+    got = json.loads(match[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    assert got["scroll"] <= width and got["wide"] == [] and got["overlaps"] == 0 and got["problems"] == []
+    rows = data["complexity"]["rows"]
+    assert got["orders"][0] == [row["process"] for row in rows]
+    up, down = (
+        [next(r for r in rows if r["process"] == n)["K_sharp"] for n in names] for names in got["orders"][1:]
+    )
+    assert up == sorted(up) and down == sorted(down, reverse=True) and up != down
+    assert got["sort"] == 1 and got["svg"] >= 12
+
+
+def test_the_command_writes_the_report(tmp_path: Path, wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fake(out: str, *, quick: bool, say: Any, wrote: Any) -> Path:
+        assert quick
+        say("progress")
+        wrote(Path(out) / "index.html")
+        return Path(out) / "index.html"
+
+    monkeypatch.setattr("numerics.report.build", fake)
+    out = wb.ask("report", "--quick", "--out", str(tmp_path))
+    assert out == {"page": str(tmp_path / "index.html"), "files": [str(tmp_path / "index.html")]}
+
+
+def test_the_commit_is_found_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numerics.report import environment
+
+    found = environment.commit()
+    assert found is None or re.fullmatch(r"[0-9a-f]{7,}\+?", found)
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable) + os.pathsep + "nowhere")
+    monkeypatch.setattr(environment.subprocess, "run", lambda *a, **n: (_ for _ in ()).throw(OSError()))
+    assert environment.commit() is None
