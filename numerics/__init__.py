@@ -1,10 +1,33 @@
-"""numerics: what the samplers do — targets with exact scores, samplers, exact laws, W2, verdicts."""
+"""numerics: what the samplers do — targets with exact scores, samplers, exact laws, W2, verdicts.
 
-from numerics import transport
-from numerics.law1d import law1d_w2
-from numerics.samplers import coupled_exact, coupled_paths, sample
-from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
-from wbound.gaussian import exact_w2
+Names are found when first used, so that the command line, which lives here too, starts quickly.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numerics import transport
+    from numerics.law1d import law1d_w2
+    from numerics.samplers import coupled_exact, coupled_paths, sample
+    from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+    from numerics.verdict import verify
+    from wbound.gaussian import exact_w2
+
+_HOME = {
+    "Gaussian": "numerics.targets",
+    "LogCosh": "numerics.targets",
+    "ProductTarget": "numerics.targets",
+    "SymmetricMixture": "numerics.targets",
+    "coupled_exact": "numerics.samplers",
+    "coupled_paths": "numerics.samplers",
+    "exact_w2": "wbound.gaussian",
+    "law1d_w2": "numerics.law1d",
+    "sample": "numerics.samplers",
+    "verify": "numerics.verdict",
+}
 
 __all__ = [
     "Gaussian",
@@ -17,4 +40,17 @@ __all__ = [
     "law1d_w2",
     "sample",
     "transport",
+    "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "transport":
+        return import_module("numerics.transport")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'numerics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

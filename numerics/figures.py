@@ -324,6 +324,8 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
         if y[0] < trivial < y[1] and curve.axis != "d":
             axes.plot(x, (trivial, trivial), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
             place, ha = _clear_of(curve.at, [values for _, values in drawn], x, trivial)
+            if high:  # what is said there stands at the right
+                place, ha = x[0], "left"
             axes.annotate(
                 "trivial error", (place, trivial), xytext=(0, 2), textcoords="offset points", color=MUTED,
                 fontsize=7.5, ha=ha,

@@ -1,7 +1,9 @@
 """wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
 
 from wbound.catalogue import CATALOGUE, NAMED, PUBLISHED, process
+from wbound.cells import compare, published_orders
 from wbound.clock import GRIDS, Grid, Nodes
+from wbound.columns import order_rows
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import Curvature, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
@@ -15,6 +17,7 @@ from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound
 from wbound.tables import complexity_table
+from wbound.tolerance import score_tolerance
 
 __version__ = "0.1.0"
 
@@ -46,6 +49,7 @@ __all__ = [
     "Steps",
     "Unreachable",
     "WboundError",
+    "compare",
     "complexity_table",
     "exact_iterations",
     "grid_gaps",
@@ -55,8 +59,11 @@ __all__ = [
     "measured_orders",
     "numerical_grid",
     "optimal_grid",
+    "order_rows",
     "orders",
     "process",
+    "published_orders",
+    "score_tolerance",
     "setting",
     "w2_bound",
 ]

@@ -180,7 +180,9 @@ class StronglyLogConcave(Curvature):
         """‖X_0‖, or Eq. 8 where the mean is known, m_0λ > 1 and it is smaller."""
         trivial = math.sqrt(self.second_moment)
         u = math.log(self.m0) + log_lam
-        if self.mean_norm is None or u <= 1e-15:  # so near 1 that 1 − (m0λ)^{−2} is 0 in doubles: Eq. 8 is infinite
+        if (
+            self.mean_norm is None or u <= 1e-15
+        ):  # so near 1 that 1 − (m0λ)^{−2} is 0 in doubles: Eq. 8 is infinite
             return trivial
         # −dλ log1p(−(m0λ)^{−2}); for large m0λ the logarithm is −(m0λ)^{−2} to double precision
         if u > 20.0:
@@ -225,6 +227,18 @@ class LogConcave(StronglyLogConcave):
                 f"second_moment = {self.second_moment:g} with mean_norm = {self.mean_norm} leaves a variance of "
                 f"{variance:g}, outside [{least:g}, {most:g}] for d = {self.d}, m0 = {self.m0:g}, L0 = {self.L0:g}",
             )
+
+    def M1(self, process: Process, T: float) -> float:
+        """A2's constant on [0, T] where the facts leave one law (m_0 = L_0: `Gaussian.M1`), in 1/(x² time).
+
+        Raises `BadInput` where they do not: then M1 must be given as a number.
+        """
+        law = self.gaussian()
+        if law is None:
+            raise BadInput(
+                "M1", "exact", "is known for Gaussian data (m0 = L0) only: give A2's constant as a number"
+            )
+        return law.M1(process, T)
 
     def gaussian(self) -> Gaussian | None:
         """The law itself when m_0 = L_0: then p_0 = N(μ, I/m_0) with |μ|² = E|X_0|² − d/m_0; else None."""
