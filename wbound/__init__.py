@@ -13,6 +13,7 @@ from wbound.growth import Orders
 from wbound.leading import Leading, leading_constants
 from wbound.measured import measured_orders, orders
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
+from wbound.profiles import CurvatureProfile, bounded_data, early_stopped
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound
@@ -31,6 +32,7 @@ __all__ = [
     "BadInput",
     "Bound",
     "Curvature",
+    "CurvatureProfile",
     "Grid",
     "HypothesisFailed",
     "IOFailure",
@@ -49,8 +51,10 @@ __all__ = [
     "Steps",
     "Unreachable",
     "WboundError",
+    "bounded_data",
     "compare",
     "complexity_table",
+    "early_stopped",
     "exact_iterations",
     "grid_gaps",
     "iterations",

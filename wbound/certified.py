@@ -140,9 +140,9 @@ def certify(
     """Enclosures of a theorem's total, the exact Gaussian W2 and Proposition 1, in ball arithmetic.
 
     Arguments as `wbound.w2_bound`; numbers may be text or fractions, which are exact, or doubles, which are
-    their binary values. theorem None: the exact law alone. ddpm takes the smaller of Eq. 7 and Eq. 9′ at ``theta``
-    (default: the θ that the double path finds best; any θ ≥ 0 is a bound). ``eps``: also Eq. 12's K. ``bits``:
-    where the precision starts. W2, not squared, in x. Schemes em, ei, hf, ddpm.
+    their binary values. theorem None: the exact law alone. ddpm takes the smaller of Eq. 7 and Eq. 9′ at
+    ``theta`` (default: the θ that the double path finds best; any θ ≥ 0 is a bound). ``eps``: also Eq. 12's
+    K. ``bits``: where the precision starts. W2, not squared, in x. Schemes em, ei, hf, ddpm.
 
     Raises `BadInput`, `HypothesisFailed` (Theorem 1's step-size condition is proved, or fails here), and
     `MissingLibrary` without python-flint.
@@ -262,8 +262,8 @@ def _facts(inputs: Inputs, where: Setting) -> terms.Facts:
             entry[1] += 1
             entry[2] += exact_ball("means", mean) ** 2
         spectrum = terms.Spectrum(*(list(column) for column in zip(*law.values(), strict=True)))
-        mean2 = sum(spectrum.mean2)
-        moment = mean2 + sum(n * v for v, n in zip(spectrum.variance, spectrum.count, strict=True))
+        mean2 = sum(spectrum.mean2, flint().arb(0))
+        moment = mean2 + sum(n * v for v, n in zip(spectrum.variance, spectrum.axes, strict=True))
         values = np.array([double_of("variances", text) for text in law])
         if values.min() <= 0.0:
             return terms.Facts(d, moment, spectrum=spectrum)
@@ -360,7 +360,8 @@ def verify(text: str, bits: int | None = None) -> Certificate:
         slack = 1e-6 * abs(e.mid) if name == "bound" and again.slack else 0.0
         if not inside and not (lower - slack <= e.lower and e.upper <= upper + slack):
             raise Inconsistent(
-                f"certificate: {name} is recorded within [{lower!r}, {upper!r}] but is within [{e.lower!r}, {e.upper!r}]"
+                f"certificate: {name} is recorded within [{lower!r}, {upper!r}] but is within "
+                f"[{e.lower!r}, {e.upper!r}]"
             )
     if holds is not again.holds:
         raise Inconsistent(f"certificate: holds is recorded as {holds} but is {again.holds}")
@@ -380,6 +381,7 @@ def _read(text: str) -> tuple[Inputs, dict[str, tuple[float, float]], bool | Non
     if holds not in (True, False, None) or (isinstance(holds, int) and not isinstance(holds, bool)):
         raise BadInput("certificate", holds, "holds must be true, false or null")
     mapping("enclosures", given, ("bound", "exact", "floor", "steps"))
+    assert isinstance(given, dict)
     recorded = {}
     for name, ends in given.items():
         mapping(name, ends, ("lower", "upper"))

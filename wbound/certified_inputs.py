@@ -55,7 +55,7 @@ class Inputs:
         """The process in doubles."""
         values = {name: double_of(name, text) for name, text in self.parameters.items()}
         if self.process != "user":
-            return named(self.process, **values)
+            return named(self.process, form=None, **values)
         return Process(f=self.f, g=self.g, **values)
 
     @cached_property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import sympy as sp
@@ -39,7 +40,7 @@ def running(of: Analytic, lo: Ball, what: str) -> Analytic:
 
     def up_to(s: Any, analytic: bool) -> Any:
         middle = s.mid()
-        if not (middle.imag == 0):
+        if middle.imag != 0:
             # along the real line first, then straight to the midpoint
             corner = acb(middle.real)
             bend = acb.integral(of, corner, middle)
@@ -61,13 +62,14 @@ class Path:
     def __init__(self, process: Process, values: dict[str, Ball], t: Sequence[Ball]) -> None:
         self.process, self.values, self.t = process, values, list(t)
         self.K = len(self.t) - 1
-        self.closed = process._increment is not None
+        increment = process._increment
+        self.closed = increment is not None
         time = symbol("t")
         self._f = self._program(process._f, time)
         self._g2 = self._program(process._g**2, time)
         self.kappa = None if process._kappa is None else self._program(process._kappa).constant()
-        if self.closed:
-            whole = process._increment.subs({symbol("lo"): 0, symbol("hi"): time})
+        if increment is not None:
+            whole = increment.subs({symbol("lo"): 0, symbol("hi"): time})
             self._whole = self._program(whole, time)
             if process.family == "general":
                 self._lam_of = self._program(sp.exp(process._log_lam), time)
@@ -97,6 +99,9 @@ class Path:
             return whole, self.kappa * (2 * whole).expm1()
         return whole, self._lam_of(t, analytic=analytic)
 
+    def _lam_closed(self, t: Any, analytic: bool) -> Any:
+        return self._law_closed(t, analytic)[1]
+
     def _read_nodes(self) -> None:
         zero = flint().arb(0)
         A, self.lam = [], []
@@ -106,10 +111,10 @@ class Path:
             A.append(integral_)
             self.lam.append(lam)
         self._frame(A)
-        self.H = [hi - lo for hi, lo in zip(self.lam, self.lam[1:], strict=False)]
+        self.H = [hi - lo for hi, lo in pairwise(self.lam)]
 
     def _frame(self, A: list[Ball]) -> None:
-        self.F = [hi - lo for hi, lo in zip(A, A[1:], strict=False)]
+        self.F = [hi - lo for hi, lo in pairwise(A)]
         if self.process.family == "ve":
             self.alpha = [flint().arb(1)] * (self.K + 1)
         else:
@@ -123,7 +128,7 @@ class Path:
         if first:  # what lies before an early stop
             upward = [arb(0), *upward]
         A, lam = [arb(0)], [arb(0)]
-        for lo, hi in zip(upward, upward[1:], strict=False):
+        for lo, hi in pairwise(upward):
             if family == "ve":
                 A.append(arb(0))
                 lam.append(lam[-1] + integral(self._g2_of, lo, hi, "g"))
@@ -135,7 +140,7 @@ class Path:
                     lam.append(lam[-1] + integral(self._weighted(lo, 2), lo, hi, "f, g") * (2 * A[-2]).exp())
         self.lam = lam[first:][::-1]
         self._frame(A[first:][::-1])
-        self.H = [hi - lo for hi, lo in zip(self.lam, self.lam[1:], strict=False)]
+        self.H = [hi - lo for hi, lo in pairwise(self.lam)]
 
     # ------------------------------------------------------------------ integrands
     @property
@@ -162,12 +167,9 @@ class Path:
         """t ↦ α and t ↦ λ on the step that begins at node k (its lower end), complex balls allowed."""
         family, lo, lam, alpha = self.process.family, self.t[k], self.lam[k], self.alpha[k]
         if self.closed:
-            return (
-                lambda t, analytic: (
-                    t * 0 + 1 if family == "ve" else (-self._whole(t, analytic=analytic)).exp()
-                ),
-                lambda t, analytic: self._law_closed(t, analytic)[1],
-            )
+            if family == "ve":
+                return lambda t, analytic: t * 0 + 1, self._lam_closed
+            return lambda t, analytic: (-self._whole(t, analytic=analytic)).exp(), self._lam_closed
         if family == "ve":
             more = running(self._g2_of, lo, "g")
             return lambda t, analytic: t * 0 + 1, lambda t, analytic: lam + more(t, analytic)

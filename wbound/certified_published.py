@@ -18,8 +18,9 @@ Law = tuple[Ball, Ball]
 
 
 class Slack(NamedTuple):
-    """By how much, relative, the double path lets ν_k² (where its supremum lies inside the step) and ω² (where
-    no end's value is it) err upward: the ball reaches as far. ``used`` is not empty afterwards if it was."""
+    """By how much, relative, the double path lets ν_k² (where its supremum lies inside the step) and ω²
+    (where no end's value is it) err upward: the ball reaches as far. ``used`` is not empty if that was
+    needed."""
 
     nu: float
     omega: float
@@ -99,7 +100,7 @@ def _roughness(path: Path, L0: Ball) -> list[Ball]:
         elif path.lam[k] * L0 <= 1:
             out.append(integral(near, lo, hi, "f, g"))
         else:
-            first, last = _kink(path, lam_of, L0, lo, hi)
+            first, last = _kink(lam_of, L0, lo, hi)
             cell = first.union(last)
             wide = flint().acb(cell)
             middle = near(wide, False).real.union(far(wide, False).real) * (last - first)
@@ -112,9 +113,7 @@ def _roughness(path: Path, L0: Ball) -> list[Ball]:
     return out
 
 
-def _kink(
-    path: Path, lam_of: Callable[[Ball, bool], Ball], L0: Ball, lo: Ball, hi: Ball
-) -> tuple[Ball, Ball]:
+def _kink(lam_of: Callable[[Ball, bool], Ball], L0: Ball, lo: Ball, hi: Ball) -> tuple[Ball, Ball]:
     """Times around the one where L_0λ = 1, as near as the precision tells them apart."""
     acb = flint().acb
     first, last = lo.mid(), hi.mid()
@@ -144,7 +143,7 @@ def _displacement(path: Path, M2: Ball, d: int, k: int, slack: Slack) -> Ball:
         return alpha_of(acb(t), False).real, lam_of(acb(t), False).real
 
     def cell(one: Law, two: Law) -> Ball:
-        (a_lo, l_lo), (a_hi, l_hi) = one, two  # α falls, λ rises
+        (a_lo, l_lo), (_, l_hi) = one, two  # α falls, λ rises
         return (a_lo - alpha) ** 2 * (M2 + d * l_hi) + d * alpha**2 * (lam - l_lo)
 
     ends = [(path.alpha[k + 1], path.lam[k + 1]), (alpha, lam)]

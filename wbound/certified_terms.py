@@ -20,7 +20,7 @@ class Spectrum(NamedTuple):
     squared size there."""
 
     variance: list[Ball]
-    count: list[int]
+    axes: list[int]
     mean2: list[Ball]
 
 

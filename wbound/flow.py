@@ -32,11 +32,13 @@ class Moves(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """r_k, 1 − r_k, and the defect r_k²ŵ_{k−1} − ŵ_k in units of λ_{k−1}, (E, N)."""
+    """r_k and 1 − r_k, (E, N), and the defect r_k²ŵ_{k−1} − ŵ_k as λ_{k−1} · defect + rest · e^log_rest."""
 
     kept: Array
     lost: Array
     defect: Array
+    rest: Array | float
+    log_rest: Array | float
 
 
 def moves(b: Batch, steps: Steps, variances: Array, c: float, V2: float = 0.0, power: float = 1.0) -> Moves:
@@ -52,6 +54,8 @@ def moves(b: Batch, steps: Steps, variances: Array, c: float, V2: float = 0.0, p
         y = power * growth(c, b.log_lam_lo, b.log_lam_hi, b.ratio)
         unit = power * softplus(math.log(c) + b.log_lam_lo)  # log s_k/α_k
         rho = step.defect * np.exp(b.log_lam_hi - 2.0 * unit)
+        if np.any(step.rest):
+            rho = rho + step.rest * np.exp(step.log_rest - 2.0 * unit)
         if V2:
             rho = rho + V2 * _noise2(b, steps, v) * np.exp(-2.0 * (unit + b.log_alpha_lo))
         moved = np.expm1(y) - np.exp(y) * step.lost
@@ -67,8 +71,7 @@ def _euler(b: Batch, steps: Steps, flow: Flow, own: Array, noise: Array, log_w: 
     log_per = -b.steps.F - 2.0 * b.log_alpha_hi  # C e^log_per is c_k
     lost = steps.C * np.exp(log_per - log_w)
     kept = own + noise * flow.keep
-    late = flow.half * np.exp(log_per - b.log_lam_hi)  # (½H − c)/λ_{k−1}
-    return _Step(kept, lost, noise * flow.excess + own * 2.0 * late)
+    return _Step(kept, lost, noise * flow.excess, own * 2.0 * flow.half, log_per)
 
 
 def _heun(b: Batch, v: Array, own: Array, noise: Array) -> _Step:
@@ -84,7 +87,8 @@ def _heun(b: Batch, v: Array, own: Array, noise: Array) -> _Step:
     other = np.where(gone, 0.0, np.exp(b.log_lam_lo - np.where(gone, 0.0, log_lo)))  # 1 − β
     kept = beta * (own + 0.5 * noise * (1.0 + 3.0 * kappa**2)) + other * noise * kappa
     lost = noise * rest * (1.0 - 0.5 * beta * rest)
-    return _Step(kept, lost, noise * rest**3 * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * other * kappa))
+    defect = noise * rest**3 * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * other * kappa)
+    return _Step(kept, lost, defect, 0.0, 0.0)
 
 
 def _noise2(b: Batch, steps: Steps, v: Array) -> Array:

@@ -87,6 +87,8 @@ class Process:
         self._symbols = tuple(symbol(p) for p in self.parameters)
         t = symbol("t")
         self._f_of, self._g_of = self._function(f, t), self._function(g, t)
+        #: times at which f or g has a kink, where every quadrature splits
+        self.kinks = self._kinks(f, g)
         #: κ in g² = 2κ f, as sympy; None outside the stationary family
         self._kappa: sp.Expr | None = None
         if family is None:
@@ -132,6 +134,20 @@ class Process:
             return result
 
         return call
+
+    def _kinks(self, *exprs: sp.Expr) -> tuple[float, ...]:
+        """Where the arguments of |·| vanish: they must be linear in t, so that none is overlooked."""
+        t, found = symbol("t"), set()
+        for size in set().union(*(e.atoms(sp.Abs) for e in exprs)):
+            (inner,) = size.args
+            slope = sp.diff(inner, t)
+            if t in slope.free_symbols:
+                raise BadInput(
+                    "f, g", f"abs({inner})", "abs of an expression that is not linear in t hides its kinks"
+                )
+            if slope != 0:
+                found.add(-self._number(inner.subs(t, 0)) / self._number(slope))
+        return tuple(sorted(at for at in found if at > 0.0))
 
     def _number(self, expr: sp.Expr) -> float:
         return float(function(expr, *self._symbols)(*self._values))
@@ -223,8 +239,8 @@ class Process:
         if self._increment_of is not None:
             return np.asarray(self._increment_of(lo, hi))
         if self.family == "ve":
-            return integrate(self._g2, lo, hi, option="g").value
-        return integrate(self._f_of, lo, hi, option="f").value
+            return integrate(self._g2, lo, hi, option="g", breaks=self.kinks).value
+        return integrate(self._f_of, lo, hi, option="f", breaks=self.kinks).value
 
     def _g2(self, t: Array) -> Array:
         with np.errstate(over="ignore"):  # beyond double precision: the integral is infinite too
@@ -236,7 +252,9 @@ class Process:
             integral = self._from_zero(times)
             return -integral, self._log_lam_from(times, integral)
         ends, index = _upward(times)
-        log_alpha, log_lam = self._accumulate(GeneralSteps(self._f_of, self._g_of, ends[:-1], ends[1:]))
+        log_alpha, log_lam = self._accumulate(
+            GeneralSteps(self._f_of, self._g_of, ends[:-1], ends[1:], self.kinks)
+        )
         return log_alpha[index], log_lam[index]
 
     @staticmethod
@@ -251,7 +269,7 @@ class Process:
         """The `Increments` of the steps [lo_i, hi_i] in forward time, arrays (N,), 0 ≤ lo < hi."""
         low, high = np.asarray(lo, float), np.asarray(hi, float)
         if self.family == "general":
-            return GeneralSteps(self._f_of, self._g_of, low, high)
+            return GeneralSteps(self._f_of, self._g_of, low, high, self.kinks)
         integral = self._one_integral(low, high)
         return VeSteps(integral) if self.kappa is None else StationarySteps(integral, self.kappa)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -180,11 +180,16 @@ class GeneralSteps:
     Q_minus_G: Array
 
     def __init__(
-        self, f: Callable[[Array], Array], g: Callable[[Array], Array], lo: Array, hi: Array
+        self,
+        f: Callable[[Array], Array],
+        g: Callable[[Array], Array],
+        lo: Array,
+        hi: Array,
+        breaks: Sequence[float] = (),
     ) -> None:
         names = ("F", "G", "Q", "C", "E", "C_minus_G", "C_minus_E", "Q_minus_G")
         chunks = [
-            self._integrals(f, g, lo[i : i + CHUNK], hi[i : i + CHUNK], nodes_for(lo.size))
+            self._integrals(f, g, lo[i : i + CHUNK], hi[i : i + CHUNK], nodes_for(lo.size), breaks)
             for i in range(0, max(lo.size, 1), CHUNK)
         ]
         for name, parts in zip(names, zip(*chunks, strict=True), strict=True):
@@ -196,7 +201,12 @@ class GeneralSteps:
 
     @staticmethod
     def _integrals(
-        f: Callable[[Array], Array], g: Callable[[Array], Array], lo: Array, hi: Array, n: int
+        f: Callable[[Array], Array],
+        g: Callable[[Array], Array],
+        lo: Array,
+        hi: Array,
+        n: int,
+        breaks: Sequence[float],
     ) -> tuple[Array, ...]:
         r = rule(n)
 
@@ -220,7 +230,7 @@ class GeneralSteps:
             return first + np.where(second == 0.0, 0.0, shifted)
 
         # the last two grow by e^A from a panel's start to the step's end: their errors count against ∫g²
-        m = mesh(lo, hi, moments, combine, option="f, g", against=(0, 1, 1, 1))
+        m = mesh(lo, hi, moments, combine, option="f, g", against=(0, 1, 1, 1), breaks=breaks)
         fs, g2, width = at_nodes(m.lo, m.hi)
         panel_F = width[:, 0] * (fs @ r.w)
         # A at each panel's start, counted from the start of the step that owns it

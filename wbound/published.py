@@ -52,10 +52,14 @@ def _roughness(b: Batch, process: Process, L0: float) -> Array:
         kink = float(process.time_of(-math.log(L0)))
     first_end = np.clip(kink, b.t_lo, b.t_hi)
     split = (first_end > b.t_lo) & (first_end < b.t_hi)
-    whole = integrate(integrand, b.t_lo, np.where(split, first_end, b.t_hi), rtol=RTOL, option="f, g")
+    whole = integrate(
+        integrand, b.t_lo, np.where(split, first_end, b.t_hi), rtol=RTOL, option="f, g", breaks=process.kinks
+    )
     total = whole.value + whole.error
     if split.any():
-        rest = integrate(integrand, first_end[split], b.t_hi[split], rtol=RTOL, option="f, g")
+        rest = integrate(
+            integrand, first_end[split], b.t_hi[split], rtol=RTOL, option="f, g", breaks=process.kinks
+        )
         total[split] += rest.value + rest.error
     return total
 

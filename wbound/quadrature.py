@@ -7,7 +7,7 @@ that an upper bound can be moved upward by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -72,21 +72,29 @@ def mesh(
     rtol: float = 1e-13,
     option: str = "integrand",
     against: tuple[int, ...] | None = None,
+    breaks: Sequence[float] = (),
 ) -> Mesh:
     """Panels on which ``moments(lo, hi) -> (m, P)`` agrees with itself on the two halves.
 
     ``combine(first, second)`` joins the moments of two adjacent panels (a sum unless the moments are
     relative to the panel's start). ``against`` names, for each moment, the one whose size over the whole
-    interval its errors count against: itself unless said; it must be additive. Raises `BadInput` where the
+    interval its errors count against: itself unless said; it must be additive. ``breaks`` are times where the
+    integrand has a kink: panels end there, since nodes may all lie on one side of it. Raises `BadInput` where the
     integrand is not finite or does not converge.
     """
     n = lo.size
     owner = np.arange(n)
+    for at in breaks:
+        inside = (lo < at) & (at < hi)
+        if inside.any():
+            lo, hi = np.append(lo, np.full(inside.sum(), at)), np.append(np.where(inside, at, hi), hi[inside])
+            owner = np.append(owner, owner[inside])
     current = moments(lo, hi)
     # a singular end never converges relative to its own panel, so errors count against the interval
-    scale = np.abs(current)
+    scale = np.zeros((current.shape[0], n))
+    np.maximum.at(scale, (slice(None), owner), np.abs(current))
     rows: slice | list[int] = slice(None) if against is None else list(against)
-    error = np.zeros_like(current)
+    error = np.zeros_like(scale)
     before = np.full_like(current, np.inf)  # each panel's parent's disagreement
     done: list[tuple[Array, Array, NDArray[np.intp]]] = []
     for _ in range(MAX_DEPTH):
@@ -138,6 +146,7 @@ def integrate(
     *,
     rtol: float = 1e-13,
     option: str = "integrand",
+    breaks: Sequence[float] = (),
 ) -> Integral:
     """∫ function over each interval [lo_i, hi_i], shape (N,), with an error estimate.
 
@@ -160,9 +169,12 @@ def integrate(
         value[part] = moments(lo[part], hi[part], rule(5))[0]
         with np.errstate(invalid="ignore"):  # inf − inf: left to the mesh
             error[part] = np.abs(value[part] - moments(lo[part], hi[part], rule(3))[0])
-        left = start + np.flatnonzero(~(error[part] <= rtol * np.abs(value[part])))
+        rough = ~(error[part] <= rtol * np.abs(value[part]))
+        for at in breaks:
+            rough |= (lo[part] < at) & (at < hi[part])
+        left = start + np.flatnonzero(rough)
         if left.size:
-            m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option)
+            m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option, breaks=breaks)
             value[left] = np.bincount(m.owner, moments(m.lo, m.hi)[0], minlength=left.size)
             error[left] = m.error[0]
     return Integral(value, error)

@@ -229,8 +229,10 @@ def _evaluate(s: Setting) -> Bound:
             arrays[1][where] = terms.b + M * terms.C
             arrays[2][where] = terms.n2 if V == 0.0 else terms.n2 + (V * terms.C) ** 2
     p = gathered.parts(start)
-    unstable = arrays is None or not gathered.largest <= UNSTABLE
-    total = p.additive if unstable else _run(start, *arrays)
+    if arrays is None or not gathered.largest <= UNSTABLE:
+        total = p.additive
+    else:
+        total = _run(start, *arrays)
     scale, extra = _output(s)
     name = "Theorem 2" if data.telescopes else "Theorem 2'"
     result = _bound(s, name, total * scale + extra, Parts(*(v * scale for v in p)), extra)

@@ -49,7 +49,7 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
 
     Raises `BadInput`, and `HypothesisFailed` (A1) for a law that is not strongly log-concave.
     """
-    import numerics
+    from numerics import targets
     from wbound.errors import BadInput, count, positive
 
     dimension = None if d is None else count("d", o.number("d", d))
@@ -64,7 +64,7 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
     if text.startswith(DENSITY):
         values = {key: positive(key, o.number(key, value)) for key, value in given.items()}
         facts = {key: values.pop(key) for key in ("m0", "L0") if key in values}
-        return numerics.ProductTarget(text[len(DENSITY) :], dimension or 1, parameters=values, **facts)
+        return targets.ProductTarget(text[len(DENSITY) :], dimension or 1, parameters=values, **facts)
     if text not in NAMES:
         raise BadInput("target", text, f"must be one of {', '.join(NAMES)}, or {DENSITY}TEXT")
     for key in given:
@@ -72,17 +72,17 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
             raise BadInput("-q", key, f"must be one of {', '.join(NAMES[text])} for {text}")
     chosen = NAMES[text] | given
     if text == "gaussian":
-        return numerics.Gaussian(*_gaussian(chosen["mean"], chosen["cov"], dimension))
+        return targets.Gaussian(*_gaussian(chosen["mean"], chosen["cov"], dimension))
     if text == "mixture":
         centre = _numbers("c", chosen["c"])
-        made = numerics.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
+        made = targets.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
         if dimension in (None, made.d):
             return made
         if made.d > 1:
             raise BadInput("d", dimension, f"must be {made.d}, the size of c")
         return made.resized(dimension)
     m0, L0 = (positive(key, o.number(key, chosen[key])) for key in ("m0", "L0"))
-    return numerics.LogCosh(dimension or 1, m0, L0)
+    return targets.LogCosh(dimension or 1, m0, L0)
 
 
 def _numbers(option: str, text: str) -> Any:

@@ -54,8 +54,8 @@ def build(context: Context) -> Part:
         *({"what": name, "value": _version(name) or "not installed"} for name in LIBRARIES),
     ]
     text = (
-        "Nothing here is sampled, so there are no seeds: every number comes from closed forms, sums and "
-        "quadrature. Make the page again with `wbound report --out DIR`."
+        "Every number comes from closed forms, sums and quadrature; only the verification is sampled too, "
+        "with the seed that stands there. Make the page again with `wbound report --out DIR`."
         + (" This is the quick version, with fewer points." if context.quick else "")
     )
     table = Table("rows", "Versions", (Column("what", "what"), Column("value", "value")))

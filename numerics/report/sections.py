@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numerics.report import bounds, digits, environment, lower, orders, summary
+from numerics.report import bounds, digits, environment, lower, matrix, orders, summary
 from numerics.report.parts import Section
 
 __all__ = ["SECTIONS"]
@@ -12,6 +12,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("complexity", "How many steps: the eight processes", orders.build, weight=6.0),
     Section("bounds", "Bound against exact value", bounds.build, weight=12.0),
     Section("lower", "What no sampler can beat", lower.build, weight=2.5),
+    Section("verification", "Verified on log-concave data", matrix.build, weight=8.0),
     Section("digits", "The same on real data: digits", digits.build, weight=6.0),
     Section("environment", "How this page was made", environment.build, weight=0.1, last=True),
 )
