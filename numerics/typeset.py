@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from numerics.figures import csv_text
+from numerics.drawing import csv_text
 
 __all__ = ["TITLES", "complexity_text", "formula_latex", "formula_mathml", "formula_text"]
 

@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix",
         "ranking choose sweep doctor",
-        "curves figures typeset report",
+        "curves gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),
 }

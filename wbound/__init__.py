@@ -2,6 +2,7 @@
 
 from wbound.catalogue import CATALOGUE, NAMED, PUBLISHED, process
 from wbound.cells import compare, published_orders
+from wbound.certified import Certificate, certify
 from wbound.clock import GRIDS, Grid, Nodes
 from wbound.columns import order_rows
 from wbound.complexity import Iterations, exact_iterations, iterations
@@ -31,6 +32,7 @@ __all__ = [
     "STATEMENTS",
     "BadInput",
     "Bound",
+    "Certificate",
     "Curvature",
     "CurvatureProfile",
     "Grid",
@@ -52,6 +54,7 @@ __all__ = [
     "Unreachable",
     "WboundError",
     "bounded_data",
+    "certify",
     "compare",
     "complexity_table",
     "early_stopped",

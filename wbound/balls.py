@@ -35,6 +35,7 @@ __all__ = [
     "flint",
     "precision",
     "root",
+    "square",
 ]
 
 #: A real ball (flint.arb) or a complex one (flint.acb).
@@ -171,14 +172,17 @@ def _abs(x: Ball, analytic: bool) -> Ball:
 def _power(exponent: Any) -> Callable[[Ball, bool], Ball]:
     """x ↦ x^exponent for an exact rational or a constant ball."""
     if isinstance(exponent, int):
-        return lambda x, analytic: x**exponent
+        return lambda x, analytic: whole_power(x, exponent)
 
     def power(x: Ball, analytic: bool) -> Ball:
-        if not isinstance(x, flint().arb):
-            return x.pow(flint().acb(exponent), analytic=analytic)
-        if x.is_zero() and exponent > 0:
-            return flint().arb(0)
-        return x**exponent
+        real = isinstance(x, flint().arb)
+        on_line = x if real else x.real
+        if not analytic and on_line.contains(0) and exponent > 0 and (real or x.imag.is_zero()):
+            # the base is ≥ 0 where it is defined: what lies below is the ball's own width
+            zero, top = flint().arb(0), flint().arb(on_line.upper())
+            hull = zero.union(top**exponent) if top > 0 else zero
+            return hull if real else flint().acb(hull)
+        return x**exponent if real else x.pow(flint().acb(exponent), analytic=analytic)
 
     return power
 
@@ -272,6 +276,25 @@ class Program:
             return self._apply(_power(value if whole is None else int(whole)), at)
         log = self._apply(_log, at)
         return self._apply(lambda x, _: x.exp(), self._apply(operator.mul, log, power))
+
+
+def whole_power(x: Ball, n: int) -> Ball:
+    """x^n by multiplication: the library's own real power is nan for balls around 0."""
+    if n < 0:
+        return 1 / whole_power(x, -n)
+    if n > 64:
+        return x**n
+    out = None
+    while n:
+        if n & 1:
+            out = x if out is None else out * x
+        x, n = x * x, n >> 1
+    return 1 + 0 * x if out is None else out
+
+
+def square(x: Ball) -> Ball:
+    """x²."""
+    return x * x
 
 
 def root(x: Ball) -> Ball:

@@ -69,19 +69,11 @@ class Certificate:
     exact: Enclosure | None
     floor: Enclosure | None
     steps: Enclosure | None
+    holds: bool | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     #: whether the bound holds a supremum that is bounded from above, not known to the last digit
     slack: bool = False
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether bound ≥ exact: proved (True), refuted (False) or not decided."""
-        if self.bound is None or self.exact is None:
-            return None
-        if self.bound.lower >= self.exact.upper:
-            return True
-        return False if self.bound.upper < self.exact.lower else None
 
     def enclosures(self) -> dict[str, Enclosure]:
         """Those that there are, by name."""
@@ -185,7 +177,8 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
         wide = {name: e.relative for name, e in out.enclosures().items() if e.upper > 0.0}
         if out.slack and wide.get("bound", 1.0) <= WIDE:  # wide by its nature
             del wide["bound"]
-        if max(wide.values(), default=0.0) <= TIGHT:
+        undecided = out.bound is not None and out.exact is not None and out.holds is None
+        if max(wide.values(), default=0.0) <= TIGHT and not undecided:
             break
         out = _at(inputs, where, 2 * out.bits)
     return out
@@ -222,9 +215,9 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
     M, V = exact_ball("score_bias", inputs.score_bias), exact_ball("score_noise", inputs.score_noise)
     reasons: dict[str, str] = {}
 
-    def attempt(name: str, of: Callable[[], Ball]) -> Enclosure | None:
+    def attempt(name: str, of: Callable[[], Ball]) -> Ball | None:
         try:
-            return enclosure(of(), 0.0)
+            return of()
         except HypothesisFailed as failed:
             reasons[name] = str(failed)
             return None
@@ -236,7 +229,20 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
     exact = attempt("exact", lambda: _exact(inputs, path, data, M, V))
     floor = attempt("floor", lambda: _floor(inputs, path, data, with_eps=False))
     steps = attempt("steps", lambda: _floor(inputs, path, data, with_eps=True))
-    return Certificate(inputs, bits, statement, bound, exact, floor, steps, reasons, _versions(), bool(slack))
+    holds = None
+    if bound is not None and exact is not None:  # certainly, certainly not, or undecided
+        holds = True if bound >= exact else False if bound < exact else None
+    known = {"bound": bound, "exact": exact, "floor": floor, "steps": steps}
+    return Certificate(
+        inputs,
+        bits,
+        statement,
+        **{name: None if x is None else enclosure(x, 0.0) for name, x in known.items()},
+        holds=holds,
+        reasons=reasons,
+        versions=_versions(),
+        slack=bool(slack),
+    )
 
 
 def _versions() -> dict[str, str]:
@@ -283,21 +289,21 @@ def _facts(inputs: Inputs, where: Setting) -> terms.Facts:
 
 def _bound(
     inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
-) -> tuple[str | None, Enclosure | None]:
+) -> tuple[str | None, Ball | None]:
     if inputs.theorem is None:
         return None, None
     if inputs.theorem == "published":
         M1 = exact_ball("M1", str(inputs.M1))
         allowed = Slack(NU_RTOL, OMEGA_RTOL, slack)
-        return "theorem-1", enclosure(theorem_1(path, data, inputs.start, M, M1, allowed), 0.0)
+        return "theorem-1", theorem_1(path, data, inputs.start, M, M1, allowed)
     total = terms.theorem_2(path, data, inputs.scheme, inputs.start, M, V)
     if not has_ancestral(where):
-        return "theorem-2", enclosure(total, 0.0)
+        return "theorem-2", total
     other = terms.ancestral(path, data, inputs.start, M, exact_ball("theta", str(inputs.theta)))
     name = "theorem-2 (Eq. 9')" if other < total else "theorem-2"
     # where one of them is beyond all balls the other is still a bound
     both = [x for x in (total, other) if x.is_finite()]
-    return name, enclosure(both[0].min(both[-1]) if both else total, 0.0)
+    return name, both[0].min(both[-1]) if both else total
 
 
 def _exact(inputs: Inputs, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:

@@ -171,7 +171,7 @@ def inputs_of(
     parameters = {name: exact_text(name, value) for name, value in process.parameters.items()}
     texts: dict[str, str | None] = {"f": None, "g": None}
     if process.name == "user":
-        texts = {"f": str(process._f), "g": str(process._g)}
+        texts = {k: str(v).replace("Abs(", "abs(") for k, v in (("f", process._f), ("g", process._g))}
         for name, own in (("f", process._f), ("g", process._g)):
             if parse(str(texts[name]), "t", tuple(parameters)) != own:
                 raise BadInput(name, str(own), "does not survive as text: give it as text")

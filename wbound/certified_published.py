@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from wbound.balls import Ball, flint, root
+from wbound.balls import Ball, flint, root, square
 from wbound.certified_path import Path, integral
 from wbound.certified_terms import Facts, off
 from wbound.errors import HypothesisFailed
@@ -43,7 +43,7 @@ def theorem_1(path: Path, data: Facts, start: str, M: Ball, M1: Ball, slack: Sla
     elif start == "prior":
         u = path.alpha[0] * root_M2
     else:
-        u = path.alpha[0] * (M2 + off(path, d) ** 2).sqrt()
+        u = path.alpha[0] * (M2 + square(off(path, d))).sqrt()
     plain = M1.is_zero()
     reach = arb(0) if plain else 1 + root(_moment(path, M2, d, slack))
     w = [1 + m0 * x for x in path.lam]
@@ -90,10 +90,10 @@ def _roughness(path: Path, L0: Ball) -> list[Ball]:
 
         def far(t: Ball, analytic: bool, alpha_of=alpha_of, lam_of=lam_of) -> Ball:  # type: ignore[no-untyped-def]
             rate = path.g2(t, analytic) / (alpha_of(t, analytic) ** 2 * lam_of(t, analytic))
-            return (path.f(t, analytic) + rate) ** 2
+            return square(path.f(t, analytic) + rate)
 
         def near(t: Ball, analytic: bool, alpha_of=alpha_of) -> Ball:  # type: ignore[no-untyped-def]
-            return (path.f(t, analytic) + path.g2(t, analytic) * L0 / alpha_of(t, analytic) ** 2) ** 2
+            return square(path.f(t, analytic) + path.g2(t, analytic) * L0 / alpha_of(t, analytic) ** 2)
 
         if path.lam[k + 1] * L0 >= 1:
             out.append(integral(far, lo, hi, "f, g"))
@@ -132,7 +132,7 @@ def _kink(lam_of: Callable[[Ball, bool], Ball], L0: Ball, lo: Ball, hi: Ball) ->
 def _displacement(path: Path, M2: Ball, d: int, k: int, slack: Slack) -> Ball:
     """sup ν_k² over the step: at τ_k where α_k ≤ 2α_{k−1}, enclosed by cells otherwise."""
     alpha, lam = path.alpha[k], path.lam[k]
-    at_end = (path.alpha[k + 1] - alpha) ** 2 * (M2 + d * path.lam[k + 1]) + d * alpha**2 * path.H[k]
+    at_end = square(path.alpha[k + 1] - alpha) * (M2 + d * path.lam[k + 1]) + d * alpha**2 * path.H[k]
     if path.alpha[k + 1] <= 2 * alpha:
         return at_end
     slack.used.append(True)
@@ -144,7 +144,7 @@ def _displacement(path: Path, M2: Ball, d: int, k: int, slack: Slack) -> Ball:
 
     def cell(one: Law, two: Law) -> Ball:
         (a_lo, l_lo), (_, l_hi) = one, two  # α falls, λ rises
-        return (a_lo - alpha) ** 2 * (M2 + d * l_hi) + d * alpha**2 * (lam - l_lo)
+        return square(a_lo - alpha) * (M2 + d * l_hi) + d * alpha**2 * (lam - l_lo)
 
     ends = [(path.alpha[k + 1], path.lam[k + 1]), (alpha, lam)]
     return _supremum(

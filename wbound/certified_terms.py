@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wbound.balls import Ball, flint, root
+from wbound.balls import Ball, flint, root, square
 from wbound.certified_path import Path
 from wbound.errors import BadInput
 
@@ -94,7 +94,7 @@ def start_error(path: Path, data: Facts, start: str) -> Ball:
     if start == "prior":
         return best
     far = off(path, data.d)
-    return (data.second_moment + far**2).sqrt().min(best + far)
+    return (data.second_moment + square(far)).sqrt().min(best + far)
 
 
 # ---------------------------------------------------------------------- Theorem 2
@@ -127,7 +127,7 @@ def theorem_2(path: Path, data: Facts, scheme: str, start: str, M: Ball, V: Ball
             a, c = s.a[k], s.c[k]
             at_L = shrink * v[k + 1] / v[k] - (a - c * L)
             gamma = abs(gamma - (a - c * m)).max(abs(at_L))
-            bias = root(d * L * (c - a / L) ** 2 + a**2 * alpha2 * excess)
+            bias = root(d * L * square(c - a / L) + square(a) * alpha2 * excess)
         noise = alpha * root(d * psi(v[k + 1], v[k], L0))
         if scheme in ("em", "ddpm"):
             exact_Q = alpha**2 * path.H[k]
@@ -135,10 +135,10 @@ def theorem_2(path: Path, data: Facts, scheme: str, start: str, M: Ball, V: Ball
         drift = gamma * e + bias
         if biased:
             drift = drift + s.C[k] * M
-        square = drift**2 + noise**2
+        e2 = square(drift) + square(noise)
         if noisy:
-            square = square + (s.C[k] * V) ** 2
-        e = square.sqrt()
+            e2 = e2 + square(s.C[k] * V)
+        e = root(e2)
     if path.lam[-1].is_zero():
         return e
     return e / path.alpha[-1] + (d * path.lam[-1]).sqrt()
@@ -169,9 +169,9 @@ def ancestral(path: Path, data: Facts, start: str, M: Ball, theta: Ball) -> Ball
         # ∫(u−λ_k)²(1+L_0u)^{−θ}du, with v = 1+L_0u
         p1, p2, p3 = (power_integral(v[k + 1], v[k], j - theta) for j in (1, 2, 3))
         weight = (p3 - 2 * v[k + 1] * p2 + v[k + 1] ** 2 * p1) / L0**3
-        inside += (P * (1 - kappa2**2)) ** 2 * weight
+        inside += square(P * (1 - square(kappa2))) * weight
     e0 = start_error(path, data, start) / (1 + m0 * lam[0])
-    return drift + score * M + root(C * inside) / 4 + (e0**2 + noise2).sqrt()
+    return drift + score * M + root(C * inside) / 4 + root(square(e0) + noise2)
 
 
 # ---------------------------------------------------------------------- the exact law
@@ -181,7 +181,7 @@ def exact_law(path: Path, spectrum: Spectrum, d: int, scheme: str, start: str, V
     """W2 of the output and the Gaussian itself (section 3). *exact*"""
     arb, s, K = flint().arb, coefficients(path, scheme), path.K
     alpha, lam = path.alpha, path.lam
-    extra = [s.C[k] ** 2 * V**2 / d for k in range(K)] if not V.is_zero() else None
+    extra = [square(s.C[k] * V) / d for k in range(K)] if not V.is_zero() else None
     total = arb(0)
     last = alpha[-1]
     for variance, count, mean2 in zip(*spectrum, strict=True):
@@ -197,9 +197,9 @@ def exact_law(path: Path, spectrum: Spectrum, d: int, scheme: str, start: str, V
                 var = var + extra[k]
             if moving:
                 mean = r * mean + s.C[k] * alpha[k] * per_w
-        total += count * (root(var) / last - variance.sqrt()) ** 2
+        total += count * square(root(var) / last - variance.sqrt())
         if moving:
-            total += (mean / last - 1) ** 2 * mean2
+            total += square(mean / last - 1) * mean2
     return root(total)
 
 
@@ -220,7 +220,7 @@ def _varrho(sigma0: Ball, lam_T: Ball) -> Ball:
 
 def floor(K: int, d: int, sigma0: Ball, lam_T: Ball) -> Ball:
     """Eq. 11 as W2: hf from the exact start on N(0, σ_0²I), any grid of K steps. *lower*"""
-    excess = flint().arb(4) / K * (1 - _varrho(sigma0, lam_T)) ** 2
+    excess = flint().arb(4) / K * square(1 - _varrho(sigma0, lam_T))
     return flint().arb(d).sqrt() * sigma0 * ((1 + excess).sqrt() - 1)
 
 
@@ -230,4 +230,4 @@ def eq_12(d: int, sigma0: Ball, eps: Ball, lam_T: Ball, start: str) -> Ball:
     varrho, width = _varrho(sigma0, lam_T), 2 * u + u**2
     if start == "prior":  # (1+θ)(2u+u²) with θ = ϱ⁴/(2u+u²)
         width = width + varrho**4
-    return 4 * (1 - varrho) ** 2 / width
+    return 4 * square(1 - varrho) / width

@@ -376,18 +376,16 @@ class Gaussian(StronglyLogConcave):
                     down, up = g2_lo - 2.0 * f_hi * w_hi, g2_hi - 2.0 * f_lo * w_lo
                 rate_lo = np.maximum(np.maximum(down, -up), 0.0)
                 rate_hi = np.maximum(np.abs(down), np.abs(up))
-            first_lo, first_hi = (rate_lo / w_hi**2).max(axis=0), (rate_hi / w_lo**2).max(axis=0)
-            # (α/w)' = −α (g²/w² − f/w) since w' = g² − 2fw
-            low = g2_lo / w_hi**2 - f_hi / w_lo
-            high = g2_hi / w_lo**2 - f_lo / w_hi
-            size_hi = a_hi * np.maximum(np.abs(low), np.abs(high))
-            size_lo = a_lo * np.maximum(np.maximum(low, -high), 0.0)
-            return (
-                first_lo,
-                first_hi,
-                np.sqrt((means2 * size_lo**2).sum(axis=0)),
-                np.sqrt((means2 * size_hi**2).sum(axis=0)),
-            )
+            with np.errstate(all="ignore"):  # w² below doubles, or a wide cell: unknown, hence refined
+                first_lo, first_hi = (rate_lo / w_hi**2).max(axis=0), (rate_hi / w_lo**2).max(axis=0)
+                # (α/w)' = −α (g²/w² − f/w) since w' = g² − 2fw
+                low = g2_lo / w_hi**2 - f_hi / w_lo
+                high = g2_hi / w_lo**2 - f_lo / w_hi
+                size_hi = a_hi * np.maximum(np.abs(low), np.abs(high))
+                size_lo = a_lo * np.maximum(np.maximum(low, -high), 0.0)
+                second_lo = np.sqrt((means2 * size_lo**2).sum(axis=0))
+                second_hi = np.sqrt((means2 * size_hi**2).sum(axis=0))
+            return first_lo, first_hi, second_lo, second_hi
 
         def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
             first_lo, first_hi, second_lo, second_hi = pieces(lo, hi)

@@ -68,21 +68,25 @@ def defects(
     v = variances[:, None]
     unit, unit_hi = b.ends(lambda log_lam: softplus(math.log(c) + log_lam))  # log s_k/α_k
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ς² = 0: log 0; huge steps: inf
-        log_w = np.logaddexp(np.log(v), b.log_lam_hi)
+        one = bool(np.all(c * v == 1.0))  # an isotropic law: then ŵ is the unit itself
+        log_w = unit_hi[None] - math.log(c) if one else np.logaddexp(np.log(v), b.log_lam_hi)
         share = b.ratio / (1.0 + b.ratio)
-        if np.isinf(b.ratio[-1]) or np.isinf(b.ratio).any():
-            share[np.isinf(b.ratio)] = 1.0
+        endless = np.isinf(b.ratio)
+        if endless.any():
+            share[endless] = 1.0
         share = share * np.exp(b.log_lam_hi - log_w)
-        own = share * (c * v - 1.0) * np.exp(-unit) if np.any(c * v != 1.0) else np.zeros_like(share)
+        own = np.zeros_like(share) if one else share * (c * v - 1.0) * np.exp(-unit)
         rho = b.steps.Q * share
-        if np.any(steps.q):
+        if np.any(steps.a):
+            rho -= steps.q
+        elif np.any(steps.q):
             # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last bit,
             # where the plain difference loses every digit of a long last step
             part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
             whole = b.steps.Q * np.where(np.isinf(b.steps.Q), 1.0, part)
             rho = (whole - steps.q) - whole * np.exp(np.log(v) - log_w)
         rho *= np.exp(-2.0 * (unit + b.log_alpha_lo))
-        far = np.isinf(b.steps.Q)
+        far = endless if not endless.any() else np.isinf(b.steps.Q)
         if far.any():  # e^{2F} is beyond doubles, H²/ŵ (for ddpm −Hς²/ŵ) is not
             beyond = -share * v * np.exp(-2.0 * unit) if np.any(steps.q) else share**2 * np.exp(log_w - 2.0 * unit)
             rho = np.where(far, beyond, rho)
@@ -147,8 +151,9 @@ class _Law(NamedTuple):
     mean: Array
 
 
-def law(s: Setting, variances: Array) -> _Law:
-    """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early. *exact*"""
+def law(s: Setting, variances: Array, means: bool = True) -> _Law:
+    """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early; without ``means``
+    (centred data) the mean error is left at 0. *exact*"""
     c = 1.0 / float(variances.mean()) if variances.any() else 1.0
     power = 0.5 if s.scheme.kind == "ode" else 1.0  # units in which a step multiplies by about 1
     V2 = s.score_noise**2 / s.data.d
@@ -164,12 +169,13 @@ def law(s: Setting, variances: Array) -> _Law:
             np.cumsum(d.log_r[:, ::-1], axis=1, out=after[:, -2::-1])
             after[:, :-1] += log_P[:, None]
             P = np.exp(after[:, 1:])
-            mean_P = P * sign_P[:, None]
-            if d.sign is not None:
-                mean_P[:, :-1] *= np.cumprod(d.sign[:, :0:-1], axis=1)[:, ::-1]
-                sign_P = sign_P * np.prod(d.sign, axis=1)
-            if isinstance(d.shift, np.ndarray):
-                mean = mean + np.einsum("ek,ek->e", mean_P, np.broadcast_to(d.shift, mean_P.shape))
+            if means:
+                mean_P = P * sign_P[:, None]
+                if d.sign is not None:
+                    mean_P[:, :-1] *= np.cumprod(d.sign[:, :0:-1], axis=1)[:, ::-1]
+                    sign_P = sign_P * np.prod(d.sign, axis=1)
+                if isinstance(d.shift, np.ndarray):
+                    mean = mean + np.einsum("ek,ek->e", mean_P, np.broadcast_to(d.shift, mean_P.shape))
             P *= P
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
             log_P = after[:, 0].copy()
@@ -177,7 +183,7 @@ def law(s: Setting, variances: Array) -> _Law:
     with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
         scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
         excess = excess + scaled**2 * missing
-        mean = mean + scaled * lost
+        mean = mean + scaled * (lost if means else 0.0)
     if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
         delta = math.exp(s.nodes.last[1])
         scale = (1.0 + c * delta) ** power
@@ -185,12 +191,44 @@ def law(s: Setting, variances: Array) -> _Law:
     return _Law(excess, mean)
 
 
+def remaining(s: Setting, variances: Array) -> Array:
+    """The output's variances (E,) as the sum of what each step injects and what is left of the start's: for
+    coordinates of which little is left, where ς² plus the law's defect cancels. *exact*"""
+    c = 1.0 / float(variances.mean())
+    power = 0.5 if s.scheme.kind == "ode" else 1.0
+    V2 = s.score_noise**2 / s.data.d
+    log_P, out = np.zeros_like(variances), np.zeros_like(variances)
+    size = max(BLOCK // variances.size, 64)
+    for _, block in s.nodes.blocks(min(size, 8192)):
+        d, steps = defects(block, s.scheme, variances, c, V2, power), s.scheme.steps(block)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # Q = 0: log 0 = −∞; huge steps
+            per = -power * softplus(math.log(c) + block.log_lam_lo) - block.log_alpha_lo
+            log_Q = np.log(steps.Q + V2 * steps.C**2 if V2 else steps.Q)
+            after = np.cumsum(d.log_r[:, ::-1], axis=1)[:, ::-1] + log_P[:, None]
+            later = np.concatenate((after[:, 1:], log_P[:, None]), axis=1)
+            out = out + np.exp(log_Q + 2.0 * (per + later)).sum(axis=1)
+        log_P = after[:, 0].copy()
+    log_alpha, log_lam = s.nodes.first
+    log_start = {
+        "prior": np.full_like(variances, log_lam),
+        "exact": np.logaddexp(np.log(variances), log_lam),
+        "standard": np.full_like(variances, -2.0 * log_alpha),
+    }[s.start]
+    out = out + np.exp(log_start + 2.0 * (log_P + _log_unit(c, log_lam, power)))
+    if s.nodes.stopped_early:
+        out = out * (1.0 + c * math.exp(s.nodes.last[1])) ** (2.0 * power)
+    return out
+
+
 def _evaluate(s: Setting) -> float:
     data = gaussian_data(s.data)
     variances, group = np.unique(data.eigenvalues, return_inverse=True)
-    excess, mean = law(s, variances)
+    excess, mean = law(s, variances, bool(data.coordinates.any()))
     # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
     v = np.maximum(variances + excess, 0.0)
+    collapsed = excess < -0.5 * variances
+    if collapsed.any():  # ς² + excess would cancel
+        v[collapsed] = remaining(s, variances[collapsed])
     spread = np.sqrt(v) + np.sqrt(variances)
     with np.errstate(invalid="ignore", over="ignore"):  # ς² = 0 = v: no error; an infinite law is infinitely far
         width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)

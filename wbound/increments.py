@@ -28,6 +28,10 @@ class Increments(Protocol):
         """∫ f (no unit): α_k/α_{k−1} = e^F."""
 
     @property
+    def A_minus(self) -> Array:
+        """e^F − 1 − F (no unit)."""
+
+    @property
     def G(self) -> Array:
         """∫ g²."""
 
@@ -85,7 +89,7 @@ def expm1_minus(x: Array) -> Array:
 
 
 def sinh_minus(x: Array) -> Array:
-    """sinh x − x without cancellation, 0 ≤ x ≤ 710."""
+    """sinh x − x without cancellation, x ≥ 0; infinite beyond 710."""
     largest = float(x.max()) if x.size else 0.0
     # x³/6 (1 + x²/(4·5) (1 + x²/(6·7) (1 + …))); above 1/2 the subtraction loses less than two digits
     y = x * x
@@ -114,7 +118,7 @@ class VeSteps:
     def C_minus_G(self) -> Array:
         return self.F
 
-    C_minus_E = Q_minus_G = C_minus_G
+    C_minus_E = Q_minus_G = A_minus = C_minus_G
 
     @cached_property
     def C_minus_half_E(self) -> Array:
@@ -149,9 +153,7 @@ class StationarySteps:
 
     @cached_property
     def C_minus_G(self) -> Array:
-        return self._big(
-            lambda: 2.0 * np.where(self.F > 700.0, np.sinh(self.F), sinh_minus(np.minimum(self.F, 700.0)))
-        )
+        return self._big(lambda: 2.0 * sinh_minus(self.F))
 
     @cached_property
     def C_minus_half_E(self) -> Array:
@@ -163,8 +165,15 @@ class StationarySteps:
         return self._big(lambda: -4.0 * np.sinh(0.5 * self.F) ** 2)
 
     @cached_property
+    def A_minus(self) -> Array:
+        """e^F − 1 − F, no unit."""
+        with np.errstate(over="ignore"):  # as above
+            return expm1_minus(self.F)
+
+    @cached_property
     def Q_minus_G(self) -> Array:
-        return self._big(lambda: expm1_minus(2.0 * self.F))
+        # e^{2F} − 1 − 2F = (e^F − 1)² + 2(e^F − 1 − F)
+        return self._big(lambda: (self.A_minus + self.F) ** 2 + 2.0 * self.A_minus)
 
 
 class GeneralSteps:
@@ -194,6 +203,11 @@ class GeneralSteps:
         ]
         for name, parts in zip(names, zip(*chunks, strict=True), strict=True):
             setattr(self, name, np.concatenate(parts))
+
+    @cached_property
+    def A_minus(self) -> Array:
+        with np.errstate(over="ignore"):  # a huge step: infinite
+            return expm1_minus(self.F)
 
     @property
     def C_minus_half_E(self) -> Array:

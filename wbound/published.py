@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 #: sup ν_k is bounded from above to this relative accuracy on steps where it is inside the step.
 NU_RTOL = 1e-5
 #: D_k's integral, whose error estimate is added: a user's α and λ carry rounding that 1e-13 would chase.
-RTOL = 1e-9
+RTOL = 1e-11
 
 
 class Local(NamedTuple):

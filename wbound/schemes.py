@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from wbound.clock import Batch
 from wbound.errors import one_of
-from wbound.increments import expm1_minus
 
 __all__ = ["SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named"]
 
@@ -75,7 +74,7 @@ def _hf(b: Batch) -> Steps:
 
 def _em(b: Batch) -> Steps:
     s = b.steps
-    return Steps(1.0 + s.F, s.G, s.G, _big(expm1_minus, s.F), s.C_minus_G, s.Q_minus_G)
+    return Steps(1.0 + s.F, s.G, s.G, s.A_minus, s.C_minus_G, s.Q_minus_G)
 
 
 def _ei(b: Batch) -> Steps:

@@ -355,7 +355,7 @@ def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
     rest = -np.expm1(-b.gap)  # 1 − κ²
     log_H = b.log_lam_hi + np.log(rest)
     slow = 0.5 * (math.log(data.d * L0) - softplus(math.log(L0) + b.log_lam_hi))
-    with np.errstate(over="ignore"):  # a huge step: the bound is infinite and says so
+    with np.errstate(over="ignore", invalid="ignore"):  # a huge step: the bound is infinite and says so
         drift = 0.5 * rest * np.exp(log_P + log_H + slow)
         psi = np.exp(2.0 * log_P + math.log(data.d) + data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio))
         noise2 = np.where(kappa2 > 0.0, kappa2 * (0.5 * (1.0 + kappa2)) ** 2 * psi, 0.0)

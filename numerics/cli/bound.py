@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -66,6 +66,9 @@ def bound(
     grid_t: o.GridTimes = None,
     grid_lam: o.GridLam = None,
     grid_sigma: o.GridSigma = None,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Prove the numbers in ball arithmetic (extra certify).")
+    ] = False,
     json: o.Json = False,
 ) -> None:
     """Bound the W2 error after K steps.
@@ -127,6 +130,19 @@ def bound(
         "lam_T": math.exp(where.nodes.first[1]) if where.nodes.first[1] < 709.0 else math.inf,
         "scale": scale,
     }
+    certificate = None
+    if certify:
+        from numerics.cli.certify import certificate_of, payload_of
+
+        chosen_grid = o.grid_from(grid, grid_t, grid_lam, grid_sigma)
+        certificate = certificate_of(
+            *(process, p, f, g, T, K, d, m0, L0, second_moment, mean_norm),
+            *(scheme, theorem, M1, score_bias, score_noise, start, chosen_grid),
+        )
+        certificate.check("bound", b.total)  # or the doubles are wrong
+        if exact is not None:
+            certificate.check("exact", exact)
+        payload["certified"] = payload_of(certificate)[0]
     reasons = {
         "exact": why_not,
         "ratio": why_not or "the exact value is 0",
@@ -154,6 +170,11 @@ def bound(
             ("ratio", ratio, "bound/exact"),
             ("trivial", b.trivial, "‖X_0‖"),
         ]
+        if certificate is not None:
+            found = certificate.enclosures()
+            rows += [(f"certified {k}", repr(e.mid), f"± {e.radius:.2g}") for k, e in found.items()]
+            proved = {True: "proved", False: "REFUTED", None: "not decided"}[certificate.holds]
+            rows.append(("bound >= exact", proved, f"{certificate.bits} bits"))
         return "\n".join([*lines, aligned(rows)])
 
     emit(payload, json, text, reasons)

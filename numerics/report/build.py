@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from numerics.figures import INK, csv_text
+from numerics.drawing import INK, csv_text
 from numerics.files import directory, write
 from numerics.report.parts import (
     Block,

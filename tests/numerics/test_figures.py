@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics import curves, figures
+from numerics import curves, drawing, figures
 from wbound.data import Gaussian, LogConcave
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
@@ -86,7 +86,7 @@ def test_nothing_is_drawn_outside_the_figure_or_over_another_label(curve: curves
 
     for name, figure in every(curve).items():
         canvas = FigureCanvasAgg(figure)
-        with figures._styled():
+        with drawing.styled():
             canvas.draw()
             renderer = canvas.get_renderer()
             width, height = canvas.get_width_height()
@@ -125,7 +125,7 @@ def test_an_svg_for_a_page_has_its_own_ids_and_the_page_s_ink(curve: curves.Curv
     st.floats(0.01, 0.12),
 )
 def test_labels_are_spread_apart_and_stay_near(wanted: list[float], gap: float) -> None:
-    places = figures._spread(wanted, gap, 0.0, 1.0)
+    places = drawing.spread(wanted, gap, 0.0, 1.0)
     order = np.argsort(wanted, kind="stable")
     assert (np.diff(np.array(places)[order]) >= gap * (1.0 - 1e-9)).all()
     assert min(places) >= -1e-9 and max(places) <= 1.0 + 1e-9

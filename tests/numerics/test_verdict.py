@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 from numerics import Gaussian, LogCosh, ProductTarget, SymmetricMixture, law1d_w2, matrix, verdict
-from numerics.agreement import RISK, Agreement, agreement
+from numerics.agreement import RISK, Agreement, _statistics, agreement
 from numerics.cli import targets as cli_targets
 from numerics.cli.main import main
 from numerics.law1d import law1d
@@ -60,6 +61,7 @@ def test_gaussian_data_are_judged_by_the_exact_law(scheme: str) -> None:
     assert v.ratio == pytest.approx(v.bound.total / v.exact)
     assert v.empirical is not None and v.empirical.low <= v.exact <= v.empirical.high
     assert v.agreement is not None and v.agreement.n == 2 * verdict.ROWS
+    assert v.error == pytest.approx(1e-10 * v.exact)
 
 
 def test_a_product_is_judged_by_quadrature_with_its_error() -> None:
@@ -93,6 +95,11 @@ def test_a_biased_score_on_gaussian_data_has_a_coupling_too() -> None:
     easier = verify(VE, Gaussian(np.zeros(2), [2.0, 0.2]), 4.0, 60, **given)
     assert easier.coupling is not None and easier.coupling < 0.95 * easier.bound.total
     assert (easier.verdict, easier.evidence) == ("holds", "samples")
+    # half of the risk, one-sided: the quantile 2.5758 of 99.5 %
+    square = np.tile([1.0, 3.0], 50)
+    assert verdict._upper(square, 0.99) == pytest.approx(
+        math.sqrt(2.0 + 0.25758 * square.std(ddof=1)), rel=1e-5
+    )
 
 
 def test_noise_in_the_score_is_in_referee_and_samples() -> None:
@@ -104,6 +111,13 @@ def test_noise_in_the_score_is_in_referee_and_samples() -> None:
 def test_plain_facts_of_a_gaussian_are_a_target() -> None:
     v = verify(VP, LogConcave(2, 0.5, 0.5, 4.0, 0.0), 4.0, 40, n=16)
     assert (v.target, v.d, v.evidence) == ("Gaussian", 2, "exact law")
+
+
+def test_the_level_is_that_of_the_bracket() -> None:
+    loose, tight = (verify(VP, MIXTURE, 2.0, 10, n=2000, level=level) for level in (0.8, 0.999))
+    assert loose.empirical is not None and tight.empirical is not None
+    assert (loose.empirical.level, tight.level) == (0.8, 0.999)
+    assert loose.empirical.high < tight.empirical.high and loose.empirical.low >= tight.empirical.low
 
 
 def test_one_seed_one_verdict() -> None:
@@ -220,6 +234,21 @@ def test_the_comparison_of_laws_is_calibrated() -> None:
     assert agreement(MIXTURE, x[:100], laws) is None
 
 
+def test_the_statistics_are_the_textbook_ones() -> None:
+    variance, n = 2.0, 5000
+    s = setting(VP, Gaussian([0.0], variance), 4.0, 50, scheme="hf", start="exact")
+    (law,) = law1d(s).factors
+    v = (math.sqrt(variance) + law.w2) ** 2  # N(0, v): from p_T hf leaves the variance too large
+    x = np.random.default_rng(5).normal(0.05, 1.02 * math.sqrt(v), n)
+    (p_mean, _, z_mean), (_, _, z_variance), (p_law, _, distance) = _statistics(x, law)
+    assert z_mean == pytest.approx(x.mean() * math.sqrt(n / v), rel=1e-9)
+    assert z_variance == pytest.approx((np.mean(x**2) - v) / math.sqrt(2.0 * v**2 / n), rel=1e-9)
+    assert p_mean == pytest.approx(2.0 * stats.norm.sf(abs(z_mean)), rel=1e-9)
+    test = stats.kstest(x, "norm", args=(0.0, math.sqrt(v)), method="asymp")
+    assert distance == pytest.approx(math.sqrt(n) * test.statistic, abs=1e-2)
+    assert p_law == pytest.approx(test.pvalue, rel=0.1) and p_law < 0.05
+
+
 # ---------------------------------------------------------------------- refusals
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -313,7 +342,9 @@ def test_results_survive_the_file(run: matrix.Matrix) -> None:
 
 
 def test_a_cell_outside_the_hypotheses_is_told_apart() -> None:
-    row = matrix.run_cell(matrix.Cell("published", "ve-constant", "em", "gaussian", 300.0, 20))
+    row = matrix.run_cell(matrix.Cell("published", "ve-constant", "em", "logcosh", 300.0, 20))
+    line = LogCosh(1, 0.5, 2.0).line
+    assert row["T"] == pytest.approx(300.0 * line.variance)  # λ = t: in variances of a coordinate
     assert (row["verdict"], row["evidence"], row["bound"]) == (matrix.REFUSED, "none", None)
     assert "step-size condition" in row["reason"]
 

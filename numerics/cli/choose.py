@@ -1,0 +1,234 @@
+"""wbound choose: which schedule, and how many steps, for one's own data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli import sources as s
+from numerics.cli.output import emit, grid_table, note, say
+
+ORDER = 54
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("choose")(choose)
+
+
+def choose(
+    data: s.Data = None,
+    steps: Annotated[str | None, o.numeric("--steps", "Steps K of every row.")] = None,
+    eps: o.Eps = None,
+    eps_rel: o.EpsRel = None,
+    scheme: o.SchemeName = "hf",
+    process: Annotated[
+        list[str] | None,
+        typer.Option("--process", metavar="NAME", help="Only these processes (give it once for each)."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME", help="Only these grids: uniform, optimal, gaussian, …"),
+    ] = None,
+    sigmas: s.Sigmas = None,
+    betas: s.Betas = None,
+    alphas_cumprod: s.AlphasCumprod = None,
+    diffusers: s.Diffusers = None,
+    top: Annotated[str | None, o.numeric("--top", "Print so many rows (12); the JSON has all.")] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option("--figure", metavar="FILE", help="Draw the ranking: .svg .png .pdf, or .csv."),
+    ] = None,
+    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    row: Annotated[str | None, o.numeric("--row", "The row that -o writes (1: the best).")] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="FORM", help="How -o writes it: sigmas, betas, alphas_cumprod, timesteps."
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the best schedule for a sampler.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Rank schedules for your own data.
+
+    All processes and grids, each at its best T (or σ_max, β_max), by the exact W2 of the Gaussian with the
+    data's mean and covariance, in the sampler chosen; and the steps that each needs for ε. Your own schedules
+    are ranked at their own number of steps.
+
+    \b
+    Examples:
+      wbound choose --data digits --steps 20
+      wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
+      wbound choose --data digits --steps 20 --diffusers scheduler_config.json
+      wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
+    """
+    from numerics.choose import choose as rank
+    from wbound.errors import BadInput, count
+
+    if data is None:
+        raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
+    if steps is None and eps is None and eps_rel is None:
+        raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
+    shown = count("top", o.number("top", top, 12.0))
+    if out is None and (as_ is not None or row is not None):
+        raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
+    if out is not None:
+        _writable(out, as_)
+    if figure is not None:
+        _drawable(figure, width)
+    K = o.number("steps", steps)
+    loaded = s.dataset_from(data)
+    ranking = rank(
+        loaded,
+        None if K is None else count("steps", K),
+        eps=o.number("eps", eps),
+        eps_rel=o.number("eps_rel", eps_rel),
+        scheme=scheme,
+        processes=process or None,
+        grids=grid or None,
+        schedules=s.schedules_from(sigmas, betas, alphas_cumprod, diffusers),
+    )
+    say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
+    if figure is not None:
+        _draw(ranking, shown, figure, width)
+    picked = None
+    if out is not None:
+        from numerics.schedules import export
+
+        k = count("row", o.number("row", row, 1.0))
+        if k > len(ranking.rows):
+            raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
+        picked = ranking.rows[k - 1]
+        export(picked.schedule, out, as_ or "sigmas")
+        note(out)
+    try:
+        best_named: Any = ranking.best_named
+    except StopIteration:
+        best_named = None
+    gain = None if best_named is None else best_named.factor
+    payload: dict[str, Any] = {
+        **ranking.to_dict(),
+        "best": ranking.best.to_dict() | {"lam": ranking.best.schedule.lam},
+        "best_named": None if best_named is None else best_named.to_dict(),
+        "gain_over_named": gain,
+        "figure": figure,
+        "out": out,
+        "written": None if picked is None else picked.rank,
+    }
+    reasons = {
+        "eps": "no --eps",
+        "eps_rel": "no --eps",
+        "figure": "no --figure",
+        "out": "no -o",
+        "written": "no -o",
+    }
+    for i, choice in enumerate(ranking.rows):
+        reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"
+        reasons[f"rows.{i}.steps"] = "no --eps" if ranking.eps is None else "more than 5000, or not searched"
+
+    def text() -> str:
+        names: list[tuple[str, Any]] = [
+            ("", "rank"),
+            ("process", "process"),
+            ("grid", "grid"),
+            ("best T", "T"),
+            ("σ_max", "sigma_max"),
+            ("K", "K"),
+            ("error", "error"),
+            ("× best", "factor"),
+        ]
+        if ranking.eps is not None:
+            names.append(("steps for ε", "steps"))
+        lines = [
+            *s.dataset_lines(loaded),
+            f"scheme {ranking.scheme}, K = {ranking.steps}"
+            + (
+                ""
+                if ranking.eps is None
+                else f", ε = {ranking.eps:.6g} (eps-rel {ranking.eps / loaded.spread:.4g})"
+            ),
+            "",
+            grid_table(
+                [head for head, _ in names], [[getattr(r, k) for _, k in names] for r in ranking.rows[:shown]]
+            ),
+        ]
+        given = [r for r in ranking.rows[shown:] if r.kind == "given"]
+        if given:
+            lines += [
+                "",
+                *(
+                    f"{r.rank}: {r.process}, K = {r.K}, error {r.error:.5g}, × best {r.factor:.4g}"
+                    for r in given
+                ),
+            ]
+        if len(ranking.rows) > shown:
+            lines.append(f"… {len(ranking.rows) - shown} more: --top {len(ranking.rows)}")
+        if gain is not None and ranking.best.kind == "numerical":
+            lines += [
+                "",
+                f"The numerically optimal grid is {gain:.4g} times better than the best named schedule, "
+                f"{best_named.process} on {best_named.grid}.",
+            ]
+        moved = [
+            f"{r.process}: {', '.join(f'{k} = {v:.6g}' for k, v in r.parameters.items())}"
+            for r in ranking.rows[:shown]
+            if r.process.startswith("image-")
+        ]
+        if moved:
+            lines += ["", "Parameters of the image processes:", *(f"  {line}" for line in moved)]
+        return "\n".join(
+            [*lines, "", "What this says and does not say:", *(f"- {one}" for one in ranking.limits)]
+        )
+
+    emit(payload, json, text, reasons)
+
+
+def _writable(out: str, form: str | None) -> None:
+    from pathlib import Path
+
+    from numerics.schedules import FORMS
+    from wbound.errors import one_of
+
+    one_of("as", form or "sigmas", FORMS)
+    one_of("out", Path(out).suffix.lower(), s.SUFFIXES)
+
+
+def _drawable(figure: str, width: str) -> None:
+    from pathlib import Path
+
+    from numerics import figures
+    from wbound.errors import one_of
+
+    figures.width_of(width)
+    one_of("figure", Path(figure).suffix.lower(), figures.SUFFIXES)
+
+
+def _draw(ranking: Any, top: int, out: str, width: str) -> None:
+    from numerics import figures, panels
+    from numerics.files import write
+
+    if out.lower().endswith(".csv"):
+        keys = (
+            "rank",
+            "process",
+            "grid",
+            "kind",
+            "K",
+            "sigma_max",
+            "error",
+            "w2",
+            "w2_exact_start",
+            "factor",
+        )
+        write(out, figures.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
+    else:
+        figures.save(panels.ranking_figure(ranking, top, width), out)
+    note(out)
+
+
+__all__ = ["ORDER", "choose", "register"]
