@@ -32,7 +32,9 @@ def load_numpy(path: Path, key: str | None = None) -> NDArray[Any]:
                 if pick is None:
                     held = ", ".join(names[:5]) or "nothing"
                     raise BadInput(
-                        "file", path.name, f"holds {held}: must hold one array" + (f", or {key}" if key else "")
+                        "file",
+                        path.name,
+                        f"holds {held}: must hold one array" + (f", or {key}" if key else ""),
                     )
                 return np.asarray(loaded[pick])
     except BadInput:

@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
+import sympy as sp
+
 from numerics.drawing import csv_text
 from numerics.typeset import formula_latex, formula_text
 from wbound.columns import Row, as_markdown
+from wbound.growth import X
 from wbound.measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
 
 __all__ = ["COLUMNS", "HEADS", "MARKS", "RENEW", "columns_text", "flat", "load", "record", "records"]
@@ -142,44 +145,68 @@ def flat(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[str]]:
     return out, notes
 
 
-def columns_text(rows: Sequence[Row], kind: str) -> str:
-    """The table as "text", "markdown", "latex" (booktabs) or "csv", with its footnotes."""
+#: What a narrow terminal leaves out.
+WIDE = ("eta_published", "eta_derived", "M_published", "M_derived", "M_verdict", "T_derived")
+_X = sp.Symbol("x", positive=True)
+
+
+def short(value: Any) -> str:
+    """An order for the terminal, √d/ε inside logarithms written x."""
+    if isinstance(value, sp.Expr):
+        value = value.replace(sp.log, lambda inner: sp.log(inner.subs(X, _X)))
+    return formula_text(value)
+
+
+def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> str:
+    """The table as "text", "markdown", "latex" (booktabs) or "csv", with its footnotes; ``width``: characters
+    that the text may take, beyond which the columns of `WIDE` are left out, and said to be."""
     if kind == "markdown":
         return as_markdown(rows)
     table, notes = flat(rows)
     if kind == "latex":
         return _latex(table, notes)
-    shown = [
-        {k: formula_text(v) if k in FORMULAS and v is not None else v for k, v in r.items()} for r in table
-    ]
+    shown = []
+    for row in table:
+        line = dict(row)
+        for key in FORMULAS:
+            if row[key] is not None:
+                own = kind == "text" and key.endswith("_derived")
+                line[key] = short(row[key]) if own else formula_text(row[key])
+        shown.append(line)
     if kind == "csv":
         return csv_text({key: ["" if r[key] is None else r[key] for r in shown] for key in HEADS})
-    from tabulate import tabulate
-
-    parts = []
-    for number in sorted({r["theorem"] for r in shown}):
-        mine = [r for r in shown if r["theorem"] == number]
-        keys = [
-            k for k in HEADS if k not in ("theorem", "agree") and any(r[k] not in (None, "") for r in mine)
-        ]
-        cells = [["—" if r[k] is None else str(r[k]) for k in keys] for r in mine]
-        heads = [HEADS[k] for k in keys]
-        parts.append(
-            f"Theorem {number}\n\n{tabulate(cells, heads, tablefmt='simple', disable_numparse=True)}"
-        )
+    parts = _tabulated(shown, ())
+    if width is not None and max(len(line) for part in parts for line in part.splitlines()) > width:
+        parts = _tabulated(shown, WIDE)
+        parts.append("This terminal is narrow: η, M and the derived T are in --format csv and --json.")
     parts.append(
-        "Published, derived, measured. = the published cell agrees; > needed: it asks for more than the bound "
-        "needs; < needed: for less."
+        "x = √d/ε. = the published cell agrees; > needed: it asks for more than the bound needs; < needed: "
+        "for less."
     )
     known = [r["agree"] for r in shown if r["agree"] is not None]
     if known:
         parts.append(
-            f"Measured: K and T of wbound iterations, ε from {EPSILONS[0]:g} to {EPSILONS[-1]:g} at d = {D_AT}, d "
-            f"from {DIMENSIONS[0]} to {DIMENSIONS[-1]:g} at ε = {EPS_AT:g}, logarithms at their derived powers. "
-            f"{sum(known)} of {len(known)} rows agree within {TOLERANCE:g}."
+            f"Measured: K and T of wbound iterations, ε from {EPSILONS[0]:g} to {EPSILONS[-1]:g} at "
+            f"d = {D_AT}, d from {DIMENSIONS[0]} to {DIMENSIONS[-1]:g} at ε = {EPS_AT:g}, logarithms at "
+            f"their derived powers. {sum(known)} of {len(known)} rows agree within {TOLERANCE:g}."
         )
     parts += [f"[{i}] {note}" for i, note in enumerate(notes, 1)]
     return "\n\n".join(parts)
+
+
+def _tabulated(shown: Sequence[Mapping[str, Any]], left_out: Sequence[str]) -> list[str]:
+    """A table for each theorem."""
+    from tabulate import tabulate
+
+    parts = []
+    for number in sorted({row["theorem"] for row in shown}):
+        mine = [row for row in shown if row["theorem"] == number]
+        keys = [k for k in HEADS if k not in ("theorem", "agree", *left_out)]
+        keys = [k for k in keys if any(row[k] not in (None, "") for row in mine)]
+        cells = [["—" if row[k] is None else str(row[k]) for k in keys] for row in mine]
+        out = tabulate(cells, [HEADS[k] for k in keys], tablefmt="simple", disable_numparse=True)
+        parts.append(f"Theorem {number}\n\n{out}")
+    return parts
 
 
 def _latex(table: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:

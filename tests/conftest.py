@@ -66,7 +66,18 @@ def _not_allowed(reasons: Counter[str]) -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say aloud what was not tested."""
+    """Say aloud how close the bounds came to the exact laws, and what was not tested."""
+    ratios = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "smallest ratio" and getattr(report, "when", "") == "call"
+    ]
+    if ratios:
+        terminalreporter.section("smallest ratio bound / exact")
+        for line in sorted(map(str, ratios)):
+            terminalreporter.line(line if len(line) <= 200 else line[:197] + "...")
     reasons = _skip_reasons(terminalreporter)
     if not reasons:
         return

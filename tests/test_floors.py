@@ -26,7 +26,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "data profiles",
         "placement clock schemes setting tally",
         "published sharp ode flow gaussian spectrum objectives leading statements",
-        "complexity ending growth cells measured columns tolerance optimal"
+        "criteria complexity ending growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",
     ),
@@ -35,7 +35,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix",
-        "ranking choose sweep doctor",
+        "ranking choose sweep_config sweep_cells sweep doctor",
         "curves gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),

@@ -15,6 +15,7 @@ import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -246,11 +247,13 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
 
 
 def _versions() -> dict[str, str]:
-    from wbound import __version__
-
     module = flint()
+    try:
+        own = metadata.version("wbound")
+    except metadata.PackageNotFoundError:  # run from a checkout
+        own = "unknown"
     return {
-        "wbound": __version__,
+        "wbound": own,
         "python-flint": module.__version__,
         "flint": module.__FLINT_VERSION__,
         "python": platform.python_version(),

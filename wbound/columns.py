@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from wbound.catalogue import NAMED, PUBLISHED, process
+from wbound.catalogue import PUBLISHED, process
 from wbound.cells import Cell, compare
 from wbound.errors import WboundError
 from wbound.forward import Process
@@ -17,7 +17,7 @@ from wbound.measured import TOLERANCE, Measured, measured_orders
 __all__ = ["ROWS", "Row", "as_markdown", "order_rows"]
 
 #: The processes of the table.
-ROWS = (*PUBLISHED, *(name for name in ("sub-vp", "optimal") if name in NAMED))
+ROWS = (*PUBLISHED, "sub-vp", "optimal")
 
 
 @dataclass(frozen=True)

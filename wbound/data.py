@@ -26,7 +26,7 @@ _T = symbol("t")
 ROUNDING = 1e-9
 
 
-def softplus(x: Array) -> Array:
+def softplus(x: Array | float) -> Array:
     """log(1 + e^x), for any x, −∞ included."""
     small = np.log1p(np.exp(-np.abs(x)))
     small += np.maximum(x, 0.0)

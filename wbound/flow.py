@@ -16,7 +16,7 @@ from wbound.clock import Batch
 from wbound.data import growth, softplus
 from wbound.schemes import Flow, Steps
 
-__all__ = ["Moves", "moves"]
+__all__ = ["Moves", "moves", "noise2"]
 
 Array = NDArray[np.float64]
 
@@ -57,10 +57,10 @@ def moves(b: Batch, steps: Steps, variances: Array, c: float, V2: float = 0.0, p
         if np.any(step.rest):
             rho = rho + step.rest * np.exp(step.log_rest - 2.0 * unit)
         if V2:
-            rho = rho + V2 * _noise2(b, steps, v) * np.exp(-2.0 * (unit + b.log_alpha_lo))
+            rho = rho + V2 * noise2(b, steps, v) * np.exp(-2.0 * (unit + b.log_alpha_lo))
         moved = np.expm1(y) - np.exp(y) * step.lost
-        near = np.abs(moved) < 0.5
-        # far from 1 the product itself, whose factors do not cancel
+        near = (np.abs(moved) < 0.5) & (y < 1.0)
+        # long steps, and what is far from 1: the product itself, whose factors do not cancel
         log_r = np.where(near, np.log1p(np.where(near, moved, 0.0)), y + np.log(np.abs(step.kept)))
     positive = bool((step.kept > 0.0).all())
     return Moves(log_r, None if positive else np.sign(step.kept), rho)
@@ -91,7 +91,7 @@ def _heun(b: Batch, v: Array, own: Array, noise: Array) -> _Step:
     return _Step(kept, lost, defect, 0.0, 0.0)
 
 
-def _noise2(b: Batch, steps: Steps, v: Array) -> Array:
+def noise2(b: Batch, steps: Steps, v: Array) -> Array:
     """The variance (x²) per unit of score noise variance that a step adds: each stage draws its own."""
     if steps.corrector is None:
         return np.asarray(steps.C**2)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wbound.clock import Batch, Grid
 from wbound.data import Gaussian, LogConcave, growth, softplus
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
-from wbound.flow import moves
+from wbound.flow import moves, noise2
 from wbound.forward import Process
 from wbound.schemes import Scheme
 from wbound.setting import Hypothesis, Setting, Statement, setting
@@ -88,7 +88,9 @@ def defects(
         rho *= np.exp(-2.0 * (unit + b.log_alpha_lo))
         far = endless if not endless.any() else np.isinf(b.steps.Q)
         if far.any():  # e^{2F} is beyond doubles, H²/ŵ (for ddpm −Hς²/ŵ) is not
-            beyond = -share * v * np.exp(-2.0 * unit) if np.any(steps.q) else share**2 * np.exp(log_w - 2.0 * unit)
+            beyond = (
+                -share * v * np.exp(-2.0 * unit) if np.any(steps.q) else share**2 * np.exp(log_w - 2.0 * unit)
+            )
             rho = np.where(far, beyond, rho)
         moved = own
         shift: Array | float = 0.0
@@ -203,7 +205,7 @@ def remaining(s: Setting, variances: Array) -> Array:
         d, steps = defects(block, s.scheme, variances, c, V2, power), s.scheme.steps(block)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # Q = 0: log 0 = −∞; huge steps
             per = -power * softplus(math.log(c) + block.log_lam_lo) - block.log_alpha_lo
-            log_Q = np.log(steps.Q + V2 * steps.C**2 if V2 else steps.Q)
+            log_Q = np.log(steps.Q + V2 * noise2(block, steps, variances[:, None]) if V2 else steps.Q)
             after = np.cumsum(d.log_r[:, ::-1], axis=1)[:, ::-1] + log_P[:, None]
             later = np.concatenate((after[:, 1:], log_P[:, None]), axis=1)
             out = out + np.exp(log_Q + 2.0 * (per + later)).sum(axis=1)
@@ -230,7 +232,9 @@ def _evaluate(s: Setting) -> float:
     if collapsed.any():  # ς² + excess would cancel
         v[collapsed] = remaining(s, variances[collapsed])
     spread = np.sqrt(v) + np.sqrt(variances)
-    with np.errstate(invalid="ignore", over="ignore"):  # ς² = 0 = v: no error; an infinite law is infinitely far
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # ς² = 0 = v: no error; an infinite law is infinitely far
         width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
         total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
     return math.sqrt(total) if not math.isnan(total) else math.inf

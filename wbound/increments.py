@@ -251,11 +251,14 @@ class GeneralSteps:
         before = np.concatenate(([0.0], np.cumsum(panel_F)[:-1]))
         first_panel = np.searchsorted(m.owner, m.owner, side="left")
         A = (before - before[first_panel])[:, None] + width * (fs @ r.cumulative.T)
-        F = np.bincount(m.owner, panel_F, minlength=lo.size)
+        F: Array = np.bincount(m.owner, panel_F, minlength=lo.size).astype(float)
         rest = A - F[m.owner][:, None]  # A − F ≤ 0
 
         def total(weight: Array) -> Array:
-            return np.bincount(m.owner, width[:, 0] * ((g2 * weight) @ r.w), minlength=lo.size)
+            sums: Array = np.bincount(m.owner, width[:, 0] * ((g2 * weight) @ r.w), minlength=lo.size).astype(
+                float
+            )
+            return sums
 
         with np.errstate(over="ignore", invalid="ignore"):  # as above
             e = np.exp(A)

@@ -170,8 +170,9 @@ def _evaluate(s: Setting) -> Bound:
         middle = float(P @ terms.D) + s.M1 * (1.0 + omega) * float(P @ terms.eta_G)
         last = s.score_bias * float(P @ terms.G) if s.score_bias else 0.0
     values = [v if not math.isnan(v) else math.inf for v in (first, middle, last)]
-    total = sum(values)
-    return Bound(total, *values, total, math.sqrt(data.second_moment), "Theorem 1")
+    first, middle, last = values
+    total = first + middle + last
+    return Bound(total, first, middle, last, total, math.sqrt(data.second_moment), "Theorem 1")
 
 
 # ---------------------------------------------------------------------- hypotheses

@@ -84,7 +84,7 @@ def _once(
     eta = T / K
     q = np.array(rows.powers, float)[:, None]
     # steps 0 … block: [iη, (i+1)η], one more than summed, for the derivative at the block's end
-    ends = eta * np.arange(quality.block + 2)
+    ends: Array = eta * np.arange(quality.block + 2, dtype=float)
     near = rows.of(batch(process, ends[:-1], ends[1:]))
     growth, phi = near[0], near[1:]
     before = np.concatenate(([0.0], np.cumsum(growth)))[:-1]

@@ -1,4 +1,4 @@
-"""wbound check: the schedule doctor, for expressions in t and for arrays."""
+"""wbound check: the schedule doctor, for expressions in t, arrays, and the image schedules as claimed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import sources as s
 from numerics.cli.output import emit, grid_table
 
 ORDER = 15
@@ -30,71 +31,75 @@ def check(
     ] = None,
     T: Annotated[str, o.numeric("--T", "Check on (0, T].")] = "1",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or standard.")] = "prior",
-    sigmas: Annotated[
-        str | None, typer.Option("--sigmas", metavar="LIST|FILE", help="An array of noise levels instead.")
-    ] = None,
-    betas: Annotated[str | None, typer.Option("--betas", metavar="LIST|FILE", help="Or of betas.")] = None,
-    alphas_cumprod: Annotated[
-        str | None, typer.Option("--alphas-cumprod", metavar="LIST|FILE", help="Or of products of 1 - beta.")
-    ] = None,
-    data: Annotated[
+    process: o.ProcessName = None,
+    sigmas: s.Sigmas = None,
+    betas: s.Betas = None,
+    alphas_cumprod: s.AlphasCumprod = None,
+    diffusers: s.Diffusers = None,
+    claim: Annotated[
         str | None,
-        typer.Option("--data", metavar="digits|FILE", help="Data for the start's error (default N(0, 1))."),
+        typer.Option(
+            "--claim", metavar="NAME|all", help="An image schedule as a public implementation claims it."
+        ),
     ] = None,
+    data: s.Data = None,
     json: o.Json = False,
 ) -> None:
     """Check a schedule for consistency.
 
     For f and g: the identities of section 0, α' = -fα and (std²)' = g² - 2f std², for what is claimed of
     α and std; the clock; the signal left at T; the start's error in W2. For arrays: the clock, its end, the
-    start's error and the steps. Exit code 3 if the schedule is no forward SDE's.
+    start's error and the steps; two arrays of one schedule are compared with each other. Exit code 3 if the
+    schedule is no forward SDE's. --claim all: the eight image schedules with g = std √(2 log(σ_max/σ_min)) in
+    each VE case, which is right for one of them.
 
     \b
     Examples:
       wbound check --f "(b+a*t)/2" --g "sqrt(b+a*t)" -p a=1 -p b=0.5
       wbound check --f 0 --g "s*r" --marginal-std "s*exp(r*t)" -p s=0.01 -p r=8.5
       wbound check --sigmas sigmas.npy --data digits
+      wbound check --claim all
     """
     from wbound.errors import BadInput, Inconsistent
 
     arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
     given = {name: text for name, text in arrays.items() if text is not None}
-    if len(given) + (f is not None or g is not None) != 1:
+    own = f is not None or g is not None or process is not None
+    if bool(given or diffusers) + own + (claim is not None) != 1:
         raise BadInput(
-            "schedule", "(not given)", "give --f and --g, or one of --sigmas, --betas, --alphas-cumprod"
+            "schedule",
+            "(not given)",
+            "give --f and --g, or --process, or --sigmas, --betas, --alphas-cumprod, --diffusers, or --claim",
         )
-    law = _law(data)
-    if given:
-        from numerics.doctor import check_schedule
-
-        name, text = next(iter(given.items()))
-        claims = [c for c in (marginal_std, mean_factor) if c is not None]
-        if claims or p:
-            raise BadInput("check", claims[0] if claims else p, "goes with --f and --g, not with an array")
-        kind: dict[str, Any] = {name: o.array_from(name, text)}
-        diagnosis = check_schedule(**kind, data=law)
+    law = None if data is None else s.dataset_from(data).gaussian
+    claims = [c for c in (marginal_std, mean_factor) if c is not None]
+    if not own and (claims or p):
+        raise BadInput("check", claims[0] if claims else p, "goes with --f and --g")
+    if claim is not None:
+        _claims(claim, law, json)
+        return
+    if given or diffusers:
+        diagnosis = _arrays(given, diffusers, law)
     else:
         from numerics.doctor import check_expressions
 
-        process = o.process_from(None, p, f, g)  # so that a wrong option is named as everywhere
+        chosen = o.process_from(process, p, f, g)  # so that a wrong option is named as everywhere
+        named = process is not None
         diagnosis = check_expressions(
-            f,
-            g,
+            chosen.expr.f if named else f,
+            chosen.expr.g if named else g,
             marginal_std=marginal_std,
             mean_factor=mean_factor,
-            parameters=process.parameters,
+            parameters=chosen.parameters,
             T=o.required("T", T),
             data=law,
             start=start,
+            name=chosen.name,
         )
 
     def text_() -> str:
-        rows = []
-        for finding in diagnosis.findings:
-            verdict = "ok" if finding.ok else "FAILS" if finding.level == "error" else "warning"
-            rows.append((finding.name, verdict, finding.detail))
         verdict = "consistent" if diagnosis.consistent else "INCONSISTENT: no forward SDE has this schedule"
-        return "\n".join([grid_table(("check", "verdict", "detail"), rows), "", verdict])
+        return "\n".join([_table(diagnosis), "", verdict])
 
     reasons = {
         f"findings.{i}.value": "no number" for i, x in enumerate(diagnosis.findings) if x.value is None
@@ -105,12 +110,73 @@ def check(
         raise Inconsistent(f"inconsistent: {first.name}: {first.detail}")
 
 
-def _law(data: str | None) -> Any:
-    if data is None:
-        return None
-    from numerics.datasets import load
+def _table(diagnosis: Any) -> str:
+    rows = []
+    for finding in diagnosis.findings:
+        verdict = "ok" if finding.ok else "FAILS" if finding.level == "error" else "warning"
+        rows.append((finding.name, verdict, finding.detail))
+    return grid_table(("check", "verdict", "detail"), rows)
 
-    return load(data).gaussian
+
+def _arrays(given: dict[str, str], diffusers: str | None, law: Any) -> Any:
+    """The diagnosis of arrays, or of a configuration. An array that is none at all is a finding, not an error."""
+    from numerics.doctor import check_schedule
+    from wbound.errors import BadInput
+
+    if diffusers is not None:
+        if given:
+            raise BadInput("diffusers", diffusers, "give a configuration or arrays")
+        return check_schedule(s.schedules_from(None, None, None, diffusers)[0], data=law)
+    return check_schedule(**{name: s.vector_from(name, text) for name, text in given.items()}, data=law)
+
+
+def _claims(which: str, law: Any, json: bool) -> None:
+    """Section 9's image schedules as claimed: a row each; exit code 3 if one is inconsistent."""
+    from numerics.doctor import check_expressions, image_claims
+    from wbound.errors import Inconsistent, one_of
+
+    claims = image_claims()
+    one_of("claim", which, (*claims, "all"))
+    chosen = list(claims) if which == "all" else [which]
+    found = {name: check_expressions(**claims[name], data=law, name=name) for name in chosen}
+    wrong = {}
+    rows = []
+    for name, diagnosis in found.items():
+        factor = diagnosis["g against the marginal"].value
+        if not diagnosis.consistent:
+            wrong[name] = factor
+        rows.append(
+            {
+                "schedule": name,
+                "consistent": diagnosis.consistent,
+                "g_squared_factor": factor,
+                "g": claims[name]["g"],
+                "marginal_std": claims[name]["marginal_std"],
+                "findings": diagnosis.to_dict()["findings"],
+            }
+        )
+
+    def text() -> str:
+        heads = ("schedule", "verdict", "claimed g² over the marginal's, t = 0.5")
+        body = [
+            (r["schedule"], "consistent" if r["consistent"] else "INCONSISTENT", r["g_squared_factor"])
+            for r in rows
+        ]
+        lines = [grid_table(heads, body)]
+        if len(found) == 1:
+            lines = [_table(found[which])]
+        return "\n".join([*lines, "", f"{len(rows) - len(wrong)} consistent, {len(wrong)} not"])
+
+    reasons = {
+        f"rows.{i}.findings.{j}.value": "no number"
+        for i, row in enumerate(rows)
+        for j, finding in enumerate(row["findings"])
+        if finding["value"] is None
+    }
+    emit({"consistent": not wrong, "rows": rows}, json, text, reasons)
+    if wrong:
+        said = ", ".join(f"{name} by {factor:.4g}" for name, factor in wrong.items())
+        raise Inconsistent(f"inconsistent: g² is too large at t = 0.5: {said}")
 
 
 __all__ = ["ORDER", "check", "register"]

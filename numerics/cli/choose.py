@@ -8,7 +8,7 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli import sources as s
-from numerics.cli.output import emit, grid_table, note, say
+from numerics.cli.output import drawable, emit, grid_table, note, say
 
 ORDER = 54
 
@@ -80,7 +80,7 @@ def choose(
     if out is not None:
         _writable(out, as_)
     if figure is not None:
-        _drawable(figure, width)
+        drawable(figure, width)
     K = o.number("steps", steps)
     loaded = s.dataset_from(data)
     ranking = rank(
@@ -127,7 +127,7 @@ def choose(
         "out": "no -o",
         "written": "no -o",
     }
-    for i, choice in enumerate(ranking.rows):
+    for i in range(len(ranking.rows)):
         reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"
         reasons[f"rows.{i}.steps"] = "no --eps" if ranking.eps is None else "more than 5000, or not searched"
 
@@ -196,16 +196,6 @@ def _writable(out: str, form: str | None) -> None:
 
     one_of("as", form or "sigmas", FORMS)
     one_of("out", Path(out).suffix.lower(), s.SUFFIXES)
-
-
-def _drawable(figure: str, width: str) -> None:
-    from pathlib import Path
-
-    from numerics import figures
-    from wbound.errors import one_of
-
-    figures.width_of(width)
-    one_of("figure", Path(figure).suffix.lower(), figures.SUFFIXES)
 
 
 def _draw(ranking: Any, top: int, out: str, width: str) -> None:

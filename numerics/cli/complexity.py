@@ -1,4 +1,4 @@
-"""wbound iterations, orders, table: how many steps a bound needs."""
+"""wbound iterations, table: how many steps a bound needs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli.orders import FORMATS, theorems, three_columns
 from numerics.cli.output import aligned, emit, note, say
 
 ORDER = 30
-FORMATS = ("text", "markdown", "latex", "csv", "json")
+#: Usual ε, m_0, L_0 of the table.
+USUAL = ("0.1", "1", "1")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("iterations")(iterations)
-    app.command("orders")(orders)
     app.command("table")(table)
 
 
@@ -98,52 +99,30 @@ def iterations(
     emit(payload, json, text, {"scale": "the mean is not known: give --mean-norm"})
 
 
-def orders(
-    process: o.ProcessName = None,
+def table(
+    d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
+    eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
+    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1).")] = None,
+    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1).")] = None,
+    measured: Annotated[
+        bool,
+        typer.Option("--measured", help="Orders instead: published, derived, measured (cached; about 30 s)."),
+    ] = False,
+    derived: Annotated[
+        bool, typer.Option("--derived", help="Orders instead: published and derived (a second or two).")
+    ] = False,
+    theorem: Annotated[
+        str, typer.Option("--theorem", metavar="NAME", help="Of the orders: published, sharp or both.")
+    ] = "both",
+    process: Annotated[
+        str | None,
+        typer.Option(
+            "--process", metavar="NAME", help="Of the orders: one more row, with -p; or --f and --g."
+        ),
+    ] = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    theorem: Annotated[
-        str, typer.Option("--theorem", metavar="NAME", help="published or sharp.")
-    ] = "published",
-    start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or centred.")] = "prior",
-    scheme: o.SchemeName = "em",
-    json: o.Json = False,
-) -> None:
-    """Orders of K, η, M in d and ε, derived.
-
-    From f and g alone, up to constant factors, as ε → 0.
-
-    \b
-    Example:
-      wbound orders --f 0 --g "(1+t)**3" --theorem sharp
-    """
-    from wbound import orders as derive
-
-    chosen = o.process_from(process, p, f, g)
-    answer = derive(chosen, theorem, start, scheme)
-    names = ("K", "eta", "M", "T")
-    payload = {
-        "process": chosen.name,
-        "theorem": answer.theorem,
-        "start": answer.start,
-        "scheme": answer.scheme,
-        "recognised": answer.recognised,
-        **{name: None if (v := getattr(answer, name)) is None else str(v) for name in names},
-        "text": answer.text,
-        "slopes": dict(answer.slopes) if answer.slopes else None,
-        "notes": answer.notes,
-    }
-    why = "; ".join(answer.notes) or "the class of f and g is not recognised"
-    reasons = {**dict.fromkeys(names, why), "slopes": "the orders are derived"}
-    emit(payload, json, lambda: "\n".join([answer.text, *answer.notes]), reasons)
-
-
-def table(
-    d: Annotated[str, o.numeric("--d", "Dimension.")] = "10",
-    eps: Annotated[str, o.numeric("--eps", "Target W2, in the data's units.")] = "0.1",
-    m0: Annotated[str, o.numeric("--m0", "Strong convexity (A1).")] = "1",
-    L0: Annotated[str, o.numeric("--L0", "Lipschitz constant of the score (A1).")] = "1",
     format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "text",
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it there instead of printing it.")
@@ -152,22 +131,40 @@ def table(
 ) -> None:
     """The complexity table of the eight processes.
 
-    Published orders beside K(ε) and T of both theorems and of the exact law, on centred data.
+    Published orders beside K(ε) and T of both theorems and of the exact law, on centred data. With --derived
+    or --measured, the orders of ten processes and of your own in three columns, with a footnote for each
+    disagreement.
 
     \b
     Examples:
       wbound table --d 10 --eps 0.1
       wbound table --format latex -o table.tex
+      wbound table --measured
+      wbound table --derived --f 0 --g "(1+t)**3"
     """
     from numerics.files import write
     from numerics.typeset import complexity_text
-    from wbound.errors import count, one_of
+    from wbound.errors import BadInput, count, one_of
     from wbound.tables import complexity_table
 
     kind = "json" if json else one_of("format", format, FORMATS)
     numbers = {"eps": eps, "m0": m0, "L0": L0}
-    values: dict[str, Any] = {"d": count("d", o.required("d", d))}
-    values |= {name: o.required(name, text) for name, text in numbers.items()}
+    own = process is not None or f is not None or g is not None
+    if measured or derived:
+        for name, given in {"d": d, **numbers}.items():
+            if given is not None:
+                raise BadInput(name, given, "is for the numbers; orders are as eps -> 0")
+        theorems(theorem)
+        chosen = o.process_from(process, p, f, g) if own else None
+        three_columns(theorem, chosen, measured, kind, out)
+        return
+    if own or p:
+        raise BadInput("process", process or f or g or (p or [""])[0], "goes with --derived or --measured")
+    values: dict[str, Any] = {"d": count("d", o.required("d", d or "10"))}
+    values |= {
+        name: o.required(name, text or usual)
+        for (name, text), usual in zip(numbers.items(), USUAL, strict=True)
+    }
     frame = complexity_table(**values, progress=lambda name: say(f"K(ε) of {name}"))
     if kind == "json" and out is None:
         emit({**values, "rows": frame.to_dict("records")}, True, str)
@@ -189,4 +186,4 @@ def table(
         note(out)
 
 
-__all__ = ["ORDER", "iterations", "orders", "register", "table"]
+__all__ = ["ORDER", "iterations", "register", "table"]

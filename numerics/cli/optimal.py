@@ -9,7 +9,7 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli import sources as s
-from numerics.cli.output import emit, grid_table, note, say, short
+from numerics.cli.output import drawable, emit, grid_table, note, say, short
 
 ORDER = 52
 #: λ(T) over the data's variance per coordinate where nothing is said.
@@ -62,8 +62,8 @@ def optimal(
 ) -> None:
     """Find the optimal grid; compare the named.
 
-    The K nodes in λ that minimise Theorem 2, or the exact W2 of Gaussian data, beside section 7's closed form,
-    the grids by name, and each process on its uniform grid, all with the same λ(T).
+    The K nodes in λ that minimise Theorem 2, or the exact W2 of Gaussian data, beside section 7's closed
+    form, the grids by name, and each process on its uniform grid, all with the same λ(T).
 
     \b
     Examples:
@@ -108,9 +108,7 @@ def optimal(
     else:
         top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
     if figure is not None:
-        from numerics.cli.choose import _drawable
-
-        _drawable(figure, width)
+        drawable(figure, width)
     say(f"{len(SHOWN) + 6} schedules and the optimum")
     processes = SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
     found = side_by_side(
@@ -157,7 +155,8 @@ def optimal(
             "the global optimum (convex)" if best.convex else "a local optimum, the best of several starts"
         )
         tail = [
-            f"optimised: {goal_words}, {found.scheme}, start {found.start}; {proof}, {best.iterations} Newton steps",
+            f"optimised: {goal_words}, {found.scheme}, start {found.start}; {proof}, "
+            f"{best.iterations} Newton steps",
         ]
         if found.floor is not None:
             tail.append(f"no grid is below {short(found.floor)} (Eq. 11)")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WRITTEN", "aligned", "clean", "emit", "grid_table", "note", "say", "short"]
+__all__ = ["WRITTEN", "aligned", "clean", "drawable", "emit", "grid_table", "note", "say", "short"]
 
 #: Files that this run has finished, named when it is interrupted.
 WRITTEN: list[str] = []
@@ -26,6 +26,15 @@ def note(path: Path | str) -> None:
     """Remember a finished file, and say so."""
     WRITTEN.append(str(path))
     say(f"wrote {path}")
+
+
+def drawable(figure: str, width: str) -> None:
+    """Refuse a figure that cannot be written, before the work. Raises `BadInput`."""
+    from numerics import drawing
+    from wbound.errors import one_of
+
+    drawing.width_of(width)
+    one_of("figure", Path(figure).suffix.lower(), drawing.SUFFIXES)
 
 
 def clean(value: Any, reasons: Mapping[str, str] | None = None) -> dict[str, Any]:

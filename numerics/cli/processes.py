@@ -103,7 +103,7 @@ def show(
     from wbound.errors import positive
 
     process = o.process_from(name, p, f, g)
-    usual = min(4.0, 0.9 * getattr(process, "t_max", math.inf))
+    usual = min(1.0 if process.name.startswith("image-") else 4.0, 0.9 * getattr(process, "t_max", math.inf))
     end = positive("T", o.number("T", T, usual))
     process.check_domain(end)
     formulas, why = _formulas(process, end)
@@ -114,6 +114,11 @@ def show(
         "sigma2": process.sigma2(t),
         "log_lam": process.log_lam(t),
     }
+    if process.name.startswith("image-"):  # what the literature calls the marginal: section 9
+        from wbound import images
+
+        values["mean_factor"] = images.mean_factor(process, t)
+        values["marginal_std"] = images.marginal_std(process, t)
     payload = {
         "process": process.name,
         "parameters": process.parameters,
@@ -132,7 +137,8 @@ def show(
         if why is not None:
             lines += ["", f"no closed form: {why}; the values come from quadrature, to about 1e-12"]
         rows = list(zip(*(v.tolist() for v in values.values()), strict=True))
-        table = grid_table(("t", "α", "σ²", "log λ"), rows)
+        heads = ("t", "α", "σ²", "log λ", "mean factor", "marginal std")
+        table = grid_table(heads[: len(values)], rows)
         return "\n".join([*lines, "", table])
 
     emit(payload, json, text, {"reason": "there is a closed form"} if why is None else None)

@@ -23,6 +23,7 @@ __all__ = [
     "dataset_lines",
     "one_schedule",
     "schedules_from",
+    "vector_from",
 ]
 
 Data = Annotated[
@@ -82,6 +83,23 @@ def dataset_lines(data: Dataset) -> list[str]:
         f"{data.scale:.6g} a coordinate; eps-rel is relative to the former"
     )
     return [first, *(f"  {note}" for note in data.notes)]
+
+
+def vector_from(option: str, text: str) -> Any:
+    """The numbers of a list or a file, whatever they are. Raises `BadInput` and `IOFailure`."""
+    from numerics.loading import load_json, load_numpy
+    from wbound.errors import BadInput
+
+    path = Path(text)
+    if path.suffix.lower() == ".npz":
+        return load_numpy(path, option)
+    if path.suffix.lower() == ".json":
+        held = load_json(path)
+        values = held.get(option) if isinstance(held, dict) else held
+        if not isinstance(values, list):
+            raise BadInput("file", path.name, f"must hold a list, or an object with a list named {option}")
+        return values
+    return o.array_from(option, text)
 
 
 def _read(form: str, text: str) -> Schedule:

@@ -251,7 +251,9 @@ def uniform(T: float, K: int) -> list[Number]:
 def start_law(p: Plain, T: Number, start: str, v: Number, mu: Number) -> tuple[Number, Number]:
     """Variance and mean of y_0 in one coordinate."""
     a, s2 = p.alpha(T), p.sigma2(T)
-    return {"exact": (a**2 * v + s2, a * mu), "prior": (s2, mp.mpf(0)), "standard": (mp.mpf(1), mp.mpf(0))}[start]
+    return {"exact": (a**2 * v + s2, a * mu), "prior": (s2, mp.mpf(0)), "standard": (mp.mpf(1), mp.mpf(0))}[
+        start
+    ]
 
 
 def exact_w2(

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad
 
 import wbound
-from wbound import complexity, published, sharp
+from wbound import criteria, published, sharp
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.gaussian import exact_w2, law
@@ -30,10 +30,10 @@ STANDARD = Gaussian(np.zeros(10), 1.0)
 FACTS = LogConcave(10, 0.5, 2.0, 12.0, 1.0)
 
 
-def _summed(monkeypatch: pytest.MonkeyPatch, criterion: complexity.Criterion, T: float, K: int) -> float:
+def _summed(monkeypatch: pytest.MonkeyPatch, criterion: criteria.Criterion, T: float, K: int) -> float:
     """The criterion with every step summed, whatever K."""
     with monkeypatch.context() as patch:
-        patch.setattr(complexity, "SUMMED", 10**9)
+        patch.setattr(criteria, "SUMMED", 10**9)
         return criterion(T, float(K), CHECKED).total
 
 
@@ -41,7 +41,7 @@ def _summed(monkeypatch: pytest.MonkeyPatch, criterion: complexity.Criterion, T:
 @pytest.mark.parametrize("scheme", ["em", "ei", "hf"])
 def test_the_tally_equals_the_sum(name: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = wbound.process(name)
-    criterion = complexity._sharp(p, FACTS, wbound.SCHEMES[scheme], "prior", 0.1, 0.2)
+    criterion = criteria.sharp_criterion(p, FACTS, wbound.SCHEMES[scheme], "prior", 0.1, 0.2)
     value = criterion(2.5, 40_000, CHECKED)
     expected = _summed(monkeypatch, criterion, 2.5, 40_000)
     assert value.total == pytest.approx(expected, rel=1e-10)
@@ -52,19 +52,19 @@ def test_the_tally_equals_the_sum(name: str, scheme: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", ["ve-sqrt", "vp-linear", "sub-vp"])
 def test_the_tally_of_theorem_1_and_of_the_exact_law(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = wbound.process(name)
-    first = complexity._published(p, FACTS, "prior", 0.1, 0.3)
+    first = criteria.published_criterion(p, FACTS, "prior", 0.1, 0.3)
     assert first(2.5, 30_000, CHECKED).total == pytest.approx(
         _summed(monkeypatch, first, 2.5, 30_000), rel=1e-9
     )
     data = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
-    exact = complexity._exact(p, data, wbound.SCHEMES["em"])
+    exact = criteria.exact_criterion(p, data, wbound.SCHEMES["em"])
     assert exact(2.5, 30_000, CHECKED).total == pytest.approx(
         _summed(monkeypatch, exact, 2.5, 30_000), rel=1e-8
     )
 
 
 def test_the_tally_of_eq_9_prime(monkeypatch: pytest.MonkeyPatch) -> None:
-    criterion = complexity._sharp(
+    criterion = criteria.sharp_criterion(
         wbound.process("vp-linear"), FACTS, wbound.SCHEMES["ddpm"], "prior", 0.1, 0.0
     )
     value = criterion(2.5, 30_000, CHECKED).total
@@ -80,7 +80,7 @@ def test_the_tally_of_eq_9_prime(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_K_works_and_K_minus_1_does_not(name: str, scheme: str, eps: float) -> None:
     p = wbound.process(name)
     found = wbound.iterations(p, FACTS, eps, scheme=scheme)
-    assert found.T == pytest.approx(found.eta * found.K)
+    assert pytest.approx(found.eta * found.K) == found.T
 
     def additive(K: int) -> float:
         s = setting(p, FACTS, found.T, K, scheme=scheme)
@@ -140,7 +140,7 @@ def test_eq_14_at_sizes_no_sum_reaches() -> None:
 
 
 def test_theorem_1_at_sizes_no_sum_reaches() -> None:
-    """VE from p_T, M_1 = 0 by hand: D → η^{3/2} d^{1/2} g · g²L, so K → T³·(…)²/ε² with SciPy's quadrature."""
+    """VE from p_T, M_1 = 0 by hand: D → η^{3/2} d^{1/2} g · g²L, so K → T (…)²/ε² by SciPy's quadrature."""
     p, T, data = wbound.process("ve-constant"), 2.0, LogConcave(10, 1.0, 1.0, 10.0, 0.0)
 
     def integrand(t: float) -> float:
@@ -149,7 +149,7 @@ def test_theorem_1_at_sizes_no_sum_reaches() -> None:
 
     limit = T * (quad(integrand, 0.0, T, points=[1.0], epsabs=0.0, epsrel=1e-11)[0]) ** 2
     found = wbound.iterations(p, data, 1e-8, theorem="published", M1=0.0, start="exact", T=T)
-    assert found.K * 1e-16 == pytest.approx(limit, rel=1e-6)
+    assert pytest.approx(limit, rel=1e-6) == found.K * 1e-16
 
 
 def test_orders_over_twelve_decades() -> None:
@@ -212,7 +212,7 @@ def test_exact_iterations_at_sizes_no_sum_reaches() -> None:
     T = found.T
     constant = 4.0 * T * quad(integrand, 0.0, T, epsabs=0.0, epsrel=1e-11, limit=200)[0]
     # √v − σ_0 = (v − σ_0²)/(2σ_0), times √d
-    assert found.K * 1e-6 == pytest.approx(2.0 * constant / (2.0 * math.sqrt(2.0)), rel=1e-3)
+    assert pytest.approx(2.0 * constant / (2.0 * math.sqrt(2.0)), rel=1e-3) == found.K * 1e-6
 
 
 def test_bad_input() -> None:

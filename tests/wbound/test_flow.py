@@ -157,6 +157,16 @@ def test_singular_directions() -> None:
         assert law(early, np.zeros(1)).excess[0] == pytest.approx(delta, rel=1e-12)
 
 
+def test_collapsed_coordinates_with_noise() -> None:
+    """What little is left of a coordinate after long steps, each stage's score noise in it."""
+    p = referee.vp_linear()
+    for name in ("ddim", "heun"):
+        times = (9.0, 7.5, 0.0)
+        want = plain_w2(p, times, (50.0,), (0.0,), name, "prior", 1e-3)
+        got = exact_w2(p.made, Gaussian([0.0], 50.0), scheme=name, grid=Grid.from_t(times), score_noise=1e-3)
+        assert got == pytest.approx(want, rel=1e-10)
+
+
 def test_given_numbers() -> None:
     p, data = wbound.process("vp-linear", a=1.0, b=0.5), Gaussian(np.zeros(3), 2.0)
     assert exact_w2(p, data, 6.0, 100, scheme="ode-hf") == pytest.approx(2.336547, abs=5e-7)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from test_flow import plain_steps
 
 import wbound
-from wbound import complexity, ode
+from wbound import criteria, ode
 from wbound.clock import Grid, batch
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
@@ -192,7 +192,7 @@ decades = st.floats(-2.0, 2.0).map(lambda e: 10.0**e)
     name=st.sampled_from(sorted(PARAMETERS)),
     values=st.tuples(decades, decades, decades),
     log_lam=st.floats(math.log(1e-2), math.log(1e80)),
-    K=st.floats(0.0, math.log(600.0)).map(lambda e: int(math.exp(e))),
+    K=st.floats(0.0, math.log(2000.0)).map(lambda e: int(math.exp(e))),
     scheme=st.sampled_from(ODE),
     start=st.sampled_from(("prior", "exact")),
     variances=st.lists(st.floats(-6.0, 6.0).map(lambda e: 10.0**e), min_size=1, max_size=4),
@@ -291,10 +291,10 @@ def test_iterations(scheme: str) -> None:
 def test_exact_iterations(scheme: str) -> None:
     p, data = wbound.process("vp-linear"), Gaussian(np.zeros(4), [0.5, 0.5, 2.0, 2.0])
     got = wbound.exact_iterations(p, data, 0.05, scheme=scheme)
-    value = complexity._exact(p, data, SCHEMES[scheme])
+    value = criteria.exact_criterion(p, data, SCHEMES[scheme])
     assert value(got.T, got.K, FINE).total <= 0.05 < value(got.T, got.K - 1, FINE).total
     # beyond what is summed: the same as a sum just below and just above the threshold
-    K = complexity.SUMMED
+    K = criteria.SUMMED
     near, far = value(3.0, K, FINE).total, value(3.0, K + 1.0, FINE).total
     assert far == pytest.approx(near, rel=1e-3)
     few, many = (wbound.exact_iterations(p, data, eps, scheme=scheme).K for eps in (1e-4, 1e-6))

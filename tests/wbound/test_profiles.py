@@ -13,7 +13,7 @@ import pytest
 import referee
 
 import wbound
-from wbound import CurvatureProfile, Grid, bounded_data, early_stopped
+from wbound import CurvatureProfile, Grid, bounded_data, criteria, early_stopped
 from wbound.clock import batch
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.published import THEOREM_1
@@ -317,7 +317,7 @@ def test_iterations_on_a_profile() -> None:
     few, many = (wbound.iterations(p, data, eps, scheme="hf").K for eps in (1e-4, 1e-5))
     assert 9.5 < many / few < 13.0
     K = 20_000  # beyond what is summed: the tally, its kink included, is the sum
-    value = wbound.complexity._sharp(p, data, wbound.SCHEMES["hf"], "prior", 0.1, 0.2)
+    value = criteria.sharp_criterion(p, data, wbound.SCHEMES["hf"], "prior", 0.1, 0.2)
     s = setting(p, data, 3.0, K, scheme="hf", score_bias=0.1, score_noise=0.2)
     assert value(3.0, float(K), wbound.tally.FINE).total == pytest.approx(sums(s).additive, rel=1e-6)
 

@@ -186,7 +186,10 @@ def test_contraction_uses_the_sharper_L() -> None:
                 A, C, _ = referee.coefficients(step, "em")
                 curved = [x / (step.alpha_hi**2 * (1 + x * step.lam_hi)) for x in (mp.mpf("0.05"), mp.mpf(9))]
                 sizes = [abs(A - C * x) for x in curved]
-                units = [al * (1 + mp.mpf("0.05") * la) for al, la in ((step.alpha_hi, step.lam_hi), (step.alpha_lo, step.lam_lo))]
+                units = [
+                    al * (1 + mp.mpf("0.05") * la)
+                    for al, la in ((step.alpha_hi, step.lam_hi), (step.alpha_lo, step.lam_lo))
+                ]
                 want = float(mp.log(max(sizes) * units[0] / units[1]))
             seen.add(sizes[1] > sizes[0])
             assert got.log_gamma[k] == pytest.approx(want, rel=1e-10, abs=1e-13)
