@@ -33,10 +33,8 @@ from numerics.panels import clock_figure
 
 # %%
 named = {name: wbound.process(name).expr for name in wbound.CATALOGUE}
-pd.DataFrame(
-    [(name, e.f, e.g, e.alpha, e.lam) for name, e in named.items()],
-    columns=["process", "f", "g", "alpha", "lambda"],
-)
+columns = ["process", "f", "g", "alpha", "lambda"]
+pd.DataFrame([(name, e.f, e.g, e.alpha, e.lam) for name, e in named.items()], columns=columns)
 
 # %% [markdown]
 # ## Numbers
@@ -47,9 +45,7 @@ pd.DataFrame(
 # %%
 p = wbound.process("vp-linear", a=1.0, b=0.5)
 t = np.array([0.5, 1.0, 2.0, 4.0])
-pd.DataFrame(
-    {"t": t, "alpha": p.alpha(t), "sigma2": p.sigma2(t), "lambda": p.lam(t), "log lambda": p.log_lam(t)}
-)
+pd.DataFrame({"t": t, "alpha": p.alpha(t), "sigma2": p.sigma2(t), "lambda": p.lam(t), "log": p.log_lam(t)})
 
 # %%
 assert np.allclose(p.sigma2(t), 1.0 - p.alpha(t) ** 2, rtol=1e-13)  # variance preserving

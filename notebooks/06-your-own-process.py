@@ -40,9 +40,9 @@ p.expr.g
 # The doctor compares what is claimed of $\alpha$ and of the marginal's standard deviation with $f$ and $g$.
 
 # %%
-values = {"c": 0.01, "r": 8.517}
-wrong = check_expressions("0", "c*r*exp(r*t)", marginal_std="c*exp(r*t)", parameters=values)
-good = check_expressions("0", "c*exp(r*t)*sqrt(2*r)", marginal_std="c*exp(r*t)", parameters=values)
+values = {"c": 0.01, "q": 8.517}
+wrong = check_expressions("0", "c*q*exp(q*t)", marginal_std="c*exp(q*t)", parameters=values)
+good = check_expressions("0", "c*exp(q*t)*sqrt(2*q)", marginal_std="c*exp(q*t)", parameters=values)
 assert not wrong.consistent and good.consistent
 pd.DataFrame([vars(f) for f in wrong.findings])[["name", "ok", "level", "detail"]]
 

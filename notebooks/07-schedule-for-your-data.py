@@ -73,9 +73,8 @@ assert mine.factor >= 1.0
 # %%
 eps = 0.05 * digits.spread
 asked = choose(digits, eps=eps, scheme="hf", processes=["vp-linear", "vp-exponential"], numerical=False)
-pd.DataFrame(
-    [(c.process, c.grid, c.steps, c.error) for c in asked.rows], columns=["process", "grid", "steps", "error"]
-)
+columns = ["process", "grid", "steps", "error"]
+pd.DataFrame([(c.process, c.grid, c.steps, c.error) for c in asked.rows], columns=columns)
 
 # %%
 least = min((row for row in asked.rows if row.steps), key=lambda row: row.steps)

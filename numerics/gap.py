@@ -131,8 +131,11 @@ def gap_closed(
     def exactly(p: Process, grid: str) -> Callable[[int], float]:
         def steps(i: int) -> float:
             T = float(p.time_of(math.log(lam_T[i])))
-            one = {"T": T, "scheme": "hf", "start": "exact", "grid": grid}
-            return float(least_steps(lambda K: exact_w2(p, law, K=K, **one), eps[i], int(2.0 / us[i])))
+
+            def w2(K: int) -> float:
+                return exact_w2(p, law, T=T, K=K, scheme="hf", start="exact", grid=grid)
+
+            return float(least_steps(w2, eps[i], int(2.0 / us[i])))
 
         return steps
 

@@ -63,7 +63,7 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
         "theorem_2": _look("optimal") | {"linestyle": (0, (5, 1.6))},
         "theorem_1": {"color": MUTED, "linestyle": (0, (1.2, 1.2))},
     }
-    floor = {"color": INK, "linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
+    floor: dict[str, Any] = {"color": INK, "linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
     groups: list[tuple[list[str], Array, dict[str, Any]]] = []
     for line in map(gap.line, keys):
         values = gap.over_floor(line.key) if over else line.values

@@ -211,7 +211,15 @@ def _tabulated(shown: Sequence[Mapping[str, Any]], left_out: Sequence[str]) -> l
 
 def _latex(table: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
     """A booktabs table of K and M, published, derived and measured; notes as comments below."""
-    keys = ("process", "theorem", "K_published", "K_derived", "K_measured", "M_published", "M_derived")
+    keys: tuple[str, ...] = (
+        "process",
+        "theorem",
+        "K_published",
+        "K_derived",
+        "K_measured",
+        "M_published",
+        "M_derived",
+    )
     with_measured = any(row["K_measured"] for row in table)
     keys = tuple(key for key in keys if key != "K_measured" or with_measured)
     heads = {

@@ -253,8 +253,8 @@ def iterations(
 
     eps: W2, not squared, in the data's units. theorem "sharp" uses Eq. 7″ (ddpm: or Eq. 9′ if smaller), which
     is at least the total of `w2_bound`, and Eq. 15 for ODE schemes; "published" uses Eq. 5 (scheme em, needs
-    M1: a number or "exact"). start "exact" needs T, since T → 0 is then free. Raises `Unreachable` with the floor that the score's bias
-    or the process's clock sets, `BadInput`, `HypothesisFailed`.
+    M1: a number or "exact"). start "exact" needs T, since T → 0 is then free. Raises `Unreachable` with the
+    floor that the score's bias or the process's clock sets, `BadInput`, `HypothesisFailed`.
     """
     eps = positive("eps", eps)
     chosen = scheme_named(scheme)

@@ -224,8 +224,9 @@ class LogConcave(StronglyLogConcave):
             raise HypothesisFailed(
                 "A1",
                 "d/L0 <= E|X0 - E X0|^2 <= d/m0",
-                f"second_moment = {self.second_moment:g} with mean_norm = {self.mean_norm} leaves a variance of "
-                f"{variance:g}, outside [{least:g}, {most:g}] for d = {self.d}, m0 = {self.m0:g}, L0 = {self.L0:g}",
+                f"second_moment = {self.second_moment:g} with mean_norm = {self.mean_norm} leaves a variance "
+                f"of {variance:g}, outside [{least:g}, {most:g}] for d = {self.d}, m0 = {self.m0:g}, "
+                f"L0 = {self.L0:g}",
             )
 
     def M1(self, process: Process, T: float) -> float:

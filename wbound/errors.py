@@ -73,7 +73,7 @@ class IOFailure(WboundError, OSError):
 
 def real(option: str, value: Any, allowed: str = "must be a finite number") -> float:
     """``value`` as a finite float, or `BadInput`."""
-    if isinstance(value, bool) or isinstance(value, (str, bytes)):
+    if isinstance(value, (bool, str, bytes)):
         raise BadInput(option, value, allowed)
     try:
         number = float(value)

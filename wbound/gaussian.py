@@ -43,8 +43,8 @@ BLOCK = 1 << 20
 class Defects(NamedTuple):
     """The exact law's local terms per eigenvalue and step, arrays (E, N), in units of s_k = α_k(1 + cλ_k).
 
-    log_r and sign (None: all positive): of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate; rho: the variance's
-    defect r_k²w_{k−1} + Q_k − w_k over s_k²; shift: the mean's, −a_kα_{k−1}/s_k per unit of mean.
+    log_r and sign (None: all positive): of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate;
+    rho: the variance's defect r_k²w_{k−1} + Q_k − w_k over s_k²; shift: the mean's, −a_kα_{k−1}/s_k per unit of mean.
     """
 
     log_r: Array
@@ -80,8 +80,8 @@ def defects(
         if np.any(steps.a):
             rho -= steps.q
         elif np.any(steps.q):
-            # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last bit,
-            # where the plain difference loses every digit of a long last step
+            # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last
+            # bit, where the plain difference loses every digit of a long last step
             part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
             whole = b.steps.Q * np.where(np.isinf(b.steps.Q), 1.0, part)
             rho = (whole - steps.q) - whole * np.exp(np.log(v) - log_w)
@@ -334,14 +334,14 @@ def lower_bound(
         raise HypothesisFailed(
             "Proposition 1",
             "varrho^4 <= theta (2u+u^2)",
-            f"varrho^4 = {varrho**4:.6g} but theta (2u+u^2) = {theta * width:.6g}: from the prior a tuned T can give "
-            "W2 = 0 at finite K; raise theta or lam_T",
+            f"varrho^4 = {varrho**4:.6g} but theta (2u+u^2) = {theta * width:.6g}: from the prior a tuned "
+            "T can give W2 = 0 at finite K; raise theta or lam_T",
         )
     return LowerBound(4.0 * (1.0 - varrho) ** 2 / ((1.0 + theta) * width), varrho, u, start, theta)
 
 
 def floor_w2(K: int, d: int, sigma0: float, lam_T: float | None = None) -> float:
-    """Eq. 11 as W2: hf from the exact start has W2 ≥ √d(√(σ_0² + 4σ_0⁴/K (1/σ_0 − 1/√w_0)²) − σ_0). *lower*"""
+    """Eq. 11 as W2: hf from p_T has W2 ≥ √d(√(σ_0² + 4σ_0⁴/K (1/σ_0 − 1/√w_0)²) − σ_0), in x. *lower*"""
     varrho = 0.0 if lam_T is None else sigma0 / math.sqrt(sigma0**2 + lam_T)
     excess = 4.0 / K * (1.0 - varrho) ** 2  # relative to σ_0²
     return math.sqrt(d) * sigma0 * excess / (math.sqrt(1.0 + excess) + 1.0)

@@ -1,4 +1,4 @@
-"""SciPy's solvers, imported when first called: importing them takes as long as all the rest of the package."""
+"""SciPy's solvers, imported when first called: importing them takes as long as the rest of the package."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
 
 def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
     """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is
-    definite by itself, else in full. Raises np.linalg.LinAlgError where the whole is not positive definite."""
+    definite by itself, else in full. Raises LinAlgError where the whole is not positive definite."""
     if 4 * low.shape[0] < diagonal.size:
         try:
             both = _banded(diagonal, beside, np.column_stack((gradient, low.T)))

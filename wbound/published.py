@@ -190,7 +190,7 @@ def _a2(s: Setting) -> None:
         raise BadInput(
             "M1",
             "None",
-            "Theorem 1 needs A2's constant, a number >= 0 (for Gaussian data: data.M1(process, T), or M1='exact')",
+            "Theorem 1 needs A2's constant, a number >= 0 (Gaussian data: data.M1(process, T), or M1='exact')",
         )
 
 

@@ -64,6 +64,12 @@ class Mesh(NamedTuple):
     error: Array
 
 
+def _gather(join: np.ufunc, into: Array, owner: NDArray[np.intp], values: Array) -> None:
+    """``into[:, owner] = join(into[:, owner], values)``, owners repeated."""
+    for row, new in zip(into, values, strict=True):
+        join.at(row, owner, new)
+
+
 def mesh(
     lo: Array,
     hi: Array,
@@ -79,8 +85,8 @@ def mesh(
     ``combine(first, second)`` joins the moments of two adjacent panels (a sum unless the moments are
     relative to the panel's start). ``against`` names, for each moment, the one whose size over the whole
     interval its errors count against: itself unless said; it must be additive. ``breaks`` are times where the
-    integrand has a kink: panels end there, since nodes may all lie on one side of it. Raises `BadInput` where the
-    integrand is not finite or does not converge.
+    integrand has a kink: panels end there, since nodes may all lie on one side of it. Raises `BadInput` where
+    the integrand is not finite or does not converge.
     """
     n = lo.size
     owner = np.arange(n)
@@ -92,7 +98,7 @@ def mesh(
     current = moments(lo, hi)
     # a singular end never converges relative to its own panel, so errors count against the interval
     scale = np.zeros((current.shape[0], n))
-    np.maximum.at(scale, (slice(None), owner), np.abs(current))
+    _gather(np.maximum, scale, owner, np.abs(current))
     rows: slice | list[int] = slice(None) if against is None else list(against)
     error = np.zeros_like(scale)
     before = np.full_like(current, np.inf)  # each panel's parent's disagreement
@@ -107,14 +113,14 @@ def mesh(
         with np.errstate(invalid="ignore"):  # inf − inf where a huge step overflows: taken as agreed
             gap = np.abs(both - current)
         gap[np.isinf(both)] = 0.0
-        np.maximum.at(scale, (slice(None), owner), np.where(np.isinf(both), 0.0, np.abs(both)))
+        _gather(np.maximum, scale, owner, np.where(np.isinf(both), 0.0, np.abs(both)))
         size = np.maximum(np.abs(both), 1e-2 * scale[rows][:, owner])
         fine = gap <= rtol * size
         # halving does not help, on many panels at once: the integrand's own rounding, near a zero of it
         many = np.bincount(owner[~fine.all(axis=0)], minlength=n)[owner] > NOISY
         fine |= many & (gap <= NOISE * size) & (gap > 0.1 * before)
         ok = fine.all(axis=0) | (mid <= lo) | (mid >= hi)
-        np.add.at(error, (slice(None), owner[ok]), gap[:, ok])
+        _gather(np.add, error, owner[ok], gap[:, ok])
         done.append((lo[ok], hi[ok], owner[ok]))
         if ok.all():
             break

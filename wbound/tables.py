@@ -45,8 +45,8 @@ def complexity_table(
 ) -> pd.DataFrame:
     """The published table's eight rows with numbers beside the orders, as a pandas DataFrame.
 
-    d: dimension; eps: W2, not squared, in the data's units; m0, L0 in 1/x²: the data are `table_data`, centred
-    Gaussian, so that every bound's constants are known exactly. Columns: process; published_K, published_M,
+    d: dimension; eps: W2, not squared, in the data's units; m0, L0 in 1/x²: the data are `table_data`,
+    centred Gaussian, so that every bound's constants are known exactly. Columns: process; published_K, published_M,
     published_eta (data of Gao, Nguyen & Zhu, arXiv 2311.11003, as sympy); K_published, T_published: Theorem 1
     (em, M_1 exact); K_sharp, T_sharp: Theorem 2 in ``scheme``; K_exact, T_exact: the exact law in ``scheme``,
     W2(from p_T) + the difference that the prior start makes. All from the prior start, T optimised.

@@ -56,7 +56,7 @@ def check(
     \b
     Examples:
       wbound check --f "(b+a*t)/2" --g "sqrt(b+a*t)" -p a=1 -p b=0.5
-      wbound check --f 0 --g "s*r" --marginal-std "s*exp(r*t)" -p s=0.01 -p r=8.5
+      wbound check --f 0 --g "c*q" --marginal-std "c*exp(q*t)" -p c=0.01 -p q=8.5
       wbound check --sigmas sigmas.npy --data digits
       wbound check --claim all
     """
@@ -119,7 +119,7 @@ def _table(diagnosis: Any) -> str:
 
 
 def _arrays(given: dict[str, str], diffusers: str | None, law: Any) -> Any:
-    """The diagnosis of arrays, or of a configuration. An array that is none at all is a finding, not an error."""
+    """The diagnosis of arrays, or of a configuration. An array that is no schedule is a finding."""
     from numerics.doctor import check_schedule
     from wbound.errors import BadInput
 

@@ -110,7 +110,9 @@ def optimal(
     if figure is not None:
         drawable(figure, width)
     say(f"{len(SHOWN) + 6} schedules and the optimum")
-    processes = SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
+    processes: tuple[Any, ...] = (
+        SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
+    )
     found = side_by_side(
         facts,
         count("K", o.required("K", K)),

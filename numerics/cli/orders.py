@@ -56,8 +56,9 @@ def orders(
     chosen = o.process_from(process, p, f, g)
     if measured or one_of("theorem", theorem, ("published", "sharp", "both")) == "both":
         rows = order_rows([chosen], theorems=theorems(theorem), measured=measured, start=start, scheme=scheme)
-        payload = {"process": chosen.name, "rows": [threecolumn.record(row) for row in rows]}
-        emit(payload, json, lambda: threecolumn.columns_text(rows, "text"), gaps(payload["rows"]))
+        records = [threecolumn.record(row) for row in rows]
+        payload = {"process": chosen.name, "rows": records}
+        emit(payload, json, lambda: threecolumn.columns_text(rows, "text"), gaps(records))
         return
     answer = derive(chosen, theorem, start, scheme)
     names = ("K", "eta", "M", "T")

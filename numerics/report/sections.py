@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from numerics.report import bounds, digits, environment, lower, matrix, orders, summary
+from numerics.report import (
+    bounds,
+    cancellation,
+    chooser,
+    clocks,
+    columns,
+    digits,
+    environment,
+    gap,
+    lower,
+    matrix,
+    orders,
+    summary,
+)
 from numerics.report.parts import Section
 
 __all__ = ["SECTIONS"]
@@ -10,9 +23,14 @@ __all__ = ["SECTIONS"]
 SECTIONS: tuple[Section, ...] = (
     Section("summary", "In three sentences", summary.build, weight=0.1, last=True),
     Section("complexity", "How many steps: the eight processes", orders.build, weight=6.0),
+    Section("orders", "Orders: published, derived, measured", columns.build, weight=4.0),
     Section("bounds", "Bound against exact value", bounds.build, weight=12.0),
     Section("lower", "What no sampler can beat", lower.build, weight=2.5),
+    Section("gap", "The gap closed", gap.build, weight=5.0),
+    Section("cancellation", "The bound that survives a prior start", cancellation.build, weight=1.0),
+    Section("clocks", "The clocks side by side", clocks.build, weight=1.0),
     Section("verification", "Verified on log-concave data", matrix.build, weight=8.0),
     Section("digits", "The same on real data: digits", digits.build, weight=6.0),
+    Section("chooser", "Which schedule for these data", chooser.build, weight=2.0),
     Section("environment", "How this page was made", environment.build, weight=0.1, last=True),
 )
