@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+import links  # noqa: E402
 _setup = ConfigParser()
 _setup.read(ROOT / "setup.cfg", encoding="utf-8")
 
@@ -24,7 +28,10 @@ exclude_patterns = ["_build"]
 nb_execution_mode = "off"  # notebooks are executed by `make notebooks`, not here
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
 myst_heading_anchors = 3
-autodoc_typehints = "description"
+autodoc_typehints = "none"  # the signature has them
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+default_role = "code"  # docstrings set names in single backquotes
 # Pages that are shown here and read in the repository too link to files that are not pages.
 suppress_warnings = ["myst.xref_missing"]
 
@@ -47,6 +54,30 @@ def _block(translator: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+ANCHORS = links.anchors(links.THEORY.read_text("utf-8"))
+
+
+def _kept(found: re.Match[str]) -> str:
+    return r"\*" if found.group() == "*" else found.group()
+
+
+def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Docstrings are prose with formulas such as |X_0| and M*: no substitutions, no stray emphasis; what they cite
+    is linked."""
+    text = "\n".join(lines)
+    # not the bullet of a list, and not *emphasis*
+    text = re.sub(r"(?m)(?<!\\)\*(?! )(?P<inner>\w[^*\n]*\w)\*(?!\w)|^ *\* |\*", _kept, text)
+    text = text.replace("|", r"\|")
+    lines[:] = links.linked(text, ANCHORS).split("\n")
+
+
+def _source(app: Sphinx, name: str, content: list[str]) -> None:
+    if name == "theory":
+        content[0] = links.with_modules(content[0])
+
+
 def setup(app: Sphinx) -> None:
-    """Register the MathML renderer."""
+    """Register the MathML renderer, and the links between statements and code."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("autodoc-process-docstring", _docstring)
+    app.connect("source-read", _source)

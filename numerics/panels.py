@@ -31,6 +31,7 @@ from numerics.ranking import Ranking
 from wbound.forward import Process
 
 __all__ = [
+    "BEST",
     "clock_figure",
     "gap_figure",
     "landscape_figure",
@@ -44,9 +45,11 @@ Array = NDArray[np.float64]
 
 #: The highest K over the floor's K that the gap's figure shows.
 CEILING = 6.0
-ORANGE, BLUE, GREEN = "#E69F00", "#0072B2", "#009E73"
+ORANGE, BLUE = "#E69F00", "#0072B2"
+#: What is no process has a colour that no process has.
+BEST, GIVEN = "#AA3377", "#44AA99"
 #: Colours of what is no process, in the nodes' and the ranking's figures.
-KINDS = {"optimum": ORANGE, "numerical": ORANGE, "grid": MUTED, "given": GREEN, "named": MUTED}
+KINDS = {"optimum": BEST, "numerical": BEST, "grid": MUTED, "given": GIVEN, "named": MUTED}
 
 
 def _look(process: str) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
     K, with a line at 3/2, up to `CEILING`. One clock under two names is one line."""
     inches = width_of(width)
     looks: dict[str, dict[str, Any]] = {
-        "gaussian": {"color": ORANGE, "linewidth": 2.4},
+        "gaussian": {"color": BEST, "linewidth": 2.4},
         "optimal": _look("optimal") | {"linewidth": 2.0},
         "theorem_2": _look("optimal") | {"linestyle": (0, (5, 1.6))},
         "theorem_1": {"color": MUTED, "linestyle": (0, (1.2, 1.2))},

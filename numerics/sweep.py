@@ -8,9 +8,12 @@ bit of the result.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -58,8 +61,9 @@ def sweep(
     """Every cell of ``config`` (see `numerics.sweep_config.read`), one row each, in ``out``/results.parquet.
 
     jobs: worker processes (default: all cores); scheduler: address of a Dask cluster instead (extra
-    ``cluster``); cells: of a batch. The same bytes whatever of these is chosen. Run again after any
-    interruption, it goes on and repeats nothing that was written. A cell that fails is recorded with its error.
+    ``cluster``); cells: of a batch. The results are the same bit for bit whatever of these is chosen. Run
+    again after any interruption, it goes on and repeats nothing that was written. A cell that fails is
+    recorded with its error.
 
     Raises `BadInput` (also where ``out`` holds another sweep), and `IOFailure` where another run is writing
     there, where files cannot be written, and where batches stay undone.
@@ -84,6 +88,7 @@ def sweep(
                     bar.update(b - a)
                 else:
                     undone.append(f"cells {a} to {b - 1} ({content})")
+        undone += [f"cells {a} to {b - 1}" for a, b in missing if not undone and not _part(parts, a).exists()]
         if undone:
             raise IOFailure(
                 f"the sweep in {folder} is incomplete: {undone[0]}"
@@ -233,7 +238,18 @@ def _bar(total: int, initial: int, progress: bool) -> Any:
 Outcome = tuple[tuple[int, int], bytes | str]
 
 
-def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Iterator[Outcome]:
+def _follow(parent: int) -> None:
+    """In a worker: end when the process that wants the results has ended, however it did."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[Outcome, None, None]:
     """On this machine, in ``workers`` processes; a batch whose process died is tried again."""
     from concurrent.futures import FIRST_COMPLETED, wait
     from concurrent.futures.process import BrokenProcessPool
@@ -242,13 +258,20 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Iterator[O
 
     body, left = plan.to_dict(), dict.fromkeys(spans, 0)
     while left:
-        executor = get_reusable_executor(max_workers=min(workers, len(spans)), env=_ONE_THREAD)
-        queue, running = iter(list(left)), {}
+        executor = get_reusable_executor(
+            max_workers=min(workers, len(spans)),
+            env=_ONE_THREAD,
+            initializer=_follow,
+            initargs=(os.getpid(),),
+        )
+        queue = iter(list(left))
+        running: dict[Any, tuple[int, int]] = {}
         clean = False
         try:
             while True:
-                # a few ahead of the workers: memory stays small however long the list
-                while len(running) < 3 * workers and (span := next(queue, None)) is not None:
+                # one ahead of each worker: no more than the pool's own queue takes, so that an interruption
+                # finds nothing else, and memory stays small however long the list
+                while len(running) < 2 * workers and (span := next(queue, None)) is not None:
                     running[executor.submit(batch, body, *span)] = span
                 if not running:
                     break
@@ -270,7 +293,7 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Iterator[O
                 executor.shutdown(wait=False, kill_workers=True)
 
 
-def _cluster(plan: Plan, spans: list[tuple[int, int]], scheduler: str) -> Iterator[Outcome]:
+def _cluster(plan: Plan, spans: list[tuple[int, int]], scheduler: str) -> Generator[Outcome, None, None]:
     """On a Dask cluster, which schedules, retries and moves the results here."""
     try:
         from distributed import Client, as_completed
@@ -291,10 +314,10 @@ def _cluster(plan: Plan, spans: list[tuple[int, int]], scheduler: str) -> Iterat
             # by number, so that two sweeps of one plan do not share results by accident
             return client.submit(batch, body, *span, pure=False, retries=RETRIES)
 
-        running = {}
-        for span in [s for s, _ in zip(queue, range(ahead), strict=False)]:
+        running: dict[Any, tuple[int, int]] = {}
+        for span in itertools.islice(queue, ahead):
             running[submit(span)] = span
-        finished = as_completed(list(running))
+        finished = as_completed(list(running), loop=client.loop)
         for future in finished:
             span = running.pop(future)
             yield span, future.result() if future.status == "finished" else f"{future.exception()!r}"

@@ -19,7 +19,8 @@ from wbound.catalogue import process as named
 from wbound.data import Curvature, LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
-from wbound.gaussian import EXACT_LAW
+from wbound.gaussian import EXACT_LAW, gaussian_data
+from wbound.schemes import SCHEMES
 from wbound.setting import Setting, setting
 from wbound.statements import upper_bound
 
@@ -120,21 +121,16 @@ class _Maker:
         process, data = self._process(at, index), self._data(at, index)
         shared = ("process", "target", "d", "grid", "T", "K")
 
-        def options(*names: str) -> dict[str, Any]:
-            return {name: at[name] for name in names}
-
-        base = self._once(
+        base: Setting = self._once(
             "nodes",
             tuple(index[axis] for axis in shared),
             lambda: setting(process, data, at["T"], at["K"], grid=at["grid"]),
         )
-        own = ("start", "scheme", "score_bias", "score_noise", "M1")
-        s = self._once(
-            "setting",
-            tuple(index[axis] for axis in (*shared, *own)),
-            lambda: setting(process, data, at["T"], at["K"], **options("grid", *own)),
-        )
-        return replace(s, nodes=base.nodes)
+        own = {name: at[name] for name in ("start", "scheme", "score_bias", "score_noise", "M1")}
+        if at["start"] == "standard" or at["M1"] == "exact":  # what only the process and the law can say
+            made = setting(process, data, at["T"], at["K"], grid=at["grid"], **own)
+            return replace(made, nodes=base.nodes)
+        return replace(base, **{**own, "scheme": SCHEMES[at["scheme"]]})
 
     def _bound(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
         b = upper_bound(at["theorem"], at["scheme"])(self._setting(at, index))
@@ -158,11 +154,7 @@ class _Maker:
         from numerics.samplers import samples
 
         s = self._setting(at, index)
-        law = getattr(s.data, "gaussian", lambda: s.data)() if isinstance(s.data, LogConcave) else s.data
-        if not hasattr(law, "cov"):
-            raise HypothesisFailed(
-                "a sample", "a target with a score", "the target is known by its facts only"
-            )
+        law = gaussian_data(s.data)
         target = targets.Gaussian(law.mean, law.cov)
         seeds = np.random.SeedSequence(at["seed"]).spawn(3)
         x = samples(

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +57,7 @@ _DEFAULTS: dict[str, list[Any]] = {
     "eps": [None],
     "seed": [0],
 }
-_NAMES = {"scheme": SCHEMES, "grid": GRIDS, "start": STARTS, "theorem": THEOREMS}
+_NAMES: dict[str, Collection[str]] = {"scheme": SCHEMES, "grid": GRIDS, "start": STARTS, "theorem": THEOREMS}
 _PLURAL = {f"{axis}s": axis for axis in ("process", "target", "grid", "scheme", "theorem", "start", "seed")}
 _PLURAL["processes"] = "process"
 del _PLURAL["processs"]
@@ -74,7 +74,7 @@ class Plan:
     outputs: tuple[str, ...]
     n: int = 1000
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
         return tuple(len(self.axes[axis]) for axis in AXES)
@@ -86,9 +86,10 @@ class Plan:
 
     def between(self, first: int, last: int) -> Iterator[tuple[int, dict[str, int]]]:
         """The cells first ≤ i < last, as (i, the index on each axis)."""
-        steps = [math.prod(self.shape[j + 1 :]) for j in range(len(AXES))]
+        shape = self.shape
+        strides = [(axis, math.prod(shape[j + 1 :]), shape[j]) for j, axis in enumerate(AXES)]
         for i in range(first, last):
-            yield i, {axis: i // steps[j] % self.shape[j] for j, axis in enumerate(AXES)}
+            yield i, {axis: i // stride % length for axis, stride, length in strides}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -112,8 +113,9 @@ class Plan:
 def read(source: Path | str | Mapping[str, Any]) -> Plan:
     """The `Plan` of a TOML file or of its contents. Raises `BadInput` and `IOFailure`.
 
-    Keys: ``process`` and ``target`` (tables of a name and parameters, each a number or a list of numbers), the
-    other axes (a value or a list; plurals are taken), ``outputs`` of bound, exact, iterations, sample, and ``n``.
+    Keys: ``process`` and ``target`` (tables of a name and parameters, each a number or a list of numbers),
+    the other axes (a value or a list; plurals are taken), ``outputs`` of bound, exact, iterations, sample,
+    and ``n``.
     """
     if isinstance(source, Mapping):
         body = source
@@ -217,4 +219,5 @@ def _check(axis: str, words: Mapping[str, str], table: Mapping[str, Any]) -> Non
     if ("name" in words) == ("f" in words or "g" in words) or ("f" in words) != ("g" in words):
         raise BadInput("process", dict(words), "needs a name, or f and g")
     if "name" in words:
-        one_of("process", words["name"], (*NAMED, *FORMS))
+        names: tuple[str, ...] = (*NAMED, *FORMS)
+        one_of("process", words["name"], names)

@@ -341,8 +341,8 @@ class Gaussian(StronglyLogConcave):
         self._regular()
         return 1.0 / float(self.eigenvalues.min())
 
-    def M1(self, process: Process, T: float) -> float:
-        """A2's constant on [0, T], exact up to 1e-6 upward (section 2), in 1/(x² time).
+    def M1(self, process: Process, T: float, rtol: float = 1e-6) -> float:
+        """A2's constant on [0, T], exact up to ``rtol`` upward (section 2), in 1/(x² time).
 
         sup_t max(max_i |w_i'|/w_i², |(αW^{−1})'μ|), w = α²ς² + σ², as an upper bound by interval branch and
         bound: never a sample. Source: Gao, Nguyen & Zhu's A2 for Gaussian data.
@@ -394,4 +394,4 @@ class Gaussian(StronglyLogConcave):
 
         if unique[0] == unique[-1] == process.kappa and not self.coordinates.any():
             return 0.0  # the stationary law itself: the score does not change in time
-        return branch_and_bound(enclosure, 0.0, T, rtol=1e-6).upper
+        return branch_and_bound(enclosure, 0.0, T, rtol=rtol).upper

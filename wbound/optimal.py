@@ -6,7 +6,7 @@ rounding.
 
 Convexity: Eq. 10's sum is jointly convex in the nodes' (σ_0²+λ)^{−1/2} (each pair, X = w_k^{−1/2} ≥ Z =
 w_{k−1}^{−1/2}, is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(ρ²−1)³, ρ = X/Z), and Eq. 9's for m_0 =
-L_0 in (1+m_0λ)^{−1/3} (checked numerically): there the stationary point found is the global minimum. For
+L_0 in (1+m_0λ)^{−1/3} (section 7 has both proofs): there the stationary point found is the global minimum. For
 m_0 < L_0 and for anisotropic spectra pairs are not convex in a common clock, and the optimum found is a
 local one from the best start known.
 """

@@ -87,6 +87,8 @@ def score_tolerance(
     s = setting(process, data, 1.0, 1, scheme=scheme, start=start)
     if theorem == "published" and s.scheme.name != "em":
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
+    if s.scheme.kind != "sde":
+        raise HypothesisFailed("the score's tolerance", "an SDE scheme", f"{s.scheme.name} is an ODE scheme")
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
     first = published.start_at if theorem == "published" else sharp.start_at

@@ -19,6 +19,7 @@ FAR = 1e4
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
     app.command("optimal")(optimal)
+    app.command("clocks")(clocks)
 
 
 def optimal(
@@ -194,4 +195,57 @@ def _draw(found: Any, out: str, width: str, variance: float) -> None:
     note(out)
 
 
-__all__ = ["ORDER", "optimal", "register"]
+def clocks(
+    process: Annotated[
+        list[str] | None, typer.Option("--process", metavar="NAME", help="Only these (once for each).")
+    ] = None,
+    lam_max: Annotated[str, o.numeric("--lam-max", "λ(T) of all, in units of the data's variance.")] = "1000",
+    points: Annotated[str, o.numeric("--points", "How many times t.")] = "101",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw them: .svg .png .pdf, or .csv.")
+    ] = None,
+    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    json: o.Json = False,
+) -> None:
+    """Put the clocks of the processes side by side.
+
+    λ(t) against the share t/T of forward time, every process with the same λ(T).
+
+    \b
+    Example:
+      wbound clocks --lam-max 1000 -o clocks.svg
+    """
+    import numpy as np
+
+    import wbound
+    from numerics.clockwork import SHOWN
+    from wbound.errors import count, positive
+
+    top = positive("lam_max", o.required("lam_max", lam_max))
+    many = count("points", o.required("points", points), 2)
+    if out is not None:
+        drawable(out, width)
+    chosen = [wbound.process(name) for name in process or (*SHOWN, "optimal")]
+    share = np.linspace(0.0, 1.0, many)
+    times = {p.name: float(p.time_of(math.log(top))[()]) for p in chosen}
+    columns = {"share": share} | {p.name: p.lam(times[p.name] * share) for p in chosen}
+    if out is not None:
+        from numerics import figures, panels
+        from numerics.files import write
+
+        if out.lower().endswith(".csv"):
+            write(out, figures.csv_text(columns))
+        else:
+            figures.save(panels.clock_figure(chosen, math.log(top), 1.0, width), out)
+        note(out)
+    payload = {"lam_max": top, "T": times, "lam": columns, "out": out}
+
+    def text() -> str:
+        few = np.linspace(0.0, 1.0, 6)[1:]
+        rows = [(p.name, times[p.name], *p.lam(times[p.name] * few).tolist()) for p in chosen]
+        return grid_table(("process", "T", *(f"λ({x:g} T)" for x in few)), rows)
+
+    emit(payload, json, text, {"out": "no -o"})
+
+
+__all__ = ["ORDER", "clocks", "optimal", "register"]

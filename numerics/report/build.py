@@ -19,6 +19,7 @@ from numerics.report.parts import (
     Context,
     Figures,
     Html,
+    Panel,
     Part,
     Prose,
     Section,
@@ -118,6 +119,8 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
     if isinstance(block, Prose):
         paragraphs = [prose(section, data, text) for text in block.text.split("\n\n")]
         return {"kind": "prose", "paragraphs": paragraphs, "lead": block.lead}
+    if isinstance(block, Panel):
+        return {"kind": "panel", "html": block.html, "script": block.script}
     if isinstance(block, Figures):
         figures = [
             {

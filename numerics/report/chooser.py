@@ -65,7 +65,7 @@ def build(context: Context) -> Part:
         "to the best.",
         "Each schedule at its best T; the factor is to the best.",
         {key: [row[key] for row in rows] for key in ("rank", "process", "grid", "sigma_max", "error", "factor")},
-        f"wbound choose --data digits --steps {K} --figure chooser.svg",
+        f"wbound choose --data digits --steps {K} --top {len(rows)} --figure chooser.svg",
     )
     columns = (
         Column("rank", "rank", "int"),

@@ -15,6 +15,8 @@ from wbound.columns import order_rows
 
 __all__ = ["build"]
 
+#: Marks of the notes: letters, since the page's numbers are all numbers of its data.
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 FORMULAS = tuple(key for key in threecolumn.HEADS if key.endswith(("_published", "_derived")))
 NAMES = {1: "Theorem 1, d/ε²", 2: "Theorem 2, √d/ε"}
 
@@ -38,8 +40,8 @@ def build(context: Context) -> Part:
         for name in ("K_d", "K_eps", "T_d", "T_eps"):
             out[name] = None if found is None else found[name] + 0.0
         out["gap"] = None if found is None else found["gap"]
-        out["agree"] = None if found is None else found["agree"]
-        out["notes"] = line["notes"] or None
+        out["agree"] = None if found is None else "yes" if found["agree"] else "no"
+        out["notes"] = ", ".join(LETTERS[int(n) - 1] for n in line["notes"].split(", ") if n) or None
         rows.append(out)
         if found is not None:
             at = [p for p in found["points"] if p["d"] == stored["epsilons"]["d"]]
@@ -58,7 +60,7 @@ def build(context: Context) -> Part:
     gaps = [row["gap"] for row in rows if row["gap"] is not None]
     content = {
         "rows": rows,
-        "notes": [{"number": i, "note": note} for i, note in enumerate(notes, 1)],
+        "notes": notes,
         "date": stored["date"],
         "renew": stored["renew"],
         "seconds": stored["seconds"],
@@ -67,7 +69,7 @@ def build(context: Context) -> Part:
         "powers": sum(c.powers_agree is True for r in derived if r.theorem == "published" for c in [r.cell("K")]),
         "logs": sum(bool(c.agree) for r in derived if r.theorem == "published" for c in [r.cell("K")]),
         "measured": len(known),
-        "agree": sum(bool(a) for a in known),
+        "agree": known.count("yes"),
         "largest_gap": max(gaps, default=None),
         "eps_first": max(stored["epsilons"]["values"]),
         "eps_last": min(stored["epsilons"]["values"]),
@@ -102,17 +104,17 @@ def build(context: Context) -> Part:
         Column("K_published", "K, published"),
         Column("K_derived", "K, derived"),
         Column("K_verdict", "published K is"),
+        Column("notes", "notes"),
         Column("K_d", "measured: d to the", ".3f", "fitted power of d in K"),
         Column("K_eps", "ε to the", ".3f", "fitted power of ε in K"),
+        Column("agree", "measured agrees", "", f"all powers within {stored['tolerance']:g} of the derived ones"),
         Column("T_derived", "T, derived"),
         Column("T_eps", "ε to the", ".3f", "fitted power of ε in T"),
-        Column("eta_published", "η, published"),
-        Column("eta_derived", "η, derived"),
         Column("M_published", "M, published"),
         Column("M_derived", "M, derived"),
         Column("M_verdict", "published M is"),
-        Column("agree", "measured agrees", "", f"all powers within {stored['tolerance']:g} of the derived ones"),
-        Column("notes", "notes"),
+        Column("eta_published", "η, published"),
+        Column("eta_derived", "η, derived"),
     )
     blocks = (
         Prose(text),
@@ -126,11 +128,11 @@ def build(context: Context) -> Part:
             markup=markup,
             colours=[colour(row["process"]) for row in rows],
         ),
-        Table(
-            "notes",
-            "Notes to the orders",
-            (Column("number", "note", "int"), Column("note", "why")),
-            csv="orders-notes.csv",
-        ),
+        Prose("\n\n".join(f"({LETTERS[i]}) {_literal(note)}" for i, note in enumerate(notes))),
     )
     return Part(content, blocks)
+
+
+def _literal(text: str) -> str:
+    """Text that `Prose` shows as it is."""
+    return text.replace("{", "{{").replace("}", "}}").replace("**", "^").replace("epsilon", "ε").replace("(t)^", "t^")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from numerics import figures
-from numerics.figures import colour
+from numerics.drawing import MUTED, colour
 from numerics.gap import SHARE, gap_closed
-from numerics.panels import gap_figure
+from numerics.panels import BEST, gap_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
@@ -103,7 +103,7 @@ def build(context: Context) -> Part:
         Column("least", "least", ".5g", "over all ε"),
         Column("most", "most", ".5g", "over all ε"),
     )
-    shades = [colour(line.process) if line.process else "#E69F00" for line in gap.lines]
+    shades = [MUTED if line.key == "theorem_1" else colour(line.process) if line.process else BEST for line in gap.lines]
     table = Table(
         "rows",
         "Steps for ε against the floor",

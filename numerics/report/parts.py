@@ -22,6 +22,7 @@ __all__ = [
     "Figure",
     "Figures",
     "Html",
+    "Panel",
     "Part",
     "Prose",
     "Section",
@@ -127,7 +128,15 @@ class Figures:
     figures: Sequence[Figure]
 
 
-Block = Prose | Table | Figures
+@dataclass(frozen=True)
+class Panel:
+    """Controls and the script that answers them, in the page itself: HTML and JavaScript of ours."""
+
+    html: Html
+    script: Html
+
+
+Block = Prose | Table | Figures | Panel
 
 
 # ---------------------------------------------------------------------- numbers
@@ -171,14 +180,14 @@ def number(section: str, data: Mapping[str, Any], path: str, spec: str) -> Html:
     )
 
 
-_INDEX = re.compile(r"(?<=\w)_([A-Za-z0-9]+)|\^\(?([-\w/]+)\)?")
+_INDEX = re.compile(r"(?<=\w)_([A-Za-z0-9]+)|\^(?:\(((?:[^()]|\([^()]*\))*)\)|(-?\w+(?:/\w+)?))")
 
 
 def typeset(text: str) -> Html:
     """Escaped text with its indices and powers, X_0 and w^(-1/2), as subscripts and superscripts."""
     out, at = [], 0
     for match in _INDEX.finditer(text):
-        low, high = match.groups()
+        low, high = match[1], match[2] or match[3]
         out.append(html("{}", text[at : match.start()]))
         out.append(html("<sub>{}</sub>", low) if low else html("<sup>{}</sup>", high.replace("-", "\u2212")))
         at = match.end()

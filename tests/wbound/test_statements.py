@@ -168,7 +168,7 @@ def test_the_published_bound_holds(part: int, record_property: Callable[[str, ob
         start = data.draw(starts(p), label="start")
         s = wbound.setting(p, law, T, K, start=start)
         assume(bool((published.step_sizes(s.nodes.batch, law) <= 1.0).all()))
-        M1 = law.M1(p, T)
+        M1 = law.M1(p, T, rtol=1e-2)  # any upper bound of the supremum serves
         assume(math.isfinite(M1))
         s = wbound.setting(p, law, T, K, start=start, M1=M1)
         case = (p, T, K, law.eigenvalues.tolist(), law.mean.tolist(), start)
