@@ -35,14 +35,14 @@ def naive(T: float, steps: int) -> float:
         inner = lambda s: quad(lambda u: 0.25 + 0.5 * u, 0.0, s)[0]  # noqa: E731
         return quad(lambda s: (0.5 + s) * math.exp(2.0 * inner(s)), 0.0, t)[0]
 
-    total, hi = 0.0, T
+    total = 0.0
     lam_hi = lam_T = lam(T)
     for k in range(1, steps + 1):
         lo = T * (1.0 - k / steps)
         lam_lo = lam(lo)
         psi = quad(lambda u, a=lam_lo: (u - a) ** 2 * m0**2 / (1.0 + m0 * u) ** 2, lam_lo, lam_hi)[0]
         total += d * psi / (1.0 + m0 * lam_lo) ** 2
-        hi, lam_hi = lo, lam_lo
+        lam_hi = lam_lo
     return math.sqrt(6.0 / (1.0 + m0 * lam_T) ** 2 + total)
 
 
@@ -60,7 +60,9 @@ def rounds(cases: dict[str, Callable[[], object]], repeat: int) -> dict[str, lis
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="write the results there too")
     parser.add_argument("--repeat", type=int, default=9)
     options = parser.parse_args()
@@ -94,10 +96,14 @@ def main() -> None:
     peer = (time.perf_counter() - begin) * K / 500
     ours = wbound.w2_bound(p, data, 4.0, 500, scheme="hf").total
     assert abs(value / ours - 1.0) < 1e-6, (value, ours)
-    results.append({"case": "plain loop over quad, scaled", "seconds": peer, "ratio": peer / unit, "limit": None})
+    results.append(
+        {"case": "plain loop over quad, scaled", "seconds": peer, "ratio": peer / unit, "limit": None}
+    )
     calls = {
         f"iterations {scheme}, eps = {eps:g}": (
-            lambda scheme=scheme, eps=eps: wbound.iterations(p, Gaussian(np.zeros(10), 1.0), eps, scheme=scheme)
+            lambda scheme=scheme, eps=eps: wbound.iterations(
+                p, Gaussian(np.zeros(10), 1.0), eps, scheme=scheme
+            )
         )
         for scheme in ("em", "hf", "ddpm")
         for eps in (1e-1, 1e-8)
@@ -112,7 +118,9 @@ def main() -> None:
     begin = time.perf_counter()
     wbound.complexity_table()
     table = time.perf_counter() - begin
-    results.append({"case": "complexity_table", "seconds": table, "ratio": table / unit, "limit": 10.0 / unit})
+    results.append(
+        {"case": "complexity_table", "seconds": table, "ratio": table / unit, "limit": 10.0 / unit}
+    )
     for r in results:
         limit = "" if r["limit"] is None else f"  limit {r['limit']:.0f}"
         sys.stdout.write(f"{r['case']:34s} {r['seconds'] * 1e3:12.2f} ms  ratio {r['ratio']:10.1f}{limit}\n")

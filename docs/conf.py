@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 import links  # noqa: E402
+
 _setup = ConfigParser()
 _setup.read(ROOT / "setup.cfg", encoding="utf-8")
 
@@ -62,8 +63,8 @@ def _kept(found: re.Match[str]) -> str:
 
 
 def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are prose with formulas such as |X_0| and M*: no substitutions, no stray emphasis; what they cite
-    is linked."""
+    """Docstrings are prose with formulas such as |X_0| and M*: no substitutions, no stray emphasis; and what
+    they cite is linked."""
     text = "\n".join(lines)
     # not the bullet of a list, and not *emphasis*
     text = re.sub(r"(?m)(?<!\\)\*(?! )(?P<inner>\w[^*\n]*\w)\*(?!\w)|^ *\* |\*", _kept, text)

@@ -1,4 +1,4 @@
-"""Statements cited in docstrings ("Theorem 2", "Eq. 9′", "section 7") and their anchors in theory.md, and back."""
+"""What docstrings cite ("Theorem 2", "Eq. 9′", "section 7") and the anchors of theory.md, both ways."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from pathlib import Path
 
 THEORY = Path(__file__).with_name("theory.md")
 
-_KINDS = {"Theorem": "theorem", "Proposition": "proposition", "Lemma": "lemma", "Eq.": "eq", "section": "section"}
+_KINDS = {
+    "Theorem": "theorem",
+    "Proposition": "proposition",
+    "Lemma": "lemma",
+    "Eq.": "eq",
+    "section": "section",
+}
 # A prime or two, as ′ ″ or as ' '', but not the ' of "Theorem 2's".
 _CITED = re.compile(r"(Theorem|Proposition|Lemma|Eq\.|section)\s+(\d+)(″|''(?!s)|′|'(?!s))?")
 _PRIMES = {"": "", "′": "-prime", "'": "-prime", "″": "-second", "''": "-second"}
@@ -47,7 +53,7 @@ def anchors(markdown: str) -> frozenset[str]:
 def made_of(markdown: str) -> Iterator[tuple[str, list[str], list[str]]]:
     """(section's anchor, modules, test files) of every statement's line in theory.md."""
     for line in _MADE.finditer(markdown):
-        if "**Code**" not in line.group():
+        if "· **Code**" not in line.group():
             continue  # the sentence that explains these lines
         before = [name for name in _ANCHOR.findall(markdown[: line.start()]) if name.startswith("section-")]
         code, tests = line.group().split("**Code**")[1].split("**Tests**")

@@ -1,4 +1,4 @@
-"""Writes docs/published-measured.md: what was measured beside the published table, so that no number is typed.
+"""Writes docs/published-measured.md: what was measured beside the published table; no number is typed.
 
 Run as ``python docs/published_numbers.py`` (about a minute); a test computes the first table and the derived
 orders again and holds the page to them.
@@ -15,25 +15,25 @@ PAGE = Path(__file__).with_name("published-measured.md")
 #: (d, ε) of the tables; the first is checked by a test
 CELLS = ((10, 0.1), (10, 0.01), (1000, 0.1))
 
-HEAD = """# Measured: the published table in numbers
+HEAD = r"""# Measured: the published table in numbers
 
-This page is written by `python docs/published_numbers.py`. What the columns mean, and why they differ, is on the page
-[what the published table says](published-table.md).
+This page is written by `python docs/published_numbers.py`. What the columns mean, and why they differ, is on
+the page [what the published table says](published-table.md).
 
 ## Steps
 
-The smallest $K$ with $W_2\\le\\varepsilon$ and its $T$, on the uniform grid from the prior start with the best $T$, for
-centred Gaussian data with $m_0=L_0=1$ and the scheme `em`: by [Theorem 1](#theorem-1), by [Theorem 2](#theorem-2), and
-by the exact law ([definition](#exact-iterations)). The last two tables have one and the same $x=\\sqrt d/\\varepsilon$,
-and hardly differ.
+The smallest $K$ with $W_2\le\varepsilon$ and its $T$, on the uniform grid from the prior start with the best
+$T$, for centred Gaussian data with $m_0=L_0=1$ and the scheme `em`: by [Theorem 1](#theorem-1), by
+[Theorem 2](#theorem-2), and by the exact law ([definition](#exact-iterations)). The last two tables have one
+and the same $x=\sqrt d/\varepsilon$, and hardly differ.
 """
-ORDERS = """
+ORDERS = r"""
 ## Orders
 
-Derived from $f$ and $g$ alone, with $x=\\sqrt d/\\varepsilon$, beside the published cell: `=` they agree, `>` the cell asks
-for more than is needed, `<` for less. Measured: powers of $d$ and $\\varepsilon$ in $K(\\varepsilon)$ and $T$ by regression
-over $\\varepsilon=10^{-4},10^{-8},10^{-12}$ and $d=1,10^3,10^6$, with the powers of the logarithms held at their derived
-values.
+Derived from $f$ and $g$ alone, with $x=\sqrt d/\varepsilon$, beside the published cell: `=` they agree, `>`
+the cell asks for more than is needed, `<` for less. Measured: powers of $d$ and $\varepsilon$ in
+$K(\varepsilon)$ and $T$ by regression over $\varepsilon=10^{-4},10^{-8},10^{-12}$ and $d=1,10^3,10^6$, with the powers of the
+logarithms held at their derived values.
 
 """
 

@@ -38,7 +38,7 @@ from wbound.data import Gaussian
 
 # %%
 need = wbound.lower_bound(d=3, sigma0=1.0, eps=0.1)
-print(f"W2 <= 0.1 needs K >= {need.K:.3f}, so {need.steps} steps")
+print(f"W2 <= 0.1 needs K >= {need.K:.3f}, so {need.steps} steps, from p_T with a large lambda(T)")
 assert math.isclose(need.K, 4 / (2 * need.u + need.u**2))
 
 # %%

@@ -238,6 +238,22 @@ def _bar(total: int, initial: int, progress: bool) -> Any:
 Outcome = tuple[tuple[int, int], bytes | str]
 
 
+def _kill(executor: Any) -> None:
+    """End the pool's workers at once."""
+    before = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        # the pool's own thread may still look for a batch that the pool has just given up
+        if not (args.exc_type is KeyError and type(args.thread).__module__.startswith("joblib.")):
+            before(args)
+
+    threading.excepthook = hook
+    try:
+        executor.shutdown(wait=True, kill_workers=True)
+    finally:
+        threading.excepthook = before
+
+
 def _follow(parent: int) -> None:
     """In a worker: end when the process that wants the results has ended, however it did."""
 
@@ -269,8 +285,7 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[
         clean = False
         try:
             while True:
-                # one ahead of each worker: no more than the pool's own queue takes, so that an interruption
-                # finds nothing else, and memory stays small however long the list
+                # one ahead of each worker: memory stays small however long the list
                 while len(running) < 2 * workers and (span := next(queue, None)) is not None:
                     running[executor.submit(batch, body, *span)] = span
                 if not running:
@@ -290,7 +305,7 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[
                 yield span, "its process died repeatedly"
         finally:
             if not clean:  # interrupted: nobody waits for what is being computed
-                executor.shutdown(wait=False, kill_workers=True)
+                _kill(executor)
 
 
 def _cluster(plan: Plan, spans: list[tuple[int, int]], scheduler: str) -> Generator[Outcome, None, None]:

@@ -52,8 +52,9 @@ class Batch:
     @cached_property
     def gap(self) -> Array:
         """log λ_{k−1} − log λ_k, +∞ where λ_k = 0."""
-        with np.errstate(invalid="ignore"):  # ∞ − ∞ cannot be: λ_{k−1} is finite
-            return np.where(np.isfinite(self.ratio), np.log1p(self.ratio), self.log_lam_hi - self.log_lam_lo)
+        with np.errstate(invalid="ignore"):  # ∞ − ∞: λ_{k−1} below double precision, a step of nothing
+            gap = np.where(np.isfinite(self.ratio), np.log1p(self.ratio), self.log_lam_hi - self.log_lam_lo)
+        return np.where(np.isnan(gap), np.inf, gap)
 
     @cached_property
     def sigma2_lo(self) -> Array:

@@ -144,7 +144,8 @@ def _recursion(u: float, gamma: Array, drift: Array, noise2: Array) -> float:
 def _compiled() -> Callable[..., float]:
     import numba
 
-    return numba.njit(cache=True)(_recursion)  # type: ignore[no-any-return]
+    compiled: Callable[..., float] = numba.njit(cache=True)(_recursion)
+    return compiled
 
 
 def _run(u: float, gamma: Array, drift: Array, noise2: Array) -> float:

@@ -102,7 +102,7 @@ def _form() -> str:
     parameters: dict[str, float] = {}
     for name in reversed(PUBLISHED):
         parameters |= dict(CATALOGUE[name].defaults)
-    order = [p for p in ("a", "b", "c", "rho", "theta", "sigma") if p in parameters]
+    order: list[str] = [p for p in ("a", "b", "c", "rho", "theta", "sigma") if p in parameters]
     order += [p for p in parameters if p not in order]
     greek = {"rho": "ρ", "theta": "ϑ", "sigma": "ς"}
     dials = {row[0]: _slider(*row) for row in SLIDERS}

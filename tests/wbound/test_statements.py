@@ -54,9 +54,13 @@ def processes(draw: st.DrawFn) -> wbound.Process:
         f, g = draw(st.sampled_from(OTHERS))
         text = f + " " + g.replace("exp", "").replace("tanh", "").replace("abs", "").replace("sqrt", "")
         names = [name for name in "abc" if name in text.replace("tan", "")]
-        return wbound.Process(f=f, g=g, **{name: draw(log_uniform(0.01, 100.0), label=name) for name in names})
+        return wbound.Process(
+            f=f, g=g, **{name: draw(log_uniform(0.01, 100.0), label=name) for name in names}
+        )
     row = wbound.CATALOGUE[draw(st.sampled_from(list(wbound.CATALOGUE)))]
-    p = wbound.process(row.name, **{name: draw(log_uniform(0.01, 100.0), label=name) for name, _ in row.defaults})
+    p = wbound.process(
+        row.name, **{name: draw(log_uniform(0.01, 100.0), label=name) for name, _ in row.defaults}
+    )
     return referee.twin(p) if kind == "twin" else p
 
 
@@ -187,7 +191,11 @@ def test_the_published_bound_holds(part: int, record_property: Callable[[str, ob
 def test_two_theorems_and_what_they_are() -> None:
     assert set(THEOREMS) == {"published", "sharp"}
     for key, statement in STATEMENTS.items():
-        assert statement.id == key and statement.source and statement.kind in ("exact", "upper", "lower", "order")
+        assert (
+            statement.id == key
+            and statement.source
+            and statement.kind in ("exact", "upper", "lower", "order")
+        )
         assert statement.hypotheses and callable(statement.evaluate)
     assert [STATEMENTS[i].kind for i in ("theorem-1", "theorem-2", "exact-law", "proposition-1")] == [
         "upper",
@@ -247,7 +255,11 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
     ({"score_noise": float("nan")}, BadInput, "score_noise = nan: must be a finite number >= 0"),
     ({"theorem": "published"}, BadInput, "M1 = None: Theorem 1 needs A2's constant"),
     ({"theorem": "published", "M1": "exact"}, BadInput, "M1 = exact: is known for Gaussian data only"),
-    ({"theorem": "published", "M1": 1.0, "scheme": "hf"}, HypothesisFailed, "Theorem 1 does not apply: scheme em fails"),
+    (
+        {"theorem": "published", "M1": 1.0, "scheme": "hf"},
+        HypothesisFailed,
+        "Theorem 1 does not apply: scheme em fails",
+    ),
     (
         {"theorem": "published", "M1": 1.0, "T": None, "K": None, "grid": Grid.from_t([4.0, 1.0, 0.0])},
         HypothesisFailed,
@@ -258,16 +270,30 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
         HypothesisFailed,
         "the step-size condition, integral of g^2 (m+L) <= 2(1+F_k), fails at step k =",
     ),
-    ({"process": wbound.process("ve-constant"), "start": "standard"}, BadInput, "ve-constant does not tend to N(0, I)"),
+    (
+        {"process": wbound.process("ve-constant"), "start": "standard"},
+        BadInput,
+        "ve-constant does not tend to N(0, I)",
+    ),
     ({"process": wbound.Process(f="t-1", g="1")}, BadInput, "must be finite and >= 0 on (0, T]"),
     ({"process": wbound.Process(f="1", g="0")}, BadInput, "must not vanish on all of (0, T]"),
-    ({"data": Gaussian(np.zeros(2), np.array([0.0, 1.0]))}, HypothesisFailed, "A1 fails: the covariance is singular"),
+    (
+        {"data": Gaussian(np.zeros(2), np.array([0.0, 1.0]))},
+        HypothesisFailed,
+        "A1 fails: the covariance is singular",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("typed", "kind", "said"), BAD, ids=[f"{i}" for i in range(len(BAD))])
 def test_bad_input_in_one_line(typed: dict[str, Any], kind: type[WboundError], said: str) -> None:
-    arguments: dict[str, Any] = {"process": wbound.process(P), "data": LogConcave(*DATA), "T": 4.0, "K": 100, **typed}
+    arguments: dict[str, Any] = {
+        "process": wbound.process(P),
+        "data": LogConcave(*DATA),
+        "T": 4.0,
+        "K": 100,
+        **typed,
+    }
     with pytest.raises(kind) as caught:
         wbound.w2_bound(**arguments)
     message = str(caught.value)

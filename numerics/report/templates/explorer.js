@@ -447,7 +447,7 @@ function iterations(m, name, order) {
     k = next;
     if (near) break;
   }
-  const works = (K) => at(K).total <= m.eps, least = Math.max(1, Math.floor(1e-10 * k));
+  const works = (K) => at(K).total <= m.eps, least = k > EXACT ? Math.max(1, Math.floor(1e-8 * k)) : 1;
   let lo, hi, size = least;
   if (works(k)) {
     for (hi = k, lo = k - size; lo >= 1 && works(lo); size *= 2, lo = hi - size) hi = lo;
