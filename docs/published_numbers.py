@@ -32,8 +32,8 @@ ORDERS = r"""
 
 Derived from $f$ and $g$ alone, with $x=\sqrt d/\varepsilon$, beside the published cell: `=` they agree, `>`
 the cell asks for more than is needed, `<` for less. Measured: powers of $d$ and $\varepsilon$ in
-$K(\varepsilon)$ and $T$ by regression over $\varepsilon=10^{-4},10^{-8},10^{-12}$ and $d=1,10^3,10^6$, with the powers of the
-logarithms held at their derived values.
+$K(\varepsilon)$ and $T$ by regression over $\varepsilon=10^{-4},10^{-8},10^{-12}$ and $d=1,10^3,10^6$, with the
+powers of the logarithms held at their derived values.
 
 """
 

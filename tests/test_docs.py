@@ -180,6 +180,7 @@ def _rows(markdown: str) -> list[list[str]]:
 def test_the_measured_page_is_what_the_code_computes() -> None:
     module = _module("published_numbers")
     page = module.PAGE.read_text("utf-8")
+    assert page.startswith(module.HEAD) and module.ORDERS in page, "run python docs/published_numbers.py"
     d, eps = module.CELLS[0]
     written = page.split(f"### d = {d}, ε = {eps:g}")[1].split("###")[0]
     fresh, stored = _rows(module.steps_table(d, eps)), _rows(written)
