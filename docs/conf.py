@@ -24,7 +24,7 @@ author = _setup["metadata"]["author"]
 copyright = author
 release = version = _setup["metadata"]["version"]
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 nb_execution_mode = "off"  # notebooks are executed by `make notebooks`, not here
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
@@ -32,6 +32,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"  # the signature has them
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_default_options = {"no-value": True}  # a value that is worth reading stands in the docstring
 default_role = "code"  # docstrings set names in single backquotes
 # Pages that are shown here and read in the repository too link to files that are not pages.
 suppress_warnings = ["myst.xref_missing"]
@@ -42,7 +43,16 @@ html_math_renderer = "mathml"
 
 
 def _formula(latex: str, display: str) -> str:
-    return latex2mathml.converter.convert(latex, display=display)
+    made = latex2mathml.converter.convert(latex, display=display)
+    # TeX's spacing, which the converter leaves out: none around |, a thin one after log unless a ( follows
+    made = made.replace(
+        '<mo stretchy="false">&#x0007C;</mo>', '<mo stretchy="false" lspace="0" rspace="0">|</mo>'
+    )
+    return re.sub(
+        r'(<mi>(?:log|exp)</mi>)(?!<mo stretchy="false">(?:&#x00028;|\[))',
+        r'\1<mspace width="0.17em"/>',
+        made,
+    )
 
 
 def _inline(translator: Any, node: nodes.math) -> None:

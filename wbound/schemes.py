@@ -113,9 +113,11 @@ def _ddim(b: Batch) -> Steps:
 def _ode_ei(b: Batch) -> Steps:
     half, c = 0.5 * b.steps.C_minus_E, b.steps.C_minus_half_E
     C, kappa2, rest = 0.5 * b.steps.E, np.exp(-b.gap), -np.expm1(-b.gap)
-    with np.errstate(over="ignore", invalid="ignore"):  # a huge step: infinite, and the bound says so
-        keep = kappa2 + c * np.exp(-b.steps.F) / b.sigma2_hi
-        late = half * np.exp(-b.steps.F) / b.sigma2_hi  # (½H − c_k)/λ_{k−1}
+    # a huge step: infinite, and the bound says so; σ² below double precision: a step of nothing, ode-hf's
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        seen = b.sigma2_hi > 0.0
+        keep = np.where(seen, kappa2 + c * np.exp(-b.steps.F) / b.sigma2_hi, 0.5)
+        late = np.where(seen, half * np.exp(-b.steps.F) / b.sigma2_hi, 0.0)  # (½H − c_k)/λ_{k−1}
         kappa = np.sqrt(kappa2)
         excess = np.where(
             rest < 0.5,

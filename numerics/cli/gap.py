@@ -55,12 +55,9 @@ def gap(
         raise BadInput("points", many, "must be at most 50")
     if out is not None:
         drawable(out, width)
+    dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))
     say(f"{many} values of ε")
-    found = gap_closed(
-        np.geomspace(first, last, many),
-        d=count("d", o.required("d", d)),
-        sigma0=positive("sigma0", o.required("sigma0", sigma0)),
-    )
+    found = gap_closed(np.geomspace(first, last, many), d=dimension, sigma0=size)
     if out is not None:
         _draw_gap(found, out, width, over)
     rows = [

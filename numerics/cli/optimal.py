@@ -9,7 +9,7 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli import sources as s
-from numerics.cli.output import drawable, emit, grid_table, note, say, short
+from numerics.cli.output import drawable, emit, grid_table, note, short
 
 ORDER = 52
 #: λ(T) over the data's variance per coordinate where nothing is said.
@@ -110,7 +110,6 @@ def optimal(
         top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
     if figure is not None:
         drawable(figure, width)
-    say(f"{len(SHOWN) + 6} schedules and the optimum")
     processes: tuple[Any, ...] = (
         SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
     )

@@ -41,9 +41,7 @@ def _resource(name: str) -> str:
 
 def _rules() -> str:
     """Gauss–Legendre rules by their number of nodes, and the one with running integrals."""
-    rules = {
-        str(n): {"x": rule(n).x.tolist(), "w": rule(n).w.tolist()} for n in (2, 3, 5, 10)
-    }
+    rules = {str(n): {"x": rule(n).x.tolist(), "w": rule(n).w.tolist()} for n in (2, 3, 5, 10)}
     r = rule(8)
     panel = {"x": r.x.tolist(), "w": r.w.tolist(), "cumulative": r.cumulative.tolist()}
     return json.dumps({**rules, "panel": panel}, separators=(",", ":"))
@@ -56,7 +54,8 @@ def engine() -> str:
             formulas.constant("RULES", _rules()),
             formulas.constant("PROCESSES", formulas.processes(PUBLISHED)),
             formulas.constant("SCHEMES", formulas.scheme_code()),
-            _resource("explorer.js"),
+            _resource("explorer-steps.js"),
+            _resource("explorer-sums.js"),
         )
     )
 
@@ -64,7 +63,9 @@ def engine() -> str:
 def script() -> str:
     """The whole script of the panel, in a scope of its own; it sets `window.wboundEvaluate`."""
     shades = {name: colour(name).replace(INK, "var(--ink)") for name in PUBLISHED}
-    body = "\n".join((engine(), formulas.constant("COLOURS", json.dumps(shades)), _resource("explorer-ui.js")))
+    body = "\n".join(
+        (engine(), formulas.constant("COLOURS", json.dumps(shades)), _resource("explorer-ui.js"))
+    )
     return f'"use strict";\n(() => {{\n{body}\n}})();'
 
 
@@ -76,9 +77,7 @@ def _index(text: str) -> str:
     return escape(head) + (f"<sub>{escape(tail)}</sub>" if low else "")
 
 
-def _slider(
-    name: str, label: str, lo: float, hi: float, at: float, gloss: str, parameter: str = ""
-) -> str:
+def _slider(name: str, label: str, lo: float, hi: float, at: float, gloss: str, parameter: str = "") -> str:
     mark = f' data-parameter="{parameter}"' if parameter else ""
     return (
         f'<div class="dial"{mark}><label for="explorer-{name}" title="{escape(gloss)}">{_index(label)}</label>'
@@ -109,17 +108,14 @@ def _form() -> str:
     groups = {
         "Process": _select("process", "process", {n: n for n in PUBLISHED}, "vp-linear")
         + "".join(
-            _slider(
-                f"p-{p}", greek.get(p, p), -1.5, 1.5, math.log10(parameters[p]), f"parameter {p}", p
-            )
+            _slider(f"p-{p}", greek.get(p, p), -1.5, 1.5, math.log10(parameters[p]), f"parameter {p}", p)
             for p in order
         )
         + '<p class="source"><code id="explorer-law"></code></p>',
         "Data": dials["d"]
         + dials["m0"]
         + '<div class="tick"><input type="checkbox" id="explorer-gaussian" checked> '
-        '<label for="explorer-gaussian">Gaussian: L<sub>0</sub> = m<sub>0</sub></label></div>'
-        + dials["L0"],
+        '<label for="explorer-gaussian">Gaussian: L<sub>0</sub> = m<sub>0</sub></label></div>' + dials["L0"],
         "Sampler": _select("scheme", "scheme", TITLES, "hf")
         + _select("start", "start", STARTS, "prior")
         + dials["T"]

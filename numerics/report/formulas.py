@@ -79,7 +79,9 @@ def _expressions(row: Row) -> dict[str, tuple[str, sp.Expr]]:
 def processes(names: Iterable[str] | None = None) -> str:
     """The catalogue's closed processes (every published row) as one JavaScript object literal."""
     out = []
-    for name in names if names is not None else [n for n, row in CATALOGUE.items() if row.family != "general"]:
+    for name in (
+        names if names is not None else [n for n, row in CATALOGUE.items() if row.family != "general"]
+    ):
         row = CATALOGUE[name]
         parameters = ", ".join(p for p, _ in row.defaults)
         defaults = ", ".join(f"{p}: {value!r}" for p, value in row.defaults)
@@ -141,6 +143,6 @@ def scheme_code() -> str:
         for scheme in SCHEMES:
             got = coefficients(scheme, family)
             body = _body(list(got.values()), " ".join(f"o.{name} = {{}};" for name in got))
-            lines.append(f'    {scheme}: (I, kappa, s2, o) => {{ {body} }}')
+            lines.append(f"    {scheme}: (I, kappa, s2, o) => {{ {body} }}")
         out.append(f"  {family}: {{\n" + ",\n".join(lines) + " }")
     return "{\n" + ",\n".join(out) + "\n}"

@@ -10,6 +10,7 @@ from numerics.report import (
     columns,
     digits,
     environment,
+    explorer,
     gap,
     lower,
     matrix,
@@ -32,5 +33,6 @@ SECTIONS: tuple[Section, ...] = (
     Section("verification", "Verified on log-concave data", matrix.build, weight=8.0),
     Section("digits", "The same on real data: digits", digits.build, weight=6.0),
     Section("chooser", "Which schedule for these data", chooser.build, weight=2.0),
+    Section("explorer", "Explorer: turn a dial", explorer.build, weight=0.7),
     Section("environment", "How this page was made", environment.build, weight=0.1, last=True),
 )

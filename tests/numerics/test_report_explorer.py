@@ -42,6 +42,9 @@ PROBE = """
 const problems = [];
 addEventListener("error", (e) => problems.push(String(e.message)));
 const found = SETTINGS.map((s) => window.wboundEvaluate(s));
+const needed = () => Number(document.getElementById("explorer-rows").rows[1].lastChild.textContent), fewest = [needed()];
+document.getElementById("explorer-best").click();
+fewest.push(needed());
 let seed = 1;
 const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
 const dials = [...document.querySelectorAll("#explorer-form input[type=range]")], times = [], seen = new Set();
@@ -60,7 +63,8 @@ for (let n = 0; n < 60; n++) {
 }
 const nan = [...document.querySelectorAll("#explorer-app *")].filter((e) => /NaN|undefined|Infinity/.test(
   [e.textContent, ...[...e.attributes].map((a) => a.value)].join(" "))).length;
-document.getElementById("out").textContent = "RESULT" + JSON.stringify({ found, times, problems, nan, seen: seen.size }) + "END";
+const result = { found, times, problems, nan, fewest, seen: seen.size };
+document.getElementById("out").textContent = "RESULT" + JSON.stringify(result) + "END";
 </script></body>
 """
 
@@ -294,6 +298,13 @@ def test_redraw_is_quick_and_says_nothing_odd(made: Any) -> None:
     assert len(explorer.script().encode()) < 60_000
     assert "http" not in explorer.script().replace("http://www.w3.org/2000/svg", "")
     assert source.count("wboundEvaluate") == 1
+
+
+def test_the_best_horizon_needs_fewest_steps(made: Any) -> None:
+    before, after = made[2]["fewest"]
+    data = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
+    least = iterations(wbound.process("vp-linear"), data, 0.1, scheme="hf").K
+    assert least <= after <= least + 1 < before
 
 
 def test_every_control_has_a_label(made: Any) -> None:

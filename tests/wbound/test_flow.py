@@ -11,6 +11,7 @@ import pytest
 import referee
 
 import wbound
+from wbound import gaussian
 from wbound.clock import Grid, batch
 from wbound.data import Gaussian
 from wbound.errors import HypothesisFailed
@@ -179,6 +180,18 @@ def test_the_clock_beyond_doubles() -> None:
     values = {name: exact_w2(p, data, 40.0, 10_000, scheme=name) for name in ODE}
     assert values["heun"] < values["ode-ei"] < values["ddim"] < 0.01
     assert exact_w2(p, data, 40.0, 3, scheme="ode-hf") == math.inf
+
+
+@pytest.mark.parametrize("name", ODE)
+def test_a_clock_below_doubles(name: str) -> None:
+    """ve-polynomial with λ(t) = 0 in doubles on the last steps: they move nothing, and nothing is NaN."""
+    p = wbound.process("ve-polynomial", a=0.038, b=0.0131, c=99.0)
+    s = setting(p, Gaussian([0.1], 2.0), 50.0, 1000, scheme=name, start="exact")
+    assert np.isneginf(s.nodes.log_lam[-3:]).all()
+    exact = float(gaussian.EXACT_LAW(s))
+    assert 0.0 < exact < 1e6
+    if name != "heun":
+        assert wbound.w2_bound(p, s.data, 50.0, 1000, scheme=name, start="exact").total >= exact
 
 
 SLOPES = {
