@@ -210,7 +210,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
             return np.stack(terms)
 
         kink = -math.log(data.A1[1]) if data.A1 is not None else 0.0
-        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,))
+        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), m1)
         got = tally(process, data, T, K, rows, quality)
         eta = T / K
         last = float(published.step_sizes(_step(process, T - eta, T), data)[0])

@@ -369,7 +369,8 @@ class Gaussian(StronglyLogConcave):
                 )
                 w_lo, w_hi = np.minimum(*at), np.maximum(*at)
                 gap = np.abs(variances - process.kappa)
-                rate_lo, rate_hi = 2.0 * f_lo * a_lo**2 * gap, 2.0 * f_hi * a_hi**2 * gap
+                with np.errstate(over="ignore", invalid="ignore"):  # an infinite f at t = 0
+                    rate_lo, rate_hi = 2.0 * f_lo * a_lo**2 * gap, 2.0 * f_hi * a_hi**2 * gap
             else:
                 with np.errstate(over="ignore", invalid="ignore"):  # a wide cell: unknown, hence refined
                     w_lo = a_lo**2 * variances + np.exp(2.0 * log_a_lo + log_s_lo)

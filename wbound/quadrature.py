@@ -98,7 +98,7 @@ def mesh(
     current = moments(lo, hi)
     # a singular end never converges relative to its own panel, so errors count against the interval
     scale = np.zeros((current.shape[0], n))
-    _gather(np.maximum, scale, owner, np.abs(current))
+    _gather(np.maximum, scale, owner, np.where(np.isfinite(current), np.abs(current), 0.0))
     rows: slice | list[int] = slice(None) if against is None else list(against)
     error = np.zeros_like(scale)
     before = np.full_like(current, np.inf)  # each panel's parent's disagreement

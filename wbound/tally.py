@@ -37,6 +37,8 @@ class Rows(NamedTuple):
     powers: tuple[int, ...]
     #: log λ where the rows have a kink
     kinks: tuple[float, ...] = ()
+    #: M_1 where a row holds M_1ηG: virtual steps stay so short that it is small
+    stiffness: float = 0.0
 
 
 class Tally(NamedTuple):
@@ -155,6 +157,9 @@ def _virtual(process: Process, m: Array, eta: float, rows: Rows, points: int) ->
         f, g2 = process.f(at), process.g(at) ** 2
         rate = np.maximum(1.0 / at, np.maximum(f, g2 / process.sigma2(at)))
         delta = WIDTH / rate
+        if rows.stiffness:
+            with np.errstate(divide="ignore"):  # g = 0 sets no limit
+                delta = np.minimum(delta, 0.1 * np.sqrt(WIDTH / (rows.stiffness * g2)))
         orders = np.array(rows.orders)[:, None]
         # quadratic extrapolation of Φη^{−p} from δ, 2δ, 3δ to η (with one point: its value at δ)
         x = eta / delta
