@@ -167,7 +167,7 @@ def test_gap_and_landscape_commands(wb: Any, tmp_path: Path) -> None:
     assert out["survives"] >= 1.0 > out["naive"] and out["exact_over_floor"] >= 1.0 and out["zero"]["T"]
     code, text, _ = wb(*small, "-o", str(tmp_path / "l.svg"))
     assert code == 0 and "survives" in text
-    assert "u-to" in wb.refused("gap", "--u-to", "1e-9")
+    assert "u_to" in wb.refused("gap", "--u-to", "1e-9")
     assert "T-from" in wb.refused("landscape", "--T-from", "3", "--T-to", "2")
 
 

@@ -99,10 +99,22 @@ def test_every_number_on_the_page_is_in_the_json(page: Page, data: Any) -> None:
         value = lookup(data, path)
         assert isinstance(value, int | float) or value is None or isinstance(value, str), path
         assert show(value, spec) == text, path
-    # and tables have no number that is not
+    # and tables have no number that is not: names with digits are words of the data
+    said = set(_words(data))
     for text in page.loose:
         if re.search(r"\d", text):
             assert text.strip() in set(texts(data)), text
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Every string of the data."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _words(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def test_csv_files_agree_with_the_json(folder: Path, data: Any) -> None:
@@ -131,9 +143,44 @@ def test_what_the_report_must_show(data: Any) -> None:
     assert (digits["n"], digits["d"], digits["rank"], digits["constant"]) == (1797, 64, 61, 3)
     assert "A1" in digits["refusal"] and "singular" in digits["refusal"]
     assert data["summary"]["complexity"]["sharp"] == min(row["K_sharp"] for row in data["complexity"]["rows"])
-    for section in ("complexity", "bounds", "lower"):
+    for section in ("complexity", "bounds", "lower", "gap"):
         for key, value in data["summary"][section].items():
             assert value == data[section][key]
+
+
+def test_lower_bound_clock_chooser_and_orders(data: Any) -> None:
+    gap = data["gap"]
+    assert gap["below"] == 0 and gap["theorem_2_most"] < 1.5 and gap["reached"] < 1.01
+    assert gap["theorem_1"] > 1e3 and {row["key"] for row in gap["rows"]} > set(wbound.PUBLISHED)
+    assert gap["floor_last"] == pytest.approx(
+        4 * (1 - gap["varrho_last"]) ** 2 / (2 + gap["u_last"]), rel=1e-12
+    )
+    land = data["cancellation"]
+    assert land["survives"] >= 1.0 > land["naive"] and land["exact_least"] >= 1.0 and land["below"] > 0
+    rows = data["clocks"]["rows"]
+    assert rows[0]["nodes"] == "optimised" and all(row["exact"] >= data["clocks"]["floor"] for row in rows)
+    chooser = data["chooser"]
+    assert chooser["best"] == "numerical" and chooser["gain"] >= 1.0
+    assert [row["error"] for row in chooser["rows"]] == sorted(row["error"] for row in chooser["rows"])
+    orders = data["orders"]
+    assert (orders["powers"], orders["published"]) == (8, 8) and orders["logs"] >= 7
+    assert orders["agree"] == orders["measured"] == 20 and orders["largest_gap"] <= 0.05
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", orders["date"]) and "wbound table" in orders["renew"]
+    marked = {mark for row in orders["rows"] if row["notes"] for mark in row["notes"].split(", ")}
+    assert marked == set("abcdefghijklmnopqrstuvwxyz"[: len(orders["notes"])])
+
+
+def test_commands_on_the_page_are_commands(page: Page, folder: Path) -> None:
+    import html
+    import shlex
+
+    from numerics.cli.main import app
+
+    source = (folder / "index.html").read_text("utf-8")
+    known = {info.name for info in app.registered_commands}
+    commands = [html.unescape(c) for c in re.findall(r"<code>(wbound [^<]*)</code>", source)]
+    assert len(commands) > 20
+    assert all(shlex.split(command)[1] in known for command in commands)
 
 
 def test_the_page_is_one_file_that_needs_no_network(folder: Path, page: Page) -> None:
@@ -178,6 +225,9 @@ def test_prose_escapes_all_but_its_own_markup() -> None:
     assert out == (
         '&lt;b&gt; X<sub>0</sub> <span class="n" data-n="s.a.b" data-f=".1f">2.0</span> '
         "w<sup>\u22121/2</sup> <code>x &lt; y_0</code>"
+    )
+    assert typeset("t^(-2*(c + 2)), S^2 and η^(3/2)") == (
+        "t<sup>\u22122*(c + 2)</sup>, S<sup>2</sup> and η<sup>3/2</sup>"
     )
     assert typeset("σ_0² & ‖X_0‖") == "σ<sub>0</sub>² &amp; ‖X<sub>0</sub>‖"
     with pytest.raises(KeyError):

@@ -213,7 +213,7 @@ def test_defaults_and_attributes() -> None:
     )
     assert plain == said and isinstance(plain, Bound) and plain.kind == "upper"
     assert plain.trivial == pytest.approx(math.sqrt(6.0)) and not plain.vacuous
-    assert wbound.w2_bound(p, data, T=0.01, K=1).vacuous
+    assert wbound.w2_bound(p, data, T=8.0, K=1).vacuous
     by_value = wbound.w2_bound(p, data, 4.0, 100, scheme=wbound.SCHEMES["em"], grid=Grid.uniform())
     assert by_value == plain
     law = wbound.w2_bound(p, Gaussian(np.zeros(3), 2.0), 4.0, 100)
@@ -254,7 +254,7 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
     ({"score_bias": -0.1}, BadInput, "score_bias = -0.1: must be a finite number >= 0"),
     ({"score_noise": float("nan")}, BadInput, "score_noise = nan: must be a finite number >= 0"),
     ({"theorem": "published"}, BadInput, "M1 = None: Theorem 1 needs A2's constant"),
-    ({"theorem": "published", "M1": "exact"}, BadInput, "M1 = exact: is known for Gaussian data only"),
+    ({"theorem": "published", "M1": "exact", "data": LogConcave(3, 0.5, 0.6, 6.0)}, BadInput, "M1 = exact: is known for Gaussian data only"),
     (
         {"theorem": "published", "M1": 1.0, "scheme": "hf"},
         HypothesisFailed,
