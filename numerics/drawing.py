@@ -64,8 +64,8 @@ COLOURS = {
     "vp-linear": "#0072B2",
     "vp-polynomial": "#D55E00",
     "vp-exponential": "#8C8C8C",
-    "sub-vp": "#882255",
-    "optimal": "#661100",
+    "sub-vp": "#8E5BD6",
+    "optimal": "#C2303A",
     "user": "#0072B2",
 }
 #: The image parametrisations have the colour of the process whose clock they read in other units.

@@ -47,7 +47,7 @@ Array = NDArray[np.float64]
 CEILING = 6.0
 ORANGE, BLUE = "#E69F00", "#0072B2"
 #: What is no process has a colour that no process has.
-BEST, GIVEN = "#AA3377", "#44AA99"
+BEST, GIVEN = "#44AA99", "#999933"
 #: Colours of what is no process, in the nodes' and the ranking's figures.
 KINDS = {"optimum": BEST, "numerical": BEST, "grid": MUTED, "given": GIVEN, "named": MUTED}
 

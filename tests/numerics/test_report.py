@@ -100,21 +100,9 @@ def test_every_number_on_the_page_is_in_the_json(page: Page, data: Any) -> None:
         assert isinstance(value, int | float) or value is None or isinstance(value, str), path
         assert show(value, spec) == text, path
     # and tables have no number that is not: names with digits are words of the data
-    said = set(_words(data))
     for text in page.loose:
         if re.search(r"\d", text):
             assert text.strip() in set(texts(data)), text
-
-
-def _words(value: Any) -> Iterator[str]:
-    """Every string of the data."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _words(item)
-    elif isinstance(value, str):
-        yield value
 
 
 def test_csv_files_agree_with_the_json(folder: Path, data: Any) -> None:
