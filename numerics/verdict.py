@@ -27,7 +27,7 @@ from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, gaussian_data
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
-from wbound.statements import THEOREMS
+from wbound.statements import THEOREMS, upper_bound
 
 __all__ = ["EVIDENCE", "HOLDS", "REFUTED", "UNDECIDED", "Referee", "Verdict", "bracket", "referee", "verify"]
 
@@ -161,7 +161,7 @@ def verify(
     s = setting(process, own, T, K, **run, M1=M1 if named == "published" else None)
     points = _points(n, s.data.d)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
-    bound: Bound = THEOREMS[named](s)
+    bound: Bound = upper_bound(named, s.scheme)(s)
     value, why = referee(s)
     coupling = None
     x: Array | None

@@ -80,13 +80,12 @@ def bound(
       wbound bound --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme em --theorem sharp
     """
-    from wbound.errors import one_of
     from wbound.setting import setting
-    from wbound.statements import THEOREMS
+    from wbound.statements import upper_bound
 
     chosen = o.process_from(process, p, f, g)
     data = o.data_from(d, m0, L0, second_moment, mean_norm)
-    statement = THEOREMS[one_of("theorem", theorem, THEOREMS)]
+    statement = upper_bound(theorem, scheme)
     a2 = o.m1_from(M1)
     where = setting(
         chosen,
