@@ -18,8 +18,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
+import signal
+import threading
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell that starts us in the background ignores SIGINT, and every child would inherit that: tests of Ctrl-C
+# need the ordinary disposition.
+if (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEEP = os.environ.get("WBOUND_DEEP", "") not in ("", "0")
 STRICT_SKIPS = os.environ.get("WBOUND_STRICT_SKIPS", "") not in ("", "0")

@@ -114,24 +114,31 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
         if abs(previous - k) <= 1.0:
             break
     k = float(math.ceil(k))
-    if k > 1e10:  # one step more or less is below the error of the value
-        v = at(k)
-        while v.total > eps * (1.0 + 1e-9):
-            k *= 1.0 + 1e-9
-            v = at(k)
-        return int(k), v
     v = at(k)
-    for _ in range(100_000):
-        if v.total <= eps:
-            break
-        k += max(1.0, math.floor(1e-10 * k))
-        v = at(k)
-    while k > 1.0:
-        less = at(k - 1.0)
+    # the edge lies between a K that fails and one that works: double away from here, then halve
+    fine = 1.0 if k < 1e10 else 1e-9 * k  # beyond, one step more or less is below the error of the value
+    step, works, fails = fine, k, k
+    while not v.total <= eps:
+        fails, works = works, works + step
+        if works > 1e60:
+            raise Unreachable(eps, v.limit, "start and score error at this T")
+        step, v = 2.0 * step, at(works)
+    step = fine
+    while works == k and works > 1.0 and fails == k:
+        lower = max(works - step, 1.0)
+        less = at(lower)
         if not less.total <= eps:
+            fails = lower
             break
-        k, v = k - 1.0, less
-    return int(k), v
+        works, k, fails, v, step = lower, lower, lower, less, 2.0 * step
+    while works - fails > fine and works > 1.0:
+        middle = math.floor(0.5 * (works + fails)) if fine == 1.0 else 0.5 * (works + fails)
+        candidate = at(middle)
+        if candidate.total <= eps:
+            works, v = middle, candidate
+        else:
+            fails = middle
+    return int(works), v
 
 
 def _search(
@@ -339,7 +346,7 @@ def _answer(
             return found if not math.isnan(found.constant) else INFINITE
 
         if M:
-            _check_floor(placed, eps, bracket)
+            bracket = _within_reach(placed, eps, bracket)
         # K ≍ T x^{1/order} with x = ‖X_0‖/ε (section 8); two decades above, where the power law is exact
         size = math.sqrt(second_moment) / eps
         longest = horizons.time(bracket[1])
@@ -370,8 +377,9 @@ def _answer(
     )
 
 
-def _check_floor(criterion: Criterion, eps: float, bracket: tuple[float, float]) -> None:
-    """With a biased score the limit K → ∞ leaves start + score: refuse ε below its minimum over T."""
+def _within_reach(criterion: Criterion, eps: float, bracket: tuple[float, float]) -> tuple[float, float]:
+    """Where some K works: with a biased score the limit K → ∞ leaves start + score, below ε on a stretch of T
+    only. Refuses ε below its minimum over T."""
 
     def limit(u: float) -> float:
         return criterion(u, 1e18, COARSE).limit
@@ -383,9 +391,21 @@ def _check_floor(criterion: Criterion, eps: float, bracket: tuple[float, float])
     found = minimize_scalar(
         limit, bounds=(float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 12)])), method="bounded"
     )
-    floor = min(float(found.fun), values[i])
+    best, floor = (float(found.x), float(found.fun)) if found.fun < values[i] else (float(grid[i]), values[i])
     if floor >= eps:
         raise Unreachable(eps, floor, "the score's bias M together with the start")
+
+    def edge(outside: float) -> float:
+        """Where the limit crosses ε between ``outside`` and the best T."""
+        inside = best
+        if limit(outside) < eps:
+            return outside
+        for _ in range(24):
+            middle = 0.5 * (inside + outside)
+            inside, outside = (middle, outside) if limit(middle) < eps else (inside, middle)
+        return inside
+
+    return edge(lo), edge(hi)
 
 
 def exact_iterations(

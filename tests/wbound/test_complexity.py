@@ -242,3 +242,14 @@ def test_step_sizes_decide_K_when_epsilon_is_easy() -> None:
     found = wbound.iterations(p, STANDARD, 40.0, theorem="published", M1="exact", T=4.0)
     nodes = setting(p, STANDARD, 4.0, found.K).nodes
     assert published.step_sizes(nodes.batch, STANDARD).max() <= 1.0
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99, 0.999])
+def test_a_bias_just_below_the_tolerance(share: float) -> None:
+    """Only a narrow stretch of T works there, and K is found, not searched for without end."""
+    p, data = wbound.process("ve-constant"), LogConcave(10, 1.0, 1.0, 10.0, 0.0)
+    tolerance = wbound.score_tolerance(p, data, 0.1, scheme="hf")
+    found = wbound.iterations(p, data, 0.1, scheme="hf", score_bias=share * tolerance)
+    assert found.bound <= 0.1
+    with pytest.raises(Unreachable):
+        wbound.iterations(p, data, 0.1, scheme="hf", score_bias=1.001 * tolerance)

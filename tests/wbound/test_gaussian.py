@@ -273,9 +273,7 @@ def test_equation_12() -> None:
     prior = wbound.lower_bound(d, sigma0, eps, lam_T, start="prior", theta=theta * 1.000001)
     assert prior.K == pytest.approx(want / (1 + theta), rel=1e-5)
     # the floor and the count are the same statement
-    assert floor_w2(1000, d, sigma0, lam_T) == pytest.approx(
-        next(e for e in [_eps_of(1000, d, sigma0, varrho)]), rel=1e-10
-    )
+    assert floor_w2(1000, d, sigma0, lam_T) == pytest.approx(_eps_of(1000, d, sigma0, varrho), rel=1e-10)
 
 
 def _eps_of(K: float, d: int, sigma0: float, varrho: float) -> float:

@@ -101,15 +101,6 @@ def starts(p: wbound.Process) -> st.SearchStrategy[str]:
     return st.sampled_from(("prior", "exact", "standard") if p.standard_start else ("prior", "exact"))
 
 
-Record = Callable[[str, float, object], None]
-
-
-@pytest.fixture(scope="module")
-def smallest(request: pytest.FixtureRequest) -> Any:
-    """The smallest ratio seen per theorem and scheme; each test hands its own to the closing lines."""
-    return {}
-
-
 def compare(bound: float, exact: float, where: str, seen: dict[str, tuple[float, str]], case: object) -> None:
     """Bound ≥ exact but for rounding; keeps the smallest ratio, and steers the search towards it."""
     assert not math.isnan(bound) and not math.isnan(exact)
@@ -254,7 +245,11 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
     ({"score_bias": -0.1}, BadInput, "score_bias = -0.1: must be a finite number >= 0"),
     ({"score_noise": float("nan")}, BadInput, "score_noise = nan: must be a finite number >= 0"),
     ({"theorem": "published"}, BadInput, "M1 = None: Theorem 1 needs A2's constant"),
-    ({"theorem": "published", "M1": "exact", "data": LogConcave(3, 0.5, 0.6, 6.0)}, BadInput, "M1 = exact: is known for Gaussian data only"),
+    (
+        {"theorem": "published", "M1": "exact", "data": LogConcave(3, 0.5, 0.6, 6.0)},
+        BadInput,
+        "M1 = exact: is known for Gaussian data",
+    ),
     (
         {"theorem": "published", "M1": 1.0, "scheme": "hf"},
         HypothesisFailed,
