@@ -92,7 +92,7 @@ def batch(process: Process, lo: Array, hi: Array) -> Batch:
 
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
-BLOCK = 8192
+BLOCK = 32768
 
 
 @dataclass(frozen=True, eq=False)
