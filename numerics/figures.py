@@ -103,7 +103,10 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
         entries, high = [], []
         for line, values in drawn:
             end = last_point(curve.at, values, y)
-            if end is not None:
+            if end is not None and np.isfinite(values).sum() == 1 and values.size > 1:
+                # one point draws no line, and a label without a line misleads
+                high.append(f"{line.label} is below {ceiling:.0f} at {curve.axis} = {end[0]:g} only")
+            elif end is not None:
                 entries.append(Entry(*end, with_slope(line.label, line.slope), looks[line.key]))
             elif np.isfinite(line.values).any():
                 high.append(f"{line.label} is above {ceiling:.0f} here")

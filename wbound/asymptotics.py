@@ -96,7 +96,7 @@ class Scale:
     # ------------------------------------------------------------------ signs of coefficients
     def sign(self, c: sp.Expr) -> int:
         """−1, 0 or 1; where the symbols leave it open, at the parameters' values, and noted."""
-        c = sp.sympify(c)
+        c = sp.sympify(c, strict=True)  # an int is taken; text is not
         # "extended", since an exponent may be ±∞
         for known, answer in ((c.is_zero, 0), (c.is_extended_positive, 1), (c.is_extended_negative, -1)):
             if known:

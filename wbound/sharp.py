@@ -399,8 +399,8 @@ def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
 
 
 def ancestral(s: Setting) -> Bound:
-    """Eq. 9′: ddpm coupled with the reverse SDE of noise level κ_k; as in Eq. 7″ the start's error and the
-    martingale noise combine in squares. *upper*"""
+    """Eq. 9″: ddpm coupled with the reverse SDE of noise level κ_k (Eq. 9′); as in Eq. 7″ the start's error
+    and the martingale noise combine in squares. *upper*"""
     p = ancestral_sums(s)
     return _bound(s, "Eq. 9'", p.additive, p)
 

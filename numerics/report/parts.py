@@ -160,7 +160,9 @@ def show(value: Any, spec: str) -> str:
         spec = ".3g"
     text = format(value, spec if spec != "int" else ".3g")
     match = re.fullmatch(r"(-?[\d.]+)e([+-]\d+)", text)
-    if match:
+    if match and value == 0:
+        text = "0"
+    elif match:
         text = f"{match[1]} × 10{str(int(match[2])).translate(_SUPERSCRIPT)}"
     return text if text.startswith("−") else text.replace("-", "\u2212", 1) if text.startswith("-") else text
 
