@@ -23,7 +23,7 @@ from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.sharp import Parts, decay_constant, start_error, weights
 from wbound.tally import COARSE, Quality, Rows, tally
 
-__all__ = ["THEOREM_3", "Local", "best_theta", "local", "start_at", "sums", "tallied"]
+__all__ = ["THEOREM_3", "Local", "best_theta", "local", "output", "start_at", "sums", "tallied"]
 
 Array = NDArray[np.float64]
 
@@ -177,13 +177,19 @@ def tallied(
     return Parts(first, float(drift + curved[0]), 0.0, M * float(score) if M else 0.0), error
 
 
+def output(s: Setting) -> tuple[float, float]:
+    """Scale of the output in y-units and what early stopping adds: √(dδ) (section 11)."""
+    if not s.nodes.stopped_early:
+        return 1.0, 0.0
+    # Eq. 15 is then about q_δ: the part of ∫p(−R′) below δ is only left out
+    delta = math.exp(s.nodes.last[1])
+    assert s.data.A1 is not None
+    return math.sqrt(1.0 + s.data.A1[0] * delta), math.sqrt(s.data.d * delta)
+
+
 def _evaluate(s: Setting) -> Bound:
     p = sums(s)
-    scale, extra = 1.0, 0.0
-    if s.nodes.stopped_early:  # Eq. 15 is then about q_δ: the part of ∫p(−R′) below δ is only left out
-        delta = math.exp(s.nodes.last[1])
-        assert s.data.A1 is not None
-        scale, extra = math.sqrt(1.0 + s.data.A1[0] * delta), math.sqrt(s.data.d * delta)
+    scale, extra = output(s)
     start, middle, score = (math.inf if math.isnan(v) else v * scale for v in (p.start, p.bias, p.score))
     total = start + middle + score + extra
     return Bound(
