@@ -25,7 +25,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "increments forward optimal_clock rows images clocks catalogue",
         "data profiles",
         "placement clock schemes setting tally",
-        "published sharp ode flow gaussian spectrum objectives leading statements",
+        "published sharp ode flow gaussian spectrum objectives leading statements explained",
         "criteria complexity ending growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",

@@ -69,16 +69,21 @@ def bound(
     certify: Annotated[
         bool, typer.Option("--certify", help="Prove the numbers in ball arithmetic (extra certify).")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="The formula with its numbers, term by term.")
+    ] = False,
     json: o.Json = False,
 ) -> None:
     """Bound the W2 error after K steps.
 
     The bound comes with its parts and, where m0 = L0 (Gaussian data), the exact value and the ratio.
+    --explain prints the statement's formula, the numbers in it, and terms that add up to the bound.
 
     \b
-    Example:
+    Examples:
       wbound bound --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme em --theorem sharp
+      wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
     """
     from wbound.setting import setting
     from wbound.statements import upper_bound
@@ -142,6 +147,13 @@ def bound(
         if exact is not None:
             certificate.check("exact", exact)
         payload["certified"] = payload_of(certificate)[0]
+    explanation = None
+    if explain:
+        from numerics.cli import terms
+        from wbound import explained
+
+        explanation = explained.explain(where, theorem)
+        payload["explanation"] = terms.as_data(explanation)
     reasons = {
         "exact": why_not,
         "ratio": why_not or "the exact value is 0",
@@ -174,7 +186,10 @@ def bound(
             rows += [(f"certified {k}", repr(e.mid), f"± {e.radius:.2g}") for k, e in found.items()]
             proved = {True: "proved", False: "REFUTED", None: "not decided"}[certificate.holds]
             rows.append(("bound >= exact", proved, f"{certificate.bits} bits"))
-        return "\n".join([*lines, aligned(rows)])
+        lines.append(aligned(rows))
+        if explanation is not None:
+            lines += ["", terms.as_text(explanation)]
+        return "\n".join(lines)
 
     emit(payload, json, text, reasons)
 
