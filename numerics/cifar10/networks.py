@@ -1,0 +1,137 @@
+"""U-Nets of diffusers as score networks: DDPM++-like for VP, NCSN++-like for VE, in four sizes.
+
+The score is the network's output over std(t), as in Song et al., 2021. VP networks read 999·t. VE networks
+read σ = std(t) and their input over √(1 + σ²), so that it is of the order of 1 at every σ; with ``fourier``
+the U-Net embeds log σ and divides by σ itself, without it log σ is mapped linearly to 0 … 999. Blocks with a
+skip (FIR) take three channels only: grey images enter them three times and leave as the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor, nn
+
+from wbound.errors import BadInput, one_of
+
+__all__ = ["PRESETS", "Architecture", "ScoreNetwork", "architecture"]
+
+PRESETS = ("smoke", "small", "paper", "large")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network's shape depends on; two are interchangeable if and only if these are equal.
+
+    ``widths`` of the levels, each half as large as the one before; ``blocks`` a level; ``attention``: levels
+    with it, besides the middle; ``sigma_min``, ``sigma_max``: the range of a VE network's embedding.
+    """
+
+    preset: str
+    kind: str
+    channels: int
+    size: int
+    widths: tuple[int, ...]
+    blocks: int
+    attention: tuple[int, ...] = ()
+    middle_attention: bool = True
+    dropout: float = 0.0
+    groups: int = 8
+    fourier: bool = False
+    skip: bool = False
+    sigma_min: float = 0.0
+    sigma_max: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON gives them back."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def architecture(
+    preset: str, kind: str, channels: int, size: int, *, sigma_min: float = 0.0, sigma_max: float = 0.0
+) -> Architecture:
+    """The preset's architecture for images (channels, size, size) and ``kind`` "vp" or "ve". Raises
+    `BadInput`."""
+    one_of("preset", preset, PRESETS)
+    ve = kind == "ve"
+    base = Architecture(preset, kind, channels, size, (), 0, sigma_min=sigma_min, sigma_max=sigma_max)
+    if preset == "smoke":
+        out = replace(base, widths=(16, 32), blocks=1, middle_attention=False)
+    elif preset == "small":
+        out = replace(base, widths=(32, 64), blocks=2, attention=(1,))
+    else:
+        width = 32 if preset == "paper" else 128
+        out = replace(
+            base,
+            widths=(width, 2 * width, 2 * width, 2 * width),
+            blocks=4,
+            attention=(1,),
+            dropout=0.1,
+            groups=32,
+            fourier=ve,
+            skip=ve,
+        )
+    parts = 2 ** (len(out.widths) - 1)
+    if size % parts:
+        raise BadInput("preset", preset, f"takes images whose size is a multiple of {parts}, not {size}")
+    return out
+
+
+def _unet(a: Architecture) -> UNet2DModel:
+    levels, skip = range(len(a.widths)), "Skip" if a.skip else ""
+    attends = ["Attn" if i in a.attention else "" for i in levels]
+    channels = 3 if a.skip else a.channels
+    return UNet2DModel(
+        sample_size=a.size,
+        in_channels=channels,
+        out_channels=channels,
+        time_embedding_type="fourier" if a.fourier else "positional",
+        down_block_types=tuple(f"{attends[i]}{skip}DownBlock2D" for i in levels),
+        up_block_types=tuple(f"{attends[i]}{skip}UpBlock2D" for i in reversed(levels)),
+        block_out_channels=a.widths,
+        layers_per_block=a.blocks,
+        mid_block_scale_factor=math.sqrt(2.0),
+        downsample_type="resnet",
+        upsample_type="resnet",
+        dropout=a.dropout,
+        norm_num_groups=a.groups,
+        norm_eps=1e-6,
+        attn_norm_num_groups=a.groups,
+        attention_head_dim=8 if max(a.widths) <= 64 else 64,
+        add_attention=a.middle_attention,
+    )
+
+
+class ScoreNetwork(nn.Module):
+    """score(x, t, std): x (B, C, H, W), t and std (B,) tensors; ∇log p_t(x) of x's shape, float32."""
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        self.architecture = shape
+        self.unet = _unet(shape)
+
+    def forward(self, x: Tensor, t: Tensor, std: Tensor) -> Tensor:
+        """The score at x (B, C, H, W), times t (B,) and noise std (B,) = std(t)."""
+        a = self.architecture
+        over = std[:, None, None, None]
+        if a.kind == "ve":
+            x = x * (1.0 + over.square()).rsqrt()
+        if a.fourier:
+            label = std
+        elif a.kind == "ve":
+            label = 999.0 * torch.log(std / a.sigma_min) / math.log(a.sigma_max / a.sigma_min)
+        else:
+            label = 999.0 * t
+        grey = a.skip and a.channels == 1
+        out = self.unet(x.expand(-1, 3, -1, -1) if grey else x, label, return_dict=False)[0].float()
+        if grey:
+            out = out.mean(1, keepdim=True)
+        return out if a.fourier else out / over  # the U-Net with ``fourier`` divides by σ itself
+
+    @property
+    def parameters_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
