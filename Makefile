@@ -84,7 +84,7 @@ $(VENV)/.runtime: $(VENV)/.made $(DECLARED)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made $(DECLARED)
-	@echo "installing what tests need into $(VENV): at most 310 MB to download, 1.4 GB on disk, about a minute"
+	@echo "installing what tests need into $(VENV): at most 360 MB to download, 1.6 GB on disk, about a minute"
 	@$(INSTALL) -e '.[dev,certify,cluster]'
 	@touch $(VENV)/.runtime $@
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -54,3 +55,21 @@ class CommandLine:
 @pytest.fixture
 def wb(capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(capsys)
+
+
+class Report(NamedTuple):
+    """A report made in this session: its folder, its progress lines, its files in their order."""
+
+    folder: Path
+    said: list[str]
+    wrote: list[Path]
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The quick report, made once for all tests that look at it."""
+    from numerics.report import build
+
+    made = Report(tmp_path_factory.mktemp("report") / "deep" / "report", [], [])
+    build(made.folder, quick=True, say=made.said.append, wrote=made.wrote.append)
+    return made

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -19,8 +17,6 @@ import pytest
 import wbound
 from numerics.report import SECTIONS, Part, Section, build
 from numerics.report.parts import Column, Prose, Table, lookup, prose, show, typeset
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 class Page(HTMLParser):
@@ -58,17 +54,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str], list[Path]]]:
-    folder = tmp_path_factory.mktemp("report") / "deep" / "report"
-    said: list[str] = []
-    wrote: list[Path] = []
-    build(folder, quick=True, say=said.append, wrote=wrote.append)
-    yield folder, said, wrote
-
-
-@pytest.fixture(scope="module")
-def folder(made: tuple[Path, list[str], list[Path]]) -> Path:
-    return made[0]
+def folder(report: Any) -> Path:
+    return Path(report.folder)
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +178,8 @@ def test_figures_have_words_and_ids_are_unique(page: Page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_progress_and_files_are_reported(made: tuple[Path, list[str], list[Path]]) -> None:
-    folder, said, wrote = made
+def test_progress_and_files_are_reported(report: Any) -> None:
+    folder, said, wrote = report
     steps = [line for line in said if line.startswith("[")]
     assert len(steps) == len(SECTIONS) and "s left" in steps[-1]
     assert wrote[-1] == folder / "index.html" and set(wrote) == {p for p in folder.iterdir()}
@@ -248,79 +235,7 @@ def test_infinite_data_become_null(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report.json").read_text()) == {"mine": {"x": None}}
 
 
-# ---------------------------------------------------------------------- in a browser
-
-MEASURE = """
-<!doctype html><meta charset="utf-8"><body>
-<iframe id="f" style="border:0;width:WIDTHpx;height:900px"></iframe>
-<pre id="out"></pre><script>
-const frame = document.getElementById("f"), problems = [];
-addEventListener("error", (e) => problems.push(String(e.message)));
-frame.addEventListener("load", () => {
-  const inner = frame.contentDocument, root = inner.documentElement;
-  const wide = [...inner.body.querySelectorAll("*")].filter((e) => !e.closest(".scroll, svg, math") &&
-    e.getBoundingClientRect().right > WIDTH + 1).map((e) => e.tagName + "." + e.className);
-  const table = inner.querySelector("#complexity table"), buttons = table.querySelectorAll("thead button");
-  const first = () => [...table.tBodies[0].rows].map((row) => row.children[0].textContent.trim());
-  const orders = [first()];
-  const column = [...buttons].findIndex((b) => b.textContent.includes("Theorem 2"));
-  for (let i = 0; i < 2; i++) { buttons[column].click(); orders.push(first()); }
-  const boxes = [...inner.querySelectorAll("main > section > *")].map((e) => e.getBoundingClientRect());
-  const over = (a, b) => b.height && b.top < a.bottom - 1 && b.top > a.top;
-  const overlaps = boxes.filter((b, i) => i && over(boxes[i - 1], b)).length;
-  document.getElementById("out").textContent = "RESULT" + JSON.stringify({
-    scroll: root.scrollWidth, wide, orders, overlaps, problems,
-    sort: table.querySelectorAll("th[aria-sort]").length,
-    svg: inner.querySelectorAll("figure svg").length,
-    ink: frame.contentWindow.getComputedStyle(inner.body).color,
-  }) + "END";
-});
-frame.srcdoc = SOURCE;
-</script></body>
-"""
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no browser")
-@pytest.mark.parametrize("width", [1400, 390])
-def test_in_a_browser(width: int, folder: Path, data: Any, tmp_path: Path) -> None:
-    source = json.dumps((folder / "index.html").read_text("utf-8")).replace("</", "<\\/")
-    wrapper = tmp_path / "wrapper.html"
-    wrapper.write_text(MEASURE.replace("WIDTH", str(width)).replace("SOURCE", source), "utf-8")
-    done = subprocess.run(
-        [
-            str(BROWSER),
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--enable-logging=stderr",
-            f"--window-size={max(width, 600)},1000",
-            "--virtual-time-budget=5000",
-            "--dump-dom",
-            wrapper.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-        env={**os.environ, "HOME": str(tmp_path)},
-    )
-    assert ":CONSOLE" not in done.stderr, done.stderr
-    match = re.search(r"RESULT(.*)END</pre>", done.stdout, re.S)
-    assert match is not None, done.stderr[-2000:]
-    got = json.loads(match[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-    assert got["scroll"] <= width and got["wide"] == [] and got["overlaps"] == 0 and got["problems"] == []
-    rows = data["complexity"]["rows"]
-    assert got["orders"][0] == [row["process"] for row in rows]
-    up, down = (
-        [next(r for r in rows if r["process"] == n)["K_sharp"] for n in names] for names in got["orders"][1:]
-    )
-    assert up == sorted(up) and down == sorted(down, reverse=True) and up != down
-    assert got["sort"] == 1 and got["svg"] >= 12
+# ---------------------------------------------------------------------- the command
 
 
 def test_the_command_writes_the_report(tmp_path: Path, wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
