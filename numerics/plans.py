@@ -117,7 +117,7 @@ def _coefficients(b: Batch, s: Setting, variances: Array, c: float) -> Coefficie
     with np.errstate(divide="ignore", over="ignore"):  # Q = 0 at ddpm's last step; infinities refused below
         gain = np.exp(np.log(steps.C) - log_s)
         q = np.exp(0.5 * np.log(steps.Q) - log_s)
-        size = np.exp(d.log_r)
+        size = np.ones_like(d.rho) if d.log_r is None else np.exp(d.log_r)
         r = np.ascontiguousarray((size if d.sign is None else d.sign * size).T)
     v = gain * (s.score_noise / math.sqrt(s.data.d)) if s.score_noise else np.zeros_like(gain)
     h_mean = np.array(np.broadcast_to(np.asarray(d.shift, float), q.shape))

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from wbound import placement
 from wbound.data import Curvature
 from wbound.errors import BadInput, count, one_of, positive
-from wbound.forward import Process
+from wbound.forward import Along, Process
 from wbound.increments import Increments
 
-__all__ = ["GRIDS", "Batch", "Grid", "Nodes", "batch", "grid_named"]
+__all__ = ["GRIDS", "Batch", "Grid", "GridBatch", "Nodes", "batch", "grid_named"]
 
 Array = NDArray[np.float64]
 
@@ -37,8 +37,6 @@ class Batch:
     log_lam_lo: Array
     log_lam_hi: Array
     steps: Increments
-    #: whether each step's lo is the next one's hi
-    contiguous: bool = False
 
     @cached_property
     def ratio(self) -> Array:
@@ -71,11 +69,63 @@ class Batch:
         return int(self.t_lo.size)
 
     def ends(self, of: Callable[[Array], Array]) -> tuple[Array, Array]:
-        """``of(log λ)`` at the steps' lo and hi ends; computed once a node where the steps are contiguous."""
-        if self.contiguous and self.size > 1:
-            values = of(np.append(self.log_lam_hi[:1], self.log_lam_lo))
-            return values[1:], values[:-1]
+        """``of(log λ)`` at the steps' lo and hi ends."""
         return of(self.log_lam_lo), of(self.log_lam_hi)
+
+
+class GridBatch(Batch):
+    """The steps between neighbouring nodes, read from the process as needed; arrays (N,) from (N+1,)."""
+
+    def __init__(self, t: Array, along: Along, given: Array | None = None) -> None:
+        """t: decreasing times; given: log λ there, where the grid was placed in the clock."""
+        put = self.__dict__.update  # the fields are frozen
+        put(t_lo=t[1:], t_hi=t[:-1], steps=along.steps, along=along, given=given)
+        put(log_alpha_lo=along.log_alpha[1:], log_alpha_hi=along.log_alpha[:-1])
+
+    along: Along
+    given: Array | None
+
+    @property
+    def log_lam(self) -> Array:
+        """log λ at the nodes (N+1,)."""
+        return self.along.log_lam if self.given is None else self.given
+
+    @property
+    def log_lam_lo(self) -> Array:
+        return self.log_lam[1:]
+
+    @property
+    def log_lam_hi(self) -> Array:
+        return self.log_lam[:-1]
+
+    def ends(self, of: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """As `Batch.ends`, computed once a node."""
+        values = of(self.log_lam)
+        return values[1:], values[:-1]
+
+    # Where λ, α² and products of a few of them are far from the ends of doubles, and no step is long, local
+    # terms may be written in λ itself, which is cheaper than in log λ: the batch is tame.
+
+    @cached_property
+    def tame(self) -> bool:
+        # log λ and −log α are largest at the first node
+        highest = self.along.highest if self.given is None else float(self.given[0])
+        return max(highest, -float(self.along.log_alpha[0])) < TAME and float(self.steps.F.max()) <= 1.0
+
+    @cached_property
+    def lam(self) -> Array:
+        """λ at the nodes (N+1,), of a tame batch."""
+        return self.along.lam if self.given is None else np.exp(self.given)
+
+    @cached_property
+    def per_alpha2(self) -> Array:
+        """1/α² at the nodes (N+1,), of a tame batch."""
+        return np.exp(-2.0 * self.along.log_alpha)
+
+    @property
+    def H(self) -> Array:
+        """λ_{k−1} − λ_k (N,) from each step's own integral, of a tame batch."""
+        return self.steps.Q * self.per_alpha2[1:]
 
 
 def batch(process: Process, lo: Array, hi: Array) -> Batch:
@@ -91,6 +141,8 @@ def batch(process: Process, lo: Array, hi: Array) -> Batch:
     )
 
 
+#: log of what `GridBatch.tame` allows λ and 1/α to reach.
+TAME = 100.0
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
 BLOCK = 32768
 
@@ -159,10 +211,8 @@ class Nodes:
 
     def _steps(self, begin: int, end: int) -> Batch:
         t = self.t[begin : end + 1]
-        log_alpha, log_lam, steps = self.process.along(t)
-        if self.given is not None:
-            log_lam = self.given[begin : end + 1]
-        return Batch(t[1:], t[:-1], log_alpha[1:], log_alpha[:-1], log_lam[1:], log_lam[:-1], steps, True)
+        given = None if self.given is None else self.given[begin : end + 1]
+        return GridBatch(t, self.process.along(t), given)
 
 
 class _Request(NamedTuple):

@@ -96,8 +96,13 @@ def _predicted(v: Value, K: float, eps: float, order: float) -> float:
 def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float) -> tuple[int, Value]:
     """The smallest K on the decreasing branch at this T, from a guess."""
 
+    known: dict[float, Value] = {}
+
     def at(k: float) -> Value:
-        return criterion(T, float(int(k)) if k <= SUMMED else k, FINE)
+        k = float(int(k)) if k <= SUMMED else k
+        if k not in known:
+            known[k] = criterion(T, k, FINE)
+        return known[k]
 
     k = max(float(math.ceil(K)), 1.0)
     v = at(k)

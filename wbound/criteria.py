@@ -97,6 +97,7 @@ def sharp_criterion(
     exact_contraction = data.telescopes
     orders = (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0)
     rows = Rows(rows_of, orders, (1, 2, 1), data.kinks)
+    ancestral = _Ancestral(process, data) if scheme.name == "ddpm" and not V and data.A1 is not None else None
 
     def value(T: float, K: float, quality: Quality) -> Value:
         if K <= SUMMED:
@@ -107,23 +108,81 @@ def sharp_criterion(
                 other = _of(sharp.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
                 best = other if other.total < best.total else best
             return best
-        got = tally(process, data, T, K, rows, quality)
+        theta = 0.0
+        summed = rows
+        if ancestral is not None:
+            theta = 2.0 if quality is COARSE else ancestral.best(T, K)
+            summed = ancestral.beside(rows, theta)
+        got = tally(process, data, T, K, summed, quality)
         if not (got.sums >= 0.0).all():  # steps too long for an expansion: K is far too small
             return INFINITE
         start0 = sharp.start_at(data, start, *ends_of(process, T))
+        sums = [float(v) for v in got.sums]
         p = sharp.Parts(
-            start0 * math.exp(min(got.log_P, 700.0)),
-            got.sums[0],
-            math.sqrt(got.sums[1]),
-            M * got.sums[2] if M else 0.0,
+            start0 * math.exp(min(got.log_P, 700.0)), sums[0], math.sqrt(sums[1]), M * sums[2] if M else 0.0
         )
-        best = _of(p, float(got.error.max()))
-        if scheme.name == "ddpm" and V == 0.0 and data.A1 is not None:
-            other = _ancestral(process, data, start, M, T, K, quality)
+        best = _of(p, float(got.error[:3].max()))
+        if ancestral is not None:
+            drift, noise2, score = sums[3:6]
+            p = sharp.Parts(
+                start0,
+                drift + ancestral.curved(theta, T, sums[6]),
+                math.sqrt(noise2),
+                M * score if M else 0.0,
+            )
+            other = _of(p, float(got.error[3:].max()))
             best = other if other.total < best.total else best
         return best
 
     return value
+
+
+class _Ancestral:
+    """Eq. 9′ over K steps too many to sum: what it adds to the rows, and its θ."""
+
+    def __init__(self, process: Process, data: Curvature) -> None:
+        self.process, self.data = process, data
+        self.found: dict[float, tuple[float, float]] = {}
+
+    def beside(self, rows: Rows, theta: float) -> Rows:
+        """``rows`` and Eq. 9′'s drift, noise², score and θ-term, which carry their products themselves."""
+
+        def rows_of(b: Batch) -> Array:
+            terms = sharp.ancestral_terms(b, self.data)
+            own = np.stack((terms.drift, terms.noise2, terms.score, terms.weight(theta)))
+            return np.concatenate((rows.of(b), own))
+
+        return rows._replace(
+            of=rows_of, orders=(*rows.orders, 2.0, 3.0, 1.0, 5.0), powers=(*rows.powers, 0, 0, 0, 0)
+        )
+
+    def curved(self, theta: float, T: float, weight: float) -> float:
+        """The θ-term from its sum."""
+        return 0.25 * math.sqrt(sharp.decay_constant(theta, self.data, ends_of(self.process, T)[1]) * weight)
+
+    def best(self, T: float, K: float) -> float:
+        """The θ with the smallest θ-term, which hardly moves with K: any θ gives a bound. It is in a valley
+        that narrows as λ(T) grows, so look three times, ever closer."""
+        before = self.found.get(T)
+        if before is not None and 0.25 * K <= before[0] <= 4.0 * K:
+            return before[1]
+        theta, tried = 2.0, np.array([0.0, 0.5, 1.0, 1.3, 1.6, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0, 4.0])
+        for half_width in (0.2, 0.04, 0.0):
+            thetas = tuple(float(v) for v in tried)
+
+            def rows_of(b: Batch, thetas: Sequence[float] = thetas) -> Array:
+                weight = sharp.ancestral_terms(b, self.data).weight
+                return np.stack((np.zeros(b.size), *(weight(theta) for theta in thetas)))
+
+            n = len(thetas)
+            rows = Rows(rows_of, (1.0,) + (5.0,) * n, (0,) * n)
+            sums = tally(self.process, self.data, T, K, rows, COARSE).sums
+            values = np.log([self.curved(t, T, float(w)) for t, w in zip(thetas, sums, strict=True)])
+            i = min(max(int(np.argmin(values)), 1), tried.size - 2)
+            theta = vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])
+            tried = max(theta, half_width) + half_width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+        self.found = {T: (K, theta)}  # a search stays at one T while it asks for this
+        return theta
 
 
 def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
@@ -139,41 +198,6 @@ def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str,
 
 def _of(p: sharp.Parts, error: float) -> Value:
     return Value(p.score, p.bias, p.start, p.noise, p.score, error)
-
-
-def _ancestral(
-    process: Process, data: Curvature, start: str, M: float, T: float, K: float, quality: Quality
-) -> Value:
-    """Eq. 9′ over K steps too many to sum."""
-    log_alpha, log_lam = ends_of(process, T)
-
-    def at(thetas: Sequence[float], quality: Quality) -> tuple[Array, Array, float]:
-        """drift, noise², score; the θ-term for each θ; the relative error."""
-
-        def rows_of(b: Batch) -> Array:
-            terms = sharp.ancestral_terms(b, data)
-            weights = [terms.weight(theta) for theta in thetas]
-            return np.stack((np.zeros(b.size), terms.drift, terms.noise2, terms.score, *weights))
-
-        n = len(thetas)
-        rows = Rows(rows_of, (1.0, 2.0, 3.0, 1.0) + (5.0,) * n, (0,) * (3 + n))
-        got = tally(process, data, T, K, rows, quality)
-        constants = np.array([sharp.decay_constant(theta, data, log_lam) for theta in thetas])
-        return got.sums[:3], 0.25 * np.sqrt(constants * got.sums[3:]), float(got.error.max())
-
-    # any θ gives a bound; the best is in a valley that narrows as λ(T) grows: look three times, ever closer
-    theta, tried = 2.0, np.array([0.0, 0.5, 1.0, 1.3, 1.6, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0, 4.0])
-    for half_width in () if quality is COARSE else (0.2, 0.04, 0.0):
-        values = np.log(at(tuple(tried), COARSE)[1])
-        i = min(max(int(np.argmin(values)), 1), tried.size - 2)
-        theta = vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])
-        tried = max(theta, half_width) + half_width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-    sums, curved, error = at((theta,), quality)
-    drift, noise2, score = (float(v) for v in sums)
-    first = sharp.start_at(data, start, log_alpha, log_lam)
-    return _of(
-        sharp.Parts(first, drift + float(curved[0]), math.sqrt(noise2), M * score if M else 0.0), error
-    )
 
 
 def published_criterion(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:
@@ -255,7 +279,8 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
     def rows_of(b: Batch) -> Array:
         # only reached with one eigenvalue at a time
         d = defects(b, scheme, at, c, power=power)
-        return np.stack([np.broadcast_to(row, (1, b.size))[0] for row in (d.log_r, d.rho, d.shift)])
+        rows = (0.0 if d.log_r is None else d.log_r, d.rho, d.shift)
+        return np.stack([np.broadcast_to(row, (1, b.size))[0] for row in rows])
 
     at = variances[:1]
 

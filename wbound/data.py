@@ -172,6 +172,17 @@ class StronglyLogConcave(Curvature):
         last -= log_L
         return last
 
+    def psi_between(self, lam0: Array, H: Array) -> Array:
+        """Ψ(λ_0, λ_0 + H) in λ itself: the fast twin of `log_psi` where L_0λ is far from the ends of doubles."""
+        v0 = self.L0 * lam0
+        v0 += 1.0
+        z = H / v0
+        z *= self.L0
+        psi = sinh_minus(np.log1p(z, out=z))
+        psi *= v0
+        psi *= 2.0 / self.L0
+        return psi
+
     def excess(self, log_lam: Array) -> Array:
         """E|X_0|² − d/L_0: at λ, dλ − d/L(λ) = −d/L_0."""
         return np.full_like(log_lam, max(self.second_moment - self.d / self.L0, 0.0))

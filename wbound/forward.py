@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -32,12 +32,35 @@ __all__ = ["Along", "Expressions", "Process"]
 Array = NDArray[np.float64]
 
 
-class Along(NamedTuple):
-    """A process read at decreasing times (K+1,): log α, log λ there, and the K steps between."""
+class Along:
+    """A process read at decreasing times (K+1,): log α, log λ there, and the K steps between; what costs
+    a logarithm or an exponential is computed when it is asked for."""
 
-    log_alpha: Array
-    log_lam: Array
-    steps: Increments
+    def __init__(
+        self,
+        log_alpha: Array,
+        log_lam: Callable[[slice], Array],
+        steps: Increments,
+        lam: Callable[[], Array] | None = None,
+    ) -> None:
+        """log_lam of a part of the times; lam: λ there where it is cheaper than exp(log λ)."""
+        self.log_alpha, self.steps = log_alpha, steps
+        self._log_lam, self._lam = log_lam, lam
+
+    @cached_property
+    def log_lam(self) -> Array:
+        """log λ (K+1,)."""
+        return self._log_lam(slice(None))
+
+    @cached_property
+    def highest(self) -> float:
+        """log λ at the first time, where it is largest."""
+        return float(self._log_lam(slice(1))[0])
+
+    @cached_property
+    def lam(self) -> Array:
+        """λ (K+1,), in x²; only where it does not overflow."""
+        return np.exp(self.log_lam) if self._lam is None else self._lam()
 
 
 @dataclass(frozen=True)
@@ -82,6 +105,7 @@ class Process:
         self.name, self.parameters = name, dict(parameters)
         #: where λ becomes infinite, for processes of finite life: every t must be below
         self.t_max = t_max
+        self._crossings: dict[float, float] = {}
         self._f, self._g, self._increment, self._log_lam = f, g, increment, log_lam
         self._values = tuple(self.parameters.values())
         self._symbols = tuple(symbol(p) for p in self.parameters)
@@ -278,21 +302,25 @@ class Process:
         steps = self.steps(t[1:], t[:-1])
         if self._increment_of is not None:
             integral = self._from_zero(t)
-            log_alpha = np.zeros_like(t) if self.family == "ve" else -integral
-            return Along(log_alpha, self._log_lam_from(t, integral), steps)
-        # from t_K upward, after what lies before it; reversed views turn decreasing into increasing
-        first = t[-1:]
-        if self.family == "general":
+        elif self.family == "general":
+            # from t_K upward, after what lies before it; reversed views turn decreasing into increasing
+            first = t[-1:]
             start = (0.0, -np.inf) if first[0] == 0 else tuple(float(v[0]) for v in self._general(first))
             log_alpha = start[0] - np.concatenate(([0.0], np.cumsum(steps.F[::-1])))
             with np.errstate(divide="ignore"):  # as in _accumulate
                 terms = np.log(steps.Q[::-1]) - 2.0 * log_alpha[:-1]
-            log_lam = np.logaddexp.accumulate(np.concatenate(([start[1]], terms)))
-            return Along(log_alpha[::-1], log_lam[::-1], steps)
-        pieces = steps.G if self.family == "ve" else steps.F
-        integral = np.cumsum(np.concatenate((self._from_zero(first), pieces[::-1])))[::-1]
+            log_lam = np.logaddexp.accumulate(np.concatenate(([start[1]], terms)))[::-1]
+            return Along(log_alpha[::-1], lambda part: log_lam[part], steps)
+        else:
+            pieces = steps.G if self.family == "ve" else steps.F
+            integral = np.cumsum(np.concatenate((self._from_zero(t[-1:]), pieces[::-1])))[::-1]
         log_alpha = np.zeros_like(t) if self.family == "ve" else -integral
-        return Along(log_alpha, self._log_lam_from(t, integral), steps)
+        lam: Callable[[], Array] | None = None
+        if self.family == "ve":
+            lam = lambda: integral  # noqa: E731
+        elif self.kappa is not None:
+            lam = lambda: self.kappa * np.expm1(2.0 * integral)  # noqa: E731
+        return Along(log_alpha, lambda part: self._log_lam_from(t[part], integral[part]), steps, lam)
 
     def time_of(self, log_lam: ArrayLike, t_max: float = 1e300) -> Array:
         """The time t at which log λ(t) has each given value: the clock's inverse, to 1e-14 relative.
@@ -347,6 +375,15 @@ class Process:
                 break
         out[todo] = np.exp(u)
         return out.reshape(np.shape(log_lam))
+
+    def crossing(self, log_lam: float) -> float:
+        """`time_of` one value, kept: searches ask for the time of the same kink again and again."""
+        known = self._crossings.get(log_lam)
+        if known is None:
+            if len(self._crossings) >= 64:
+                self._crossings = {}
+            known = self._crossings[log_lam] = float(self.time_of(log_lam))
+        return known
 
     def _readable(self, log_t: float) -> float:
         """log λ at e^{log_t}, nan where it is beyond double precision."""

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.clock import Batch, Grid
+from wbound.clock import Batch, Grid, GridBatch
 from wbound.data import Gaussian, LogConcave, growth, softplus
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
 from wbound.forward import Process
-from wbound.schemes import Scheme
+from wbound.schemes import Scheme, Steps, vanishes
 from wbound.setting import Hypothesis, Setting, Statement, setting
 
 __all__ = [
@@ -43,11 +43,11 @@ BLOCK = 1 << 20
 class Defects(NamedTuple):
     """The exact law's local terms per eigenvalue and step, arrays (E, N), in units of s_k = α_k(1 + cλ_k).
 
-    log_r and sign (None: all positive): of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate;
+    log_r (None: all 0) and sign (None: all positive): of r_k s_{k−1}/s_k, where r_k = A_k − C_k/w_{k−1} moves a coordinate;
     rho: the variance's defect r_k²w_{k−1} + Q_k − w_k over s_k²; shift: the mean's, −a_kα_{k−1}/s_k per unit of mean.
     """
 
-    log_r: Array
+    log_r: Array | None
     sign: Array | None
     rho: Array
     shift: Array | float
@@ -66,6 +66,9 @@ def defects(
     if steps.flow is not None:
         return Defects(*moves(b, steps, variances, c, V2, power), 0.0)
     v = variances[:, None]
+    ancestral = not vanishes(steps.q) and vanishes(steps.a)
+    if isinstance(b, GridBatch) and b.tame and bool(np.all(c * v == 1.0)) and not ancestral:
+        return _tame_defects(b, steps, c, V2)
     unit, unit_hi = b.ends(lambda log_lam: softplus(math.log(c) + log_lam))  # log s_k/α_k
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ς² = 0: log 0; huge steps: inf
         one = bool(np.all(c * v == 1.0))  # an isotropic law: then ŵ is the unit itself
@@ -77,9 +80,9 @@ def defects(
         share = share * np.exp(b.log_lam_hi - log_w)
         own = np.zeros_like(share) if one else share * (c * v - 1.0) * np.exp(-unit)
         rho = b.steps.Q * share
-        if np.any(steps.a):
+        if not vanishes(steps.a):
             rho -= steps.q
-        elif np.any(steps.q):
+        elif not vanishes(steps.q):
             # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last
             # bit, where the plain difference loses every digit of a long last step
             part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
@@ -89,12 +92,14 @@ def defects(
         far = endless if not endless.any() else np.isinf(b.steps.Q)
         if far.any():  # e^{2F} is beyond doubles, H²/ŵ (for ddpm −Hς²/ŵ) is not
             beyond = (
-                -share * v * np.exp(-2.0 * unit) if np.any(steps.q) else share**2 * np.exp(log_w - 2.0 * unit)
+                share**2 * np.exp(log_w - 2.0 * unit)
+                if vanishes(steps.q)
+                else -share * v * np.exp(-2.0 * unit)
             )
             rho = np.where(far, beyond, rho)
         moved = own
         shift: Array | float = 0.0
-        if np.any(steps.a) or np.any(steps.c):
+        if not (vanishes(steps.a) and vanishes(steps.c)):
             y = growth(c, b.log_lam_lo, b.log_lam_hi, b.ratio)
             lag, per_w = np.exp(y - b.steps.F), np.exp(-log_w - 2.0 * b.log_alpha_hi)
             slip = (steps.a - steps.c * per_w) * lag
@@ -108,7 +113,7 @@ def defects(
                 r = steps.A - steps.C * per_w
                 kept = (r * np.exp(0.5 * log_w - b.steps.F - unit)) ** 2
                 injected = np.exp(np.log(steps.Q) - 2.0 * (unit + b.log_alpha_lo))
-                if not np.any(steps.q):
+                if vanishes(steps.q):
                     injected = np.exp(b.log_lam_hi + np.log(-np.expm1(-b.gap)) - 2.0 * unit)
                 after = np.exp(np.logaddexp(np.log(v), b.log_lam_lo) - 2.0 * unit)
                 moved = np.where(b.steps.F > LONG, r * lag - 1.0, moved)
@@ -118,6 +123,45 @@ def defects(
         if float(moved.min()) > -0.5:
             return Defects(np.log1p(moved), None, rho, shift)
         return Defects(np.log(np.abs(1.0 + moved)), np.sign(1.0 + moved), rho, shift)
+
+
+def _tame_defects(b: GridBatch, steps: Steps, c: float, V2: float) -> Defects:
+    """`defects` of an isotropic law, ς² = 1/c, in λ itself: its fast twin on tame steps, for em, ei and hf."""
+    u = 1.0 + c * b.lam
+    per_u, per_alpha2 = np.reciprocal(u), b.per_alpha2
+    per_s2 = per_u[1:] * per_u[1:]
+    per_s2 *= per_alpha2[1:]
+    rho = b.steps.Q * b.steps.Q
+    rho *= per_alpha2[1:]
+    rho *= per_u[:-1]
+    rho *= c  # Q·share
+    if not vanishes(steps.a):
+        rho -= steps.q
+    rho *= per_s2
+    if V2:
+        rho += V2 * steps.C**2 * per_s2
+    if vanishes(steps.a) and vanishes(steps.c):
+        return Defects(None, None, rho[None], 0.0)
+    slip = steps.c * (-c) * per_u[:-1]
+    slip *= per_alpha2[:-1]
+    slip += steps.a
+    back = np.exp(-b.steps.F)
+    back *= per_u[1:]
+    slip *= back
+    slip *= u[:-1]  # times the lag (s_{k−1}/s_k) α_k²/α_{k−1}²
+    shift = 0.0 if vanishes(steps.a) else (-steps.a * back)[None]
+    wide = float(slip.max()) >= 0.5
+    moved = 1.0 - slip if wide else np.log1p(-slip)
+    # (r² − r_hf²)w_{k−1} over s_k², where w_{k−1}/s_{k−1}² = 1/(cu_{k−1})
+    rest = slip * per_u[:-1]
+    rest *= 1.0 / c
+    slip -= 2.0
+    rest *= slip
+    rho += rest
+    if not wide:
+        return Defects(moved[None], None, rho[None], shift)
+    with np.errstate(divide="ignore"):  # a coordinate wiped out
+        return Defects(np.log(np.abs(moved))[None], np.sign(moved)[None], rho[None], shift)
 
 
 def start_defects(
@@ -166,6 +210,10 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     for _, block in s.nodes.blocks(min(size, 32768)):
         d = defects(block, s.scheme, variances, c, V2, power)
         with np.errstate(invalid="ignore", over="ignore"):  # a coordinate wiped out (r = 0): log P = −∞
+            if d.log_r is None:
+                P = np.exp(log_P)
+                excess = excess + P * P * d.rho.sum(axis=1)
+                continue
             after = np.empty((variances.size, block.size + 1))
             after[:, -1] = log_P
             np.cumsum(d.log_r[:, ::-1], axis=1, out=after[:, -2::-1])
@@ -206,7 +254,8 @@ def remaining(s: Setting, variances: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # Q = 0: log 0 = −∞; huge steps
             per = -power * softplus(math.log(c) + block.log_lam_lo) - block.log_alpha_lo
             log_Q = np.log(steps.Q + V2 * noise2(block, steps, variances[:, None]) if V2 else steps.Q)
-            after = np.cumsum(d.log_r[:, ::-1], axis=1)[:, ::-1] + log_P[:, None]
+            log_r = np.zeros_like(d.rho) if d.log_r is None else d.log_r
+            after = np.cumsum(log_r[:, ::-1], axis=1)[:, ::-1] + log_P[:, None]
             later = np.concatenate((after[:, 1:], log_P[:, None]), axis=1)
             out = out + np.exp(log_Q + 2.0 * (per + later)).sum(axis=1)
         log_P = after[:, 0].copy()

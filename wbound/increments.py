@@ -73,15 +73,26 @@ def _terms(largest: float, factor: Callable[[int], float]) -> int:
     return n
 
 
+def _series(x: Array, y: Array, n: int, factor: Callable[[int], float]) -> Array:
+    """1 + y/factor(1) (1 + y/factor(2) (1 + … up to factor(n))), by Horner's rule."""
+    coefficients = np.cumprod([1.0] + [1.0 / factor(i) for i in range(1, n + 1)])
+    out = coefficients[-1] * y if n else np.zeros_like(x)
+    for coefficient in coefficients[-2:0:-1]:
+        out += coefficient
+        out *= y
+    out += 1.0
+    return out
+
+
 def expm1_minus(x: Array) -> Array:
     """e^x − 1 − x without cancellation, for any x."""
     largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
+
     # x²/2 (1 + x/3 (1 + x/4 (1 + …)))
-    series = np.ones_like(x)
-    for n in range(_terms(min(largest, 0.1), lambda n: n + 2), 0, -1):
-        series *= x
-        series /= n + 2
-        series += 1.0
+    def factor(n: int) -> float:
+        return n + 2
+
+    series = _series(x, x, _terms(min(largest, 0.1), factor), factor)
     series *= x
     series *= x
     series *= 0.5
@@ -91,16 +102,16 @@ def expm1_minus(x: Array) -> Array:
 def sinh_minus(x: Array) -> Array:
     """sinh x − x without cancellation, x ≥ 0; infinite beyond 710."""
     largest = float(x.max()) if x.size else 0.0
+
     # x³/6 (1 + x²/(4·5) (1 + x²/(6·7) (1 + …))); above 1/2 the subtraction loses less than two digits
+    def factor(n: int) -> float:
+        return (2 * n + 2) * (2 * n + 3)
+
     y = x * x
-    series = np.ones_like(x)
-    for n in range(_terms(min(largest, 0.5) ** 2, lambda n: (2 * n + 2) * (2 * n + 3)), 0, -1):
-        series *= y
-        series /= (2 * n + 2) * (2 * n + 3)
-        series += 1.0
+    series = _series(x, y, _terms(min(largest, 0.5) ** 2, factor), factor)
+    y *= x
+    y /= 6.0
     series *= y
-    series *= x
-    series /= 6.0
     return series if largest < 0.5 else np.where(x < 0.5, series, np.sinh(x) - x)
 
 

@@ -49,7 +49,7 @@ def _roughness(b: Batch, process: Process, L0: float) -> Array:
 
     kink = math.inf
     if b.size and -math.log(L0) < float(b.log_lam_hi.max()):
-        kink = float(process.time_of(-math.log(L0)))
+        kink = process.crossing(-math.log(L0))
     first_end = np.clip(kink, b.t_lo, b.t_hi)
     split = (first_end > b.t_lo) & (first_end < b.t_hi)
     whole = integrate(

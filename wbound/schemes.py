@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from wbound.clock import Batch
 from wbound.errors import one_of
 
-__all__ = ["SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named"]
+__all__ = ["SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]
 
 Array = NDArray[np.float64]
+
+
+def vanishes(x: Array | float) -> bool:
+    """Whether x is 0 on every step; quick where its first entry is not."""
+    return not x if isinstance(x, float) else not (x.size and x[0]) and not np.any(x)
 
 
 class Flow(NamedTuple):

@@ -64,9 +64,10 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
     """
     steps = scheme.steps(b)
     c = data.normaliser
-    if not score and vanishes(steps.a) and vanishes(steps.c) and vanishes(steps.q):
-        if isinstance(b, GridBatch) and b.tame and isinstance(data, StronglyLogConcave):
-            return _tame_local(b, data)
+    heat_flow = vanishes(steps.a) and vanishes(steps.c) and vanishes(steps.q)
+    quick = isinstance(data, StronglyLogConcave) and isinstance(b, GridBatch) and b.tame
+    if quick and heat_flow and not score:
+        return _tame_local(b, data)  # type: ignore[arg-type]
     unit = softplus(math.log(c) + b.log_lam_lo)  # log s_k/α_k
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # huge steps give inf, and say so
         log_n2 = data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio)

@@ -139,7 +139,7 @@ def _panels(
     edges = np.interp(np.linspace(move[0], move[-1], count + 1), move, t)
     inside = [kink for kink in kinks if log_lam[0] < kink < log_lam[-1]]
     if inside:
-        edges = np.unique(np.append(edges, process.time_of(inside)))
+        edges = np.unique(np.append(edges, [process.crossing(kink) for kink in inside]))
     edges = np.unique(np.append(edges, [at for at in process.kinks if a < at < T]))
     edges[0], edges[-1] = a, T
     return edges[:-1], edges[1:]
