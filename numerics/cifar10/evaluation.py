@@ -268,7 +268,10 @@ def _weights(path: str | Path) -> tuple[dict[str, torch.Tensor], str]:
         raise IOFailure(f"cannot read {file}: {error.strerror}") from None
     allowed = "must be a state_dict: names and tensors only, saved by torch.save"
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # of a pickle protocol that torch.save does not write: tensors or nothing all the same
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         raise BadInput("inception", file.name, allowed) from None
     if (

@@ -8,7 +8,7 @@ of the literature's marginal (data smoothed by sigma_min), so the sampler ends a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,8 @@ _OWNERS = {"em": "em", "ei": "ei", "hf": "hf", "ddpm": "ddpm", "pc": "hf", "ode-
 SCHEMES = tuple(_OWNERS)
 #: The corrector's signal-to-noise ratio of Song et al., 2021, for CIFAR-10.
 SNR = 0.16
+#: torch's generator on the CPU takes a seed modulo 2³²: beyond, two seeds could be one image.
+MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +139,8 @@ def sample_images(
     steps = plan(process, K, scheme, grid, langevin)
     n, size = len(seeds), tuple(count("shape", side) for side in shape)
     numbers = [count("seeds", int(seed), 0) for seed in seeds]
+    if max(numbers, default=0) > MOST_SEED:
+        raise BadInput("seeds", max(numbers), f"must be at most {MOST_SEED}")
     many = count("batch", batch)
     nonnegative("snr", snr)
     bare = scheme == "pc" if denoise is None else denoise
@@ -145,23 +149,27 @@ def sample_images(
     out = torch.empty((n, *size), dtype=dtype, device=device)
     for first in range(0, n, many):
         chosen = numbers[first : first + many]
-        noise = _noise(chosen, size, device, dtype)
+        noise = _noise(chosen, size, device, dtype, 1 + steps.K * (1 + steps.langevin))
         done = _run(score, steps, process.prior_std, noise, bare, snr, watch, progress)
         out[first : first + many] = done
     return out
 
 
+#: Numbers that an image's generator gives at once: a call costs as much as thousands of them.
+BLOCK = 1 << 16
+
+
 def _noise(
-    seeds: Sequence[int], size: tuple[int, ...], device: str | torch.device, dtype: torch.dtype
-) -> Callable[[], torch.Tensor]:
-    """Draws of shape (B, C, H, W), row i from image i's own generator."""
+    seeds: Sequence[int], size: tuple[int, ...], device: str | torch.device, dtype: torch.dtype, draws: int
+) -> Iterator[torch.Tensor]:
+    """``draws`` draws of shape (B, C, H, W), row i from image i's own generator."""
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def draw() -> torch.Tensor:
-        rows = [torch.randn(size, generator=g, device=device, dtype=dtype) for g in generators]
-        return torch.stack(rows)
-
-    return draw
+    # a function of the image's size alone: what a generator gives depends on how it is asked
+    most = max(1, BLOCK // math.prod(size))
+    for first in range(0, draws, most):
+        asked = (min(most, draws - first), *size)
+        rows = [torch.randn(asked, generator=g, device=device, dtype=dtype) for g in generators]
+        yield from torch.stack(rows, dim=1)
 
 
 @torch.no_grad()
@@ -169,13 +177,13 @@ def _run(
     score: Score,
     steps: Plan,
     prior_std: float,
-    noise: Callable[[], torch.Tensor],
+    noise: Iterator[torch.Tensor],
     bare: bool,
     snr: float,
     watch: Callable[[int, float, torch.Tensor, torch.Tensor], Any] | None,
     progress: Callable[[int], Any] | None,
 ) -> torch.Tensor:
-    x = noise() * prior_std
+    x = next(noise) * prior_std
 
     def at(x: torch.Tensor, t: float) -> torch.Tensor:
         return score(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
@@ -184,7 +192,7 @@ def _run(
         t = float(steps.t[k])
         if steps.alpha is not None:
             for _ in range(steps.langevin):
-                x = _langevin(x, at(x, t), noise(), snr, float(steps.alpha[k]))
+                x = _langevin(x, at(x, t), next(noise), snr, float(steps.alpha[k]))
         s = at(x, t)
         if watch is not None:
             watch(k, t, x, s)
@@ -194,7 +202,7 @@ def _run(
             corrected = float(steps.A[k]) * x + C * s
             y = corrected + D * at(y, float(steps.t_next[k])) if D else corrected
         if steps.Q[k] > 0.0 and (k < steps.K - 1 or not bare):
-            y = y + math.sqrt(steps.Q[k]) * noise()
+            y = y + math.sqrt(steps.Q[k]) * next(noise)
         x = y
         if progress is not None:
             progress(len(x))
