@@ -149,7 +149,7 @@ def _tame_defects(b: GridBatch, steps: Steps, c: float, V2: float) -> Defects:
     back *= per_u[1:]
     slip *= back
     slip *= u[:-1]  # times the lag (s_{k−1}/s_k) α_k²/α_{k−1}²
-    shift = 0.0 if vanishes(steps.a) else (-steps.a * back)[None]
+    shift = 0.0 if vanishes(steps.a) else -steps.a * back
     wide = float(slip.max()) >= 0.5
     moved = 1.0 - slip if wide else np.log1p(-slip)
     # (r² − r_hf²)w_{k−1} over s_k², where w_{k−1}/s_{k−1}² = 1/(cu_{k−1})
