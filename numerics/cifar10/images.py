@@ -6,6 +6,8 @@ it (dequantisation), and `to_uint8` gives b back. All images, of VP and VE proce
 
 from __future__ import annotations
 
+import io
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from numerics.cifar10.archives import cifar10
 from numerics.datasets import samples_of
 from wbound.errors import BadInput
 
-__all__ = ["ImageSet", "load_images", "to_uint8"]
+__all__ = ["ImageSet", "load_images", "to_png", "to_uint8"]
 
 #: The held-out share where nothing is published.
 HELD_OUT = 0.25
@@ -100,6 +102,26 @@ def to_uint8(x: Tensor) -> Tensor:
     """Floats in [−1, 1], of any shape, as bytes: the inverse of `ImageSet.floats`; what lies outside is
     clipped."""
     return ((x.float() + 1.0) * 128.0).floor().clamp(0.0, 255.0).to(torch.uint8)
+
+
+def to_png(x: Tensor, columns: int | None = None, scale: int | None = None) -> bytes:
+    """A grid of images (n, C, H, W), floats in [−1, 1] or bytes, as a PNG: ``columns`` a row (default √n),
+    each pixel ``scale`` wide (default: images of about 64), a pixel of white between."""
+    from PIL import Image
+
+    pixels = (x if x.dtype == torch.uint8 else to_uint8(x)).cpu().numpy()
+    n, channels, size, _ = pixels.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    scale = scale or max(1, 64 // size)
+    pixels = pixels.repeat(scale, axis=2).repeat(scale, axis=3)
+    step = size * scale + 1
+    sheet = np.full((channels, step * math.ceil(n / columns) + 1, step * columns + 1), 255, np.uint8)
+    for i, image in enumerate(pixels):
+        row, column = divmod(i, columns)
+        sheet[:, row * step + 1 : (row + 1) * step, column * step + 1 : (column + 1) * step] = image
+    out = io.BytesIO()
+    Image.fromarray(sheet[0] if channels == 1 else np.moveaxis(sheet, 0, 2)).save(out, "PNG")
+    return out.getvalue()
 
 
 def load_images(

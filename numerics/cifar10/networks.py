@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from diffusers import UNet2DModel
+from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import Tensor, nn
 
 from wbound.errors import BadInput, one_of
@@ -113,6 +113,9 @@ class ScoreNetwork(nn.Module):
         super().__init__()
         self.architecture = shape
         self.unet = _unet(shape)
+        # the output begins at 0, as in the literature
+        for parameter in self.unet.conv_out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, t: Tensor, std: Tensor) -> Tensor:
         """The score at x (B, C, H, W), times t (B,) and noise std (B,) = std(t)."""

@@ -1,0 +1,272 @@
+"""A run directory: config.json, metrics.jsonl, checkpoints/, samples/. What was asked for, and what came of it.
+
+`load_run` gives the average network of the last checkpoint as a score. Nothing in a run directory is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint, restore
+from numerics.cifar10.clocks import ImageProcess, image_process
+from numerics.cifar10.gaussians import GaussianImages, gaussian_of
+from numerics.cifar10.images import ImageSet, load_images
+from numerics.cifar10.networks import PRESETS, Architecture, ScoreNetwork, architecture
+from numerics.files import directory, write
+from numerics.loading import load_json
+from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
+
+__all__ = ["Config", "Run", "Trained", "load_run", "make_config", "score_of"]
+
+PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+DECAYS = ("none", "cosine")
+COUNTS = ("steps", "batch", "log_every", "checkpoint_every", "sample_steps", "keep")
+FROM_ZERO = ("warmup", "sample_every", "seed", "split_seed")
+
+#: What a preset trains with where nothing else is said. ``ema`` None: 0.9999 for VP, 0.999 for VE (Song et
+#: al., 2021); it is warmed up, so that it is of use in short runs too.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "smoke": {"steps": 600, "batch": 64, "lr": 4e-3, "warmup": 50, "ema": 0.995, "decay": "cosine"},
+    "small": {"steps": 6000, "batch": 128, "lr": 2e-3, "warmup": 200, "ema": 0.999, "decay": "cosine"},
+    "paper": {"steps": 400_000, "batch": 128, "lr": 2e-4, "warmup": 5000, "ema": None, "decay": "none"},
+    "large": {"steps": 400_000, "batch": 128, "lr": 2e-4, "warmup": 5000, "ema": None, "decay": "none"},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that a training run depends on. ``gaussian_tau``: train on `gaussian_of` the data instead."""
+
+    process: str
+    data: str
+    preset: str
+    steps: int
+    batch: int
+    lr: float
+    warmup: int
+    ema: float
+    decay: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    root: str | None = None
+    flips: bool | None = None
+    dequantise: bool = False
+    gaussian_tau: float | None = None
+    split_seed: int = 0
+    seed: int = 0
+    clip: float = 1.0
+    precision: str = "auto"
+    compile: bool | None = None
+    log_every: int = 50
+    checkpoint_every: int = 1000
+    sample_every: int = 0
+    sample_steps: int = 100
+    keep: int = 2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def image_process(self) -> ImageProcess:
+        """The process, checked against section 0's identities. Raises `BadInput`, `Inconsistent`."""
+        process = image_process(self.process, **self.parameters)
+        process.check()
+        return process
+
+    def architecture(self, channels: int, size: int) -> Architecture:
+        """The network's, for images (channels, size, size)."""
+        values = image_process(self.process, **self.parameters).parameters
+        sigmas = {k: v for k, v in values.items() if k.startswith("sigma")}
+        return architecture(self.preset, self.process.partition("-")[0], channels, size, **sigmas)
+
+    def training_data(self, device: torch.device | str) -> ImageSet | GaussianImages:
+        """What is trained on: the training part of the data, or the Gaussian of it."""
+        images = load_images(
+            self.data, self.root, device, flips=self.flips, dequantise=self.dequantise
+        ).split(self.split_seed)[0]
+        return images if self.gaussian_tau is None else gaussian_of(images, self.gaussian_tau)
+
+
+def make_config(process: str, data: str = "digits", preset: str = "small", **given: Any) -> Config:
+    """A checked `Config`; what is not given, or None, takes the preset's default. Raises `BadInput`."""
+    one_of("preset", preset, PRESETS)
+    values = dict(DEFAULTS[preset])
+    if values["ema"] is None:
+        values["ema"] = 0.999 if process.startswith("ve") else 0.9999
+    values |= {k: v for k, v in given.items() if v is not None}
+    unknown = set(values) - {f.name for f in fields(Config)}
+    if unknown:
+        raise BadInput("config", ", ".join(sorted(unknown)), "is no setting of a training run")
+    made = Config(process=process, data=str(data), preset=preset, **values)
+    image_process(made.process, **made.parameters)
+    whole: dict[str, Any] = {name: count(name, getattr(made, name)) for name in COUNTS}
+    whole |= {name: count(name, getattr(made, name), least=0) for name in FROM_ZERO}
+    for name in ("lr", "clip"):
+        positive(name, getattr(made, name))
+    if not 0.0 <= nonnegative("ema", made.ema) < 1.0:
+        raise BadInput("ema", made.ema, "must be in [0, 1)")
+    one_of("precision", made.precision, PRECISIONS)
+    one_of("decay", made.decay, DECAYS)
+    if made.gaussian_tau is not None:
+        positive("gaussian-tau", made.gaussian_tau)
+    if made.root is not None:
+        whole["root"] = str(Path(made.root).absolute())
+    return replace(made, **whole)
+
+
+def versions() -> dict[str, str]:
+    """What a run is reproducible with."""
+    names = ("wbound", "torch", "diffusers", "accelerate", "safetensors", "numpy")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of a run directory."""
+
+    folder: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def last(self) -> Path | None:
+        """The newest finished checkpoint."""
+        found = checkpoints_of(self.checkpoints)
+        return found[-1] if found else None
+
+    def begin(self, config: Config, shape: Architecture) -> None:
+        """Make the directory and write config.json. Raises `BadInput` where a run is there already."""
+        if (self.folder / "config.json").exists():
+            raise BadInput(
+                "out", str(self.folder), "holds a run already: wbound cifar10 resume goes on with it"
+            )
+        directory(self.folder)
+        self.rewrite(config, shape)
+
+    def rewrite(self, config: Config, shape: Architecture) -> None:
+        """config.json anew. Raises `IOFailure`."""
+        content = {"config": config.to_dict(), "architecture": shape.to_dict(), "versions": versions()}
+        write(self.folder / "config.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    def read(self) -> tuple[Config, Architecture]:
+        """The run's configuration. Raises `BadInput`, `IOFailure`."""
+        path = self.folder / "config.json"
+        if not path.is_file():
+            raise BadInput(
+                "run", str(self.folder), "must be the directory of a training run (no config.json)"
+            )
+        content = load_json(path)
+        try:
+            values = dict(content["config"])
+            config = make_config(values.pop("process"), values.pop("data"), values.pop("preset"), **values)
+            recorded: dict[str, Any] = dict(content["architecture"])
+            found = config.architecture(recorded["channels"], recorded["size"])
+        except BadInput:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadInput("run", str(path), f"is no configuration of a run: {error!r}") from None
+        if found.to_dict() != recorded:
+            raise BadInput("run", str(path), f"the architecture is not that of the preset {config.preset}")
+        return config, found
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The metrics: one dictionary a line; a last line that was cut off is left out."""
+        try:
+            text = self.metrics.read_text("utf-8")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise IOFailure(f"cannot read {self.metrics}: {error.strerror}") from None
+        out = []
+        for line in text.splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                out.append(row)
+        return out
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """One line more in the metrics. Raises `IOFailure`."""
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        try:
+            with open(self.metrics, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps(finite, allow_nan=False) + "\n")
+        except OSError as error:
+            raise IOFailure(f"cannot write {self.metrics}: {error.strerror}") from None
+
+    def rewind(self, step: int) -> None:
+        """Forget what came after ``step``, and what a killed run left half written."""
+        rows = [row for row in self.rows() if row["step"] <= step]
+        if self.metrics.exists():
+            write(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        for folder in (self.folder, self.checkpoints, self.folder / "samples"):
+            for left in folder.glob(".*.*"):
+                if left.name.startswith((".step-", ".config.json.", ".metrics.jsonl.")):
+                    left.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network: ``score(x, t)``, its process, the step of its checkpoint and the run's `Config`."""
+
+    process: ImageProcess
+    score: Callable[[Tensor, Tensor | float], Tensor]
+    step: int
+    config: Config
+    architecture: Architecture
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        return (self.architecture.channels, self.architecture.size, self.architecture.size)
+
+
+def score_of(network: ScoreNetwork, process: ImageProcess) -> Callable[[Tensor, Tensor | float], Tensor]:
+    """The network as a score: x (B, C, H, W), t a float or (B,) in (0, 1]; std(t) is computed in float64."""
+
+    def score(x: Tensor, t: Tensor | float) -> Tensor:
+        times = t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t)
+        both = np.stack(np.broadcast_arrays(times, process.std(times))).reshape(2, -1)
+        at, std = torch.from_numpy(both).to(x.device, x.dtype).expand(2, len(x))
+        with torch.no_grad():
+            return network(x, at, std)
+
+    return score
+
+
+def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | None = None) -> Trained:
+    """The run in ``path``: the average network of its last checkpoint, or of the one at ``step``.
+
+    Raises `BadInput` (no run, no checkpoint, one of another architecture) and `IOFailure`.
+    """
+    run = Run(Path(path))
+    config, shape = run.read()
+    found = checkpoints_of(run.checkpoints)
+    if step is not None:
+        found = [p for p in found if checkpoint_step(p) == step]
+    if not found:
+        which = "checkpoint" if step is None else f"checkpoint of step {step}"
+        raise BadInput("run", str(path), f"has no {which}")
+    checkpoint = load_checkpoint(found[-1], shape)
+    network = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
+    restore(checkpoint.average, dict(network.named_parameters()), found[-1])
+    process = config.image_process()
+    return Trained(process, score_of(network, process), checkpoint.step, config, shape)

@@ -1,0 +1,384 @@
+"""Denoising score matching on images: E std(t)² |s_θ(X_t, t) − ∇log p(X_t | X_0)|², t uniform on [t_min, 1].
+
+Every random number of a step (images, flips, times, noise, dropout) is a function of the seed and the step,
+so a run that was killed goes on from its last checkpoint as if nothing had happened: to the bit on a CPU.
+All processes of a distributed run draw the whole batch and take their part of it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from numerics.cifar10.checkpoints import (
+    checkpoint_step,
+    load_checkpoint,
+    restore,
+    restore_optimiser,
+    save_checkpoint,
+)
+from numerics.cifar10.clocks import ImageProcess
+from numerics.cifar10.gaussians import GaussianImages, optimal_loss
+from numerics.cifar10.images import ImageSet, to_png
+from numerics.cifar10.networks import ScoreNetwork
+from numerics.cifar10.runs import Config, Run, score_of
+from numerics.files import directory, write
+from wbound.errors import BadInput, IOFailure, count
+
+__all__ = ["Outcome", "resume", "train"]
+
+#: Steps whose times are made at once, in float64, on the host.
+CHUNK = 64
+#: Images of a sample grid.
+GRID = 64
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run. ``loss``: the mean per coordinate over the last interval; ``images_per_second`` of all
+    processes together; ``optimum``: the least possible loss where it is known (Gaussian images)."""
+
+    folder: Path
+    step: int
+    loss: float
+    optimum: float | None
+    images_per_second: float
+    seconds: float
+    device: str
+    processes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**vars(self), "folder": str(self.folder)}
+
+
+def train(out: str | Path, config: Config, *, device: str = "auto", progress: bool | None = None) -> Outcome:
+    """Train a network into the new directory ``out``.
+
+    ``device``: auto, cpu, cuda or cuda:N; under torchrun each process takes its own. ``progress``: a bar on
+    stderr always, never, or (None) on a terminal. Raises `BadInput`, `IOFailure` (a file cannot be written; the
+    loss is not finite).
+    """
+    return _run(Run(Path(out)), config, device, progress, fresh=True)
+
+
+def resume(
+    out: str | Path, *, steps: int | None = None, device: str = "auto", progress: bool | None = None
+) -> Outcome:
+    """Go on with the run in ``out`` from its last checkpoint, to ``steps`` where given. Raises as `train`."""
+    run = Run(Path(out))
+    config, _ = run.read()
+    if steps is not None:
+        config = replace(config, steps=count("steps", steps))
+    return _run(run, config, device, progress, fresh=False)
+
+
+# ---------------------------------------------------------------------- one run
+
+
+def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh: bool) -> Outcome:
+    engine = _engine(device)
+    if config.batch % engine.num_processes:
+        raise BadInput("batch", config.batch, f"must be a multiple of the {engine.num_processes} processes")
+    process, data = config.image_process(), config.training_data(engine.device)
+    shape = config.architecture(data.channels, data.size)
+    torch.manual_seed(config.seed)
+    state = _State(engine, config, process, data, ScoreNetwork(shape).to(engine.device))
+    if engine.is_main_process and fresh:
+        run.begin(config, shape)
+    if not fresh:
+        state.restore(run)
+        if state.step > config.steps:
+            raise BadInput("steps", config.steps, f"must be at least {state.step}, where the run is")
+        if engine.is_main_process:
+            run.rewrite(config, shape)
+            run.rewind(state.step)
+    engine.wait_for_everyone()
+    return _loop(run, state, progress)
+
+
+def _engine(device: str) -> Accelerator:
+    """accelerate on the CPU or GPUs: one process, or as many as torchrun started. Raises `BadInput`."""
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
+        raise BadInput("device", device, "must be auto, cpu, cuda or cuda:N")
+    have = torch.cuda.device_count()
+    if kind == "cuda" and (have == 0 or (index and int(index) >= have)):
+        raise BadInput("device", device, f"is not there: {have} CUDA devices")
+    cpu = kind == "cpu" or have == 0
+    if index:
+        torch.cuda.set_device(int(index))
+    return Accelerator(cpu=cpu, mixed_precision="no")
+
+
+class _State:
+    """Everything that changes while training, and how one step changes it."""
+
+    def __init__(
+        self,
+        engine: Accelerator,
+        config: Config,
+        process: ImageProcess,
+        data: ImageSet | GaussianImages,
+        network: ScoreNetwork,
+    ) -> None:
+        self.engine, self.config, self.process, self.data = engine, config, process, data
+        self.device, self.step = engine.device, 0
+        gpu = self.device.type == "cuda"
+        precision = config.precision if config.precision != "auto" else "bf16" if gpu else "fp32"
+        if gpu:
+            torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+            torch.backends.cudnn.allow_tf32 = precision != "fp32"
+            torch.backends.cudnn.benchmark = True
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.autocast: Callable[[], Any] = (
+            (lambda: torch.autocast(self.device.type, torch.bfloat16)) if precision == "bf16" else nullcontext
+        )
+        self.network = network.train()
+        self.parameters = list(network.parameters())
+        self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
+        trained = [p for p in self.parameters if p.requires_grad]
+        self.optimiser = torch.optim.Adam(trained, lr=config.lr, fused=True)
+        compiled = gpu if config.compile is None else config.compile
+        self.model = engine.prepare_model(torch.compile(network) if compiled else network)
+        self.generator = torch.Generator(self.device)
+        self.order: dict[int, Tensor] = {}
+        self.times: tuple[int, Tensor] | None = None
+
+    def restore(self, run: Run) -> None:
+        """Take the state of the run's last checkpoint; without one, begin at 0."""
+        path = run.last
+        if path is None:
+            return
+        checkpoint = load_checkpoint(path, self.network.architecture)
+        named = {name: p.detach() for name, p in self.network.named_parameters()}
+        restore(checkpoint.network, named, path)
+        restore(checkpoint.average, self.average, path)
+        restore_optimiser(self.optimiser, self.network, checkpoint, path)
+        self.step = checkpoint.step
+
+    def save(self, run: Run) -> Path:
+        """Write a checkpoint (one process of many does)."""
+        shape = self.network.architecture
+        return save_checkpoint(
+            run.checkpoints, self.step, self.network, self.average, self.optimiser, shape, self.config.keep
+        )
+
+    # ------------------------------------------------------------------ the step
+    def mine(self, x: Tensor) -> Tensor:
+        """This process's part of a batch."""
+        part = self.config.batch // self.engine.num_processes
+        return x[part * self.engine.process_index :][:part]
+
+    def advance(self) -> tuple[Tensor, Tensor]:
+        """One step of Adam; this process's loss and the gradient's norm, on the device."""
+        config = self.config
+        self.generator.manual_seed(_seed(config.seed, 1, self.step))
+        torch.manual_seed(_seed(config.seed, 2, self.step, self.engine.process_index))  # dropout
+        x0 = self.data.floats(self.index(), self.generator, augment=True)
+        noise = torch.randn(x0.shape, generator=self.generator, device=self.device)
+        t, alpha, std = (self.mine(v) for v in self.clock())
+        x0, noise = self.mine(x0), self.mine(noise)
+        over = std[:, None, None, None]
+        x = alpha[:, None, None, None] * x0 + over * noise
+        with self.autocast():
+            score = self.model(x, t, std)
+        loss = (over * score.float() + noise).square().mean()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.engine.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.clip)
+        self.optimiser.step()
+        self.step += 1
+        decay = min(config.ema, self.step / (self.step + 9.0))
+        with torch.no_grad():
+            current = [p.detach() for p in self.parameters]
+            get_ema_multi_avg_fn(decay)(list(self.average.values()), current, 0)
+        return loss.detach(), norm.detach()
+
+    def rate(self) -> float:
+        """The learning rate of the step that is being made."""
+        config, k = self.config, self.step + 1
+        rate = config.lr * min(1.0, k / max(1, config.warmup))
+        if config.decay == "cosine":
+            rate *= 0.5 * (1.0 + math.cos(math.pi * self.step / config.steps))
+        return rate
+
+    def index(self) -> Tensor:
+        """The images of the step: every epoch is a permutation of all."""
+        n, first = len(self.data), self.step * self.config.batch
+        place = np.arange(first, first + self.config.batch)
+        epochs = range(int(place[0] // n), int(place[-1] // n) + 1)
+        self.order = {e: self.order[e] if e in self.order else self.permutation(e) for e in epochs}
+        parts = [self.order[e][torch.from_numpy(place[place // n == e] % n).to(self.device)] for e in epochs]
+        return torch.cat(parts)
+
+    def permutation(self, epoch: int) -> Tensor:
+        order = np.random.default_rng([self.config.seed, 3, epoch]).permutation(len(self.data))
+        return torch.from_numpy(order).to(self.device)
+
+    def clock(self) -> Tensor:
+        """t, α(t), std(t) of the step, (3, batch) float32, from a table made in float64.
+
+        The times are uniform on [t_min, 1] and stratified: one in each of batch equal parts.
+        """
+        chunk = self.step // CHUNK
+        if self.times is None or self.times[0] != chunk:
+            batch, low = self.config.batch, self.process.t_min
+            shift = np.random.default_rng([self.config.seed, 4, chunk]).random((CHUNK, batch))
+            t = low + (1.0 - low) * (np.arange(batch) + shift) / batch
+            table = np.stack((t, self.process.alpha(t), self.process.std(t)), axis=1).astype(np.float32)
+            self.times = chunk, torch.from_numpy(table).to(self.device)
+        return self.times[1][self.step % CHUNK]
+
+
+def _seed(*words: int) -> int:
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+
+# ---------------------------------------------------------------------- the loop
+
+
+def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
+    engine, config = state.engine, state.config
+    main, first = engine.is_main_process, state.step
+    pending: list[tuple[Tensor, Tensor]] = []
+    begin = since = time.perf_counter()
+    speeds, loss = [], math.nan
+    optimum = _optimum(state)
+    saved = run.last
+    with _bar(config, first, progress if main else False) as tell:
+        while state.step < config.steps:
+            pending.append(state.advance())
+            due = state.step == config.steps or state.step % config.checkpoint_every == 0
+            sample = bool(config.sample_every) and state.step % config.sample_every == 0
+            if not (due or sample or state.step % config.log_every == 0):
+                tell(None)
+                continue
+            values = torch.stack([torch.stack(pair) for pair in pending]).double()
+            values = engine.reduce(values, reduction="mean").cpu().numpy()
+            _finite(values, state.step - len(pending), saved)
+            now = time.perf_counter()
+            loss, speed = float(values[:, 0].mean()), len(pending) * config.batch / (now - since)
+            speeds.append((len(pending), speed))
+            tell(loss)
+            if main:
+                run.append(_row(state, loss, float(values[:, 1].max()), speed, now - begin, optimum))
+                if due:
+                    saved = state.save(run)
+                if sample:
+                    _draw(run, state)
+            saved = run.last if not main else saved
+            pending, since = [], time.perf_counter()
+    engine.wait_for_everyone()
+    spent = sum(n / speed for n, speed in speeds)
+    return Outcome(
+        run.folder,
+        state.step,
+        loss if speeds else _last_loss(run),
+        optimum,
+        sum(n for n, _ in speeds) / spent if spent else math.nan,
+        time.perf_counter() - begin,
+        str(state.device),
+        engine.num_processes,
+    )
+
+
+def _last_loss(run: Run) -> float:
+    rows = run.rows()
+    return float(rows[-1]["loss"]) if rows else math.nan
+
+
+def _row(
+    state: _State, loss: float, norm: float, speed: float, seconds: float, optimum: float | None
+) -> dict[str, Any]:
+    row = {
+        "step": state.step,
+        "images": state.step * state.config.batch,
+        "loss": loss,
+        "loss_at_optimum": optimum,
+        "largest_gradient_norm": norm,
+        "learning_rate": state.optimiser.param_groups[0]["lr"],
+        "images_per_second": speed,
+        "seconds": seconds,
+    }
+    if state.device.type == "cuda":
+        row["peak_memory_bytes"] = torch.cuda.max_memory_allocated(state.device)
+    return row
+
+
+def _finite(values: np.ndarray, before: int, saved: Path | None) -> None:
+    """Stop at the first step whose loss or gradient is not finite: nothing after it is kept."""
+    wrong = ~np.isfinite(values).all(axis=1)
+    if wrong.any():
+        k = int(np.flatnonzero(wrong)[0])
+        what = "loss" if not np.isfinite(values[k, 0]) else "gradient"
+        good = (
+            "there is no checkpoint"
+            if saved is None
+            else (f"the last good checkpoint is {saved}, of step {checkpoint_step(saved)}")
+        )
+        raise IOFailure(f"the {what} is not finite at step {before + k + 1}: stopped; {good}")
+
+
+def _optimum(state: _State) -> float | None:
+    """The least loss that training can come to, where it is known: the mean over t of `optimal_loss`."""
+    if not isinstance(state.data, GaussianImages):
+        return None
+    low, n = state.process.t_min, 4096
+    t = low + (1.0 - low) * (np.arange(n) + 0.5) / n
+    return float(optimal_loss(state.data, state.process, t).mean())
+
+
+def _draw(run: Run, state: _State) -> None:
+    """A grid of samples of the average network."""
+    from numerics.cifar10.sampling import sample_images
+
+    network = ScoreNetwork(state.network.architecture).to(state.device).eval().requires_grad_(False)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(state.average[name])
+    images = sample_images(
+        score_of(network, state.process),
+        state.process,
+        (state.data.channels, state.data.size, state.data.size),
+        state.config.sample_steps,
+        seeds=range(GRID),
+        device=state.device,
+        batch=GRID,
+    )
+    write(directory(run.folder / "samples") / f"step-{state.step:09d}.png", to_png(images))
+
+
+@contextmanager
+def _bar(config: Config, first: int, progress: bool | None) -> Iterator[Callable[[float | None], None]]:
+    """A tqdm bar in images, with the loss; called after every step."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=config.steps * config.batch,
+        initial=first * config.batch,
+        desc=config.process,
+        unit=" images",
+        unit_scale=True,
+        disable=None if progress is None else not progress,
+    ) as bar:
+
+        def tell(loss: float | None) -> None:
+            if loss is not None:
+                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            bar.update(config.batch)
+
+        yield tell
