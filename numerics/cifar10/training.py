@@ -57,10 +57,12 @@ class Outcome:
     seconds: float
     device: str
     processes: int
+    #: whether this process is the one of a distributed run that writes and speaks
+    main: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {**vars(self), "folder": str(self.folder)}
+        return {k: str(v) if k == "folder" else v for k, v in vars(self).items() if k != "main"}
 
 
 def train(out: str | Path, config: Config, *, device: str = "auto", progress: bool | None = None) -> Outcome:
@@ -293,6 +295,7 @@ def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
         time.perf_counter() - begin,
         str(state.device),
         engine.num_processes,
+        main,
     )
 
 
