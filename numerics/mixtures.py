@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, ndtr
 
 from numerics.lines import Line, Normal, Pair
-from numerics.targets import Factor, generator
+from numerics.targets import Factor, along_and_across, generator
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.profiles import BoundedData
 
@@ -50,6 +50,10 @@ class Bimodal(BoundedData):
         """The pair along c, normal laws across it."""
         rest = (Factor(Normal(0.0, self.s**2), self.d - 1),) if self.d > 1 else ()
         return (Factor(Pair(self.D, self.s), 1), *rest)
+
+    def along(self, x: ArrayLike) -> tuple[Array, ...]:
+        """Points x (n, d) in the axes of `factors`: along c (n, 1), then across it (n, d − 1)."""
+        return along_and_across(_points(x, self.d), self.c)
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): (−x + αc tanh(α⟨c, x⟩/v))/v, v = α²s² + σ². *exact*"""
@@ -132,6 +136,10 @@ class GaussianMixture(BoundedData):
         if self.d > 1:
             raise AttributeError("factors: a mixture in d > 1 is no product of laws on the line")
         return (Factor(Peaks(self.means[:, 0], np.sqrt(self._all_variances()), self.weights), 1),)
+
+    def along(self, x: ArrayLike) -> tuple[Array, ...]:
+        """Points x (n, 1) in the axes of `factors`, in d = 1: themselves."""
+        return (_points(x, self.d),)
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): Σ π_i(x)(αμ_i − x)/v_i, v_i = α²s_i² + σ², π a softmax, in chunks. *exact*"""

@@ -27,7 +27,16 @@ from wbound.forward import Process
 from wbound.intervals import branch_and_bound, enclose
 from wbound.line import curvature_on_line, range_on_line
 
-__all__ = ["Factor", "Gaussian", "LogCosh", "ProductTarget", "SymmetricMixture", "Target", "generator"]
+__all__ = [
+    "Factor",
+    "Gaussian",
+    "LogCosh",
+    "ProductTarget",
+    "SymmetricMixture",
+    "Target",
+    "along_and_across",
+    "generator",
+]
 
 Array = NDArray[np.float64]
 
@@ -71,6 +80,14 @@ def _points(x: ArrayLike, d: int) -> Array:
     if at.ndim != 2 or at.shape[1] != d:
         raise BadInput("x", f"shape {at.shape}", f"must be of shape (n, {d})")
     return at
+
+
+def along_and_across(at: Array, c: Array) -> tuple[Array, ...]:
+    """Points (n, d) along c (n, 1), and across it (n, d − 1) where d > 1."""
+    basis, _ = np.linalg.qr(c[:, None], mode="complete")  # any basis where c = 0
+    basis[:, 0] *= -1.0 if basis[:, 0] @ c < 0.0 else 1.0
+    turned = at @ basis
+    return (turned[:, :1],) if c.size == 1 else (turned[:, :1], turned[:, 1:])
 
 
 class _Product(facts.StronglyLogConcave):
@@ -180,10 +197,7 @@ class SymmetricMixture(_Product):
 
     def along(self, x: ArrayLike) -> tuple[Array, ...]:
         """Points x (n, d) in the axes of `factors`: along c (n, 1), then across it (n, d − 1)."""
-        basis, _ = np.linalg.qr(self.c[:, None], mode="complete")  # any basis where c = 0
-        basis[:, 0] *= -1.0 if basis[:, 0] @ self.c < 0.0 else 1.0
-        at = _points(x, self.d) @ basis
-        return (at[:, :1],) if self.d == 1 else (at[:, :1], at[:, 1:])
+        return along_and_across(_points(x, self.d), self.c)
 
     def resized(self, d: int) -> SymmetricMixture:
         """The same two modes, apart along the first axis, in dimension d."""

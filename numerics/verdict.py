@@ -29,7 +29,19 @@ from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
 from wbound.statements import THEOREMS, upper_bound
 
-__all__ = ["EVIDENCE", "HOLDS", "REFUTED", "UNDECIDED", "Referee", "Verdict", "bracket", "referee", "verify"]
+__all__ = [
+    "EVIDENCE",
+    "HOLDS",
+    "REFUTED",
+    "UNDECIDED",
+    "Followed",
+    "Referee",
+    "Verdict",
+    "bracket",
+    "follow",
+    "referee",
+    "verify",
+]
 
 Array = NDArray[np.float64]
 
@@ -209,6 +221,56 @@ def verify(
         reason=reason,
         agreement=follows,
     )
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A sampler beside its exact law, where no bound is proved: the ``referee``, the ``agreement`` of n
+    outputs with its law, the bracket of W2 from them (``empirical``), and all that in words."""
+
+    referee: Referee
+    agreement: Agreement
+    empirical: transport.EmpiricalW2
+    reason: str
+
+
+def follow(
+    process: Process,
+    target: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme = "heun",
+    n: int | None = None,
+    seed: int = 0,
+    start: str = "prior",
+    grid: str | Grid = "uniform",
+    score_noise: float = 0.0,
+    level: float = 0.99,
+) -> Followed:
+    """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
+
+    For what has no bound: Heun, and ODE schemes on data beyond A1. Arguments as in `verify`. Raises
+    `HypothesisFailed` where there is no referee, `BadInput`.
+    """
+    own = _as_target(target)
+    s = setting(process, own, T, K, scheme=scheme, start=start, grid=grid, score_noise=score_noise)
+    value, why = referee(s)
+    if value is None:
+        raise HypothesisFailed("the exact law", "a referee", why)
+    points = max(_points(n, s.data.d), LEAST)
+    for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
+    x = draw(s, max(points, ROWS), for_sampler, progress=False)
+    follows = agreement(own, x, value.laws)
+    if follows is None:
+        raise HypothesisFailed("the exact law", "a density", "the map turns: its law has no density here")
+    y = own.sample(points, np.random.Generator(np.random.SFC64(for_target)))
+    empirical = transport.empirical_w2(x[:points], y, seed=seed, level=real("level", level))
+    reason = (
+        f"{value.evidence}: W2 = {value.w2:.6g}; samples: {empirical.low:.6g} <= W2 <= {empirical.high:.6g}, "
+        f"the {follows.statistic} {abs(follows.z):.3g} standard errors off"
+    )
+    return Followed(value, follows, empirical, reason)
 
 
 def referee(s: Setting) -> tuple[Referee | None, str]:

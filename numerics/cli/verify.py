@@ -58,7 +58,7 @@ def verify(
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """Does a bound hold: against the exact law, quadrature, or samples.
+    """Say whether a bound holds, and by what evidence.
 
     The verdict is by the strongest evidence there is: the exact law (Gaussian data), quadrature on the line
     (products of laws on the line), else samples, whose bracket refutes if its lower end is above the bound
@@ -110,7 +110,7 @@ def verify(
     reasons = {
         "exact": why,
         "error": why,
-        "M1": "Theorem 2 needs no M1",
+        "M1": "only Theorem 1 needs M1",
         "empirical": "no samples (n = 0)",
         "coupling": "only for Gaussian data with a score bias",
         "ratio": "nothing to divide by",
@@ -167,7 +167,8 @@ def _everything(
     def progress(done: int, total: int, row: dict[str, Any]) -> None:
         passed = time.monotonic() - begun
         if row["verdict"] != "holds":
-            say(f"{row['verdict']}: {row['theorem']} {row['process']} {row['scheme']} {row['target']}")
+            what = row["statement"] or row["theorem"]
+            say(f"{row['verdict']}: {what} {row['process']} {row['scheme']} {row['target']}")
         if passed - told[0] >= 5.0 or done == total:
             told[0] = passed
             say(f"{done}/{total} verified, {passed:.0f} s, about {passed / done * (total - done):.0f} s left")
@@ -175,7 +176,8 @@ def _everything(
     found = matrix.verify_all(seed=seed, n=points, jobs=workers, which=which, progress=progress)
     if out is not None:
         note(write(out, found.to_json()))
-    kinds, targets = found.summary(), found.summary(("theorem", "target", "M", "V", "evidence"))
+    finer = ("statement", "target", "M", "V", "delta")
+    kinds, targets = found.summary(), found.summary((*finer, "evidence"))
     payload: dict[str, Any] = {
         "date": found.date,
         "seconds": found.seconds,
@@ -194,10 +196,14 @@ def _everything(
     def text() -> str:
         heads = ("cells", "holds", "refuted", "undecided", "does_not_apply", "ratio", "where")
         tables = []
-        for by, rows in ((("theorem", "evidence"), kinds), (("theorem", "target", "M", "V"), targets)):
+        for by, rows in ((("statement", "evidence"), kinds), (finer, targets)):
             names = [*by, *heads]
             shown = [name.replace("_", " ").replace("ratio", "smallest ratio") for name in names]
-            tables.append(grid_table(shown, [[row[name] for name in names] for row in rows]))
+            cells = [
+                [row[name] or "no bound" if name == "statement" else row[name] for name in names]
+                for row in rows
+            ]
+            tables.append(grid_table(shown, cells))
         samples = (
             f"samples: the referee's law in {sum(k['agree'] for k in kinds)} of "
             f"{sum(k['tested'] for k in kinds)} tests, its value inside the bracket in "
