@@ -68,9 +68,10 @@ class ImageProcess:
         return marginal_std(self.process, t)
 
     def check(self) -> Diagnosis:
-        """Section 0's identities for α, std, f and g, against quadrature of f and g. Raises `Inconsistent`."""
-        p = self.process
-        std2 = p.expr.sigma2 + (symbol("sigma_min") ** 2 if self.kind == "ve" else 0)
+        """Section 0's identities for α, std, f and g, and α and std as they are used, against quadrature of f
+        and g. Raises `Inconsistent`."""
+        p, smoothing = self.process, self.parameters.get("sigma_min", 0.0)
+        std2 = p.expr.sigma2 + (symbol("sigma_min") ** 2 if smoothing else 0)
         found = check_expressions(
             p.expr.f,
             p.expr.g,
@@ -80,9 +81,18 @@ class ImageProcess:
             start="standard" if self.kind == "vp" else "prior",
             name=self.name,
         )
-        if not found.consistent:
-            first = next(x for x in found.findings if not x.ok and x.level == "error")
-            raise Inconsistent(f"process {self.name}: {first.name}: {first.detail}")
+        wrong = [f"{x.name}: {x.detail}" for x in found.findings if not x.ok and x.level == "error"]
+        t = np.concatenate((np.geomspace(self.t_min, 0.1, 16), np.linspace(0.15, 1.0, 18)))
+        plain = Process(f=p.expr.f, g=p.expr.g, **p.parameters)  # without closed forms: by quadrature
+        for what, used, true in (
+            ("alpha", self.alpha(t), plain.alpha(t)),
+            ("std", self.std(t), np.sqrt(plain.sigma2(t) + smoothing**2)),
+        ):
+            off = float(np.abs(used / true - 1.0).max())
+            if not off < 1e-8:
+                wrong.append(f"{what}(t) differs from the quadrature of f and g by {off:.3g} of itself")
+        if wrong:
+            raise Inconsistent(f"process {self.name}: {wrong[0]}")
         return found
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -57,16 +58,16 @@ class GaussianImages:
         self, index: Tensor, generator: torch.Generator | None = None, augment: bool = False
     ) -> Tensor:
         """As many fresh draws as ``index`` has entries, (B, C, H, W) float32; nothing is seen twice."""
-        root, mean = self._float32(self.axes * np.sqrt(self.eigenvalues)), self._float32(self.mean)
         z = torch.randn(len(index), self.d, generator=generator, device=self.device)
+        mean, root = self._float32
         return (mean + z @ root.T).reshape(-1, *self.shape)
 
-    def _float32(self, a: Array) -> Tensor:
-        cache: dict[int, Tensor] = self.__dict__.setdefault("_cached", {})
-        key = a.size
-        if key not in cache:
-            cache[key] = torch.from_numpy(a.astype(np.float32)).to(self.device)
-        return cache[key]
+    @cached_property
+    def _float32(self) -> tuple[Tensor, Tensor]:
+        """The mean and a root of the covariance on the device."""
+        both = self.mean, self.axes * np.sqrt(self.eigenvalues)
+        mean, root = (torch.from_numpy(a.astype(np.float32)).to(self.device) for a in both)
+        return mean, root
 
     def exact_score(self, process: ImageProcess) -> Callable[[Tensor, Tensor | float], Tensor]:
         """∇log p_t, a score as samplers take it: N(α m, α² C + std² I), computed in float64."""
