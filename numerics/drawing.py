@@ -33,6 +33,7 @@ __all__ = [
     "RULE",
     "STYLE",
     "SUFFIXES",
+    "WIDTHS",
     "Entry",
     "colour",
     "csv_text",
@@ -47,6 +48,7 @@ __all__ = [
     "text_width",
     "width_of",
     "with_slope",
+    "x_label",
     "y_range_of",
 ]
 
@@ -118,8 +120,9 @@ STYLE: dict[Any, Any] = {
     "mathtext.fontset": "dejavusans",
 }
 
-#: Widths by name, in inches: a column and a page of a two-column journal, and the report's.
-WIDTHS = {"column": 3.4, "page": 6.9, "report": 4.6}
+#: Widths by name, in inches: a column and a page of a two-column journal, the text of a one-column paper, and
+#: the report's.
+WIDTHS = {"column": 3.4, "text": 5.5, "page": 6.9, "report": 4.6}
 #: How a figure or its numbers can be written.
 SUFFIXES = (".svg", ".png", ".pdf", ".csv")
 
@@ -130,7 +133,7 @@ def colour(process: str) -> str:
 
 
 def width_of(text: str | float) -> float:
-    """Inches of "column", "page", "report" or a number. Raises `BadInput`."""
+    """Inches of a name of `WIDTHS` or of a number. Raises `BadInput`."""
     if isinstance(text, str) and text in WIDTHS:
         return WIDTHS[text]
     try:
@@ -267,6 +270,15 @@ def row_frame(
         if i >= 0:
             axes.axhline(i, color=RULE, linewidth=0.5, zorder=0)
     return figure, axes
+
+
+def x_label(axes: Axes, text: str) -> None:
+    """A label under the x axis, from its left end, or as far to the left of it as the figure's edge asks."""
+    figure = axes.figure
+    inches, place = float(figure.get_figwidth()), axes.get_position()
+    missing = 1.03 * text_width(text) + 0.5 * GAP - (1.0 - place.x0) * inches
+    shift = min(max(missing, 0.0), place.x0 * inches)
+    axes.set_xlabel(text, x=-shift / (place.width * inches), ha="left")
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -27,6 +27,7 @@ from numerics.drawing import (
     svg,
     width_of,
     with_slope,
+    x_label,
     y_range_of,
 )
 
@@ -134,7 +135,7 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
                 text, (1.0, 1.0), xycoords="axes fraction", xytext=(-2, -3 - 10 * i),
                 textcoords="offset points", fontsize=7.5, ha="right", va="top",
             )  # fmt: skip
-        axes.set_xlabel(AXES[curve.axis], loc="left")
+        x_label(axes, AXES[curve.axis])
         axes.set_ylabel("W2 error, units of the data")
     return figure
 
@@ -158,7 +159,7 @@ def processes_figure(
         figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, title)
         for (curve, line), look in zip(lines, looks, strict=True):
             axes.plot(curve.at, line.values, marker="o", clip_on=False, **look)
-        axes.set_xlabel(AXES[curves[0].axis], loc="left")
+        x_label(axes, AXES[curves[0].axis])
         axes.set_ylabel(ylabel)
     return figure
 
@@ -180,7 +181,7 @@ def floor_figure(check: Floor, width: str | float = "report") -> Figure:
         figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
         for values, _, look in series:
             axes.plot(check.K, values, **look)
-        axes.set_xlabel(AXES["K"], loc="left")
+        x_label(axes, AXES["K"])
         axes.set_ylabel("W2 error, units of the data")
     return figure
 
@@ -207,6 +208,6 @@ def cancellation_figure(point: Cancellation, width: str | float = "report") -> F
             f"W2 = 0 at {point.lam_T:.4f}", (point.lam_T, y[0] * 2.0), xytext=(9, 0),
             textcoords="offset points", va="center",
         )  # fmt: skip
-        axes.set_xlabel("λ(T), units of the data squared", loc="left")
+        x_label(axes, "λ(T), units of the data squared")
         axes.set_ylabel("W2 error, units of the data")
     return figure

@@ -23,6 +23,7 @@ from numerics.drawing import (
     styled,
     width_of,
     with_slope,
+    x_label,
     y_range_of,
 )
 from numerics.gap import Gap
@@ -81,12 +82,9 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
         x = (float(gap.u.max()), float(gap.u.min()))
         y = (float(below.min()) / (1.1 if over else 1.6), top)
         entries = [Entry(x[1], float(below[-1]), "floor (Eq. 12)", floor)]
-        leaving = []
         for names, values, look in groups:
-            if values[-1] <= top:
-                entries.append(Entry(x[1], float(values[-1]), ", ".join(names), look))
-            else:
-                leaving.append(f"{names[0]} leaves: {values[-1]:.3g}")
+            leaves = "" if values[-1] <= top else f", to {values[-1]:.3g}"
+            entries.append(Entry(x[1], min(float(values[-1]), top), ", ".join(names) + leaves, look))
         figure, axes = log_frame(inches, 0.8 * min(inches, 5.2), x, y, entries)
         if over:
             axes.axhline(1.5, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
@@ -96,12 +94,7 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
         for _, values, look in groups:
             axes.plot(gap.u, values, **look)
         axes.plot(gap.u, below, **floor)
-        for i, text in enumerate(leaving):
-            axes.annotate(
-                text, (1.0, 1.0), xycoords="axes fraction", xytext=(-2, -3 - 10 * i),
-                textcoords="offset points", fontsize=7.5, ha="right", va="top",
-            )  # fmt: skip
-        axes.set_xlabel("u = ε/(σ$_0$√d), smaller to the right", loc="left")
+        x_label(axes, "u = ε/(σ$_0$√d), smaller to the right")
         axes.set_ylabel("K over the floor's K" if over else "K ε/(σ$_0$√d)")
     return figure
 
@@ -140,7 +133,7 @@ def landscape_figure(land: Landscape, width: str | float = "report") -> Figure:
                     axes.contourf(land.T, land.K, ratio, levels=levels, colors=[shade], alpha=alpha)
         axes.plot(curve["T"], curve["K"], color=INK, linewidth=1.6)
         axes.grid(False)
-        axes.set_xlabel("forward time T", loc="left")
+        x_label(axes, "forward time T")
         axes.set_ylabel("steps K")
     return figure
 
@@ -169,8 +162,8 @@ def clock_figure(
         figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), (0.0, 1.0), y, entries, linear_x=True)
         for _, values, look in lines:
             axes.plot(share, np.where(values >= y[0], values, np.nan), **look)
-        axes.set_xlabel("t/T", loc="left")
-        axes.set_ylabel("λ(t)/σ$_0^2$")
+        x_label(axes, "t/T")
+        axes.set_ylabel("λ(t)/σ$_0$²")
     return figure
 
 
@@ -189,8 +182,8 @@ def nodes_figure(clocks: Clockwork, width: str | float = "report", variance: flo
             if at.size > 400:  # more would be one bar anyway
                 at = at[:: -(-at.size // 400)]
             axes.vlines(at[at >= low / 1.5], i - 0.32, i + 0.32, color=shade, linewidth=1.1)
-        unit = "" if variance == 1.0 else ", units of the data's variance"
-        axes.set_xlabel(f"λ at the nodes{unit}; the last one is 0", loc="left")
+        unit = "" if variance == 1.0 else " over the data's variance"
+        x_label(axes, f"λ at the nodes{unit}; the last is 0")
         axes.grid(False, axis="y")
     return figure
 
@@ -211,7 +204,7 @@ def ranking_figure(ranking: Ranking, top: int | None = None, width: str | float 
             axes.plot([row.error], [i], color=shade, marker="o", markersize=5.0, linestyle="", clip_on=False)
         if ranking.eps is not None and x[0] < ranking.eps < x[1]:
             axes.axvline(ranking.eps, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
-        axes.set_xlabel(f"exact W2 at K = {ranking.steps}, {ranking.scheme}, units of the data", loc="left")
+        x_label(axes, f"exact W2 at K = {ranking.steps}, {ranking.scheme}, units of the data")
         axes.grid(False, axis="y")
     return figure
 
@@ -232,7 +225,7 @@ def orders_figure(
         figure, axes = log_frame(inches, 0.8 * min(inches, 5.2), x, y, entries, title)
         for row in rows:
             axes.plot(row["eps"], row["K"], marker="o", **_look(row["name"]))
-        axes.set_xlabel("ε, smaller to the right", loc="left")
+        x_label(axes, "ε, smaller to the right")
         axes.set_ylabel("steps K")
     return figure
 

@@ -216,8 +216,9 @@ def verify_certificate(
     bits: Annotated[str | None, o.numeric("--bits", "Another precision; default: 64 bits more.")] = None,
     json: o.Json = False,
 ) -> None:
-    """Re-check a certificate: recompute everything at another precision.
+    """Re-check a certificate at another precision.
 
+    Everything is computed again.
     Exit code 3 if an interval it records does not contain the value, 2 if it is no certificate.
 
     \b

@@ -26,11 +26,21 @@ def choose(
     scheme: o.SchemeName = "hf",
     process: Annotated[
         list[str] | None,
-        typer.Option("--process", metavar="NAME", help="Only these processes (give it once for each)."),
+        typer.Option(
+            "--process",
+            metavar="NAME",
+            help="Only these processes (give it once for each).",
+            autocompletion=o.complete_process,
+        ),
     ] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME", help="Only these grids: uniform, optimal, gaussian, …"),
+        typer.Option(
+            "--grid",
+            metavar="NAME",
+            help="Only these grids: uniform, optimal, gaussian, …",
+            autocompletion=o.complete_grid,
+        ),
     ] = None,
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
@@ -41,12 +51,15 @@ def choose(
         str | None,
         typer.Option("--figure", metavar="FILE", help="Draw the ranking: .svg .png .pdf, or .csv."),
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    width: o.Width = "report",
     row: Annotated[str | None, o.numeric("--row", "The row that -o writes (1: the best).")] = None,
     as_: Annotated[
         str | None,
         typer.Option(
-            "--as", metavar="FORM", help="How -o writes it: sigmas, betas, alphas_cumprod, timesteps."
+            "--as",
+            metavar="FORM",
+            help="How -o writes it: sigmas, betas, alphas_cumprod, timesteps.",
+            autocompletion=o.complete_form,
         ),
     ] = None,
     out: Annotated[
@@ -80,7 +93,7 @@ def choose(
     if out is not None:
         _writable(out, as_)
     if figure is not None:
-        drawable(figure, width)
+        drawable(figure, width, "figure")
     K = o.number("steps", steps)
     loaded = s.dataset_from(data)
     ranking = rank(

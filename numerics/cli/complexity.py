@@ -112,18 +112,35 @@ def table(
         bool, typer.Option("--derived", help="Orders instead: published and derived (a second or two).")
     ] = False,
     theorem: Annotated[
-        str, typer.Option("--theorem", metavar="NAME", help="Of the orders: published, sharp or both.")
+        str,
+        typer.Option(
+            "--theorem",
+            metavar="NAME",
+            help="Of the orders: published, sharp or both.",
+            autocompletion=o.complete_theorem,
+        ),
     ] = "both",
     process: Annotated[
         str | None,
         typer.Option(
-            "--process", metavar="NAME", help="Of the orders: one more row, with -p; or --f and --g."
+            "--process",
+            metavar="NAME",
+            help="Of the orders: one more row, with -p; or --f and --g.",
+            autocompletion=o.complete_process,
         ),
     ] = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    format: Annotated[str, typer.Option("--format", metavar="NAME", help=", ".join(FORMATS))] = "text",
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=", ".join(FORMATS),
+            autocompletion=o.completing(lambda: FORMATS),
+        ),
+    ] = "text",
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it there instead of printing it.")
     ] = None,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from numerics.cli import options as o
 from numerics.cli import targets as t
-from numerics.cli.output import emit, grid_table, note, say
+from numerics.cli.output import drawable, emit, grid_table, note, say
 
 ORDER = 60
 #: Points to a decade where --points is not given.
@@ -39,7 +38,13 @@ def curve(
     target: t.TargetName = None,
     q: t.TargetParameters = None,
     against: Annotated[
-        str, typer.Option("--against", metavar="K|T|d|M", help="What runs; M is the score's bias.")
+        str,
+        typer.Option(
+            "--against",
+            metavar="K|T|d|M",
+            help="What runs; M is the score's bias.",
+            autocompletion=o.completing(lambda: RANGES),
+        ),
     ] = "K",
     low: Annotated[str | None, o.numeric("--from", "First value (K: 10).")] = None,
     high: Annotated[str | None, o.numeric("--to", "Last value (K: 1e5).")] = None,
@@ -63,7 +68,7 @@ def curve(
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "page",
+    width: o.Width = "page",
     json: o.Json = False,
 ) -> None:
     """Draw bound against exact error.
@@ -112,8 +117,7 @@ def curve(
     if axis == "K" and last > 1e7:
         raise BadInput("to", last, "must be at most 1e7: every step is summed; see wbound iterations")
     if out is not None:
-        figures.width_of(width)
-        one_of("out", Path(out).suffix.lower(), figures.SUFFIXES)
+        drawable(out, width)
     at = curves.spaced(axis, first, last, many)
     if data is not None:
         if axis != "K":

@@ -29,7 +29,7 @@ def gap(
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
     """Show how the gap between bounds closes.
@@ -131,7 +131,7 @@ def landscape(
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
     """Map where a prior start cancels the error.

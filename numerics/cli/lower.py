@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.output import aligned, emit, grid_table, note, say
+from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
 
 ORDER = 50
 #: Schemes that have leading constants (Eq. 12′).
@@ -36,7 +36,12 @@ def lower_bound(
     K_tuned: Annotated[str, o.numeric("--K-tuned", "K of the cancellation point.")] = "50",
     scheme: Annotated[
         str,
-        typer.Option("--scheme", metavar="NAME", help="hf: the bound. em, ei, ddpm: leading constants only."),
+        typer.Option(
+            "--scheme",
+            metavar="NAME",
+            help="hf: the bound. em, ei, ddpm: leading constants only.",
+            autocompletion=o.completing(lambda: ("hf", "em", "ei", "ddpm")),
+        ),
     ] = "hf",
     T: Annotated[
         str | None, o.numeric("--T", "Forward time of the leading constants, in place of --lam-T.")
@@ -48,7 +53,7 @@ def lower_bound(
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw the check: .svg .png .pdf .csv")
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
     """How many steps W2 ≤ ε needs at least.
@@ -97,6 +102,8 @@ def lower_bound(
         named = SCHEMES if scheme == "hf" else (scheme,)
         _leading(chosen, spectrum, where, named, start, low, high, json)
         return
+    if out is not None:
+        drawable(out, width)
     target = positive("eps", o.required("eps", eps or "0.1"))
     answer = wbound.lower_bound(
         dimension, size, target, far, start=start, theta=o.required("theta", theta)

@@ -52,7 +52,7 @@ def optimal(
     figure: Annotated[
         str | None, typer.Option("--figure", metavar="FILE", help="Draw the nodes: .svg .png .pdf, or .csv.")
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    width: o.Width = "report",
     as_: Annotated[
         str, typer.Option("--as", metavar="FORM", help="How -o writes it: sigmas, betas, alphas_cumprod.")
     ] = "sigmas",
@@ -109,7 +109,7 @@ def optimal(
     else:
         top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
     if figure is not None:
-        drawable(figure, width)
+        drawable(figure, width, "figure")
     processes: tuple[Any, ...] = (
         SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
     )
@@ -196,14 +196,20 @@ def _draw(found: Any, out: str, width: str, variance: float) -> None:
 
 def clocks(
     process: Annotated[
-        list[str] | None, typer.Option("--process", metavar="NAME", help="Only these (once for each).")
+        list[str] | None,
+        typer.Option(
+            "--process",
+            metavar="NAME",
+            help="Only these (once for each).",
+            autocompletion=o.complete_process,
+        ),
     ] = None,
     lam_max: Annotated[str, o.numeric("--lam-max", "λ(T) of all, in units of the data's variance.")] = "1000",
     points: Annotated[str, o.numeric("--points", "How many times t.")] = "101",
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw them: .svg .png .pdf, or .csv.")
     ] = None,
-    width: Annotated[str, typer.Option("--width", help="column, page, report, or inches.")] = "report",
+    width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
     """Put the clocks of the processes side by side.

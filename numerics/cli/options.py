@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +14,62 @@ if TYPE_CHECKING:
 Text = str | None
 
 
-def _complete_process(incomplete: str) -> list[str]:
-    from wbound import NAMED
+def completing(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What the shell asks when Tab is pressed: the words that begin as typed."""
 
-    return [name for name in NAMED if name.startswith(incomplete)]
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words() if word.startswith(incomplete)]
+
+    return complete
 
 
-def _complete_scheme(incomplete: str) -> list[str]:
-    from wbound import SCHEMES
+def _processes() -> Iterable[str]:
+    from wbound.catalogue import NAMED
 
-    return [name for name in SCHEMES if name.startswith(incomplete)]
+    return NAMED
+
+
+def _schemes() -> Iterable[str]:
+    from wbound.schemes import SCHEMES
+
+    return SCHEMES
+
+
+def _grids() -> Iterable[str]:
+    from wbound.clock import GRIDS
+
+    return GRIDS
+
+
+def _theorems() -> Iterable[str]:
+    from wbound.statements import THEOREMS
+
+    return THEOREMS
+
+
+def _starts() -> Iterable[str]:
+    from wbound.setting import STARTS
+
+    return STARTS
+
+
+def _forms() -> Iterable[str]:
+    from numerics.schedules import FORMS
+
+    return FORMS
+
+
+def _widths() -> Iterable[str]:
+    from numerics.drawing import WIDTHS
+
+    return WIDTHS
+
+
+complete_process = completing(_processes)
+complete_scheme = completing(_schemes)
+complete_grid = completing(_grids)
+complete_form = completing(_forms)
+complete_theorem = completing(lambda: (*_theorems(), "both"))
 
 
 def numeric(name: str, text: str) -> Any:
@@ -38,7 +85,7 @@ ProcessName = Annotated[
         "--process",
         metavar="NAME",
         help="A named process (wbound processes).",
-        autocompletion=_complete_process,
+        autocompletion=complete_process,
     ),
 ]
 Parameters = Annotated[
@@ -65,15 +112,44 @@ K = Annotated[Text, numeric("--K", "Number of steps (1e6 is taken, 1.5 is not)."
 SchemeName = Annotated[
     str,
     typer.Option(
-        "--scheme", metavar="NAME", help="Sampler: em, ei, hf, ddpm.", autocompletion=_complete_scheme
+        "--scheme",
+        metavar="NAME",
+        help="Sampler: em, ei, hf, ddpm; ODE: ode-hf, ddim, ode-ei, heun.",
+        autocompletion=complete_scheme,
     ),
 ]
-Theorem = Annotated[str, typer.Option("--theorem", metavar="NAME", help="published or sharp.")]
+Theorem = Annotated[
+    str,
+    typer.Option(
+        "--theorem", metavar="NAME", help="published or sharp.", autocompletion=completing(_theorems)
+    ),
+]
 Start = Annotated[
-    str, typer.Option("--start", metavar="NAME", help="prior N(0, σ²(T)I), exact p_T, standard N(0, I).")
+    str,
+    typer.Option(
+        "--start",
+        metavar="NAME",
+        help="prior N(0, σ²(T)I), exact p_T, standard N(0, I).",
+        autocompletion=completing(_starts),
+    ),
 ]
 GridName = Annotated[
-    Text, typer.Option("--grid", metavar="NAME", help="A named grid (default: uniform in forward time).")
+    Text,
+    typer.Option(
+        "--grid",
+        metavar="NAME",
+        help="A named grid (default: uniform in forward time).",
+        autocompletion=complete_grid,
+    ),
+]
+Width = Annotated[
+    str,
+    typer.Option(
+        "--width",
+        metavar="NAME|INCHES",
+        help="Of the figure: column (3.4 in), text (5.5), page (6.9), report (4.6), or inches.",
+        autocompletion=completing(_widths),
+    ),
 ]
 GridTimes = Annotated[
     Text,

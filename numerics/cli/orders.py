@@ -29,7 +29,10 @@ def orders(
     f: o.F = None,
     g: o.G = None,
     theorem: Annotated[
-        str, typer.Option("--theorem", metavar="NAME", help="published, sharp or both.")
+        str,
+        typer.Option(
+            "--theorem", metavar="NAME", help="published, sharp or both.", autocompletion=o.complete_theorem
+        ),
     ] = "published",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or centred.")] = "prior",
     scheme: o.SchemeName = "em",

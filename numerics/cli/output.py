@@ -28,13 +28,13 @@ def note(path: Path | str) -> None:
     say(f"wrote {path}")
 
 
-def drawable(figure: str, width: str) -> None:
+def drawable(file: str, width: str, option: str = "out") -> None:
     """Refuse a figure that cannot be written, before the work. Raises `BadInput`."""
     from numerics import drawing
     from wbound.errors import one_of
 
     drawing.width_of(width)
-    one_of("figure", Path(figure).suffix.lower(), drawing.SUFFIXES)
+    one_of(option, Path(file).suffix.lower(), drawing.SUFFIXES)
 
 
 def clean(value: Any, reasons: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -81,7 +81,10 @@ def _formulas(process: wbound.Process, T: float) -> tuple[dict[str, str], str | 
 
 
 def show(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A named process.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A named process.", autocompletion=o.complete_process),
+    ] = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,

@@ -47,7 +47,13 @@ def schedule(
     second_moment: o.SecondMoment = None,
     mean_norm: o.MeanNorm = None,
     as_: Annotated[
-        str, typer.Option("--as", metavar="FORM", help="sigmas, betas, alphas_cumprod or timesteps.")
+        str,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            help="sigmas, betas, alphas_cumprod or timesteps.",
+            autocompletion=o.complete_form,
+        ),
     ] = "sigmas",
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it: .npy .npz .json .txt .csv.")

@@ -20,17 +20,13 @@ NAMES: dict[str, dict[str, str]] = {
 DENSITY = "density="
 
 
-def _complete(incomplete: str) -> list[str]:
-    return [name for name in (*NAMES, DENSITY) if name.startswith(incomplete)]
-
-
 TargetName = Annotated[
     str | None,
     typer.Option(
         "--target",
         metavar="NAME|density=TEXT",
         help="gaussian, mixture, logcosh, or the log-density of one coordinate in x.",
-        autocompletion=_complete,
+        autocompletion=o.completing(lambda: (*NAMES, DENSITY)),
     ),
 ]
 TargetParameters = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics import curves, drawing, figures
+from numerics import curves, drawing, figures, panels
 from wbound.data import Gaussian, LogConcave
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
@@ -26,13 +26,54 @@ def curve() -> curves.Curve:
     )
 
 
-def every(curve: curves.Curve) -> dict[str, Any]:
-    check = curves.floor_check(2, 1.0, [10, 30, 100])
+class Made(NamedTuple):
+    """What figures are drawn of, computed once."""
+
+    curve: curves.Curve
+    check: curves.Floor
+    tuned: curves.Cancellation
+    gap: Any
+    landscape: Any
+    clocks: Any
+    ranking: Any
+
+
+@pytest.fixture(scope="module")
+def made(curve: curves.Curve) -> Made:
+    from numerics import datasets
+    from numerics.choose import choose
+    from numerics.clockwork import side_by_side
+    from numerics.gap import gap_closed
+    from numerics.landscape import landscape
+
+    return Made(
+        curve,
+        curves.floor_check(2, 1.0, [10, 30, 100]),
+        curves.cancellation(2, 1.0, 20),
+        gap_closed(np.geomspace(0.1, 1e-3, 4)),
+        landscape(wbound.process("vp-linear"), np.geomspace(0.3, 5.0, 12), np.array([1, 5, 20, 100])),
+        side_by_side(LogConcave(10, 0.2, 5.0, 50.0, 0.0), 10, 5000.0),
+        choose(datasets.load("digits"), 20, eps_rel=0.2),
+    )
+
+
+def every(made: Made, width: str) -> dict[str, Any]:
+    optimal = [wbound.process(name) for name in (*wbound.PUBLISHED, "optimal")]
+    eps = np.array([1e-2, 1e-4, 1e-6])
+    rows = [{"name": n, "eps": eps, "K": eps**-2.0, "power": -2.0} for n in wbound.PUBLISHED]
+    lines = [line.key for line in made.gap.lines]
     return {
-        "bound": figures.bound_figure(curve, "column"),
-        "processes": figures.processes_figure([curve], "exact", "exact W2"),
-        "floor": figures.floor_figure(check, 6.0),
-        "cancellation": figures.cancellation_figure(curves.cancellation(2, 1.0, 20)),
+        "bound": figures.bound_figure(made.curve, width),
+        "processes": figures.processes_figure([made.curve], "exact", "exact W2", width),
+        "floor": figures.floor_figure(made.check, width),
+        "cancellation": figures.cancellation_figure(made.tuned, width),
+        "gap": panels.gap_figure(made.gap, lines, width),
+        "over": panels.gap_figure(made.gap, [k for k in lines if k != "theorem_1"], width, over=True),
+        "landscape": panels.landscape_figure(made.landscape, width),
+        "clocks": panels.clock_figure(optimal, math.log(1000.0), 1.0, width),
+        "nodes": panels.nodes_figure(made.clocks, width, 5.0),
+        "ranking": panels.ranking_figure(made.ranking, 12, width),
+        "orders": panels.orders_figure(rows, "Theorem 1", (1.0, 1e13), width),
     }
 
 
@@ -66,12 +107,12 @@ def test_the_colours_stay_apart_for_the_colour_blind() -> None:
 
 
 def test_saving_by_suffix_is_byte_stable(curve: curves.Curve, tmp_path: Path) -> None:
-    for name, figure in list(every(curve).items())[:1]:
-        for suffix, head in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
-            path = figures.save(figure, tmp_path / f"{name}{suffix}", dpi=60)
-            first = path.read_bytes()
-            assert first.startswith(head)
-            assert figures.save(figure, path, dpi=60).read_bytes() == first
+    figure = figures.bound_figure(curve, "column")
+    for suffix, head in ((".svg", b"<?xml"), (".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        path = figures.save(figure, tmp_path / f"bound{suffix}", dpi=60)
+        first = path.read_bytes()
+        assert first.startswith(head)
+        assert figures.save(figure, path, dpi=60).read_bytes() == first
     again = figures.bound_figure(curve, "column")
     assert figures.save(again, tmp_path / "b.svg").read_bytes() == (tmp_path / "bound.svg").read_bytes()
     assert b"<dc:date>" not in (tmp_path / "bound.svg").read_bytes()
@@ -81,10 +122,12 @@ def test_saving_by_suffix_is_byte_stable(curve: curves.Curve, tmp_path: Path) ->
         figures.save(again, tmp_path / "missing" / "b.svg")
 
 
-def test_nothing_is_drawn_outside_the_figure_or_over_another_label(curve: curves.Curve) -> None:
+@pytest.mark.parametrize("named", sorted(drawing.WIDTHS))
+def test_nothing_is_drawn_outside_the_figure_or_over_another_label(made: Made, named: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    for name, figure in every(curve).items():
+    for name, figure in every(made, named).items():
+        assert figure.get_figwidth() == drawing.WIDTHS[named], name
         canvas = FigureCanvasAgg(figure)
         with drawing.styled():
             canvas.draw()

@@ -136,7 +136,7 @@ def test_figures_are_drawn_and_say_what_leaves(gap: Gap, land: Landscape) -> Non
     keys = [line.key for line in gap.lines if line.key != "theorem_1"]
     figure = panels.gap_figure(gap, keys, over=True)
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert "ve-exponential, ou" in said and any(text.startswith("ve-constant leaves") for text in said)
+    assert "ve-exponential, ou" in said and any(text.startswith("ve-constant, to ") for text in said)
     nodes = panels.nodes_figure(side_by_side(LogConcave(1, 1.0, 1.0, 1.0, 0.0), 5, 50.0), "column")
     processes = [wbound.process(name) for name in (*wbound.PUBLISHED, "optimal")]
     clocks = panels.clock_figure(processes, math.log(1e3), 1.0)
