@@ -159,7 +159,7 @@ def _search(
         return math.log(needed) if math.isfinite(needed) else HOPELESS + min(k.initialisation / eps, 1e3)
 
     # sweeps: look at a few T, move the window to the best, shrink it once the best is inside and K settles
-    width, best, points = hi - lo, 0.5 * (lo + hi), 9
+    width, best, points = hi - lo, 0.5 * (lo + hi), 7
     for _ in range(60):
         left = min(max(best - 0.5 * width, lo), hi - width) if width < hi - lo else lo
         grid = np.linspace(left, left + width, points)
@@ -236,6 +236,8 @@ def _bracket(process: Process, first: Callable[[float], float], eps: float) -> t
                 break
         return hi
 
+    # as T → 0 the start's share is all of ‖X_0‖: an ε above that leaves T free downward, where nothing is won
+    eps = min(eps, 0.98 * at(-60.0))
     low = reach(eps)
     if low is None:
         floor = min(

@@ -253,3 +253,13 @@ def test_a_bias_just_below_the_tolerance(share: float) -> None:
     assert found.bound <= 0.1
     with pytest.raises(Unreachable):
         wbound.iterations(p, data, 0.1, scheme="hf", score_bias=1.001 * tolerance)
+
+
+@pytest.mark.parametrize("name", wbound.PUBLISHED)
+@pytest.mark.parametrize("times", [1.05, 1.5, 100.0])
+def test_one_step_is_enough_for_what_doing_nothing_reaches(name: str, times: float) -> None:
+    """ε > ‖X_0‖: the start's share is below ε for every T, down to T = 0."""
+    p, data = wbound.process(name), LogConcave(4, 0.5, 2.0, 4.0, 0.0)
+    for theorem, M1 in (("sharp", None), ("published", 0.5)):
+        r = wbound.iterations(p, data, 2.0 * times, theorem=theorem, M1=M1)
+        assert r.K == 1 and r.bound <= 2.0 * times and 1e-6 < r.T < 100.0

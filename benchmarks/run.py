@@ -1,0 +1,302 @@
+"""Every speed claim of the project in one run, as ratios to a named peer, limit or budget.
+
+    python benchmarks/run.py [--quick] [--only WORD] [--keep] [--check]
+
+Each claim is a ratio of two times of one run ("at most": the smaller the better, "at least": the larger). A
+budget is a limit in seconds: its ratio is seconds over budget. ``--keep`` writes benchmarks/results.json;
+``--check`` compares with it and flags every ratio that is over 30 % worse there and again when measured
+again, and every claim that is missed (exit 1 with ``--strict``; a noisy machine flags now and then).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
+#: How much worse than the kept ratio is flagged.
+WORSE = 1.3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One ratio: ``name`` over ``against``, how it is to be (``sense`` and ``asked``; None: only watched)."""
+
+    family: str
+    name: str
+    against: str
+    ratio: float
+    sense: str = "at most"
+    asked: float | None = None
+    seconds: float | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.family}: {self.name} / {self.against}"
+
+    @property
+    def met(self) -> bool:
+        if self.asked is None:
+            return True
+        return self.ratio <= self.asked if self.sense == "at most" else self.ratio >= self.asked
+
+    def worse_than(self, kept: float) -> float:
+        """By which factor this ratio is worse than a kept one (below 1: better)."""
+        return self.ratio / kept if self.sense == "at most" else kept / self.ratio
+
+
+def flagged(claims: Iterable[Claim], kept: dict[str, float]) -> list[str]:
+    """Keys of the claims whose ratio is over 30 % worse than the kept one."""
+    return [c.key for c in claims if c.key in kept and c.worse_than(kept[c.key]) > WORSE]
+
+
+# ---------------------------------------------------------------------- the families
+
+
+def spine(quick: bool) -> list[Claim]:
+    import spine as bench
+
+    rows = {r["case"]: r for r in bench.measure(5 if quick else 15)}
+    unit = rows["log1p + expm1 pass"]["seconds"]
+    claims = []
+    for case, row in rows.items():
+        seconds = row["seconds"]
+        if case.startswith("iterations") or case == "complexity_table":
+            budget = bench.CALL if case.startswith("iterations") else bench.TABLE
+            claims.append(Claim("spine", case, f"{budget:g} s", seconds / budget, asked=1.0, seconds=seconds))
+        elif case == "plain loop over quad, scaled":
+            ours = rows["w2_bound hf, sharp"]["seconds"]
+            claims.append(
+                Claim(
+                    "spine", "loop over quad", "w2_bound hf, sharp", seconds / ours, "at least", 1000.0, ours
+                )
+            )
+        elif seconds != unit:
+            claims.append(
+                Claim("spine", case, "log1p + expm1 pass", row["ratio"], asked=row["limit"], seconds=seconds)
+            )
+    return claims
+
+
+def sampler(quick: bool) -> list[Claim]:
+    import sampler as bench
+
+    size = {"n": 20_000, "K": 100, "rounds": 5} if quick else {}
+    result = bench.measure(**size)
+    asked = {f"{a} / {b}": (b, target, sense) for a, b, target, sense in bench.CLAIMS}
+    claims = []
+    for c in result["claims"]:
+        against, target, sense = asked[c["claim"]]
+        claims.append(
+            Claim("sampler", c["claim"].removesuffix(f" / {against}"), against, c["ratio"], sense, target)
+        )
+    claims.append(Claim("sampler", "peak memory", "n d 8 bytes", result["peak_memory"], asked=2.0))
+    return claims
+
+
+def transport(quick: bool) -> list[Claim]:
+    import ot
+    import transport as bench
+
+    from numerics import transport as ours
+
+    repeat = 3 if quick else 7
+    x, y = bench.samples(1000, 10)
+    a, b = np.random.default_rng(0).standard_normal((2, 10**6))
+    factors = np.random.default_rng(0).standard_normal((2, 500, 500))
+    C1, C2 = (factor @ factor.T / 500 for factor in factors)
+    pairs: list[tuple[str, str, Callable[[], Any], Callable[[], Any], float | None]] = [
+        (
+            "plugin_w2, n = 1000",
+            "ot.emd2",
+            lambda: ours.plugin_w2(x, y),
+            lambda: bench.pot(x, y),
+            1.5,
+        ),
+        (
+            "one_dim_w2, 1e6 points",
+            "ot.emd2_1d",
+            lambda: ours.one_dim_w2(a, b),
+            lambda: ot.emd2_1d(a, b),
+            1.5,
+        ),
+        (
+            "gaussian_w2, d = 500",
+            "trace formula, two eigh",
+            lambda: ours.gaussian_w2(0.0, C1, 0.0, C2),
+            lambda: bench.textbook(C1, C2),
+            None,
+        ),
+    ]
+    claims = []
+    for name, against, mine, theirs, asked in pairs:
+        mine(), theirs()
+        times = [(_seconds(mine), _seconds(theirs)) for _ in range(repeat)]
+        ratio = statistics.median(m / t for m, t in times)
+        claims.append(Claim("transport", name, against, ratio, asked=asked, seconds=times[0][0]))
+    return claims
+
+
+def budgets(quick: bool) -> list[Claim]:
+    """What has a budget in seconds."""
+    import wbound
+    from numerics.choose import choose
+    from numerics.datasets import from_spectrum
+    from wbound.catalogue import process
+    from wbound.data import Gaussian
+
+    p, law = process("vp-linear"), Gaussian(np.zeros(3), 2.0)
+    spectrum = from_spectrum(np.geomspace(1.0, 1e-4, 3072))
+    cases: list[tuple[str, float, Callable[[], Any]]] = [
+        ("certify hf, K = 1e5", 5.0, lambda: wbound.certify(p, law, 4.0, 100_000, scheme="hf")),
+        ("choose hf, d = 3072, K = 1000", 10.0, lambda: choose(spectrum, 1000, scheme="hf")),
+        ("import wbound", 1.0, _import),
+        ("sweep, 1e4 cells (share of 60 s a 1e5)", 6.0, _sweep),
+    ]
+    claims = []
+    for name, budget, case in cases:
+        times = [_seconds(case) for _ in range(1 if quick else 3)]
+        seconds = statistics.median(times)
+        claims.append(Claim("budget", name, f"{budget:g} s", seconds / budget, asked=1.0, seconds=seconds))
+    return claims
+
+
+#: 10⁴ cells of closed form; 10⁵ have 60 s, of which the workers' start is not a tenth.
+SWEEP = {
+    "outputs": ["bound", "exact"],
+    "schemes": ["em", "ei", "hf", "ddpm"],
+    "starts": ["prior", "exact"],
+    "d": [1, 3, 10, 30, 100],
+    "T": [1.0, 2.0, 3.0, 4.0, 5.0],
+    "K": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
+    "process": [
+        {"name": "vp-linear", "a": [1.0, 2.0]},
+        {"name": "ou", "theta": [0.5, 1.0]},
+        {"name": "ve-exponential", "a": [1.0]},
+    ],
+    "target": [{"name": "power-law", "exponent": [1.0]}],
+}
+
+
+def _sweep() -> None:
+    from numerics.sweep import sweep
+
+    with tempfile.TemporaryDirectory() as folder:
+        result = sweep(SWEEP, folder, progress=False)
+    if result.cells != 10_000 or result.failed:
+        raise SystemExit(f"the sweep has {result.cells} cells, {result.failed} failed")
+
+
+def _import() -> None:
+    import subprocess
+
+    subprocess.run([sys.executable, "-c", "import wbound"], check=True)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+FAMILIES: dict[str, Callable[[bool], list[Claim]]] = {
+    "spine": spine,
+    "sampler": sampler,
+    "transport": transport,
+    "budget": budgets,
+}
+
+
+# ---------------------------------------------------------------------- the run
+
+
+def measured(families: Sequence[str], quick: bool) -> list[Claim]:
+    """All claims of the families, in order."""
+    claims = []
+    for family in families:
+        print(f"measuring: {family}", file=sys.stderr)
+        with contextlib.redirect_stdout(sys.stderr):
+            claims += FAMILIES[family](quick)
+    return claims
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "versions": {name: version(name) for name in ("numpy", "scipy", "numba", "sympy", "POT")},
+    }
+
+
+def read_kept(path: Path = RESULTS) -> dict[str, float]:
+    """The kept ratios by key; none where nothing was kept."""
+    if not path.exists():
+        return {}
+    rows = json.loads(path.read_text("utf-8"))["claims"]
+    return {Claim(**row).key: row["ratio"] for row in rows}
+
+
+def table(claims: Sequence[Claim], kept: dict[str, float]) -> str:
+    rows = []
+    for c in claims:
+        asked = "" if c.asked is None else f"{c.sense} {c.asked:.4g}"
+        before = f"{kept[c.key]:.3g}" if c.key in kept else ""
+        rows.append((c.family, c.name, c.against, f"{c.ratio:.3g}", asked, before, "" if c.met else "MISSED"))
+    return tabulate(rows, ["family", "claim", "against", "ratio", "asked", "kept", ""], disable_numparse=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: under a minute")
+    parser.add_argument("--only", choices=FAMILIES, action="append", help="a family (may be repeated)")
+    parser.add_argument("--keep", action="store_true", help=f"write {RESULTS.name}")
+    parser.add_argument("--check", action="store_true", help="flag what is over 30 %% worse than kept")
+    parser.add_argument("--strict", action="store_true", help="exit 1 where something is flagged or missed")
+    parser.add_argument("--json", type=Path, help="write the results there")
+    a = parser.parse_args(arguments)
+    warnings.simplefilter("ignore", FutureWarning)  # diffusers announces its own changes
+    families = list(a.only or FAMILIES)
+    claims, kept = measured(families, a.quick), read_kept()
+    print(table(claims, kept))
+    worse = set(flagged(claims, kept)) if a.check else set()
+    if worse:  # a slow spell is not a slow program: once more, and what is worse both times is flagged
+        again = measured([f for f in families if any(key.startswith(f"{f}: ") for key in worse)], a.quick)
+        worse &= set(flagged(again, kept))
+    missed = [c.key for c in claims if not c.met]
+    for key in sorted(worse):
+        print(f"WORSE by over 30 % than kept: {key} ({kept[key]:.3g} kept)")
+    for key in missed:
+        print(f"MISSED: {key}")
+    if a.check:
+        print(f"benchmarks: {len(claims)} claims, {len(missed)} missed, {len(worse)} worse than kept")
+    text = json.dumps({"environment": environment(), "claims": [asdict(c) for c in claims]}, indent=1) + "\n"
+    for path in (RESULTS if a.keep else None, a.json):
+        if path is not None:
+            path.write_text(text, "utf-8")
+    return 1 if a.strict and (worse or missed) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
