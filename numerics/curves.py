@@ -21,7 +21,7 @@ from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2, floor_w2, gaussian_data, law
 from wbound.published import THEOREM_1
 from wbound.setting import Bound, Setting, Statement, setting
-from wbound.sharp import THEOREM_2
+from wbound.statements import upper_bound
 
 __all__ = [
     "AXES",
@@ -43,7 +43,13 @@ __all__ = [
 Array = NDArray[np.float64]
 
 #: What a curve can run along, with its unit.
-AXES = {"K": "steps K", "T": "forward time T", "d": "dimension d", "M": "score error M, 1/x"}
+AXES = {
+    "K": "steps K",
+    "T": "forward time T",
+    "d": "dimension d",
+    "M": "score error M, 1/x",
+    "eps": "ε (W2), units of the data, smaller to the right",
+}
 #: A point belongs to a slope in K where the start's share of the value is at most this.
 START_SHARE = 0.1
 #: λ(T) in units of the data's variance per coordinate, where a curve is not given a T.
@@ -205,7 +211,7 @@ def bound_curve(
     says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out.
     Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
     """
-    one_of("axis", axis, AXES)
+    one_of("axis", axis, [name for name in AXES if name != "eps"])  # K(ε): `numerics.needed`
     values = np.atleast_1d(np.asarray(at, float))
     if axis != "T" and T is None:
         T = horizon(process, data)
@@ -225,7 +231,11 @@ def bound_curve(
     wanted: list[tuple[str, str, Callable[[float], _Point]]] = []
     if M1 is not None:
         wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
-    wanted.append(("theorem_2", f"Theorem 2 ({scheme})", lambda x: _upper(THEOREM_2, make(x, scheme))))
+    sharp = upper_bound("sharp", scheme)
+    label = sharp.id.replace("theorem-", "Theorem ")
+    wanted.append(
+        (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
+    )
     wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
     if scheme != "em" and process.family != "ve":  # for VE, em and hf are the same sampler
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))

@@ -275,6 +275,7 @@ def row_frame(
 def x_label(axes: Axes, text: str) -> None:
     """A label under the x axis, from its left end, or as far to the left of it as the figure's edge asks."""
     figure = axes.figure
+    assert isinstance(figure, Figure)
     inches, place = float(figure.get_figwidth()), axes.get_position()
     missing = 1.03 * text_width(text) + 0.5 * GAP - (1.0 - place.x0) * inches
     shift = min(max(missing, 0.0), place.x0 * inches)

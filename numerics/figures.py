@@ -42,6 +42,7 @@ __all__ = [
     "floor_figure",
     "processes_figure",
     "save",
+    "steps_figure",
     "svg",
     "width_of",
 ]
@@ -68,6 +69,19 @@ def _clear_of(at: Array, lines: Sequence[Array], x: tuple[float, float], level: 
     return x[0] * math.exp(span * places[best]), best
 
 
+def _looks(shade: str) -> dict[str, dict[str, Any]]:
+    """How the line of each statement looks, whatever the axis."""
+    return {
+        "theorem_1": {"linestyle": (0, (1.2, 1.2)), "color": shade},
+        "theorem_2": {"linestyle": (0, (5, 1.6)), "color": shade},
+        "theorem_3": {"linestyle": (0, (5, 1.6)), "color": shade},
+        "exact": {"linestyle": "-", "color": shade, "marker": "o", "linewidth": 1.8},
+        "exact_em": {"linestyle": "-", "color": MUTED, "linewidth": 0.9},
+        "lower": {"linestyle": (0, (6, 1.5, 1, 1.5)), "color": INK, "linewidth": 0.9},
+        "samples": {"linestyle": "-", "color": shade, "linewidth": 6.0, "alpha": 0.25},
+    }
+
+
 def bound_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
     """Theorem 1, Theorem 2, the exact W2, samples and the lower bound of one process, log–log, labelled.
 
@@ -81,14 +95,7 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
     else:
         ceiling = HEADROOM * trivial
     shade = colour(curve.process.name)
-    looks: dict[str, dict[str, Any]] = {
-        "theorem_1": {"linestyle": (0, (1.2, 1.2)), "color": shade},
-        "theorem_2": {"linestyle": (0, (5, 1.6)), "color": shade},
-        "exact": {"linestyle": "-", "color": shade, "marker": "o", "linewidth": 1.8},
-        "exact_em": {"linestyle": "-", "color": MUTED, "linewidth": 0.9},
-        "lower": {"linestyle": (0, (6, 1.5, 1, 1.5)), "color": INK, "linewidth": 0.9},
-        "samples": {"linestyle": "-", "color": shade, "linewidth": 6.0, "alpha": 0.25},
-    }
+    looks = _looks(shade)
     with styled():
         drawn = [
             (line, np.where(line.values <= ceiling, line.values, np.nan))
@@ -137,6 +144,30 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
             )  # fmt: skip
         x_label(axes, AXES[curve.axis])
         axes.set_ylabel("W2 error, units of the data")
+    return figure
+
+
+def steps_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
+    """K(ε) of both theorems, the exact law and the floor of one process (`numerics.needed.steps_curve`), each
+    with the power of ε that its end fits; ε falls to the right."""
+    inches = width_of(width)
+    looks = _looks(colour(curve.process.name))
+    with styled():
+        lines = [line for line in curve.lines if np.isfinite(line.values).any()]
+        x = (float(curve.at.max()), float(curve.at.min()))
+        if x[0] == x[1]:
+            x = (x[0] * 2.0, x[1] / 2.0)
+        y = y_range_of([line.values for line in lines])
+        ends = [(line, last_point(curve.at, line.values, y)) for line in lines]
+        entries = [
+            Entry(*end, with_slope(line.label, line.slope, "ε"), looks[line.key]) for line, end in ends if end
+        ]
+        heading = title if title is not None else curve.process.name
+        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, heading)
+        for line in lines:
+            axes.plot(curve.at, line.values, clip_on=False, **looks[line.key])
+        x_label(axes, AXES["eps"])
+        axes.set_ylabel("steps K")
     return figure
 
 

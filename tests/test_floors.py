@@ -35,8 +35,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix",
-        "ranking choose sweep_config sweep_cells sweep doctor",
-        "curves gap landscape clockwork drawing figures panels typeset threecolumn report",
+        "ranking candidates choose sweep_config sweep_cells sweep doctor",
+        "curves needed gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),
 }

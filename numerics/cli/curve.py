@@ -14,7 +14,7 @@ from numerics.cli.output import drawable, emit, grid_table, note, say
 ORDER = 60
 #: Points to a decade where --points is not given.
 DENSITY = 3
-RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0)}
+RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0), "eps": (1e-3, 1.0)}
 #: With a target every point is a quadrature and an optimal transport: a shorter range is usual.
 RANGES_OF_TARGETS = RANGES | {"K": (10.0, 1e3), "d": (1.0, 30.0)}
 
@@ -41,8 +41,8 @@ def curve(
         str,
         typer.Option(
             "--against",
-            metavar="K|T|d|M",
-            help="What runs; M is the score's bias.",
+            metavar="K|T|d|M|eps",
+            help="What runs; M is the score's bias; eps: K(ε) at the best T.",
             autocompletion=o.completing(lambda: RANGES),
         ),
     ] = "K",
@@ -73,16 +73,18 @@ def curve(
 ) -> None:
     """Draw bound against exact error.
 
-    Theorem 1 (of em), Theorem 2, the exact W2 (Gaussian data, product targets), the bracket of samples as a
-    band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Without --out the numbers are
-    printed. With --data, the exact W2 of each K at its best T on the Gaussian with the data's mean and
-    covariance, for --process or for the eight published.
+    Theorem 1 (of em), Theorem 2 or 3, the exact W2 (Gaussian data, product targets), the bracket of samples
+    as a band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Along eps: the steps K(ε)
+    that each needs, with the powers of ε. Without --out the numbers are printed. With --data, the exact W2 of
+    each K at its best T on the Gaussian with the data's mean and covariance, for --process or for the eight
+    published.
 
     \b
     Examples:
       wbound curve --process vp-linear -o bound-vs-exact.png
       wbound curve --f 0 --g "(1+t)**3" --to 1e4 --json
       wbound curve --process ou --against d --K 1000 --T 4
+      wbound curve --process ve-sqrt --against eps --from 1e-4 --to 0.1 -o steps.svg
       wbound curve --process vp-linear --target mixture --against M --K 200 -o score-error.svg
       wbound curve --data digits --scheme em --to 1000 -o digits.svg
     """
@@ -137,6 +139,14 @@ def curve(
         if a2 is None and facts.m0 == facts.L0:
             a2 = "exact"
     usual_n = None if target is not None else 0.0
+    if axis == "eps":
+        given = {"target": target, "K": K, "n": n}
+        for name, value in given.items():
+            if value is not None:
+                raise BadInput(name, value, "does not go with --against eps, which counts steps")
+        bias = nonnegative("score_bias", o.required("score_bias", score_bias))
+        _steps(chosen, facts, at, o.number("T", T), scheme, start, a2, bias, out, width, json)
+        return
     given_n = o.number("n", n, usual_n)
     samples = usual_points(facts.d) if given_n is None else count("n", given_n, 0)
     say(f"{chosen.name}: {at.size} values of {axis}")
@@ -194,6 +204,64 @@ def curve(
         if math.isnan(value)
     }
     emit(payload, json, text, gaps | {"out": "no --out"})
+
+
+def _steps(
+    chosen: Any,
+    facts: Any,
+    at: Any,
+    T: float | None,
+    scheme: str,
+    start: str,
+    a2: Any,
+    bias: float,
+    out: str | None,
+    width: str,
+    json: bool,
+) -> None:
+    """K(ε) of the bounds, the exact law and the floor."""
+    from numerics import figures
+    from numerics.files import write
+    from numerics.needed import steps_curve
+
+    say(f"{chosen.name}: steps for {at.size} values of ε")
+    result = steps_curve(chosen, facts, at, T=T, scheme=scheme, start=start, M1=a2, score_bias=bias)
+    columns = result.columns()
+    if out is not None:
+        if out.lower().endswith(".csv"):
+            write(out, figures.csv_text(columns))
+        else:
+            figures.save(figures.steps_figure(result, width), out)
+        note(out)
+    slopes = {line.key: line.slope for line in result.lines}
+    payload = {
+        **result.facts,
+        "against": "eps",
+        **columns,
+        "slopes": slopes,
+        "refusals": result.refusals,
+        "out": out,
+    }
+
+    def text() -> str:
+        rows: list[list[Any]] = [
+            [eps, *(None if math.isnan(K) else int(K) for K in steps)]
+            for eps, *steps in zip(*(v.tolist() for v in columns.values()), strict=True)
+        ]
+        rows.append(["power", *(slopes[key] for key in list(columns)[1:])])
+        names = ["ε", *(line.label for line in result.lines)]
+        how = "best T for each" if T is None else f"T = {T:g}"
+        title = f"{chosen.name}, {scheme}, start {start}, d = {facts.d}, {how}: steps K for W2 ≤ ε"
+        lines = [title, "", grid_table(names, rows)]
+        return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in result.refusals.items())])
+
+    unreached = {
+        f"{line.key}.{i}": line.reason
+        for line in result.lines
+        for i, value in enumerate(line.values)
+        if math.isnan(value)
+    }
+    emit(payload, json, text, unreached | {"out": "no --out"})
 
 
 def _on_data(

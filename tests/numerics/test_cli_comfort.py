@@ -64,7 +64,7 @@ def test_the_other_names_complete() -> None:
     assert offered("show", "name", "vp-") == {"vp-linear", "vp-polynomial", "vp-exponential"}
     assert offered("schedule", "as_") == {"sigmas", "betas", "alphas_cumprod", "timesteps"}
     assert offered("bound", "start") == {"prior", "exact", "standard"}
-    assert offered("curve", "against") == {"K", "T", "d", "M"}
+    assert offered("curve", "against") == {"K", "T", "d", "M", "eps"}
     assert "latex" in offered("table", "format")
 
 

@@ -30,6 +30,7 @@ class Made(NamedTuple):
     """What figures are drawn of, computed once."""
 
     curve: curves.Curve
+    needed: curves.Curve
     check: curves.Floor
     tuned: curves.Cancellation
     gap: Any
@@ -45,9 +46,11 @@ def made(curve: curves.Curve) -> Made:
     from numerics.clockwork import side_by_side
     from numerics.gap import gap_closed
     from numerics.landscape import landscape
+    from numerics.needed import steps_curve
 
     return Made(
         curve,
+        steps_curve(wbound.process("vp-linear"), DATA, [1.0, 0.1, 0.01], scheme="hf", M1="exact"),
         curves.floor_check(2, 1.0, [10, 30, 100]),
         curves.cancellation(2, 1.0, 20),
         gap_closed(np.geomspace(0.1, 1e-3, 4)),
@@ -64,6 +67,7 @@ def every(made: Made, width: str) -> dict[str, Any]:
     lines = [line.key for line in made.gap.lines]
     return {
         "bound": figures.bound_figure(made.curve, width),
+        "steps": figures.steps_figure(made.needed, width),
         "processes": figures.processes_figure([made.curve], "exact", "exact W2", width),
         "floor": figures.floor_figure(made.check, width),
         "cancellation": figures.cancellation_figure(made.tuned, width),
