@@ -24,7 +24,7 @@ from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
 from numerics.cifar10.training import resume, train
 from wbound.errors import BadInput, count, one_of
 
-__all__ = ["SWEEPS", "Job", "compare_runs", "snapshots_of", "trained"]
+__all__ = ["SWEEPS", "Job", "compare_runs", "device_of", "snapshots_of", "trained"]
 
 #: What `wbound cifar10 compare` does by preset where nothing else is said: training steps and the sweep.
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
@@ -88,7 +88,7 @@ def _side(job: Job) -> Side:
     """Train or load one process and measure it; in a worker, with its share of the cores."""
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    device = _device(job.device)
+    device = device_of(job.device)
 
     def tell(text: str) -> None:
         if not job.quiet:
@@ -135,7 +135,7 @@ def compare_runs(
         every = max(1, made.steps // FOLLOWED)
         settled = {"checkpoint_every": every, "keep": FOLLOWED + 1} | settings
         configs.append(make_config(name, data, preset, **settled))
-    on = _device(device)
+    on = device_of(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     alone = on.type != "cpu" or weights is not None
     many = count("jobs", jobs) if jobs is not None else 1 if alone else min(cores, len(configs))
@@ -154,7 +154,7 @@ def compare_runs(
     return assemble(judge, sides, time.perf_counter() - began)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     """As training takes it: auto is the GPU where there is one. Raises `BadInput`."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

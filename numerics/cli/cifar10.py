@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from numerics.cli import cifar10_run
 from numerics.cli import options as o
 from numerics.cli.output import WRITTEN, emit, grid_table, note
 
@@ -65,6 +66,7 @@ def register(app: typer.Typer) -> None:
     group.command("train")(train)
     group.command("resume")(resume)
     group.command("check")(check)
+    cifar10_run.add_to(group)
     app.add_typer(group)
 
 
