@@ -333,8 +333,13 @@ class Gaussian(StronglyLogConcave):
     def mean_norm(self) -> float | None:  # type: ignore[override]
         return float(np.linalg.norm(self.mean))
 
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The smallest and the largest variance."""
+        return float(self.eigenvalues.min()), float(self.eigenvalues.max())
+
     def _regular(self) -> None:
-        if float(self.eigenvalues.min()) <= 0.0:
+        if self._ends[0] <= 0.0:
             zeros = int((self.eigenvalues <= 0.0).sum())
             raise HypothesisFailed(
                 "the bound", "A1", f"the covariance is singular ({zeros} zero eigenvalues): L0 is infinite"
@@ -344,13 +349,13 @@ class Gaussian(StronglyLogConcave):
     def m0(self) -> float:  # type: ignore[override]
         """1/(largest variance)."""
         self._regular()
-        return 1.0 / float(self.eigenvalues.max())
+        return 1.0 / self._ends[1]
 
     @property
     def L0(self) -> float:  # type: ignore[override]
         """1/(smallest variance)."""
         self._regular()
-        return 1.0 / float(self.eigenvalues.min())
+        return 1.0 / self._ends[0]
 
     def M1(self, process: Process, T: float, rtol: float = 1e-6) -> float:
         """A2's constant on [0, T], exact up to ``rtol`` upward (section 2), in 1/(x² time).
