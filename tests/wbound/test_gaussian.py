@@ -12,10 +12,10 @@ import referee
 from checks import MEANS, SCHEMES, SPECTRUM
 
 import wbound
-from wbound.clock import Grid
+from wbound.clock import Grid, GridBatch, batch
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import PROPOSITION_1, exact_w2, floor_w2
+from wbound.gaussian import PROPOSITION_1, defects, exact_w2, floor_w2, start_defects
 
 Array = np.ndarray
 
@@ -137,7 +137,12 @@ def test_long_grids_in_blocks(scheme: str) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(
     ("make", "T", "K"),
-    [(referee.vp_exponential, 8.0, 3), (referee.ou, 30.0, 2), (referee.user_fading, 24.0, 3)],
+    [
+        (referee.vp_exponential, 8.0, 3),
+        (referee.ou, 30.0, 2),
+        (referee.user_fading, 24.0, 3),
+        (referee.ou, 7.0, 3),
+    ],
 )
 def test_steps_so_long_that_e_to_F_swamps_the_rest(make: object, T: float, K: int, scheme: str) -> None:
     """Differences such as e^F − 1 − F are then no way to compute 1 + F: against 200 digits."""
@@ -160,6 +165,85 @@ def test_a_step_beyond_double_precision() -> None:
             value = exact_w2(p, law, 40.0, K, scheme=scheme)
             assert not math.isnan(value) and value > 0.1
             assert value <= wbound.w2_bound(p, law, 40.0, K, scheme=scheme).total
+
+
+@pytest.mark.parametrize("scheme", ["hf", "ddpm"])
+def test_clocks_beyond_double_precision(scheme: str) -> None:
+    """λ_{k−1}/λ_k beyond e^709, and every step still matters: λ_{k−1}/λ_k² is of the order of 1."""
+    B = np.array([1440.0, 721.0, 361.0, 181.0, 91.0, 46.0, 23.0, 11.0, 5.0, 2.0, 0.5])
+    times = (*((np.sqrt(1.0 + 8.0 * B) - 1.0) / 2.0).tolist(), 0.0)  # B = t/2 + t²/2
+    p, total = referee.vp_linear(a=1.0, b=0.5), mp.mpf(0)
+    with mp.workdps(30):
+        path = referee.steps(p, times)
+        for v in (mp.mpf("0.5"), mp.mpf(2)):  # Eq. 10 and 10′ from the exact start, which keeps the mean
+            per = [s.H**2 / ((v + s.lam_lo) ** 2 * (v + s.lam_hi)) for s in path]
+            own = [-v / s.lam_hi if scheme == "ddpm" else 1 for s in path]
+            excess = v**2 * mp.fsum(x * y for x, y in zip(per, own, strict=True))
+            total += (mp.sqrt(v + excess) - mp.sqrt(v)) ** 2
+    law = Gaussian(np.array([1.0, 0.0]), np.array([0.5, 2.0]))
+    got = exact_w2(p.made, law, grid=Grid.from_t(times), scheme=scheme, start="exact")
+    assert got == pytest.approx(float(mp.sqrt(total)), rel=1e-9)
+
+
+@pytest.mark.parametrize("scheme", ["em", "ei", "hf"])
+def test_the_fast_twin_of_the_defects(scheme: str) -> None:
+    """In λ itself, for isotropic laws on tame grids: what the general formulas say of each step by itself."""
+    wide, law = False, Gaussian(np.zeros(2), 1.5)
+    fading = referee.user_fading
+    for p, T, K in (
+        (wbound.process("vp-linear"), 1.7, 6),
+        (fading(2.0, 1.0, 1.0).made, 5.1, 12),
+        (fading(1.0, 30.0, 20.0).made, 0.95, 1),
+    ):
+        s = wbound.setting(p, law, T, K, scheme=scheme)
+        b, t = s.nodes.batch, s.nodes.t
+        assert isinstance(b, GridBatch) and b.tame
+        for V2 in (0.0, 0.3):
+            got = defects(b, s.scheme, np.array([1.5]), 1.0 / 1.5, V2)
+            want = defects(batch(p, t[1:], t[:-1]), s.scheme, np.array([1.5]), 1.0 / 1.5, V2)
+            assert got.rho == pytest.approx(want.rho, rel=1e-11)
+            assert np.broadcast_to(got.shift, (1, K)) == pytest.approx(np.broadcast_to(want.shift, (1, K)))
+            log_r = 0.0 if got.log_r is None else got.log_r
+            assert np.broadcast_to(log_r, (1, K)) == pytest.approx(want.log_r, rel=1e-11, abs=1e-15)
+            signs = [np.broadcast_to(1.0 if d.sign is None else d.sign, (1, K)) for d in (got, want)]
+            np.testing.assert_array_equal(*signs)
+            wide |= bool((signs[0] < 0.0).any())
+    assert wide == (scheme != "hf")
+
+
+def test_blocks_of_an_isotropic_law() -> None:
+    """Eq. 10 over three blocks of steps; and of a coordinate of which little is left, by a loop."""
+    p, K = wbound.process("vp-linear"), 70_000
+    lam = p.lam(np.linspace(2.0, 0.0, K + 1))
+    w = 1.5 + lam
+    for start, missing in (("exact", 0.0), ("prior", 1.5**3 / w[0] ** 2)):
+        excess = 1.5**2 * float((np.diff(lam) ** 2 / (w[1:] ** 2 * w[:-1])).sum()) - missing
+        want = abs(math.sqrt(1.5 + excess) - math.sqrt(1.5))
+        law = Gaussian(np.zeros(1), 1.5)
+        assert exact_w2(p, law, 2.0, K, scheme="hf", start=start) == pytest.approx(want, rel=1e-6)
+    for delta, steps in ((0.0, K), (1e-3, 40)):
+        grid = Grid.uniform(delta=delta) if delta else "uniform"
+        s = wbound.setting(p, Gaussian(np.zeros(1), 90.0), 0.2, steps, scheme="hf", grid=grid)
+        lam = np.exp(s.nodes.log_lam)
+        v = float(lam[0])
+        for hi, lo in zip(lam[:-1].tolist(), lam[1:].tolist(), strict=True):
+            v = v * ((90.0 + lo) / (90.0 + hi)) ** 2 + hi - lo
+        got = exact_w2(p, Gaussian(np.zeros(1), 90.0), 0.2, steps, scheme="hf", grid=grid)
+        assert math.sqrt(90.0) - got == pytest.approx(math.sqrt(v), rel=1e-7) and v < 1.0
+
+
+def test_the_starts_defects() -> None:
+    """v_0 − w_0 and the mean's error at the start, in units of α(1 + cλ)^power."""
+    alpha, lam, c, v = 0.3, 5.0, 0.7, np.array([0.2, 3.0])
+    sigma2 = alpha**2 * lam
+    for power in (1.0, 0.5):
+        unit = alpha * (1.0 + c * lam) ** power
+        for start, v0, mean in (("prior", sigma2, -1.0), ("standard", 1.0, -1.0), ("exact", None, 0.0)):
+            w0 = alpha**2 * v + sigma2
+            missing, lost = start_defects(start, v, c, math.log(alpha), math.log(lam), power)
+            want = np.zeros(2) if v0 is None else (v0 - w0) / unit**2
+            assert missing == pytest.approx(want, rel=1e-12)
+            assert lost == pytest.approx(mean * alpha / unit, rel=1e-12)
 
 
 def test_equality_is_zero() -> None:
@@ -265,13 +349,14 @@ def test_equation_12() -> None:
     want = 4 * (1 - varrho) ** 2 / (2 * u + u * u)
     got = wbound.lower_bound(d, sigma0, eps, lam_T)
     assert got.K == pytest.approx(want, rel=1e-13) and got.steps == math.ceil(want)
+    assert (got.u, got.varrho, got.theta) == pytest.approx((u, varrho, 0.0), rel=1e-13)
     far = wbound.lower_bound(d, sigma0, eps)
     assert far.K == pytest.approx(4 / (2 * u + u * u), rel=1e-13)
     tiny = wbound.lower_bound(d, sigma0, 1e-9)
     assert tiny.K == pytest.approx(2 * sigma0 * math.sqrt(d) / 1e-9, rel=1e-6)
     theta = varrho**4 / (2 * u + u * u)
     prior = wbound.lower_bound(d, sigma0, eps, lam_T, start="prior", theta=theta * 1.000001)
-    assert prior.K == pytest.approx(want / (1 + theta), rel=1e-5)
+    assert prior.K == pytest.approx(want / (1 + theta), rel=1e-5) and prior.theta == theta * 1.000001
     # the floor and the count are the same statement
     assert floor_w2(1000, d, sigma0, lam_T) == pytest.approx(_eps_of(1000, d, sigma0, varrho), rel=1e-10)
 

@@ -89,6 +89,38 @@ def test_the_best_theta_where_its_valley_is_narrow() -> None:
     assert ode.sums(s, 1.5).bias > 1.5 * best and ode.sums(s, 2.5).bias > 1e6 * best
 
 
+def test_contraction_where_L_decides() -> None:
+    """γ_k = max(|1−cm|, |1−cL|) where c_k > λ_{k−1}, as for a drift that sets in late: both cases."""
+    a, b = mp.mpf(4), mp.mpf(3)
+    p = referee.Plain(
+        "late drift",
+        lambda t: a * mp.mpf(t),
+        lambda t: b**2 * mp.exp(-8 * mp.mpf(t)),
+        lambda t: a * mp.mpf(t) ** 2 / 2,
+        lambda t: mp.quad(lambda u: b**2 * mp.exp(-8 * u + a * u**2), [0, t / 4, t]),
+        wbound.Process(f="4*t", g="3*exp(-4*t)"),
+    )
+    facts, seen = referee.Facts(2, 0.05, 30.0, 20.0), set()
+    for T in (0.6, 0.75, 0.9, 1.1):
+        s = setting(p.made, facts.made(), T, 1, scheme="ode-ei")
+        got = ode.local(s.nodes.batch, s.data, s.scheme).log_gamma[0]
+        (step,) = referee.steps(p, (T, 0.0))
+        with mp.workdps(referee.DIGITS):
+            c, _, _ = plain_steps(step, "ode-ei")
+            lost = [c * x / (1 + x * step.lam_hi) for x in (mp.mpf(facts.m0), mp.mpf(facts.L0))]
+            unit = mp.sqrt(1 + facts.m0 * step.lam_hi)
+            want = float(mp.log(max(abs(1 - x) for x in lost) * unit))
+        seen.add((lost[0] < 0.5, lost[0] + lost[1] > 2))
+        assert got == pytest.approx(want, rel=1e-9)
+    assert (True, True) in seen and (True, False) in seen
+
+
+def test_a_sum_of_what_is_beyond_doubles() -> None:
+    assert ode._log_sum(np.array([-2000.0, -2000.0])) == pytest.approx(-2000.0 + math.log(2.0))
+    assert ode._log_sum(np.array([1500.0, -math.inf])) == 1500.0
+    assert ode._log_sum(np.array([-math.inf])) == -math.inf
+
+
 # ---------------------------------------------------------------------- the very quantities it bounds
 
 
@@ -251,6 +283,12 @@ def test_early_stopping(scheme: str, delta: float) -> None:
     s = setting(p, data, 3.0, 40, scheme=scheme, grid=grid)
     b = THEOREM_3(s)
     assert b.total >= float(EXACT_LAW(s))
+    # y_K/α_K: e_K in y-units, and √(dδ); the sums are over (1+m_0δ)^{1/2}
+    sums, scale, extra = ode.sums(s), math.sqrt(1.0 + data.m0 * delta), math.sqrt(2.0 * delta)
+    assert b.initialisation == pytest.approx(scale * sums.start, rel=1e-12)
+    assert b.discretisation == pytest.approx(scale * sums.bias + extra, rel=1e-12)
+    assert b.total == b.additive == pytest.approx(b.initialisation + b.discretisation, rel=1e-12)
+    assert b.trivial == pytest.approx(math.sqrt(data.second_moment), rel=1e-14)
     whole = wbound.w2_bound(p, data, 3.0, 40, scheme=scheme)
     if delta == 1e-4:  # about the bound without, and √(2δ) more
         assert b.total == pytest.approx(whole.total + math.sqrt(2.0 * delta), rel=0.02)

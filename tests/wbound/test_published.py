@@ -59,6 +59,19 @@ def test_omega_inside_the_interval() -> None:
     assert seen.max() <= got <= seen.max() * (1 + 1e-5)
 
 
+def test_the_start_from_a_standard_normal() -> None:
+    """αX_0 + σZ against Z: the first part is (α²‖X_0‖² + d(1−σ)²)^{1/2} where the prior's is α‖X_0‖."""
+    p, data = wbound.process("vp-linear"), FACTS.made()
+    for T in (0.8, 2.0):
+        given = {"T": T, "K": 40, "theorem": "published", "M1": 0.3}
+        prior, standard = (wbound.w2_bound(p, data, start=s, **given) for s in ("prior", "standard"))  # type: ignore[arg-type]
+        alpha, sigma = float(p.alpha(T)), math.sqrt(float(p.sigma2(T)))
+        size = math.hypot(1.0, math.sqrt(FACTS.d) * (1.0 - sigma) / (alpha * math.sqrt(FACTS.second_moment)))
+        assert standard.initialisation == pytest.approx(size * prior.initialisation, rel=1e-12)
+        assert (standard.discretisation, standard.score) == (prior.discretisation, prior.score)
+        assert standard.additive == standard.total and standard.trivial == math.sqrt(FACTS.second_moment)
+
+
 def test_the_published_integral_in_closed_form() -> None:
     """Eq. 6, ∫m g² = log(1+m_0λ(T)): with M_1 = 0 the first term tends to ‖X_0‖/(1+m_0λ(T))."""
     p, data = wbound.process("vp-linear"), FACTS.made()

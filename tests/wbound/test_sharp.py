@@ -91,6 +91,57 @@ def test_many_steps_by_the_compiled_recursion(scheme: str) -> None:
     assert got.total == pytest.approx(u, rel=1e-10)
 
 
+def test_the_weight_of_a_step() -> None:
+    """log ∫(u−λ_k)²(1+L_0u)^{−θ}du in closed form, from tiny steps to ones whose cube is beyond doubles."""
+    p, L0 = wbound.process("vp-polynomial"), 1.7
+    ends = ((0.5, 0.5001), (0.3, 0.4), (0.3, 0.9), (0.2, 2.5), (0.0, 9.0), (1.0, 14.0), (9.0, 16.0))
+    b = batch(p, *np.array(ends).T)
+    plain = referee.vp_polynomial()
+    for theta in (0.0, 0.7, 1.0, 1.9, 2.0, 2.6, 3.0, 4.0):
+        got = sharp.weighted_square(theta, L0, b)
+        for k, (lo, hi) in enumerate(ends):
+            with mp.workdps(60):
+                v0, v1 = (1 + mp.mpf(L0) * plain.lam(mp.mpf(t)) for t in (lo, hi))
+                # u = (v−1)/L_0: ∫(v−v_0)²v^{−θ}dv/L_0³
+                parts = [
+                    mp.log(v1 / v0) if a == 0 else (v1**a - v0**a) / a
+                    for a in (mp.mpf(n) - mp.mpf(theta) for n in (3, 2, 1))
+                ]
+                want = float(mp.log((parts[0] - 2 * v0 * parts[1] + v0**2 * parts[2]) / mp.mpf(L0) ** 3))
+            assert got[k] == pytest.approx(want, rel=1e-11, abs=1e-11), (theta, k)
+
+
+def test_sums_by_blocks() -> None:
+    """Eq. 7′'s sums over three blocks of steps are those of all steps at once."""
+    p, data = wbound.process("vp-linear"), FACTS.made()
+    s = wbound.setting(p, data, 2.0, 70_000, scheme="em", score_bias=0.1, score_noise=0.3)
+    assert len(list(s.nodes.blocks())) >= 3
+    whole = sharp.Sums(0.1, 0.3)
+    whole.add(sharp.local(s.nodes.batch, data, s.scheme))
+    assert sharp.sums(s) == pytest.approx(whole.parts(sharp.start_term(s)), rel=1e-10)
+
+
+def test_steps_too_large_to_sum() -> None:
+    """A product of contractions beyond e^300 makes every part infinite that is not zero; up to it, none."""
+    one, none = np.ones(2), np.zeros(2)
+
+    def parts(*blocks: tuple[float, float], start: float = 1.0, M: float = 1.0) -> sharp.Parts:
+        gathered = sharp.Sums(M, 0.0)
+        for block in blocks:
+            gathered.add(sharp.Local(np.array(block), one, none, one))
+        return gathered.parts(start)
+
+    inf = math.inf
+    assert parts((100.0, 199.0)) == pytest.approx(
+        (math.exp(299.0), math.exp(199.0) + 1.0, 0.0, math.exp(199.0) + 1.0)
+    )
+    for large in (((100.0, 201.0),), ((-100.0, 301.0),), ((0.0, 150.0), (-10.0, 151.0)), ((0.0, inf),)):
+        assert parts(*large) == (inf, inf, inf, inf), large
+    assert parts((100.0, 201.0), start=0.0, M=0.0) == (0.0, inf, inf, 0.0)
+    # later blocks are nearer to the data's end no longer: the first one added is the last in time
+    assert parts((0.0, 150.0), (-10.0, 149.0)).start == pytest.approx(math.exp(289.0))
+
+
 def test_figures_of_the_theory() -> None:
     p = wbound.process("ve-exponential")
     unknown, centred = LogConcave(3, 0.5, 0.5, 6.0), LogConcave(3, 0.5, 0.5, 6.0, 0.0)
@@ -175,13 +226,13 @@ def test_the_bias_term_is_the_mean_mismatch() -> None:
 
 def test_contraction_uses_the_sharper_L() -> None:
     """γ_k = max(|A − Cm|, |A − CL*|): a step where the second is the larger, and where it is not."""
-    p = referee.vp_exponential(a=2.0, b=1.0)
+    fading = referee.user_fading(a=2.0, b=1.0, c=1.0)  # L decides in each of three long steps
     data = LogConcave(1, 0.05, 9.0, 5.0)
     seen = set()
-    for K in (1, 2, 6):
-        s = wbound.setting(p.made, data, 1.6, K, scheme="em")
+    for p, T, K in ((referee.vp_exponential(a=2.0, b=1.0), 1.6, 1), (fading, 5.1, 3), (fading, 5.1, 12)):
+        s = wbound.setting(p.made, data, T, K, scheme="em")
         got = sharp.local(s.nodes.batch, data, s.scheme)
-        for k, step in enumerate(referee.steps(p, referee.uniform(1.6, K))):
+        for k, step in enumerate(referee.steps(p, referee.uniform(T, K))):
             with mp.workdps(30):
                 A, C, _ = referee.coefficients(step, "em")
                 curved = [x / (step.alpha_hi**2 * (1 + x * step.lam_hi)) for x in (mp.mpf("0.05"), mp.mpf(9))]
@@ -191,9 +242,9 @@ def test_contraction_uses_the_sharper_L() -> None:
                     for al, la in ((step.alpha_hi, step.lam_hi), (step.alpha_lo, step.lam_lo))
                 ]
                 want = float(mp.log(max(sizes) * units[0] / units[1]))
-            seen.add(sizes[1] > sizes[0])
+            seen.add((K, sizes[1] > sizes[0]))
             assert got.log_gamma[k] == pytest.approx(want, rel=1e-10, abs=1e-13)
-    assert seen == {True, False}
+    assert seen == {(1, True), (3, True), (12, False)}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -208,6 +259,9 @@ def test_a_sampler_that_stops_early(scheme: str) -> None:
     plain = referee.theorem2(referee.vp_linear(), [float(t) for t in times], facts, scheme)
     assert got.total == pytest.approx(plain.total / alpha + math.sqrt(2 * delta), rel=1e-10)
     assert got.additive == pytest.approx(plain.additive / alpha + math.sqrt(2 * delta), rel=1e-10)
+    assert got.initialisation == pytest.approx(plain.start / alpha, rel=1e-10)
+    assert got.discretisation == pytest.approx(plain.discretisation / alpha + math.sqrt(2 * delta), rel=1e-10)
+    assert got.trivial == pytest.approx(math.sqrt(law.second_moment), rel=1e-14)
     assert exact_w2(p, law, grid=early, scheme=scheme) <= got.total
 
 

@@ -1,0 +1,516 @@
+"""Mutants made from the code itself: every term of the listed functions wrapped in an operation that makes it wrong.
+
+A term is a summand, an argument of the tuple that a function returns, a named intermediate or a returned value.
+Run as a program, this file is warm: it has imported everything, forks for each mutant, changes one function's code
+in the child and lets the child run tests until one turns red. It prints a line of JSON a mutant.
+"""
+
+from __future__ import annotations
+import __future__
+
+import argparse
+import ast
+import copy
+import fnmatch
+import functools
+import importlib
+import inspect
+import itertools
+import json
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import mpmath as mp
+import numpy as np
+import pytest
+import referee
+
+Check = Callable[[], None]
+
+
+class Target(NamedTuple):
+    """A mutated module: the files whose tests must notice, and of these the short list tried first."""
+
+    files: str
+    short: str
+
+
+TARGETS: dict[str, Target] = {
+    "schemes": Target(
+        "test_schemes test_flow test_sharp test_ode",
+        "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*",
+    ),
+    "sharp": Target(
+        "test_sharp test_ode test_profiles test_statements",
+        "test_sharp.test_the_total_and_its_parts* test_sharp.test_every_term* test_sharp.test_equation_9*"
+        " test_sharp.test_the_noise* test_sharp.test_the_starts test_sharp.test_without* test_sharp.test_contraction*",
+    ),
+    "published": Target(
+        "test_published test_statements",
+        "test_published.test_the_total_and_its_parts* test_published.test_the_step_size* test_published.test_omega*"
+        " test_published.test_its_terms* test_published.test_the_displacement*",
+    ),
+    "ode": Target("test_ode test_sharp", "test_ode.test_the_parts*"),
+    "gaussian": Target("test_gaussian test_flow test_sharp", "test_gaussian.test_*"),
+    "flow": Target("test_flow test_ode", "test_flow.test_the_law* test_flow.test_moves*"),
+}
+
+#: The recursion that is compiled from its source for many steps: it is watched where it is called.
+COMPILED, CALLER = "_recursion", "_evaluate"
+
+#: Functions, and variables in them, that are no formula or whose value does not matter, and why.
+PASSED_OVER: dict[str, str] = {
+    "schemes.vanishes": "a question",
+    "schemes.scheme_named": "a look-up",
+    "sharp._compiled": "the recursion's source, compiled",
+    "sharp._run": "chooses between the recursion and its compiled twin",
+    "sharp.has_ancestral": "a question",
+    "sharp.best_theta": "any theta gives a bound",
+    "ode.best_theta": "any theta gives a bound",
+    "ode.tallied": "the sums' own terms, weighted by a quadrature",
+    "gaussian.gaussian_data": "a look-up",
+    "gaussian.exact_w2": "the statement by its front door",
+    "gaussian.LowerBound.steps": "rounds up",
+    "published._supremum_inside.low": "steers the refinement; the upper end is what is returned",
+    "published.moment_supremum.low": "steers the refinement; the upper end is what is returned",
+    "published._roughness.kink": "where an integral is split does not change it",
+    "published._roughness.first_end": "where an integral is split does not change it",
+}
+
+# fmt: off
+#: Slow references, computed once for all mutants.
+REMEMBERED = (
+    "referee.steps", "referee.exact_w2", "referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
+    "referee.decay_constant", "referee.psi", "referee.roughness", "referee.displacement2",
+    "referee.step_size_ratios", "test_ode.plain_parts", "test_flow.plain_w2",
+)
+# fmt: on
+
+#: Mutants that change no value, by the beginning of their names, and why.
+EQUIVALENT: dict[str, str] = {
+    "schemes._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
+    "flow._heun: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "published._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
+    "published._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
+    "published.moment_supremum: `np.exp(2.0 * log_a_hi) * M2` late": "cells of a search are no steps",
+    "published.moment_supremum: `d * np.exp(2.0 * log_a_hi + log_s_hi)` late": "cells of a search are no steps",
+    "published.moment_supremum: `2.0 * log_a_hi` late": "cells of a search are no steps",
+    "sharp.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
+    "sharp.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
+    "sharp.Sums.parts: `math.inf` halved": "half of infinity",
+    "sharp.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
+    "sharp.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
+    "sharp.sums: `s.score_noise` flipped": "its square enters",
+    "sharp._evaluate: `V` flipped": "its square enters",
+    "sharp.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
+    "gaussian.defects: `whole - steps.q`": "ddpm alone comes by, and there it is 0 to the last bit",
+    "gaussian.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit, which cancels",
+    "gaussian.remaining: `1.0 / float(variances.mean())` halved": "a unit, which cancels",
+    "gaussian.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
+    "gaussian.law: `np.exp(log_P)` flipped": "its square enters",
+    "gaussian.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
+    "gaussian.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
+    "gaussian._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)` flipped": "its square enters",
+}
+
+#: How a term is made wrong. "late": each step has the value of the step before it.
+OPERATIONS: dict[str, Callable[[Any], Any]] = {
+    "dropped": lambda x: x * 0.0 if np.all(np.isfinite(x)) else np.zeros_like(x),
+    "halved": lambda x: 0.5 * x,
+    "flipped": lambda x: -x,
+    "late": lambda x: x[..., [0, *range(x.shape[-1] - 1)]] if np.ndim(x) and x.shape[-1] else x,
+}
+#: A child that needs longer than this has a mutant that never ends.
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One wrapped term (the ``site``-th of its function) and one operation."""
+
+    module: str
+    function: str
+    site: int
+    text: str
+    operation: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.module}.{self.function}: {self.text} {self.operation}"
+
+
+# ---------------------------------------------------------------------- from code to mutants
+
+
+def module_of(name: str) -> ModuleType:
+    return importlib.import_module(f"wbound.{name}")
+
+
+@functools.cache
+def functions(module: str) -> dict[str, ast.FunctionDef]:
+    """The module's functions with formulas by name, methods as ``Class.method``; a hypothesis returns None."""
+    found: dict[str, ast.FunctionDef] = {}
+    for node in ast.parse(inspect.getsource(module_of(module))).body:
+        for part in node.body if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(part, ast.FunctionDef):
+                found[f"{node.name}.{part.name}" if part is not node else part.name] = part
+    names = [n for n, f in found.items() if ast.unparse(f.returns or ast.Constant(0)) != "None" or "." in n]
+    return {n: found[n] for n in names if f"{module}.{n}" not in PASSED_OVER and "__" not in n}
+
+
+def _named(value: ast.expr) -> bool:
+    """Whether an assigned value is a term: a formula, not a name or a number. Of a sum the summands are terms."""
+    if isinstance(value, ast.BinOp):
+        return not isinstance(value.op, ast.Add | ast.Sub)
+    return isinstance(value, ast.Call | ast.UnaryOp | ast.IfExp)
+
+
+def _makes_a_tuple(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id.lstrip("_")[:1].isupper()
+    )
+
+
+def _no_number(node: ast.expr) -> bool:
+    """What is seen to be no number, or to be zero, without running it."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.zeros_like", "np.zeros", "np.empty"):
+        return True
+    if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node).rpartition(".")[2] in (
+        "steps",
+        "data",
+        "nodes",
+    ):
+        return True
+    return isinstance(node, ast.Tuple | ast.List | ast.Lambda | ast.Compare | ast.BoolOp) or _makes_a_tuple(
+        node
+    )
+
+
+class _Sites(ast.NodeTransformer):
+    """Numbers the terms in source order and wraps the one that is asked for."""
+
+    def __init__(self, function: str, wanted: int | None = None) -> None:
+        self.function = function
+        self.wanted, self.texts, self._seen = wanted, [], set()  # type: ignore[var-annotated]
+
+    def term(self, node: ast.expr, *, plain: bool = False) -> ast.expr:
+        if (plain and isinstance(node, ast.Constant)) or _no_number(node):
+            return self.visit(node)  # type: ignore[no-any-return]
+        if isinstance(node, ast.Constant) and not isinstance(node.value, float):
+            return node
+        if id(node) in self._seen:  # the summand of a sum that is itself a term: once
+            return self.visit(node)  # type: ignore[no-any-return]
+        self._seen.add(id(node))
+        site = len(self.texts)
+        self.texts.append(ast.unparse(node))
+        inner = self.visit(node)
+        if site != self.wanted:
+            return inner  # type: ignore[no-any-return]
+        return ast.Call(ast.Name("__operation__", ast.Load()), [inner], [])
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        if isinstance(node.op, ast.Add | ast.Sub):
+            node.left, node.right = self.term(node.left), self.term(node.right)
+            return node
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if _makes_a_tuple(node):
+            node.args = [self.term(a, plain=True) for a in node.args]
+            for keyword in node.keywords:
+                keyword.value = self.term(keyword.value, plain=True)
+            return node
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        if f"{self.function}.{ast.unparse(node.targets[0])}" in PASSED_OVER:
+            return node
+        node.value = self.term(node.value) if _named(node.value) else self.visit(node.value)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if node.value is not None:
+            node.value = self.term(node.value) if _named(node.value) else self.visit(node.value)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        node.value = self.term(node.value)
+        return node
+
+    def visit_Return(self, node: ast.Return) -> ast.stmt:
+        if node.value is not None:
+            node.value = self.term(node.value, plain=True) if _named(node.value) else self.visit(node.value)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        node.value = self.visit(node.value)  # an index is no term
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        return node
+
+
+def mutants() -> list[Mutant]:
+    """All of them, in the order of the code."""
+    out = []
+    for module in TARGETS:
+        for function, tree in functions(module).items():
+            sites = _Sites(f"{module}.{function}")
+            sites.visit(copy.deepcopy(tree))
+            shown: dict[str, int] = {}
+            for site, text in enumerate(sites.texts):
+                shown[text] = shown.get(text, 0) + 1
+                label = f"`{text}`" + (f" (no. {shown[text]})" if shown[text] > 1 else "")
+                # a number's name says it all: one mutant is enough
+                operations = list(OPERATIONS)[: 1 if text.replace(".", "").isdigit() else None]
+                out += [Mutant(module, function, site, label, op) for op in operations]
+    return out
+
+
+def function_of(module: str, name: str) -> Any:
+    """The function itself, whatever decorates it."""
+    owner: Any = module_of(module)
+    for part in name.split("."):
+        owner = inspect.getattr_static(owner, part)
+    return getattr(owner, "fget", None) or getattr(owner, "__wrapped__", owner)
+
+
+#: The target functions that have run since it was last cleared.
+MET: set[str] = set()
+
+
+def watch(module: str) -> None:
+    """Make the target functions say that they run."""
+    for name, definition in functions(module).items():
+        if name == COMPILED:
+            continue
+        tree = copy.deepcopy(definition)
+        tree.decorator_list = []
+        first = f"__met__.add('{module}.{name}')"
+        docstring = isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant)
+        tree.body.insert(int(docstring), ast.parse(first).body[0])
+        vars(module_of(module))["__met__"] = MET
+        function_of(module, name).__code__ = _code(tree, module)
+
+
+def _code(tree: ast.FunctionDef, module: str) -> Any:
+    space = dict(vars(module_of(module)))
+    program = ast.fix_missing_locations(ast.Module([tree], []))
+    flags = __future__.annotations.compiler_flag
+    exec(compile(program, f"<{module}.{tree.name}>", "exec", flags, dont_inherit=True), space)
+    return space[tree.name].__code__
+
+
+class NoTerm(BaseException):
+    """What was wrapped is no real number, or has no steps to be late by."""
+
+
+def apply(mutant: Mutant) -> dict[str, int]:
+    """Change the running code; how often the term was met, and how often the operation changed it."""
+    module = module_of(mutant.module)
+    tree = copy.deepcopy(functions(mutant.module)[mutant.function])
+    tree.decorator_list = []
+    changed = _Sites(f"{mutant.module}.{mutant.function}", mutant.site).visit(tree)
+    owner = function_of(mutant.module, mutant.function)
+    counts = {"met": 0, "changed": 0}
+    operation = OPERATIONS[mutant.operation]
+
+    def wrapped(x: Any) -> Any:
+        kind = x.dtype.kind if isinstance(x, np.ndarray | np.generic) else "f" if isinstance(x, float) else ""
+        if kind != "f" or (mutant.operation == "late" and np.ndim(x) == 0):
+            raise NoTerm
+        counts["met"] += 1
+        with np.errstate(all="ignore"):
+            y = operation(x)
+        counts["changed"] += not np.array_equal(x, y, equal_nan=True)
+        return y
+
+    vars(module)["__operation__"] = wrapped
+    owner.__code__ = _code(changed, mutant.module)
+    return counts
+
+
+# ---------------------------------------------------------------------- tests without pytest's runner
+
+
+def _cases(test: FunctionType) -> Iterator[dict[str, Any]]:
+    """The arguments of each of a parametrised test's cases."""
+    axes = []
+    for mark in getattr(test, "pytestmark", []):
+        if mark.name == "parametrize":
+            names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+            rows = [v if len(names) > 1 else (v,) for v in mark.args[1]]
+            axes.append([dict(zip(map(str.strip, names), row, strict=True)) for row in rows])
+    for combination in itertools.product(*axes):
+        yield {name: value for part in combination for name, value in part.items()}
+
+
+def tests_of(files: str) -> dict[str, Check]:
+    """The tests of some files that need no fixture, by name; random searches and deep ones are left out."""
+    out: dict[str, Check] = {}
+    for file in files.split():
+        for name, test in vars(importlib.import_module(file)).items():
+            if not (name.startswith("test_") and isinstance(test, FunctionType)):
+                continue
+            marks = {m.name for m in getattr(test, "pytestmark", [])}
+            if hasattr(test, "hypothesis") or "deep" in marks or "compiled" in name:
+                continue
+            for i, case in enumerate(_cases(test)):
+                if set(case) == set(inspect.signature(test).parameters):
+                    label = f"{file}.{name}" + (f"[{i}]" if case else "")
+                    out[label] = functools.partial(test, **case)
+    return out
+
+
+def _same(x: Any) -> str:
+    """A key by value: a plain process by its name and parameters, anything else by its text."""
+    return f"{x.name} {x.made!r}" if isinstance(x, referee.Plain) else repr(x)
+
+
+def remember(module: ModuleType, name: str) -> None:
+    """What the referee computes in 30 digits does not depend on a mutant: it is computed once."""
+    original, known = getattr(module, name), {}  # type: ignore[var-annotated]
+
+    @functools.wraps(original)
+    def memo(*args: Any, **options: Any) -> Any:
+        key = (mp.mp.dps, *map(_same, args), *((k, _same(v)) for k, v in options.items()))
+        if key not in known:
+            known[key] = original(*args, **options)
+        return known[key]
+
+    setattr(module, name, memo)
+
+
+# ---------------------------------------------------------------------- one mutant, one process
+
+
+def _child(mutant: Mutant, checks: list[tuple[str, Check]], pipe: int) -> None:
+    """Mutate, run the checks until one is red, say so through the pipe, and end."""
+    signal.alarm(PATIENCE)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    counts, by = apply(mutant), ""
+    for name, check in checks:
+        try:
+            check()
+        except pytest.skip.Exception:
+            pass
+        except NoTerm:
+            by = "none"
+            break
+        except BaseException:
+            by = name
+            break
+    os.write(pipe, json.dumps({**counts, "by": by}).encode())
+    os._exit(0)
+
+
+class Runner:
+    """Forks for each mutant, ``jobs`` at a time. A function's checks are those that run it, the quickest first and the
+    last that noticed before all; the tests of the short list, and only where these see nothing all others."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self.seconds: dict[str, float] = {}
+        self.reach: dict[str, set[str]] = {}
+        self.order: dict[tuple[str, int], list[tuple[str, Check]]] = {}
+
+    def profile(self, name: str, check: Check) -> None:
+        """Run a check on the code as it is: it is green, it takes so long, it runs these functions."""
+        if name in self.seconds:
+            return
+        MET.clear()
+        begun = time.process_time()
+        check()
+        self.seconds[name], self.reach[name] = time.process_time() - begun, set(MET)
+
+    def checks(self, mutant: Mutant, stage: int) -> list[tuple[str, Check]]:
+        function = f"{mutant.module}.{mutant.function}"
+        reached = f"{mutant.module}.{CALLER if mutant.function == COMPILED else mutant.function}"
+        if (function, stage) not in self.order:
+            target = TARGETS[mutant.module]
+            listed = tests_of(target.files)
+            short = {
+                n: c for n, c in listed.items() if any(fnmatch.fnmatch(n, p) for p in target.short.split())
+            }
+            pool = short if stage == 0 else {n: c for n, c in listed.items() if n not in short}
+            for name, check in pool.items():
+                self.profile(name, check)
+            mine = [item for item in pool.items() if reached in self.reach[item[0]]]
+            self.order[function, stage] = sorted(mine, key=lambda item: self.seconds[item[0]])
+        return self.order[function, stage]
+
+    def start(self, mutant: Mutant, stage: int = 0) -> tuple[int, int, Mutant, int, float]:
+        checks = self.checks(mutant, stage)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _child(mutant, checks, write)
+        os.close(write)
+        return pid, read, mutant, stage, time.monotonic()
+
+    def finish(
+        self, running: tuple[int, int, Mutant, int, float], before: dict[str, int] | None = None
+    ) -> dict[str, Any]:
+        pid, read, mutant, stage, begun = running
+        with os.fdopen(read, "rb") as pipe:
+            said = pipe.read()
+        _, status = os.waitpid(pid, 0)
+        out = {"name": mutant.name, "seconds": round(time.monotonic() - begun, 3)}
+        # without a word it ended by a signal: the clock's, or for want of memory
+        answer = json.loads(said) if said else {"by": f"signal {status & 127}", "met": 1, "changed": 1}
+        if answer["by"] == "none":
+            return {**out, "outcome": "no term", "by": ""}
+        if answer["by"]:
+            order = self.order[f"{mutant.module}.{mutant.function}", stage]
+            order.sort(key=lambda item: item[0] != answer["by"])
+            return {**out, "outcome": "caught", "by": answer["by"]}
+        counts = {key: answer[key] + (before or {}).get(key, 0) for key in ("met", "changed")}
+        if stage == 0:
+            return self.finish(self.start(mutant, 1), counts)
+        if counts["changed"]:
+            return {**out, "outcome": "survived", "by": ""}
+        # one number for all steps is never late
+        late = counts["met"] and mutant.operation == "late"
+        return {**out, "outcome": "no term" if late else "unmet", "by": ""}
+
+    def run(self, chosen: list[Mutant]) -> Iterator[dict[str, Any]]:
+        running: list[tuple[int, int, Mutant, int, float]] = []
+        for mutant in chosen:
+            running.append(self.start(mutant))
+            if len(running) >= self.jobs:
+                yield self.finish(running.pop(0))
+        for left in running:
+            yield self.finish(left)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    warnings.simplefilter("error")
+    for name in REMEMBERED:
+        module, _, function = name.partition(".")
+        remember(importlib.import_module(module), function)
+    for target in TARGETS:
+        watch(target)
+    chosen = [
+        m for m in mutants() if m.name.startswith(options.only) and not m.name.startswith(tuple(EQUIVALENT))
+    ][:: options.every]
+    for result in Runner(options.jobs).run(chosen):
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
