@@ -1,10 +1,10 @@
 """Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the
 Gaussian with the data's mean and covariance (section 3's exact law), each at its best T.
 
-hf and ddpm see a process through its clock alone, so a grid placed in λ is one row for every process; em
-and ei see α too, except for VE, where they are hf. Every eigenvalue counts: a law's variance is a smooth
-function of the eigenvalue, computed at Chebyshev points and carried to all by interpolation
-(`Spectrum.sampling`, to 1e-11).
+hf and ddpm, and the ODE schemes ode-hf, ddim and heun, see a process through its clock alone, so a grid
+placed in λ is one row for every process; em, ei and ode-ei see α too, except for VE, where they are hf and
+ode-hf. Every eigenvalue counts: a law's variance is a smooth function of the eigenvalue, computed at
+Chebyshev points and carried to all by interpolation (`Spectrum.sampling`, to 1e-11).
 """
 
 from __future__ import annotations
@@ -13,56 +13,45 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from numerics.candidates import (
+    GRIDS,
+    ON_CLOCK,
+    Candidate,
+    Maker,
+    alpha_classes,
+    candidates_of,
+    makers_of,
+    seen_as,
+    twin,
+)
 from numerics.datasets import Dataset
 from numerics.ranking import MOST_STEPS, Choice, Ranking
 from numerics.schedules import Schedule
-from wbound import Process, placement, process
-from wbound.catalogue import CATALOGUE, NAMED
+from wbound import Process
 from wbound.clock import Grid
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.gaussian import law
-from wbound.images import IMAGES, reaching
 from wbound.optimal import numerical_grid
-from wbound.schemes import SCHEMES
+from wbound.schemes import SCHEMES, scheme_named
 from wbound.setting import setting
-from wbound.spectrum import PAIRS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.spectrum import FLOWS, PAIRS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 
 __all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
 
 Array = NDArray[np.float64]
 
-#: Grids of the clock that are ranked, and how they are placed.
-GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
-    "optimal": placement.optimal,
-    "gaussian": placement.gaussian,
-    "log-lam": placement.log_uniform,
-    "edm": placement.edm,
-    "cosine": placement.cosine,
-}
+#: Nodes are optimised one by one for an ODE up to so many steps: beyond, Newton's method takes minutes.
+MOST_FLOW_STEPS = 150
 #: The scan for T uses at most this many steps; the search that follows uses all.
 SCAN_STEPS = 128
 #: log λ(T) is searched this far below and above the data's log variance.
 BELOW, ABOVE = -2.0, 26.0
-
-
-#: From log λ(T) to the process and its T.
-_Maker = Callable[[float], tuple[Process, float]]
-
-
-class _Clock:
-    """What makes a row: nodes for a given log λ(T) and K, and the process behind them."""
-
-    def __init__(
-        self, name: str, grid: str, place: Callable[[float, int], tuple[Array, Process | None, float]]
-    ):
-        self.name, self.grid, self.place = name, grid, place
 
 
 @dataclass(frozen=True)
@@ -75,7 +64,7 @@ class _Task:
     def judge(self, log_lam: Array, p: Process | None) -> ClockW2:
         """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
         spectrum = self.spectrum
-        pair = _pair(self.scheme, p)
+        pair = seen_as(self.scheme, p)
         if pair is not None:
             return clock_w2(spectrum, log_lam, pair)
         assert p is not None
@@ -92,7 +81,7 @@ class _Task:
         gap = n * start_gap2(s, e[0], e[1]) + mean2 * (mean[0] - mean[1]) ** 2
         return ClockW2(math.sqrt(squares[0]), math.sqrt(squares[1]), math.sqrt(float(gap.sum())))
 
-    def at(self, row: _Clock, u: float, K: int) -> float:
+    def at(self, row: Candidate, u: float, K: int) -> float:
         """The error of a row at log λ(T) = u; infinite where the process does not get there."""
         try:
             log_lam, p, _ = row.place(u, K)
@@ -100,7 +89,7 @@ class _Task:
         except BadInput:
             return math.inf
 
-    def best(self, row: _Clock, K: int, centre: float, near: float | None = None) -> tuple[float, float]:
+    def best(self, row: Candidate, K: int, centre: float, near: float | None = None) -> tuple[float, float]:
         """The best log λ(T) and the error there: a scan unless ``near`` is known, then a bounded search."""
         low, high = 0.0, 0.0
         if near is None:
@@ -120,9 +109,11 @@ class _Task:
         )
         return float(found.x), float(found.fun)
 
-    def steps_for(self, row: _Clock, eps: float, centre: float, K: int, u: float, error: float) -> int | None:
+    def steps_for(
+        self, row: Candidate, eps: float, centre: float, K: int, u: float, error: float
+    ) -> int | None:
         """The least K at which the row's error, at its best T, is at most ε; None above `MOST_STEPS`."""
-        bad, good = 0, None
+        bad, good, order = 0, None, float(scheme_named(self.scheme).stages)
         while good is None or good - bad > 1:
             if error <= eps:
                 good = K
@@ -130,7 +121,7 @@ class _Task:
                 bad = K
             if good is not None and good - bad <= 1:
                 break
-            guess = K * error / eps  # the error falls as 1/K
+            guess = K * (error / eps) ** (1.0 / order)  # the error falls as K^−order
             if good is None:
                 if bad >= MOST_STEPS:
                     return None
@@ -147,20 +138,13 @@ class _Task:
         return good
 
 
-def _pair(scheme: str, p: Process | None) -> str | None:
-    """The scheme of `PAIRS` that this one is, seen through this process's clock; None if it sees α too."""
-    if scheme in PAIRS:
-        return scheme
-    return "hf" if p is None or p.family == "ve" else None
-
-
 def choose(
     data: Dataset,
     steps: int | None = None,
     *,
     eps: float | None = None,
     eps_rel: float | None = None,
-    scheme: str = "hf",
+    scheme: str | Sequence[str] = "hf",
     processes: Sequence[str | Process] | None = None,
     grids: Iterable[str] | None = None,
     schedules: Iterable[Schedule] = (),
@@ -168,13 +152,35 @@ def choose(
 ) -> Ranking:
     """Rank processes and grids for these data. Kind: *exact* for the Gaussian surrogate.
 
-    steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row
-    needs, and without ``steps`` rows are compared at the least K of all of them. scheme: hf, ddpm, em or
-    ei. processes: names or `Process`es (default: the catalogue's and the images'); grids: "uniform" and
-    names of `GRIDS` (default all). schedules: the user's own, ranked at their own K. Raises `BadInput`.
+    steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row needs,
+    and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
+    several (with ``steps``), ranked together at the same K. processes: names or `Process`es (default: the
+    catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all). schedules: the user's
+    own, ranked at their own K. numerical: the nodes optimised one by one, too. Raises `BadInput`.
     """
     began = time.perf_counter()
-    one_of("scheme", scheme, [s for s in SCHEMES if s in ("hf", "ddpm", "em", "ei")])
+    chosen = [scheme] if isinstance(scheme, str) else list(dict.fromkeys(scheme))
+    for name in chosen or [""]:
+        one_of("scheme", name, SCHEMES)
+    if len(chosen) > 1:
+        if steps is None:
+            raise BadInput("steps", "None", "give steps: several schemes are compared at one K")
+        parts = [
+            choose(
+                data,
+                steps,
+                eps=eps,
+                eps_rel=eps_rel,
+                scheme=name,
+                processes=processes,
+                grids=None if grids is None else list(grids),
+                schedules=list(schedules),
+                numerical=numerical,
+            )
+            for name in chosen
+        ]
+        return _together(parts, began)
+    scheme = chosen[0]
     eps = _tolerance(data, eps, eps_rel)
     if steps is None and eps is None:
         raise BadInput("steps", "None", "give steps, or eps, or eps_rel")
@@ -184,8 +190,8 @@ def choose(
     gaussian = data.gaussian
     task = _Task(Spectrum.of(gaussian), scheme)
     facts, limits = _facts(data)
-    makers = _makers(processes, facts)
-    rows = _rows(scheme, makers, _grids(grids), gaussian, facts)
+    makers = makers_of(processes, facts)
+    rows = candidates_of(scheme, makers, _grids(grids), gaussian, facts)
     centre = 2.0 * math.log(data.scale)
     found = [(row, *task.best(row, K, centre)) for row in rows]
     found = [f for f in found if math.isfinite(f[2])]
@@ -235,86 +241,6 @@ def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:
     return LogConcave(varying.size, m0, L0, moment), said
 
 
-def _makers(processes: Sequence[str | Process] | None, facts: LogConcave) -> list[tuple[str, _Maker]]:
-    chosen = list(processes) if processes is not None else [*CATALOGUE, *(row.name for row in IMAGES)]
-    return [_maker(p, facts) for p in chosen]
-
-
-def _rows(
-    scheme: str, makers: list[tuple[str, _Maker]], grids: list[str], data: Gaussian, facts: LogConcave
-) -> list[_Clock]:
-    """The rows: each process on a uniform grid, and each grid of the clock once, or once a class of α that
-    the scheme sees."""
-    rows = []
-    if "uniform" in grids:
-        rows += [_Clock(name, "uniform", _uniform(make)) for name, make in makers]
-    seen = [] if scheme in PAIRS else _alpha_classes(makers)
-    whole = scheme in PAIRS or any(not _sees_alpha(make) for _, make in makers)
-    for grid in (g for g in grids if g != "uniform"):
-        place = GRIDS[grid]
-        known: Curvature = facts if grid == "optimal" else data
-        if whole:
-            rows.append(_Clock("any" if scheme in PAIRS else "any VE", grid, _anywhere(place, known)))
-        rows += [_Clock(name, grid, _through(place, known, make)) for name, make in seen]
-    return rows
-
-
-def _maker(p: str | Process, facts: LogConcave) -> tuple[str, _Maker]:
-    """A process's name, and from log λ(T) the process and T: by T, or for images by sigma_max or beta_max;
-    the optimal clock is that of the data's m_0 and L_0."""
-    if isinstance(p, Process):
-        given = p
-        return given.name, lambda u: (given, float(given.time_of(u)))
-    name = p
-    if any(row.name == name for row in IMAGES):
-        return name, lambda u: (NAMED[name].make(reaching(name, u)), 1.0)
-    optimal = name.startswith("optimal")
-    named = process(name, m0=facts.m0, L0=facts.L0) if optimal else process(name)
-    return name, lambda u: (named, float(named.time_of(u)))
-
-
-def _sees_alpha(make: _Maker) -> bool:
-    return make(3.0)[0].family != "ve"
-
-
-def _alpha_classes(makers: list[tuple[str, _Maker]]) -> list[tuple[str, _Maker]]:
-    """One process for each α as a function of λ: all that have σ² = 1 − α² read a grid of the clock alike."""
-    classes: dict[Any, tuple[str, _Maker]] = {}
-    for name, make in makers:
-        p = make(3.0)[0]
-        if p.family != "ve":
-            key = name if p.kappa is None else round(p.kappa, 12)
-            classes.setdefault(key, ("any VP" if key == 1.0 else name, make))
-    return list(classes.values())
-
-
-def _uniform(make: _Maker) -> Callable[[float, int], tuple[Array, Process | None, float]]:
-    def place(u: float, K: int) -> tuple[Array, Process | None, float]:
-        p, T = make(u)
-        log_lam = p.log_lam(T * (np.arange(K, -1, -1) / K))
-        if not (np.diff(log_lam) < 0.0).all():
-            raise BadInput("T", T, "nodes coincide in double precision")
-        return log_lam, p, T
-
-    return place
-
-
-def _anywhere(
-    place: Callable[[float, int, Curvature | None], Array], data: Curvature
-) -> Callable[[float, int], tuple[Array, Process | None, float]]:
-    return lambda u, K: (place(u, K, data), None, math.nan)
-
-
-def _through(
-    place: Callable[[float, int, Curvature | None], Array], data: Curvature, make: _Maker
-) -> Callable[[float, int], tuple[Array, Process | None, float]]:
-    def nodes(u: float, K: int) -> tuple[Array, Process | None, float]:
-        p, T = make(u)
-        return place(u, K, data), p, T
-
-    return nodes
-
-
 def _choice(
     name: str,
     grid: str,
@@ -330,6 +256,7 @@ def _choice(
         rank=0,
         process=name,
         grid=grid,
+        scheme=task.scheme,
         kind=kind,
         K=log_lam.size - 1,
         T=None if T is None or math.isnan(T) else T,
@@ -352,31 +279,36 @@ def _numerical(
     K: int,
     eps: float | None,
     choices: list[Choice],
-    makers: list[tuple[str, _Maker]],
+    makers: list[tuple[str, Maker]],
 ) -> list[Choice]:
-    """The nodes optimised one by one for hf or ddpm, read through the clock (and through each process that
-    em or ei see): at least as good as every named row of the clock."""
-    scheme = task.scheme if task.scheme in PAIRS else "hf"
+    """The nodes optimised one by one, read through the clock: at least as good as every named row of it; for
+    em, ei and ode-ei those of their twin, read through each process that they see."""
+    scheme = task.scheme if task.scheme in ON_CLOCK else twin(task.scheme)
+    if scheme in FLOWS and K > MOST_FLOW_STEPS:
+        return []
 
     def solve(steps: int, starts: list[Array]) -> Array:
         grid = numerical_grid(data, steps, objective="exact", scheme=scheme, start="prior", starts=starts)
         with np.errstate(divide="ignore"):  # the last node is λ = 0
             return np.log(grid.lam)
 
-    on_clock = [c for c in choices if _pair(task.scheme, c.made_by) is not None]
+    on_clock = [c for c in choices if seen_as(task.scheme, c.made_by) is not None]
     best = min(on_clock, key=lambda c: c.error, default=None)
     nodes = solve(K, [] if best is None else [np.exp(best.log_lam)])
     needed = None
-    if eps is not None and best is not None:
+    if eps is not None and best is not None and scheme in PAIRS:
         least = min((c.steps for c in on_clock if c.steps is not None), default=None)
         needed = None if least is None else _numerical_steps(task, solve, eps, least)
-    name = "any" if task.scheme in PAIRS else "any VE"
+    name = "any" if task.scheme in ON_CLOCK else "any VE"
     out = []
     if best is not None:
         out.append(_choice(name, "numerical", "numerical", nodes, None, None, task, needed))
-    for label, make in [] if task.scheme in PAIRS else _alpha_classes(makers):
-        known, T = make(float(nodes[0]))
-        out.append(_choice(label, "numerical for hf", "numerical", nodes, known, T, task, None))
+    for label, make in [] if task.scheme in ON_CLOCK else alpha_classes(makers):
+        try:
+            known, T = make(float(nodes[0]))
+        except BadInput:  # a clock that does not get there
+            continue
+        out.append(_choice(label, f"numerical for {scheme}", "numerical", nodes, known, T, task, None))
     return out
 
 
@@ -403,6 +335,19 @@ def _numerical_steps(
     return good
 
 
+def _ordered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+    """The rows by their error, with rank and factor."""
+
+    def order(c: Choice) -> tuple[float, float]:
+        return c.error, {"numerical": 0.0, "named": 1.0}.get(c.kind, 2.0)
+
+    ranked = sorted(choices, key=order)
+    best = ranked[0].error
+    return tuple(
+        replace(c, rank=i, factor=c.error / best if best > 0.0 else 1.0) for i, c in enumerate(ranked, 1)
+    )
+
+
 def _ranked(
     choices: list[Choice],
     data: Dataset,
@@ -412,14 +357,6 @@ def _ranked(
     limits: list[str],
     began: float,
 ) -> Ranking:
-    def order(c: Choice) -> tuple[float, float]:
-        return c.error, {"numerical": 0.0, "named": 1.0}.get(c.kind, 2.0)
-
-    ranked = sorted(choices, key=order)
-    best = ranked[0].error
-    rows = tuple(
-        replace(c, rank=i, factor=c.error / best if best > 0.0 else 1.0) for i, c in enumerate(ranked, 1)
-    )
     said = [
         "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not "
         "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
@@ -428,6 +365,22 @@ def _ranked(
         *limits,
         *data.notes,
     ]
-    if task.scheme not in PAIRS:
-        said.append(f"numerically optimal nodes are optimised for hf and read by {task.scheme}")
-    return Ranking(rows, data, task.scheme, K, eps, tuple(said), time.perf_counter() - began)
+    scheme = SCHEMES[task.scheme]
+    if task.scheme not in ON_CLOCK:
+        said.append(
+            f"numerically optimal nodes are optimised for {twin(task.scheme)} and read by {task.scheme}"
+        )
+    if scheme.kind == "ode" and K > MOST_FLOW_STEPS:
+        said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")
+    if scheme.stages == 2:
+        said.append(f"{scheme.name} asks for the score twice a step, 2K - 1 times; the others K times")
+    return Ranking(_ordered(choices), data, task.scheme, K, eps, tuple(said), time.perf_counter() - began)
+
+
+def _together(parts: Sequence[Ranking], began: float) -> Ranking:
+    """Rankings of several schemes at one K as one."""
+    first = parts[0]
+    rows = _ordered([row for part in parts for row in part.rows])
+    said = dict.fromkeys(line for part in parts for line in part.limits)
+    names = ", ".join(part.scheme for part in parts)
+    return Ranking(rows, first.data, names, first.steps, first.eps, tuple(said), time.perf_counter() - began)

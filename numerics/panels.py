@@ -193,7 +193,11 @@ def ranking_figure(ranking: Ranking, top: int | None = None, width: str | float 
     inches = width_of(width)
     chosen = ranking.rows if top is None else ranking.rows[:top]
     with styled():
-        rows = [(f"{row.process}, {row.grid}", f"{row.factor:.3g} ×") for row in chosen]
+        several = "," in ranking.scheme
+        rows = [
+            (f"{row.scheme}: " * several + f"{row.process}, {row.grid}", f"{row.factor:.3g} ×")
+            for row in chosen
+        ]
         errors = np.array([row.error for row in chosen])
         low, high = float(errors.min()), float(errors.max())
         x = (low / 1.15, max(high, 1.5 * low) * 1.15)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from numerics.datasets import Dataset
 from numerics.schedules import Schedule, vp
-from wbound import Process
+from wbound import SCHEMES, Process
 
 __all__ = ["MOST_STEPS", "Choice", "Ranking"]
 
@@ -25,16 +25,17 @@ class Choice:
     """One row of the ranking. W2 in x, not squared.
 
     ``error`` ranks: W2 from p_T plus W2 between the outputs of the two starts (≥ ``w2``, which starts from
-    the prior and can be tuned to 0 by T alone, section 6). ``process`` is "any" where the scheme sees the
-    clock alone; ``T`` is then None and ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``:
-    the process's. ``steps``: the least K whose error is ≤ ε, None where ε was not given or K would exceed
-    `MOST_STEPS`. ``kind``: "named", "numerical" (optimised node by node) or "given" (a schedule of the
-    user's).
+    the prior and can be tuned to 0 by T alone, section 6). ``scheme``: the sampler, which asks for the score
+    ``calls`` times. ``process`` is "any" where the scheme sees the clock alone; ``T`` is then None and
+    ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``: the process's. ``steps``: the least K
+    whose error is ≤ ε, None where ε was not given or K would exceed `MOST_STEPS`. ``kind``: "named",
+    "numerical" (optimised node by node) or "given" (a schedule of the user's).
     """
 
     rank: int
     process: str
     grid: str
+    scheme: str
     kind: str
     K: int
     T: float | None
@@ -50,13 +51,19 @@ class Choice:
     made_by: Process | None = field(repr=False, default=None)
 
     @property
+    def calls(self) -> int:
+        """How often the score is asked for: K, and 2K − 1 for heun."""
+        return self.K if SCHEMES[self.scheme].stages == 1 else 2 * self.K - 1
+
+    @property
     def schedule(self) -> Schedule:
         """The row as a schedule, to be written for other samplers (`numerics.schedules.export`)."""
         return Schedule(f"{self.process} on {self.grid}", self.log_lam, self.made_by or vp())
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes that are plain values; ``schedule`` holds the nodes."""
-        return {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule")}
+        plain = {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule")}
+        return plain | {"calls": self.calls}
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wbound import placement
 from wbound.data import Curvature
 from wbound.increments import expm1_minus, sinh_minus
-from wbound.spectrum import PAIRS, Spectrum, clock_w2, width_error2
+from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]
 
@@ -103,12 +103,12 @@ class SharpBound:
 
 
 class ExactW2:
-    """W2 of hf or ddpm on a Gaussian: from p_T, or `ClockW2.robust`, which adds what the prior start
-    changes."""
+    """W2 of a scheme of `PAIRS` or `FLOWS` on a Gaussian: from p_T, or `ClockW2.robust`, which adds what the
+    prior start changes."""
 
     def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
-        self.pair = PAIRS[scheme]
+        self.pair = (PAIRS | FLOWS)[scheme]
 
     def value(self, lam: Array) -> float:
         with np.errstate(divide="ignore"):  # λ_K = 0
@@ -118,13 +118,19 @@ class ExactW2:
     def derivatives(self, lam: Array) -> Derivatives:
         s, n, sampling = self.spectrum.variances, self.spectrum.counts, self.spectrum.sampling
         p = self.pair(sampling.at[:, None], lam[None, 1:], lam[None, :-1])
-        e = sampling.spread(p.value.sum(axis=1))
+        sums = p.value.sum(axis=1)
+        rate = np.ones_like(sums)
+        if self.scheme in FLOWS:  # e = ς²(exp Σφ − 1): de = (ς² + e) dΣφ, left out of the metric beyond that
+            sums = flow_excess(sampling.at, sums)
+            rate = sampling.at + sums
+        e = sampling.spread(sums)
         exact = math.sqrt(float((n * width_error2(s, e)).sum()))
         one, two = self._outer(e)
-        per = sampling.gather(n * one)
+        per = sampling.gather(n * one) * rate
         total = assemble(per @ p.aa, per @ p.ab, per @ p.bb, per @ p.a, per @ p.b)
         J = p.b.copy()
         J[:, 1:] += p.a[:, :-1]
+        J *= rate[:, None]
         low_rank = self._roots(n * two) @ J if s.size > 1 else None
         # ∇W2 = ∇W2²/(2 W2); the metric is that of W2² from p_T, over the same 2 W2
         scale = 0.5 / exact
@@ -151,6 +157,8 @@ class ExactW2:
         """S = W2 between the outputs from p_T and from the prior, ∂S/∂e (E,), and ∂S/∂λ_0 at fixed e."""
         s, n = self.spectrum.variances, self.spectrum.counts
         share = s / (s + lam0)
+        if self.scheme in FLOWS:
+            return self._flow_start(e, lam0, share)
         lost = s * share**2
         alive = s > 0.0
         w = np.where(alive, np.sqrt(np.maximum(s + e, 1e-300)), 1.0)
@@ -164,6 +172,20 @@ class ExactW2:
         rate = -2.0 * share**2 / (s + lam0)
         first = float((per * s * rate / (2.0 * z) + 0.5 * self.spectrum.mean_square * rate / S).sum())
         return S, per * (0.5 / w - 0.5 / z), first
+
+    def _flow_start(self, e: Array, lam0: float, share: Array) -> tuple[float, Array, float]:
+        """`_start` of an ODE: outputs √(ς²+e)(1 − √(1−share)) apart, and means by √((ς²+e)/(ς²+λ_0))."""
+        n, mean2 = self.spectrum.counts, self.spectrum.mean_square
+        w = self.spectrum.variances + lam0
+        v, kept = np.maximum(self.spectrum.variances + e, 0.0), np.sqrt(1.0 - share)
+        u = share / (1.0 + kept)
+        per = n * u**2 + mean2 / w
+        S = math.sqrt(float((per * v).sum()))
+        if S == 0.0:
+            return 0.0, np.zeros_like(e), 0.0
+        # d share/dλ_0 = −share/(ς²+λ_0), and 2u du = u d share/√(1−share)
+        first = -(n * u * share / kept + mean2 / w) / w
+        return S, 0.5 * per / S, 0.5 * float((first * v).sum()) / S
 
     def _roots(self, weights: Array) -> Array:
         """R with RᵀR = BᵀDB, B from the samples to the eigenvalues and D the weights."""

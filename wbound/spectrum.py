@@ -1,8 +1,9 @@
 """Gaussian data as a spectrum, and the exact law of the schemes that see a process through its clock alone.
 
-In y = x/α units, hf and ddpm from the prior N(0, λ(T)I) or from p_T depend on the nodes' λ only (Eq. 10,
-10′): the variance of a coordinate with eigenvalue ς² ends at ς² + e, e a sum over adjacent nodes. That
-makes searches over schedules cheap, and one answer serves every forward process.
+In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim and heun from the prior N(0, λ(T)I) or from p_T
+depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + e. For hf and ddpm e
+is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/ς² is a product over them (section 12). That makes
+searches over schedules cheap, and one answer serves every forward process.
 """
 
 from __future__ import annotations
@@ -17,7 +18,19 @@ from numpy.typing import NDArray
 
 from wbound.data import Gaussian
 
-__all__ = ["PAIRS", "ClockW2", "Pair", "Sampling", "Spectrum", "clock_w2", "start_gap2", "width_error2"]
+__all__ = [
+    "FLOWS",
+    "PAIRS",
+    "ClockW2",
+    "Pair",
+    "Sampling",
+    "Spectrum",
+    "clock_w2",
+    "flow_excess",
+    "moved_by_prior",
+    "start_gap2",
+    "width_error2",
+]
 
 Array = NDArray[np.float64]
 
@@ -104,7 +117,8 @@ class Spectrum:
 
 
 class Pair(NamedTuple):
-    """A step's share of e per eigenvalue and step (E, K), with derivatives in a = λ_k and b = λ_{k−1}."""
+    """A step's share of e (of log(1 + e/ς²) for an ODE) per eigenvalue and step (E, K), with derivatives in a =
+    λ_k and b = λ_{k−1}."""
 
     value: Array
     a: Array
@@ -146,8 +160,98 @@ def ddpm_pair(s: Array, a: Array, b: Array) -> Pair:
     )
 
 
-#: The schemes whose exact law is a sum over adjacent nodes of the clock.
+#: The SDE schemes whose exact law is a sum over adjacent nodes of the clock.
 PAIRS = {"hf": hf_pair, "ddpm": ddpm_pair}
+
+
+# ---------------------------------------------------------------------- the ODE: products over adjacent nodes
+# A coordinate is multiplied by r where the exact flow multiplies by √(A/B), A = ς² + a, B = ς² + b: with
+# φ = log(r²B/A), 1 + e/ς² = exp Σφ. Where ς² = 0 the last step (a = 0) has φ = log(r²b) instead, and e = exp Σφ.
+
+
+def flow_excess(s: Array, log_growth: Array) -> Array:
+    """e (x²) for eigenvalues s (E,) with Σφ (E,)."""
+    with np.errstate(over="ignore"):  # a hopeless grid: infinite
+        return np.where(s > 0.0, s * np.expm1(log_growth), np.exp(log_growth))
+
+
+def _null(s: Array, a: Array, b: Array) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Where ς² = 0 = a, and A and B with a stand-in there."""
+    null = (s + a) == 0.0
+    return null, np.where(null, b, s + a), s + b
+
+
+def ode_hf_pair(s: Array, a: Array, b: Array) -> Pair:
+    """ode-hf, r = (A + B)/2B: φ = 2 log(A + B) − log 4AB; ς² = 0 at the end: r = ½."""
+    null, A, B = _null(s, a, b)
+    S, H = A + B, b - a
+    return Pair(
+        _flow_value("ode-hf", s, a, b),
+        np.where(null, 0.0, -H / (S * A)),
+        np.where(null, 1.0 / b, H / (S * B)),
+        np.where(null, 0.0, 1.0 / A**2 - 2.0 / S**2),
+        np.where(null, 0.0, -2.0 / S**2),
+        np.where(null, -1.0 / b**2, 1.0 / B**2 - 2.0 / S**2),
+    )
+
+
+def ddim_pair(s: Array, a: Array, b: Array) -> Pair:
+    """ddim, r = (ς² + √(ab))/B: φ = 2 log(ς² + √(ab)) − log AB; ς² = 0 at the end: r = 0."""
+    null, A, B = _null(s, a, b)
+    inner = np.where(a > 0.0, a, b)  # the last node is fixed: its derivatives are nobody's
+    g = np.sqrt(inner * b)
+    P = s + g
+    up, down = g / inner, g / b
+    return Pair(
+        _flow_value("ddim", s, a, b),
+        np.where(a > 0.0, s * (g - inner) / (inner * P * A), 0.0),
+        np.where(null, 0.0, np.where(a > 0.0, s * (g - b) / (b * P * B), -1.0 / B)),
+        np.where(a > 0.0, 1.0 / A**2 - 0.5 * up / (inner * P) - 0.5 * (up / P) ** 2, 0.0),
+        np.where(a > 0.0, 0.5 * up * s / (b * P**2), 0.0),
+        np.where(
+            null,
+            0.0,
+            np.where(a > 0.0, 1.0 / B**2 - 0.5 * down / (b * P) - 0.5 * (down / P) ** 2, 1.0 / B**2),
+        ),
+    )
+
+
+def heun_pair(s: Array, a: Array, b: Array) -> Pair:
+    """heun, r = N/AB, N = ς⁴ + ½ς²(b + 3a) + a√(ab): φ = 2 log N − 3 log A − log B; ς² = 0 at the end: ½."""
+    null, A, B = _null(s, a, b)
+    inner = np.where(a > 0.0, a, b)
+    g = np.sqrt(a * b)
+    N = np.where(null, 1.0, s * s + 0.5 * s * (b + 3.0 * a) + a * g)
+    N_a, N_b = 1.5 * (s + g), 0.5 * s + 0.5 * a * g / b
+    return Pair(
+        _flow_value("heun", s, a, b),
+        np.where(null, 0.0, 2.0 * N_a / N - 3.0 / A),
+        np.where(null, 1.0 / b, 2.0 * N_b / N - 1.0 / B),
+        np.where(null, 0.0, 1.5 * g / (inner * N) - 2.0 * (N_a / N) ** 2 + 3.0 / A**2),
+        np.where(null, 0.0, 1.5 * g / (b * N) - 2.0 * N_a * N_b / N**2),
+        np.where(null, -1.0 / b**2, -0.5 * a * g / (b * b * N) - 2.0 * (N_b / N) ** 2 + 1.0 / B**2),
+    )
+
+
+def _flow_value(scheme: str, s: Array, a: Array, b: Array) -> Array:
+    """φ alone, without cancellation where a step is short."""
+    null, A, B = _null(s, a, b)
+    if scheme == "ode-hf":
+        inside = (b - a) ** 2 / (4.0 * A * B)
+    else:
+        root = np.sqrt(b) - np.sqrt(a)
+        if scheme == "ddim":
+            inside = -s * root**2 / (A * B)
+        else:
+            kappa, beta = np.sqrt(a / b), s / A
+            inside = b / (A * B) * root**2 * (1.0 - kappa)
+            inside = inside * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * (a / A) * kappa)
+    last = np.log(0.25 * b) if scheme != "ddim" else np.full_like(b, -np.inf)
+    return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
+
+
+#: The ODE schemes whose exact law is a product over adjacent nodes of the clock.
+FLOWS = {"ode-hf": ode_hf_pair, "ddim": ddim_pair, "heun": heun_pair}
 
 
 def width_error2(s: Array, e: Array) -> Array:
@@ -179,25 +283,33 @@ def start_gap2(s: Array, e: Array, moved: Array) -> Array:
 
 
 def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
-    """Exact W2 of hf or ddpm on the nodes log λ (K+1,), decreasing to −∞. Kind: *exact*.
+    """Exact W2 of a scheme of `PAIRS` or `FLOWS` on the nodes log λ (K+1,), decreasing to −∞. Kind: *exact*.
 
     A twin of `wbound.gaussian.law` for these schemes; tests compare the two.
     """
     lam = np.exp(log_lam)
     s, sampling = spectrum.variances, spectrum.sampling
     e = np.zeros(sampling.at.size)
+    of = _flow_value if scheme in FLOWS else _value
     rows = max(1, (1 << 18) // max(lam.size, 1))
     for i in range(0, e.size, rows):
         part = sampling.at[i : i + rows, None]
-        e[i : i + rows] = _value(scheme, part, lam[None, 1:], lam[None, :-1]).sum(axis=1)
-    e = sampling.spread(e)
-    share = s / (s + lam[0])
-    mean2 = float((spectrum.mean_square * share**2).sum())
-    moved = e - s * share**2
+        e[i : i + rows] = of(scheme, part, lam[None, 1:], lam[None, :-1]).sum(axis=1)
+    e = sampling.spread(flow_excess(sampling.at, e) if scheme in FLOWS else e)
+    moved, means2 = moved_by_prior(scheme, s, e, float(lam[0]))
+    mean2 = float((spectrum.mean_square * means2).sum())
     exact = float((spectrum.counts * width_error2(s, e)).sum())
     prior = float((spectrum.counts * width_error2(s, moved)).sum()) + mean2
     start = float((spectrum.counts * start_gap2(s, e, moved)).sum()) + mean2
     return ClockW2(math.sqrt(exact), math.sqrt(prior), math.sqrt(start))
+
+
+def moved_by_prior(scheme: str, s: Array, e: Array, lam0: float) -> tuple[Array, Array]:
+    """What e becomes from the prior start, and the squared share of the mean that is then missing, (E,)."""
+    share = s / (s + lam0)
+    if scheme in FLOWS:  # everything is multiplied by R, R² = (ς²+e)/(ς²+λ_0)
+        return e - (s + e) * share, np.maximum(s + e, 0.0) / (s + lam0)
+    return e - s * share**2, share**2
 
 
 def _value(scheme: str, s: Array, a: Array, b: Array) -> Array:

@@ -23,7 +23,15 @@ def choose(
     steps: Annotated[str | None, o.numeric("--steps", "Steps K of every row.")] = None,
     eps: o.Eps = None,
     eps_rel: o.EpsRel = None,
-    scheme: o.SchemeName = "hf",
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme",
+            metavar="NAME[,NAME…]",
+            help="Sampler, SDE or ODE; several (hf,ddim,heun) are ranked together at --steps.",
+            autocompletion=o.complete_scheme,
+        ),
+    ] = "hf",
     process: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,12 +78,13 @@ def choose(
     """Rank schedules for your own data.
 
     All processes and grids, each at its best T (or σ_max, β_max), by the exact W2 of the Gaussian with the
-    data's mean and covariance, in the sampler chosen; and the steps that each needs for ε. Your own schedules
-    are ranked at their own number of steps.
+    data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. Your
+    own schedules are ranked at their own number of steps.
 
     \b
     Examples:
       wbound choose --data digits --steps 20
+      wbound choose --data digits --steps 20 --scheme hf,ddim,heun
       wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json
       wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
@@ -101,7 +110,7 @@ def choose(
         None if K is None else count("steps", K),
         eps=o.number("eps", eps),
         eps_rel=o.number("eps_rel", eps_rel),
-        scheme=scheme,
+        scheme=[name.strip() for name in scheme.split(",")],
         processes=process or None,
         grids=grid or None,
         schedules=s.schedules_from(sigmas, betas, alphas_cumprod, diffusers),
@@ -155,6 +164,10 @@ def choose(
             ("error", "error"),
             ("× best", "factor"),
         ]
+        if "," in ranking.scheme:
+            names[1:1] = [("scheme", "scheme")]
+        if any(r.calls != r.K for r in ranking.rows):
+            names.append(("score calls", "calls"))
         if ranking.eps is not None:
             names.append(("steps for ε", "steps"))
         lines = [
@@ -227,6 +240,7 @@ def _draw(ranking: Any, top: int, out: str, width: str) -> None:
             "w2",
             "w2_exact_start",
             "factor",
+            "scheme",
         )
         write(out, figures.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
     else:

@@ -80,23 +80,62 @@ def test_images_are_tuned_by_their_largest_level(ranking: Ranking) -> None:
     )
 
 
-@pytest.mark.parametrize("scheme", ["em", "ddpm"])
+@pytest.mark.parametrize("scheme", ["em", "ddpm", "ode-hf", "ddim", "ode-ei", "heun"])
 def test_other_schemes(scheme: str, data: Dataset) -> None:
     found = choose(data, 10, scheme=scheme, processes=["ve-exponential", "vp-linear", "ou", "sub-vp"])
     for row in found.rows:
         assert row.w2 == pytest.approx(recomputed(row, data, scheme, "prior"), rel=1e-5), row
     grids = {(row.process, row.grid) for row in found.rows}
-    if scheme == "em":  # α matters: one row a class of processes
+    assert {row.scheme for row in found.rows} == {scheme}
+    assert {row.calls for row in found.rows} == {19 if scheme == "heun" else 10}
+    if scheme in ("em", "ode-ei"):  # α matters: one row a class of processes
+        twin = "hf" if scheme == "em" else "ode-hf"
         assert {
             ("any VE", "edm"),
             ("any VP", "edm"),
             ("sub-vp", "edm"),
-            ("any VP", "numerical for hf"),
+            ("any VP", f"numerical for {twin}"),
         } <= grids
         assert ("any", "edm") not in grids
     else:
         assert ("any", "edm") in grids
         assert found.best.kind == "numerical"
+
+
+def test_ode_and_sde_in_one_ranking(data: Dataset) -> None:
+    """Heun and DDIM beside hf: rows are those of each scheme alone, and the order is over all of them."""
+    names = ["hf", "ddim", "heun"]
+    options = {"processes": ["vp-linear", "ve-exponential"], "grids": ["uniform", "edm"]}
+    found = choose(data, 15, scheme=names, **options)  # type: ignore[arg-type]
+    assert found.scheme == "hf, ddim, heun" and found.steps == 15
+    for name in names:
+        alone = choose(data, 15, scheme=name, **options)  # type: ignore[arg-type]
+        own = [row for row in found.rows if row.scheme == name]
+        assert [(r.process, r.grid, r.error) for r in own] == [
+            (r.process, r.grid, r.error) for r in alone.rows
+        ]
+    assert [row.error for row in found.rows] == sorted(row.error for row in found.rows)
+    assert [row.rank for row in found.rows] == list(range(1, len(found.rows) + 1))
+    assert found.best.scheme == "heun" and any("2K - 1 times" in line for line in found.limits)
+
+
+@pytest.mark.parametrize("scheme", ["ode-hf", "heun"])
+def test_steps_of_an_ode(scheme: str) -> None:
+    data = from_spectrum([2.0] * 4 + [0.5] * 4)
+    kw = {"scheme": scheme, "processes": ["vp-linear"], "grids": ["uniform", "cosine"]}
+    found = choose(data, eps_rel=0.1, **kw)  # type: ignore[arg-type]
+    for row in found.rows:
+        if row.kind == "named" and row.steps is not None and row.steps > 1:
+            at, below = (
+                next(
+                    r.error
+                    for r in choose(data, K, numerical=False, **kw).rows  # type: ignore[arg-type]
+                    if (r.process, r.grid) == (row.process, row.grid)
+                )
+                for K in (row.steps, row.steps - 1)
+            )
+            assert at <= found.eps * (1 + 1e-4) and below > found.eps * (1 - 1e-4)
+    assert any(row.steps is not None for row in found.rows)
 
 
 def test_steps_for_a_tolerance() -> None:
@@ -154,14 +193,16 @@ def test_plain_values(ranking: Ranking) -> None:
     assert record["eps"] is None
 
 
-def test_three_thousand_dimensions_and_a_thousand_steps_in_ten_seconds() -> None:
+@pytest.mark.parametrize("scheme", ["hf", "ddim", "heun"])
+def test_three_thousand_dimensions_and_a_thousand_steps_in_ten_seconds(scheme: str) -> None:
     rng = np.random.default_rng(0)
     data = from_spectrum(np.exp(-np.arange(3072) / 300 + 0.1 * rng.standard_normal(3072)))
     began = time.process_time()
-    found = choose(data, 1000)
+    found = choose(data, 1000, scheme=scheme)
     assert time.process_time() - began < 10.0
     row = found.best_named
-    assert row.w2 == pytest.approx(recomputed(row, data, "hf", "prior"), rel=1e-8)
+    # the prior's part and the discretisation's are of one size, and their difference is W2
+    assert row.w2 == pytest.approx(recomputed(row, data, scheme, "prior"), rel=1e-8, abs=1e-9 * row.error)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +212,10 @@ def test_three_thousand_dimensions_and_a_thousand_steps_in_ten_seconds() -> None
         ({"steps": 0}, "steps = 0"),
         ({"steps": 2.5}, "steps = 2.5"),
         ({"steps": 10**6}, "at most 5000"),
-        ({"steps": 5, "scheme": "heun"}, "scheme = heun"),
+        ({"steps": 5, "scheme": "rk4"}, "scheme = rk4"),
+        ({"steps": 5, "scheme": ["hf", "rk4"]}, "scheme = rk4"),
+        ({"steps": 5, "scheme": []}, "scheme = "),
+        ({"eps": 1.0, "scheme": ["hf", "ddim"]}, "steps = None: give steps: several schemes"),
         ({"steps": 5, "grids": ["karras"]}, "grid = karras"),
         ({"steps": 5, "processes": ["vp"]}, "process = vp"),
         ({"eps": 0.0}, "eps = 0.0"),

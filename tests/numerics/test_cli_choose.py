@@ -56,6 +56,16 @@ def test_the_text_says_the_scale_the_limits_and_the_factor(wb: Any, samples: Pat
     assert "more: --top" in out
 
 
+def test_several_schemes_at_once(wb: Any, samples: Path) -> None:
+    given = ("choose", "--data", str(samples), "--steps", "6", "--process", "vp-linear", "--grid", "edm")
+    got = wb.ask(*given, "--scheme", "hf, ddim,heun")
+    assert got["scheme"] == "hf, ddim, heun" and {r["scheme"] for r in got["rows"]} == {"hf", "ddim", "heun"}
+    assert {(r["scheme"], r["calls"]) for r in got["rows"]} == {("hf", 6), ("ddim", 6), ("heun", 11)}
+    code, out, _ = wb(*given, "--scheme", "hf,heun")
+    assert code == 0 and "score calls" in out and "scheme" in out
+    assert "scheme = rk4" in wb.refused(*given, "--scheme", "hf,rk4")
+
+
 def test_ones_own_schedules_and_files(wb: Any, samples: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "sigmas.npy", np.geomspace(50.0, 0.05, 10))
     config = {"_class_name": "DDPMScheduler", "num_train_timesteps": 10, "beta_schedule": "linear"}

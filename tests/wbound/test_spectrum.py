@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import wbound
 from wbound.data import Gaussian
 from wbound.gaussian import exact_w2, law
-from wbound.spectrum import PAIRS, Sampling, Spectrum, clock_w2
+from wbound.spectrum import FLOWS, PAIRS, Sampling, Spectrum, clock_w2
 
 
 def gaussian(seed: int, d: int, decades: float, zeros: int = 0) -> Gaussian:
@@ -24,7 +24,7 @@ def gaussian(seed: int, d: int, decades: float, zeros: int = 0) -> Gaussian:
 
 @given(
     seed=st.integers(0, 10**6),
-    scheme=st.sampled_from(sorted(PAIRS)),
+    scheme=st.sampled_from(sorted(PAIRS | FLOWS)),
     K=st.integers(1, 40),
     T=st.floats(0.5, 5.0),
     name=st.sampled_from(wbound.PUBLISHED),
@@ -54,7 +54,7 @@ def test_interpolation_over_thousands_of_eigenvalues(decades: float, zeros: int)
     vars(full)["sampling"] = Sampling(full.variances, None)
     for K in (2, 30):
         log_lam = wbound.setting(wbound.process("ve-constant"), data, 1e4, K, grid="edm").nodes.log_lam
-        for scheme in PAIRS:
+        for scheme in PAIRS | FLOWS:
             assert clock_w2(spectrum, log_lam, scheme) == pytest.approx(
                 clock_w2(full, log_lam, scheme), rel=1e-11
             )
