@@ -6,7 +6,7 @@ Carried, like Theorem 2, in units of s_k = α_k(1 + m_0λ_k), since ∫g²m = lo
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ Array = NDArray[np.float64]
 
 #: sup ν_k is bounded from above to this relative accuracy on steps where it is inside the step.
 NU_RTOL = 1e-5
-#: D_k's integral, whose error estimate is added: a user's α and λ carry rounding that 1e-13 would chase.
-RTOL = 1e-11
+#: D_k's integral, whose error estimate is added: a user's α and λ carry rounding that 1e-13 would chase, and
+#: near a zero of f and g the integrand is rounding: 1e-20 of its largest mean makes 1e-10 of D's.
+RTOL, FLOOR = 1e-11, 1e-20
 
 
 class Local(NamedTuple):
@@ -52,14 +53,11 @@ def _roughness(b: Batch, process: Process, L0: float) -> Array:
         kink = process.crossing(-math.log(L0))
     first_end = np.clip(kink, b.t_lo, b.t_hi)
     split = (first_end > b.t_lo) & (first_end < b.t_hi)
-    whole = integrate(
-        integrand, b.t_lo, np.where(split, first_end, b.t_hi), rtol=RTOL, option="f, g", breaks=process.kinks
-    )
+    accuracy: dict[str, Any] = {"rtol": RTOL, "floor": FLOOR, "option": "f, g", "breaks": process.kinks}
+    whole = integrate(integrand, b.t_lo, np.where(split, first_end, b.t_hi), **accuracy)
     total = whole.value + whole.error
     if split.any():
-        rest = integrate(
-            integrand, first_end[split], b.t_hi[split], rtol=RTOL, option="f, g", breaks=process.kinks
-        )
+        rest = integrate(integrand, first_end[split], b.t_hi[split], **accuracy)
         total[split] += rest.value + rest.error
     return total
 

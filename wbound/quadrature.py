@@ -79,14 +79,16 @@ def mesh(
     option: str = "integrand",
     against: tuple[int, ...] | None = None,
     breaks: Sequence[float] = (),
+    floor: float = 0.0,
 ) -> Mesh:
     """Panels on which ``moments(lo, hi) -> (m, P)`` agrees with itself on the two halves.
 
     ``combine(first, second)`` joins the moments of two adjacent panels (a sum unless the moments are
     relative to the panel's start). ``against`` names, for each moment, the one whose size over the whole
     interval its errors count against: itself unless said; it must be additive. ``breaks`` are times where the
-    integrand has a kink: panels end there, since nodes may all lie on one side of it. Raises `BadInput` where
-    the integrand is not finite or does not converge.
+    integrand has a kink: panels end there, since nodes may all lie on one side of it. ``floor``: an error per
+    unit of time that is small enough whatever the value. Raises `BadInput` where the integrand is not finite
+    or does not converge.
     """
     n = lo.size
     owner = np.arange(n)
@@ -115,7 +117,7 @@ def mesh(
         gap[np.isinf(both)] = 0.0
         _gather(np.maximum, scale, owner, np.where(np.isinf(both), 0.0, np.abs(both)))
         size = np.maximum(np.abs(both), 1e-2 * scale[rows][:, owner])
-        fine = gap <= rtol * size
+        fine = gap <= np.maximum(rtol * size, floor * (hi - lo))
         # halving does not help, on many panels at once: the integrand's own rounding, near a zero of it
         many = np.bincount(owner[~fine.all(axis=0)], minlength=n)[owner] > NOISY
         fine |= many & (gap <= NOISE * size) & (gap > 0.1 * before)
@@ -153,11 +155,13 @@ def integrate(
     rtol: float = 1e-13,
     option: str = "integrand",
     breaks: Sequence[float] = (),
+    floor: float = 0.0,
 ) -> Integral:
     """∫ function over each interval [lo_i, hi_i], shape (N,), with an error estimate.
 
-    ``function`` maps times of any shape to values of that shape. Raises `BadInput` where it is not
-    finite or does not converge.
+    ``function`` maps times of any shape to values of that shape. ``floor``: errors of so much of the largest
+    mean value over an interval are small enough (for where the function nearly vanishes, and is rounding).
+    Raises `BadInput` where it is not finite or does not converge.
     """
     lo, hi = np.atleast_1d(np.asarray(lo, float)), np.atleast_1d(np.asarray(hi, float))
     value, error = np.empty(lo.size), np.empty(lo.size)
@@ -169,18 +173,24 @@ def integrate(
             out: Array = (function(t) @ r.w)[None] * (b - a)
         return out
 
-    for start in range(0, lo.size, CHUNK):
-        part = slice(start, start + CHUNK)
+    parts = [slice(start, start + CHUNK) for start in range(0, lo.size, CHUNK)]
+    for part in parts:
         # short steps, which are most, agree at once; the others are refined
         value[part] = moments(lo[part], hi[part], rule(5))[0]
         with np.errstate(invalid="ignore"):  # inf − inf: left to the mesh
             error[part] = np.abs(value[part] - moments(lo[part], hi[part], rule(3))[0])
-        rough = ~(error[part] <= rtol * np.abs(value[part]))
+    enough = 0.0
+    if floor and lo.size:
+        means = np.abs(value) / (hi - lo)
+        enough = floor * float(np.max(means, where=np.isfinite(means), initial=0.0))
+    for part in parts:
+        size = np.maximum(rtol * np.abs(value[part]), enough * (hi[part] - lo[part]))
+        rough = ~(error[part] <= size)
         for at in breaks:
             rough |= (lo[part] < at) & (at < hi[part])
-        left = start + np.flatnonzero(rough)
+        left = part.start + np.flatnonzero(rough)
         if left.size:
-            m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option, breaks=breaks)
+            m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option, breaks=breaks, floor=enough)
             value[left] = np.bincount(m.owner, moments(m.lo, m.hi)[0], minlength=left.size)
             error[left] = m.error[0]
     return Integral(value, error)
