@@ -15,7 +15,7 @@ from numerics.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "howto").glob("*.md"))]
-_BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```(python|sh|toml)\n(.*?)^```$", re.M | re.S)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -47,6 +47,8 @@ def test_the_python_blocks_run(page: Path, folder: Path, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("page", [p for p in PAGES if commands(p)], ids=lambda p: p.stem)
 def test_the_shell_lines_run(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in blocks(page, "toml"):  # files that the page shows, under the name in their first line
+        (folder / text.split("\n", 1)[0].removeprefix("# ")).write_text(text, "utf-8")
     for command in commands(page):
         code = main(command[1:])
         said = capsys.readouterr()
