@@ -1,0 +1,136 @@
+"""wbound cifar10: train, resume, check, and what is said without the extra."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from numerics.cifar10 import training
+from numerics.cifar10.clocks import NAMES
+from numerics.cifar10.runs import load_run
+from numerics.cli import cifar10 as command
+from numerics.cli.main import app
+
+TRAIN = ["cifar10", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]
+
+
+def _group() -> Any:
+    return next(g.typer_instance for g in app.registered_groups if g.typer_instance.info.name == "cifar10")
+
+
+@pytest.mark.parametrize("name", [info.name for info in _group().registered_commands])
+def test_every_command_has_help_and_json(name: str, wb: Any) -> None:
+    code, out, _ = wb("cifar10", name, "--help")
+    assert code == 0 and "--json" in out and f"Usage: wbound cifar10 {name}" in out
+
+
+def test_without_a_command_it_prints_help(wb: Any) -> None:
+    code, out, _ = wb("cifar10")
+    assert code == 0 and "Commands:" in out and "train" in out
+
+
+def test_train_and_resume(wb: Any, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    answer = wb.ask(*TRAIN, "--steps", "4", "-p", "rho=3", "--log-every", "2", "--out", run)
+    assert answer["step"] == 4 and answer["folder"] == run and answer["device"] == "cpu"
+    assert answer["optimum"] is None and "Gaussian" in answer["null_because"]["optimum"]
+    assert load_run(run).process.parameters["rho"] == 3.0
+    code, out, err = wb("cifar10", "resume", run, "--steps", "6", "--device", "cpu")
+    assert code == 0 and out.startswith("step 6: loss ") and f"wrote {run}" in err
+    done = wb.ask("cifar10", "resume", run, "--device", "cpu")
+    assert done["images_per_second"] is None and "no step" in done["null_because"]["images_per_second"]
+    tau = wb.ask(*TRAIN, "--steps", "2", "--gaussian-tau", "0.5", "--out", str(tmp_path / "gaussian"))
+    assert 0.0 < tau["optimum"] < 1.0
+
+
+def test_check(wb: Any) -> None:
+    answer = wb.ask("cifar10", "check", "--data", "digits")
+    assert [row["process"] for row in answer["processes"]] == list(NAMES)
+    assert all(row["consistent"] for row in answer["processes"])
+    assert answer["processes"][5]["std"] == pytest.approx(35.35533977)
+    assert (answer["data"]["n"], answer["data"]["held_out"]) == (1797, 449)
+    code, out, _ = wb("cifar10", "check")
+    assert code == 0 and "35.355" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--process", "vp-v4"], "process = vp-v4: must be one of"),
+        (["--preset", "tiny"], "preset = tiny: must be one of"),
+        (["--steps", "0"], "must be an integer >= 1"),
+        (["--steps", "1.5"], "steps = 1.5"),
+        (["-p", "rho"], "must be NAME=VALUE"),
+        (["-p", "sigma_max=3"], "sigma_max"),
+        (["--data", "cifar10"], "give --root"),
+        (["--data", "cifar10", "--root", "/nowhere"], "root = /nowhere: must be a folder"),
+        (["--data", "nothing.npz"], "nothing.npz"),
+        (["--device", "cuda:77"], "device = cuda:77: is not there"),
+        (["--batch", "__import__('os')"], "batch"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], said: str, wb: Any, tmp_path: Path) -> None:
+    code = 4 if "nothing.npz" in arguments else 2
+    assert said in wb.refused(*TRAIN, "--out", str(tmp_path / "run"), *arguments, code=code)
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_that_are_none(wb: Any, tmp_path: Path) -> None:
+    assert "must be the directory of a training run" in wb.refused("cifar10", "resume", str(tmp_path))
+
+
+def test_an_interruption_names_the_last_checkpoint(
+    wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = training._State.advance
+
+    def interrupted(self: Any) -> Any:
+        if self.step == 5:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    monkeypatch.setattr(training._State, "advance", interrupted)
+    run = str(tmp_path / "run")
+    code, out, err = wb(*TRAIN, "--steps", "9", "--checkpoint-every", "2", "--out", run)
+    assert code == 130 and out == "" and "Traceback" not in err
+    assert "step-000000004.safetensors" in err and f"wbound cifar10 resume {run}" in err
+
+
+def test_a_loss_that_is_not_finite_is_exit_4(wb: Any, tmp_path: Path) -> None:
+    wild = [
+        "--steps",
+        "60",
+        "--lr",
+        "1e30",
+        "--warmup",
+        "0",
+        "--clip",
+        "1e30",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert "is not finite at step" in wb.refused(*TRAIN, *wild, code=4)
+
+
+def test_without_the_extra_one_line_says_what_to_install(wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    for arguments in (["cifar10"], [*TRAIN, "--out", "x"], ["cifar10", "check"]):
+        said = wb.refused(*arguments)
+        assert "torch, diffusers not installed" in said and "pip install 'wbound[cifar10]'" in said
+
+
+def test_without_the_extra_everything_else_works() -> None:
+    code = (
+        f"import sys; [sys.modules.__setitem__(name, None) for name in {command.NEEDS}]\n"
+        "from numerics.cli.main import main\n"
+        "sys.exit(main(['bound', '--process', 'vp-linear', '--T', '4', '--K', '10', '--d', '3', '--m0', '0.5', "
+        "'--L0', '0.5', '--second-moment', '6', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout)["total"] > 0.0, done.stderr
