@@ -18,7 +18,7 @@ from wbound.profiles import CurvatureProfile, bounded_data, early_stopped
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound
-from wbound.tables import complexity_table
+from wbound.tables import complexity_table, scheme_table
 from wbound.tolerance import score_tolerance
 
 __version__ = "0.1.0"
@@ -70,6 +70,7 @@ __all__ = [
     "orders",
     "process",
     "published_orders",
+    "scheme_table",
     "score_tolerance",
     "setting",
     "w2_bound",

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound import published, sharp
+from wbound import ode, published, sharp
 from wbound.data import Curvature, softplus
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward import Process
 from wbound.lazily import minimize_scalar
 from wbound.quadrature import integrate
-from wbound.schemes import Scheme
+from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
 
 __all__ = ["score_tolerance", "score_weight"]
@@ -27,27 +27,32 @@ Array = NDArray[np.float64]
 RANGE = 28.0
 
 
-def score_weight(process: Process, data: Curvature, T: float) -> float:
+def score_weight(process: Process, data: Curvature, T: float, scheme: str | Scheme = "em") -> float:
     """S(T) = ∫_0^T g²/(α(1+m_0λ)) dt: as K → ∞ the score part of a bound is M S(T). Kind: *exact*
 
-    It is the limit of Σ P_kG_k and Σ P_kC_k; for f = 0, log(1+m_0λ(T))/m_0. T: forward time > 0. In x²
-    (M is in 1/x). Raises `HypothesisFailed` (A1).
+    It is the limit of Σ P_kG_k and Σ P_kC_k; for f = 0, log(1+m_0λ(T))/m_0. For an ODE scheme Eq. 15's sum
+    Σ P_kc_kα_{k−1} tends to ½∫_0^T g²/(α(1+m_0λ)^{1/2}) dt; for f = 0, ((1+m_0λ(T))^{1/2} − 1)/m_0. T:
+    forward time > 0. In x² (M is in 1/x). Raises `HypothesisFailed` (A1).
     """
-    return float(_weights(process, data, np.array([positive("T", T)]))[0])
+    flow = scheme_named(scheme).kind == "ode"
+    return float(_weights(process, data, np.array([positive("T", T)]), flow)[0])
 
 
-def _weights(process: Process, data: Curvature, times: Array) -> Array:
-    """S at increasing times (N,)."""
+def _weights(process: Process, data: Curvature, times: Array, flow: bool) -> Array:
+    """S at increasing times (N,); ``flow``: of the ODE."""
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
     m0 = data.A1[0]
     log_m0 = math.log(m0)
+    power, half = (0.5, 0.5) if flow else (1.0, 1.0)
     if process.family == "ve":
-        return np.asarray(softplus(log_m0 + process.log_lam(times)) / m0)
+        log_unit = softplus(log_m0 + process.log_lam(times))
+        return np.asarray((np.expm1(0.5 * log_unit) if flow else log_unit) / m0)
 
     def integrand(t: Array) -> Array:
         log_alpha, log_lam = process.law(t)
-        return np.asarray(process.g(t) ** 2 * np.exp(-log_alpha - softplus(log_m0 + log_lam)))
+        unit = power * softplus(log_m0 + log_lam)
+        return np.asarray(half * process.g(t) ** 2 * np.exp(-log_alpha - unit))
 
     # g² may be singular at 0, and the integrand dies beyond the scale of the clock: panels by octaves
     first = float(process.time_of(math.log(1e-3) - log_m0))
@@ -69,8 +74,9 @@ def score_tolerance(
 ) -> float:
     """The largest M of A3 that leaves ε in reach: M* = sup{M : `iterations` is finite}, in 1/x. Kind: *exact*
 
-    As K → ∞ the bound of either theorem tends to start(T) + M S(T), S of `score_weight`, for every scheme of
-    section 3; hence M* = max over T of (ε − start(T))/S(T). Below M* some K works, at or above it none does.
+    As K → ∞ the bound of a theorem tends to start(T) + M S(T), S of `score_weight`, for every scheme that has
+    one (an ODE's start and S are Theorem 3's); hence M* = max over T of (ε − start(T))/S(T). Below M* some K
+    works, at or above it none does.
     ``share`` in (0, 1]: the score part may take at most share·ε; then the maximum of
     min(share·ε, ε − start(T))/S(T).
     eps: W2, not squared, in x. theorem: "published" starts from ‖X_0‖, "sharp" uses Eq. 8 where the mean is
@@ -87,11 +93,13 @@ def score_tolerance(
     s = setting(process, data, 1.0, 1, scheme=scheme, start=start)
     if theorem == "published" and s.scheme.name != "em":
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
-    if s.scheme.kind != "sde":
-        raise HypothesisFailed("the score's tolerance", "an SDE scheme", f"{s.scheme.name} is an ODE scheme")
+    flow = s.scheme.kind == "ode"
+    if flow:
+        for hypothesis in ode.THEOREM_3.hypotheses:
+            hypothesis.check(s)
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
-    first = published.start_at if theorem == "published" else sharp.start_at
+    first = published.start_at if theorem == "published" else ode.start_at if flow else sharp.start_at
 
     def starts(times: Array) -> Array:
         log_alpha, log_lam = process.law(times)
@@ -99,19 +107,19 @@ def score_tolerance(
             [first(data, start, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)]
         )
 
-    return _largest(process, data, starts, eps, share)
+    return _largest(process, data, starts, eps, share, flow)
 
 
 def _largest(
-    process: Process, data: Curvature, starts: Callable[[Array], Array], eps: float, share: float
+    process: Process, data: Curvature, starts: Callable[[Array], Array], eps: float, share: float, flow: bool
 ) -> float:
     log_m0 = math.log(data.normaliser)
-    # start(T) ≤ ‖X_0‖/(m_0 λ) from the prior: beyond log_top it is far below ε
-    log_top = math.log(math.sqrt(data.second_moment) / eps + 1.0) - log_m0
+    # start(T) ≤ ‖X_0‖/(m_0 λ) from the prior, for an ODE the root of that: beyond log_top it is far below ε
+    log_top = (2.0 if flow else 1.0) * math.log(math.sqrt(data.second_moment) / eps + 1.0) - log_m0
     levels = np.linspace(-log_m0 - 3.0, log_top + RANGE, 97)
     times = _times(process, levels)
     for _ in range(3):
-        error, weight = starts(times), _weights(process, data, times)
+        error, weight = starts(times), _weights(process, data, times, flow)
         with np.errstate(divide="ignore"):  # a clock of no length weighs nothing
             allowed = np.minimum(share * eps, eps - error) / weight
         i = int(np.argmax(allowed))
@@ -125,7 +133,7 @@ def _largest(
     found = minimize_scalar(
         lambda t: (
             -min(share * eps, eps - float(starts(np.array([t]))[0]))
-            / float(_weights(process, data, np.array([t]))[0])
+            / float(_weights(process, data, np.array([t]), flow)[0])
         ),
         bounds=(float(lo), float(hi)),
         method="bounded",

@@ -49,7 +49,11 @@ def build(context: Context) -> Part:
         "limits": list(ranking.limits),
         "rows": rows,
     }
-    said = " ".join(f"({i}) {line}." for i, line in enumerate(ranking.limits, 1)).replace("{", "{{").replace("}", "}}")
+    said = (
+        " ".join(f"({i}) {line}." for i, line in enumerate(ranking.limits, 1))
+        .replace("{", "{{")
+        .replace("}", "}}")
+    )
     text = (
         "Which schedule for digits at K = {K:int} steps of hf? {schedules:int} of them, each at its best T, by the "
         "exact error on the Gaussian with the digits' mean and covariance. The numerically optimal grid gives "
@@ -64,7 +68,10 @@ def build(context: Context) -> Part:
         f"Exact W2 of {len(rows)} schedules on digits as points on one logarithmic axis, best on top, with the factor "
         "to the best.",
         "Each schedule at its best T; the factor is to the best.",
-        {key: [row[key] for row in rows] for key in ("rank", "process", "grid", "sigma_max", "error", "factor")},
+        {
+            key: [row[key] for row in rows]
+            for key in ("rank", "process", "grid", "sigma_max", "error", "factor")
+        },
         f"wbound choose --data digits --steps {K} --top {len(rows)} --figure chooser.svg",
     )
     columns = (
@@ -78,5 +85,7 @@ def build(context: Context) -> Part:
         Column("steps", "steps for 5 %", "int", "steps that bring the error to 5 % of the data's scale"),
     )
     command = f"wbound choose --data digits --steps {K} --eps-rel {EPS_REL:g}"
-    table = Table("rows", f"Schedules for digits at K = {K}", columns, csv="chooser-table.csv", command=command)
+    table = Table(
+        "rows", f"Schedules for digits at K = {K}", columns, csv="chooser-table.csv", command=command
+    )
     return Part(content, (Prose(text), Figures((drawn,)), table))

@@ -66,7 +66,9 @@ def build(context: Context) -> Part:
         "seconds": stored["seconds"],
         "tolerance": stored["tolerance"],
         "published": len(first),
-        "powers": sum(c.powers_agree is True for r in derived if r.theorem == "published" for c in [r.cell("K")]),
+        "powers": sum(
+            c.powers_agree is True for r in derived if r.theorem == "published" for c in [r.cell("K")]
+        ),
         "logs": sum(bool(c.agree) for r in derived if r.theorem == "published" for c in [r.cell("K")]),
         "measured": len(known),
         "agree": known.count("yes"),
@@ -107,7 +109,9 @@ def build(context: Context) -> Part:
         Column("notes", "notes"),
         Column("K_d", "measured: d to the", ".3f", "fitted power of d in K"),
         Column("K_eps", "ε to the", ".3f", "fitted power of ε in K"),
-        Column("agree", "measured agrees", "", f"all powers within {stored['tolerance']:g} of the derived ones"),
+        Column(
+            "agree", "measured agrees", "", f"all powers within {stored['tolerance']:g} of the derived ones"
+        ),
         Column("T_derived", "T, derived"),
         Column("T_eps", "ε to the", ".3f", "fitted power of ε in T"),
         Column("M_published", "M, published"),
@@ -135,4 +139,10 @@ def build(context: Context) -> Part:
 
 def _literal(text: str) -> str:
     """Text that `Prose` shows as it is."""
-    return text.replace("{", "{{").replace("}", "}}").replace("**", "^").replace("epsilon", "ε").replace("(t)^", "t^")
+    return (
+        text.replace("{", "{{")
+        .replace("}", "}}")
+        .replace("**", "^")
+        .replace("epsilon", "ε")
+        .replace("(t)^", "t^")
+    )

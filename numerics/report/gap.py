@@ -103,7 +103,10 @@ def build(context: Context) -> Part:
         Column("least", "least", ".5g", "over all ε"),
         Column("most", "most", ".5g", "over all ε"),
     )
-    shades = [MUTED if line.key == "theorem_1" else colour(line.process) if line.process else BEST for line in gap.lines]
+    shades = [
+        MUTED if line.key == "theorem_1" else colour(line.process) if line.process else BEST
+        for line in gap.lines
+    ]
     table = Table(
         "rows",
         "Steps for ε against the floor",

@@ -16,6 +16,7 @@ from numerics.report import (
     matrix,
     orders,
     summary,
+    versus,
 )
 from numerics.report.parts import Section
 
@@ -24,6 +25,7 @@ __all__ = ["SECTIONS"]
 SECTIONS: tuple[Section, ...] = (
     Section("summary", "In three sentences", summary.build, weight=0.1, last=True),
     Section("complexity", "How many steps: the eight processes", orders.build, weight=6.0),
+    Section("versus", "SDE or ODE: which needs fewer steps", versus.build, weight=0.1),
     Section("orders", "Orders: published, derived, measured", columns.build, weight=4.0),
     Section("bounds", "Bound against exact value", bounds.build, weight=12.0),
     Section("lower", "What no sampler can beat", lower.build, weight=2.5),

@@ -94,6 +94,11 @@ def test_tolerance_is_the_library_s(wb: Any) -> None:
         out = wb.ask("tolerance", "--process", "ve-constant", "--eps", "0.1", *facts, "--theorem", theorem)
         assert out["M"] == score_tolerance(wbound.process("ve-constant"), data, 0.1, theorem=theorem)
         assert out["order"] == "epsilon/log(sqrt(d)/epsilon)" and out["verdict"] == "insufficient"
+    ode = wb.ask("tolerance", "--process", "ve-constant", "--eps", "0.1", *facts, "--scheme", "ddim")
+    assert ode["M"] == score_tolerance(wbound.process("ve-constant"), data, 0.1, scheme="ddim") < out["M"]
+    assert ode["order"] is None and "ODE" in ode["null_because"]["order"]
+    _, text, _ = wb("tolerance", "--process", "ou", "--eps", "0.1", *facts, "--scheme", "ddim")
+    assert "Theorem 3" in text and "order" not in text
     # below it some K works, above it none does
     common = ["iterations", "--process", "ve-constant", "--eps", "0.1", *facts, "--scheme", "hf"]
     assert wb.ask(*common, "--score-bias", repr(0.9 * out["M"]))["K"] > 0

@@ -398,6 +398,33 @@ def test_below_the_tolerance_some_K_works_and_above_none(theorem: str) -> None:
         wbound.complexity.iterations(p, DATA, eps, theorem=theorem, score_bias=1.02 * M, **a2)
 
 
+@pytest.mark.parametrize("name", ["vp-linear", "ve-sqrt", "sub-vp"])
+def test_the_tolerance_of_an_ode(name: str) -> None:
+    """Below it some K works, above it none; its weight is the limit of Eq. 15's sum of c_kα_{k−1}."""
+    p, eps = wbound.process(name), 0.3
+    T = float(p.time_of(4.0))
+    for scheme in ("ode-hf", "ddim", "ode-ei"):
+        limit = score_weight(p, DATA, T, scheme)
+        score = wbound.w2_bound(p, DATA, T, 20_000, scheme=scheme, score_bias=1.0).score
+        assert score == pytest.approx(limit, rel=2e-3)
+    M = score_tolerance(p, DATA, eps, scheme="ddim")
+    assert M < score_tolerance(p, DATA, eps, scheme="hf")  # the ODE contracts as the root only
+    assert wbound.iterations(p, DATA, eps, scheme="ddim", score_bias=0.98 * M).K >= 1
+    with pytest.raises(Unreachable):
+        wbound.iterations(p, DATA, eps, scheme="ddim", score_bias=1.02 * M)
+
+
+def test_the_tolerance_of_an_ode_in_closed_form_for_exploding_noise() -> None:
+    """Without the mean: max over y = 1 + λ of (ε − √(10/y))/(√y − 1)."""
+    data, eps = LogConcave(d=10, m0=1.0, L0=1.0, second_moment=10.0), 1e-2
+    y = np.geomspace(1e5, 1e10, 2_000_001)
+    best = float(((eps - np.sqrt(10.0 / y)) / (np.sqrt(y) - 1.0)).max())
+    for name in ("ve-exponential", "ve-constant", "ve-sqrt"):
+        assert score_tolerance(wbound.process(name), data, eps, scheme="ode-hf") == pytest.approx(
+            best, rel=1e-6
+        )
+
+
 def test_score_tolerance_refuses() -> None:
     p = wbound.process("ou")
     with pytest.raises(Unreachable, match=r"floor 2\.1"):

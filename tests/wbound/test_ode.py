@@ -361,8 +361,8 @@ def test_dispatch_and_refusals() -> None:
         wbound.w2_bound(p, data, 3.0, 10, scheme="ddim", theorem="published", M1=1.0)
     with pytest.raises(HypothesisFailed, match="Theorem 3 does not apply: an ODE scheme"):
         THEOREM_3(setting(p, data, 3.0, 10, scheme="hf"))
-    with pytest.raises(HypothesisFailed, match="tolerance does not apply: an SDE scheme"):
-        wbound.score_tolerance(p, data, 0.1, scheme="ddim")
+    with pytest.raises(HypothesisFailed, match="no bound is proved for heun"):
+        wbound.score_tolerance(p, data, 0.1, scheme="heun")
     # steps beyond doubles: infinite, and said so
     b = wbound.w2_bound(wbound.process("vp-polynomial"), data, 40.0, 3, scheme="ddim")
     assert b.total == math.inf and b.vacuous
