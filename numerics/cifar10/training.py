@@ -149,6 +149,7 @@ class _State:
         )
         self.network = network.train()
         self.parameters = list(network.parameters())
+        self.current = [p.detach() for p in self.parameters]
         self.average = {name: p.detach().clone() for name, p in network.named_parameters()}
         trained = [p for p in self.parameters if p.requires_grad]
         self.optimiser = torch.optim.Adam(trained, lr=config.lr, fused=True)
@@ -206,8 +207,7 @@ class _State:
         self.step += 1
         decay = min(config.ema, self.step / (self.step + 9.0))
         with torch.no_grad():
-            current = [p.detach() for p in self.parameters]
-            get_ema_multi_avg_fn(decay)(list(self.average.values()), current, 0)
+            get_ema_multi_avg_fn(decay)(list(self.average.values()), self.current, 0)
         return loss.detach(), norm.detach()
 
     def rate(self) -> float:

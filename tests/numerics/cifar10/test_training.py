@@ -199,6 +199,29 @@ def test_a_run_can_be_made_longer_and_a_finished_one_is_left_alone(tmp_path: Pat
         resume(tmp_path / "short", steps=4)
 
 
+def test_bf16_trains_to_the_same_loss(tmp_path: Path) -> None:
+    losses = []
+    for precision in ("fp32", "bf16"):
+        train(tmp_path / precision, config_of(precision=precision, steps=30, batch=16, log_every=10))
+        losses.append([row["loss"] for row in Run(tmp_path / precision).rows()])
+        weights = load_checkpoint(last(tmp_path / precision)).network.values()
+        assert all(w.dtype == torch.float32 for w in weights)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02) and losses[1] != losses[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("process", ["vp-original", "ve-original"])
+def test_on_a_gpu_a_run_trains_and_goes_on(process: str, tmp_path: Path) -> None:
+    """bf16, TF32, compiled, channels-last: what ``auto`` means on a GPU."""
+    config = config_of(process=process, steps=60, batch=64, log_every=20, checkpoint_every=30)
+    train(tmp_path / "whole", config, device="cuda")
+    rows = Run(tmp_path / "whole").rows()
+    assert rows[-1]["loss"] < 0.7 * rows[0]["loss"] and rows[-1]["peak_memory_bytes"] > 0
+    train(tmp_path / "cut", replace(config, steps=30, decay="none"), device="cuda")
+    assert resume(tmp_path / "cut", steps=60, device="cuda").device.startswith("cuda")
+    assert load_run(tmp_path / "cut", "cuda").score(torch.zeros(2, 1, 8, 8, device="cuda"), 0.5).is_cuda
+
+
 def test_every_setting_that_should_matter_does(tmp_path: Path) -> None:
     """Else a test of equality proves nothing."""
     base = config_of(steps=3, checkpoint_every=3, decay="none")
