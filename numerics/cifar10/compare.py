@@ -138,7 +138,8 @@ class Side(NamedTuple):
 @dataclass(frozen=True)
 class Comparison:
     """Everything that `compare` found. ``floor``: n real training images against the held-out ones, below which
-    nothing can be told; ``correlations``: by K, Spearman's of the measured with the exact W2 and with theory's K;
+    nothing can be told; ``correlations``: by K and by what is measured (sliced and Bures W2 in pixel space, FID at
+    its largest n), Spearman's with the exact W2 and with theory's K;
     ``spread``: ‖X_0 − E X_0‖ of the data."""
 
     data: str
@@ -336,14 +337,26 @@ def _correlations(
     last = {t.process: max(m.iterations for m in measured if m.process == t.process) for t in theory}
     for K in sorted({*sweep.steps, sweep.at}):
         cells = {m.process: m for m in measured if m.K == K and m.iterations == last[m.process]}
-        values = [_mean(cells[t.process].sliced) for t in theory]
-        yield {
-            "K": K,
-            "with_exact_w2": correlation([t.exact.get(K) for t in theory], values),
-            "with_theory_K": correlation([t.K for t in theory], values),
-            "processes": sum(v is not None for v in values),
-        }
+        for name, value in (("sliced", _sliced), ("bures", _bures), ("fid", _fid)):
+            values = [value(cells[t.process]) for t in theory]
+            if all(v is None for v in values):
+                continue
+            yield {
+                "K": K,
+                "measured": name,
+                "with_exact_w2": correlation([t.exact.get(K) for t in theory], values),
+                "with_theory_K": correlation([t.K for t in theory], values),
+                "processes": sum(v is not None for v in values),
+            }
 
 
-def _mean(found: Summary | None) -> float | None:
-    return None if found is None else found.mean
+def _sliced(m: Measured) -> float | None:
+    return None if m.sliced is None else m.sliced.mean
+
+
+def _bures(m: Measured) -> float | None:
+    return None if m.bures is None else m.bures.mean
+
+
+def _fid(m: Measured) -> float | None:
+    return m.fid[-1][1].mean if m.fid else None
