@@ -115,6 +115,32 @@ def test_contraction_where_L_decides() -> None:
     assert (True, True) in seen and (True, False) in seen
 
 
+@pytest.mark.parametrize("first", [10.04, 6.0])
+def test_contraction_just_where_L_decides(first: float) -> None:
+    """A step with c(m + L) just above 2 and cm below 1/2, after steps unlike it: noise that comes in pulses."""
+    times, a, m0, L0 = (first, 5.43, 2.26, 0.0), mp.mpf("0.6"), mp.mpf("0.01136"), mp.mpf("0.6025")
+
+    def over(lo: float, hi: float, power: int) -> mp.mpf:
+        """∫g²e^{power·at}."""
+        cuts = [lo + (mp.mpf(hi) - lo) * j / 12 for j in range(13)]
+        return mp.quad(lambda u: mp.exp(power * a * u - 8 * mp.sin(u) ** 2), cuts)
+
+    made = wbound.Process(f="a", g="exp(-4*sin(t)**2)", a=float(a))
+    data = wbound.LogConcave(1, float(m0), float(L0), 1 / float(m0))
+    s = setting(made, data, grid=Grid.from_t(times), scheme="ode-ei")
+    got, seen = ode.local(s.nodes.batch, data, s.scheme).log_gamma, []
+    with mp.workdps(20):
+        for k, (hi, lo) in enumerate(zip(times[:-1], times[1:], strict=True)):
+            lam_hi, lam_lo = over(0.0, hi, 2), over(0.0, lo, 2) if lo else mp.mpf(0)
+            c = over(lo, hi, 1) * mp.exp(a * hi) / 2  # ½∫λ'α/α_{k−1}
+            lost = [c * x / (1 + x * lam_hi) for x in (m0, L0)]
+            seen.append(lost[0] < 0.5 and lost[1] < 2 < lost[0] + lost[1])
+            unit = mp.sqrt((1 + m0 * lam_hi) / (1 + m0 * lam_lo))
+            want = mp.log(max(abs(1 - x) for x in lost) * unit)
+            assert got[k] == pytest.approx(float(want), rel=1e-8, abs=1e-10)
+    assert seen == [False, True, False]
+
+
 def test_a_sum_of_what_is_beyond_doubles() -> None:
     assert ode._log_sum(np.array([-2000.0, -2000.0])) == pytest.approx(-2000.0 + math.log(2.0))
     assert ode._log_sum(np.array([1500.0, -math.inf])) == 1500.0

@@ -247,6 +247,35 @@ def test_contraction_uses_the_sharper_L() -> None:
     assert seen == {(1, True), (3, True), (12, False)}
 
 
+@pytest.mark.parametrize(
+    ("a", "c", "times", "m0", "L0"),
+    [(0.6, 2, (8.42, 6.4, 2.6, 0.0), 0.3, 0.9), (0.4, 2, (8.63, 6.41, 2.87, 0.0), 3.0, 3.0)],
+)
+def test_contraction_just_where_L_decides(
+    a: float, c: int, times: tuple[float, ...], m0: float, L0: float
+) -> None:
+    """em on a noise that comes in pulses: C(m + L*) is 1.02 to 1.8 times 2A, unlike from step to step."""
+
+    def lam(t: mp.mpf) -> mp.mpf:
+        cuts = [t * j / 12 for j in range(13)]
+        return mp.quad(lambda u: mp.exp(2 * mp.mpf(a) * u - 2 * c * mp.sin(u) ** 2), cuts) if t else mp.mpf(0)
+
+    made = wbound.Process(f="a", g="exp(-c*sin(t)**2)", a=a, c=float(c))
+    s = wbound.setting(made, LogConcave(1, m0, L0, 1 / m0), grid=Grid.from_t(times), scheme="em")
+    got = sharp.local(s.nodes.batch, s.data, s.scheme)
+    with mp.workdps(20):
+        at, f = [lam(mp.mpf(t)) for t in times], mp.mpf(a)
+        for k, (hi, lo) in enumerate(zip(times[:-1], times[1:], strict=True)):
+            A = 1 + f * (mp.mpf(hi) - lo)
+            cuts = [lo + (mp.mpf(hi) - lo) * j / 8 for j in range(9)]
+            C = mp.quad(lambda u: mp.exp(-2 * c * mp.sin(u) ** 2), cuts)
+            curved = [x * mp.exp(2 * f * hi) / (1 + x * at[k]) for x in (mp.mpf(m0), mp.mpf(L0))]
+            assert 1 < C * sum(curved) / (2 * A) < 2
+            unit = mp.exp(f * (lo - mp.mpf(hi))) * (1 + m0 * at[k]) / (1 + m0 * at[k + 1])
+            want = mp.log(max(abs(A - C * x) for x in curved) * unit)
+            assert got.log_gamma[k] == pytest.approx(float(want), rel=1e-8)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_sampler_that_stops_early(scheme: str) -> None:
     """Output y_K/α_K: e_K/α_K + √(dδ), and never below the exact W2 of that output."""
