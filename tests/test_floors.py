@@ -35,7 +35,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix",
-        "ranking candidates choose sweep_config sweep_cells sweep doctor",
+        "ranking candidates choose sweep_config sweep_cells sweep search doctor",
         "curves needed gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),
