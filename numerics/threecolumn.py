@@ -14,6 +14,7 @@ from typing import Any
 
 import sympy as sp
 
+from numerics import terminal
 from numerics.drawing import csv_text
 from numerics.typeset import formula_latex, formula_text
 from wbound.columns import Row, as_markdown
@@ -145,8 +146,6 @@ def flat(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[str]]:
     return out, notes
 
 
-#: What a narrow terminal leaves out.
-WIDE = ("eta_published", "eta_derived", "M_published", "M_derived", "M_verdict", "T_derived")
 _X = sp.Symbol("x", positive=True)
 
 
@@ -159,7 +158,7 @@ def short(value: Any) -> str:
 
 def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> str:
     """The table as "text", "markdown", "latex" (booktabs) or "csv", with its footnotes; ``width``: characters
-    that the text may take, beyond which the columns of `WIDE` are left out, and said to be."""
+    that a table of the text may take, beyond which it is several."""
     if kind == "markdown":
         return as_markdown(rows)
     table, notes = flat(rows)
@@ -175,10 +174,7 @@ def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> st
         shown.append(line)
     if kind == "csv":
         return csv_text({key: ["" if r[key] is None else r[key] for r in shown] for key in HEADS})
-    parts = _tabulated(shown, ())
-    if width is not None and max(len(line) for part in parts for line in part.splitlines()) > width:
-        parts = _tabulated(shown, WIDE)
-        parts.append("This terminal is narrow: η, M and the derived T are in --format csv and --json.")
+    parts = _tabulated(shown, width)
     parts.append(
         "x = √d/ε. = the published cell agrees; > needed: it asks for more than the bound needs; < needed: "
         "for less."
@@ -194,18 +190,16 @@ def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> st
     return "\n\n".join(parts)
 
 
-def _tabulated(shown: Sequence[Mapping[str, Any]], left_out: Sequence[str]) -> list[str]:
+def _tabulated(shown: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:
     """A table for each theorem."""
-    from tabulate import tabulate
-
     parts = []
     for number in sorted({row["theorem"] for row in shown}):
         mine = [row for row in shown if row["theorem"] == number]
-        keys = [k for k in HEADS if k not in ("theorem", "agree", *left_out)]
+        keys = [k for k in HEADS if k not in ("theorem", "agree")]
         keys = [k for k in keys if any(row[k] not in (None, "") for row in mine)]
         cells = [["—" if row[k] is None else str(row[k]) for k in keys] for row in mine]
-        out = tabulate(cells, [HEADS[k] for k in keys], tablefmt="simple", disable_numparse=True)
-        parts.append(f"Theorem {number}\n\n{out}")
+        table = terminal.table([HEADS[k] for k in keys], cells, width=width)
+        parts.append(f"Theorem {number}\n\n{table}")
     return parts
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy as sp
 
+from numerics import terminal
 from numerics.drawing import csv_text
 
 __all__ = ["TITLES", "complexity_text", "formula_latex", "formula_mathml", "formula_text"]
@@ -149,15 +150,11 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-#: What a narrow terminal leaves out.
-WIDE = ("published_M", "published_eta")
-
-
 def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: int | None = None) -> str:
     """`wbound.complexity_table` as "text", "markdown", "latex" (booktabs) or "csv".
 
     frame: the pandas frame; values: d, eps, m0, L0, for the caption; width: characters that a text table may
-    take, beyond which the columns of `WIDE` are left out, and said to be.
+    take, beyond which it is several.
     """
     rows = [{str(k): plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
     if kind == "latex":
@@ -169,21 +166,13 @@ def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: i
         return csv_text(
             {name: ["" if row[name] is None else row[name] for row in shown] for name in shown[0]}
         )
-    out = _tabulated(shown, "pipe" if kind == "markdown" else "simple")
+    cells = [["—" if v is None else _number(v) for v in row.values()] for row in shown]
+    names = [TITLES.get(name, (name, name))[0] for name in shown[0]]
+    sides = ["left" if k == "process" or k.startswith("published_") else "right" for k in shown[0]]
     if kind == "markdown":
-        return out
-    left_out = ""
-    if width is not None and max(len(line) for line in out.splitlines()) > width:
-        out = _tabulated([{k: v for k, v in row.items() if k not in WIDE} for row in shown], "simple")
-        left_out = "\n\nThis terminal is narrow: published M and η are in --format csv and --json."
+        from tabulate import tabulate
+
+        return str(tabulate(cells, headers=names, tablefmt="pipe", disable_numparse=True, colalign=sides))
     given = ", ".join(f"{key} = {value:g}" for key, value in values.items())
-    return f"Steps K that bring W2 below eps; {given}, centred data\n\n{out}{left_out}"
-
-
-def _tabulated(rows: list[dict[str, Any]], style: str) -> str:
-    from tabulate import tabulate
-
-    cells = [["—" if v is None else _number(v) for v in row.values()] for row in rows]
-    names = [TITLES.get(name, (name, name))[0] for name in rows[0]]
-    sides = ["left" if k == "process" or k.startswith("published_") else "right" for k in rows[0]]
-    return str(tabulate(cells, headers=names, tablefmt=style, disable_numparse=True, colalign=sides))
+    table = terminal.table(names, cells, sides, width)
+    return f"Steps K that bring W2 below eps; {given}, centred data\n\n{table}"

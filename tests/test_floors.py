@@ -21,22 +21,22 @@ ROOT = Path(__file__).resolve().parent.parent
 # row. A name without a file is allowed (planned); a file without a name is not. A package is one name.
 FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
-        "errors lazily compiled expressions arithmetic intervals line quadrature asymptotics",
-        "increments forward optimal_clock rows images clocks catalogue",
+        "errors memory lazily compiled expressions arithmetic intervals line quadrature asymptotics",
+        "increments optimal_clock ending forward rows images clocks catalogue",
         "data profiles",
         "placement clock schemes setting tally",
         "published sharp ode flow gaussian spectrum objectives leading statements explained",
-        "criteria complexity ending growth cells measured columns tolerance optimal"
+        "criteria complexity growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",
     ),
     "numerics": (
-        "potentials quantiles bures transport files loading schedules scheduler_config datasets",
+        "potentials quantiles bures transport files locks tiles terminal loading schedules scheduler_config datasets",
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix",
         "ranking candidates choose sweep_config sweep_cells sweep search doctor",
-        "curves needed gap landscape clockwork drawing figures panels typeset threecolumn report",
+        "curves needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),
 }

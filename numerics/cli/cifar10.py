@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file as a group."""
     group = typer.Typer(
         name="cifar10",
-        help="Images: train, sample and compare the eight processes with networks (extra cifar10).",
+        help="Images: train, sample and compare (extra cifar10).",
         no_args_is_help=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

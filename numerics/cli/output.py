@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from numerics import terminal
 
 __all__ = ["WRITTEN", "aligned", "clean", "drawable", "emit", "grid_table", "note", "say", "short"]
 
@@ -72,8 +73,11 @@ def emit(
     text: Callable[[], str],
     reasons: Mapping[str, str] | None = None,
 ) -> None:
-    """Print ``payload`` as one JSON object, or ``text()``."""
-    out = json.dumps(clean(payload, reasons), ensure_ascii=False, allow_nan=False) if as_json else text()
+    """Print ``payload`` as one JSON object, or ``text()``, in lines that fit the terminal."""
+    if as_json:
+        out = json.dumps(clean(payload, reasons), ensure_ascii=False, allow_nan=False)
+    else:
+        out = terminal.wrapped(text(), terminal.columns())
     try:
         print(out, flush=True)
     except BrokenPipeError:  # the reader has gone (`| head`): nothing to say, and nobody to say it to
@@ -101,25 +105,20 @@ def short(value: Any, digits: int = 6) -> str:
 
 
 def aligned(rows: Iterable[tuple[str, Any, str]]) -> str:
-    """Lines "name  value  remark", in columns."""
+    """Lines "name  value  remark", in columns; in a terminal long remarks go on under themselves."""
     lines = [(name, short(value), remark) for name, value, remark in rows]
     first = max(len(name) for name, _, _ in lines)
     second = max(len(value) for _, value, _ in lines)
-    return "\n".join(
-        f"{name:<{first}}  {value:>{second}}  {remark}".rstrip() for name, value, remark in lines
-    )
+    width = terminal.columns()
+    out = []
+    for name, value, remark in lines:
+        line = f"{name:<{first}}  {value:>{second}}  {remark}".rstrip()
+        out.append(terminal.wrapped(line, width, first + second + 4 - len(name) + len(name.lstrip())))
+    return "\n".join(out)
 
 
 def grid_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table for the terminal; where it is wider than that, each row becomes a paragraph of its own."""
-    from tabulate import tabulate
-
+    """A table of numbers and words, for the terminal as wide as that is."""
     cells = [[short(cell, 5) for cell in row] for row in rows]
-    right = ["left" if any(isinstance(row[i], str) for row in rows) else "right" for i in range(len(headers))]
-    out = tabulate(cells, headers=list(headers), tablefmt="simple", disable_numparse=True, colalign=right)
-    width = shutil.get_terminal_size((120, 24)).columns
-    if not sys.stdout.isatty() or max(len(line) for line in out.splitlines()) <= width:
-        return out
-    return "\n\n".join(
-        "\n".join(f"{name}: {cell}" for name, cell in zip(headers, row, strict=True)) for row in cells
-    )
+    sides = ["left" if any(isinstance(row[i], str) for row in rows) else "right" for i in range(len(headers))]
+    return terminal.table(headers, cells, sides, terminal.columns())

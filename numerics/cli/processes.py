@@ -26,7 +26,13 @@ def register(app: typer.Typer) -> None:
 
 
 def processes(json: o.Json = False) -> None:
-    """List the named forward processes."""
+    """List the named forward processes.
+
+    \b
+    Examples:
+      wbound processes
+      wbound processes --json
+    """
     from wbound import CATALOGUE, NAMED
 
     rows = [

@@ -26,6 +26,10 @@ def report(
 
     DIR/index.html opens from disk with no network; DIR/report.json holds every number on it, and a CSV file
     lies beside it for every figure and table.
+
+    \b
+    Example:
+      wbound report --out report
     """
     from numerics.report import build
 

@@ -33,7 +33,7 @@ def search(
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """Look for a counterexample: the smallest bound over exact value that can be found.
+    """Look for a counterexample: the smallest bound/exact.
 
     On Gaussian data, whose exact W2 is known. For each theorem, scheme and start an optimiser minimises
     bound/exact over the process and its parameters, λ(T), K, the grid, the spectrum and the mean; --cells adds a

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import typer
 
 import wbound
 from numerics import drawing
-from numerics.cli.main import app
+from numerics.cli.main import app, main
 
 COMMAND = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = COMMAND.commands  # type: ignore[attr-defined]
@@ -132,3 +133,62 @@ def test_the_width_is_the_figure_s(command: str, wb: Any, tmp_path: Path) -> Non
     file = tmp_path / "no.svg"
     said = wb.refused(command, *DRAW[command].split(), str(file), "--width", "huge")
     assert "width" in said and "column" in said and not file.exists()
+
+
+# ---------------------------------------------------------------------- 80 columns
+
+FACTS = "--d 3 --m0 0.5 --L0 0.7 --second-moment 6"
+#: Every command that prints a table or a text, at a size that is quick; those below print a line or a path.
+PRINTED = [
+    "processes",
+    "show sub-vp",
+    'check --f "(b+a*t)/2" --g "sqrt(b+a*t)" -p a=1 -p b=0.5',
+    f"bound --process vp-linear --T 4 --K 100 {FACTS} --score-bias 0.1 --explain",
+    f"iterations --process vp-linear --eps 0.1 {FACTS} --scheme hf",
+    "table --d 2 --eps 1",
+    "table --derived --theorem sharp",
+    'orders --f 0 --g "(1+t)**3" --theorem both',
+    "tolerance --process ou --eps 0.1 --d 3 --m0 1 --L0 1 --mean-norm 0",
+    "schemes --process vp-linear",
+    "lower-bound --K-to 100",
+    "lower-bound --scheme em --T 2.8 --K-to 100",
+    "gap --u-from 0.1 --u-to 0.05 --points 2",
+    "landscape --points 6 --K-to 20",
+    "optimal --K 10 --m0 0.2 --L0 5",
+    "clocks --points 5",
+    "choose --data digits --steps 10 --process ou --process vp-linear --eps-rel 0.5",
+    "schedule --process vp-linear --T 4 --K 5",
+    "curve --process vp-linear --to 100",
+    "curve --process ou --against eps --from 0.1 --to 1 --points 3",
+    "curve --data digits --scheme em --to 20 --points 2",
+    "verify --process vp-linear --T 4 --K 20 --target gaussian --n 100",
+    f"certify --process vp-linear --T 4 --K 20 {FACTS}",
+]
+SHORT = {"report", "sweep", "verify-certificate", "cifar10", "search"}
+
+
+def test_every_command_is_tried_at_80_columns() -> None:
+    assert {line.split()[0] for line in PRINTED} | SHORT == set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", PRINTED)
+def test_what_is_printed_fits_80_columns(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    code = main(shlex.split(line))
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    assert len(out.splitlines()) >= 3
+    assert [text for text in out.splitlines() if len(text) > 80] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_too(command: str, wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = wb(command, "--help")
+    assert code == 0 and "Usage: wbound" in out
+    assert command == "cifar10" or f"wbound {command}" in out.split("\n", 1)[1], "an example"
+    summary = COMMANDS[command].get_short_help_str(limit=58)
+    assert not summary.endswith("..."), summary
