@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import platform
@@ -27,7 +28,7 @@ from numerics.files import directory, write
 from numerics.loading import load_json
 from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
 
-__all__ = ["Config", "Run", "Trained", "load_run", "make_config", "score_of"]
+__all__ = ["Config", "Run", "Trained", "digest", "load_run", "make_config", "score_of"]
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 DECAYS = ("none", "cosine")
@@ -89,11 +90,17 @@ class Config:
         sigmas = {k: v for k, v in values.items() if k.startswith("sigma")}
         return architecture(self.preset, self.process.partition("-")[0], channels, size, **sigmas)
 
-    def training_data(self, device: torch.device | str) -> ImageSet | GaussianImages:
-        """What is trained on: the training part of the data, or the Gaussian of it."""
-        images = load_images(
-            self.data, self.root, device, flips=self.flips, dequantise=self.dequantise
-        ).split(self.split_seed)[0]
+    def images(self, device: torch.device | str) -> ImageSet:
+        """The training part of the data. Raises `BadInput`, `IOFailure`."""
+        flips, dequantise = self.flips, self.dequantise
+        whole = load_images(self.data, self.root, device, flips=flips, dequantise=dequantise)
+        return whole.split(self.split_seed)[0]
+
+    def training_data(
+        self, device: torch.device | str, images: ImageSet | None = None
+    ) -> ImageSet | GaussianImages:
+        """What is trained on: the training ``images`` (default: read now), or the Gaussian of them."""
+        images = self.images(device) if images is None else images
         return images if self.gaussian_tau is None else gaussian_of(images, self.gaussian_tau)
 
 
@@ -107,7 +114,9 @@ def make_config(process: str, data: str = "digits", preset: str = "small", **giv
     unknown = set(values) - {f.name for f in fields(Config)}
     if unknown:
         raise BadInput("config", ", ".join(sorted(unknown)), "is no setting of a training run")
-    made = Config(process=process, data=str(data), preset=preset, **values)
+    # a run goes on from whatever folder it is resumed in
+    source = str(data) if str(data) in ("cifar10", "digits") else str(Path(data).absolute())
+    made = Config(process=process, data=source, preset=preset, **values)
     image_process(made.process, **made.parameters)
     whole: dict[str, Any] = {name: count(name, getattr(made, name)) for name in COUNTS}
     whole |= {name: count(name, getattr(made, name), least=0) for name in FROM_ZERO}
@@ -130,6 +139,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 
+def digest(images: ImageSet) -> str:
+    """SHA-256 of the images' bytes."""
+    return hashlib.sha256(images.images.cpu().numpy().tobytes()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Run:
     """The files of a run directory."""
@@ -150,18 +164,23 @@ class Run:
         found = checkpoints_of(self.checkpoints)
         return found[-1] if found else None
 
-    def begin(self, config: Config, shape: Architecture) -> None:
+    def begin(self, config: Config, shape: Architecture, data: str = "") -> None:
         """Make the directory and write config.json. Raises `BadInput` where a run is there already."""
         if (self.folder / "config.json").exists():
             raise BadInput(
                 "out", str(self.folder), "holds a run already: wbound cifar10 resume goes on with it"
             )
         directory(self.folder)
-        self.rewrite(config, shape)
+        self.rewrite(config, shape, data)
 
-    def rewrite(self, config: Config, shape: Architecture) -> None:
-        """config.json anew. Raises `IOFailure`."""
-        content = {"config": config.to_dict(), "architecture": shape.to_dict(), "versions": versions()}
+    def rewrite(self, config: Config, shape: Architecture, data: str = "") -> None:
+        """config.json anew; ``data``: `digest` of the training images. Raises `IOFailure`."""
+        content = {
+            "config": config.to_dict(),
+            "architecture": shape.to_dict(),
+            "data_sha256": data,
+            "versions": versions(),
+        }
         write(self.folder / "config.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def read(self) -> tuple[Config, Architecture]:
@@ -184,6 +203,12 @@ class Run:
         if found.to_dict() != recorded:
             raise BadInput("run", str(path), f"the architecture is not that of the preset {config.preset}")
         return config, found
+
+    def same_data(self, data: str) -> None:
+        """Refuse to go on with other images than the run began with. Raises `BadInput`."""
+        began = load_json(self.folder / "config.json").get("data_sha256")
+        if began and began != data:
+            raise BadInput("run", str(self.folder), "began on other images: the data have changed since")
 
     def rows(self) -> list[dict[str, Any]]:
         """The metrics: one dictionary a line; a last line that was cut off is left out."""

@@ -8,6 +8,7 @@ All processes of a distributed run draw the whole batch and take their part of i
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -32,7 +33,7 @@ from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.gaussians import GaussianImages, optimal_loss
 from numerics.cifar10.images import ImageSet, to_png
 from numerics.cifar10.networks import ScoreNetwork
-from numerics.cifar10.runs import Config, Run, score_of
+from numerics.cifar10.runs import Config, Run, digest, score_of
 from numerics.files import directory, write
 from wbound.errors import BadInput, IOFailure, count
 
@@ -93,18 +94,20 @@ def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh:
     engine = _engine(device)
     if config.batch % engine.num_processes:
         raise BadInput("batch", config.batch, f"must be a multiple of the {engine.num_processes} processes")
-    process, data = config.image_process(), config.training_data(engine.device)
+    process, images = config.image_process(), config.images(engine.device)
+    data, bytes_of = config.training_data(engine.device, images), digest(images)
     shape = config.architecture(data.channels, data.size)
     torch.manual_seed(config.seed)
     state = _State(engine, config, process, data, ScoreNetwork(shape).to(engine.device))
     if engine.is_main_process and fresh:
-        run.begin(config, shape)
+        run.begin(config, shape, bytes_of)
     if not fresh:
+        run.same_data(bytes_of)
         state.restore(run)
         if state.step > config.steps:
             raise BadInput("steps", config.steps, f"must be at least {state.step}, where the run is")
         if engine.is_main_process:
-            run.rewrite(config, shape)
+            run.rewrite(config, shape, bytes_of)
             run.rewind(state.step)
     engine.wait_for_everyone()
     return _loop(run, state, progress)
@@ -119,6 +122,10 @@ def _engine(device: str) -> Accelerator:
     if kind == "cuda" and (have == 0 or (index and int(index) >= have)):
         raise BadInput("device", device, f"is not there: {have} CUDA devices")
     cpu = kind == "cpu" or have == 0
+    if index and "RANK" in os.environ:
+        raise BadInput(
+            "device", device, "under torchrun must be auto, cuda or cpu: each process takes its own"
+        )
     if index:
         torch.cuda.set_device(int(index))
     return Accelerator(cpu=cpu, mixed_precision="no")

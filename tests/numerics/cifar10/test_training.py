@@ -222,6 +222,22 @@ def test_on_a_gpu_a_run_trains_and_goes_on(process: str, tmp_path: Path) -> None
     assert load_run(tmp_path / "cut", "cuda").score(torch.zeros(2, 1, 8, 8, device="cuda"), 0.5).is_cuda
 
 
+def test_a_run_goes_on_with_its_own_images_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.save("a.npy", pixels)
+    for tau, out in ((None, "plain"), (0.3, "gaussian")):
+        np.save("a.npy", pixels)
+        train(out, replace(make_config("vp-v1", "a.npy", "smoke", steps=2, batch=4), gaussian_tau=tau))
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path / "elsewhere")
+            assert resume(tmp_path / out, steps=3).step == 3
+        np.save("a.npy", 255 - pixels)
+        with pytest.raises(BadInput, match="began on other images"):
+            resume(out, steps=4)
+
+
 def test_every_setting_that_should_matter_does(tmp_path: Path) -> None:
     """Else a test of equality proves nothing."""
     base = config_of(steps=3, checkpoint_every=3, decay="none")
