@@ -16,6 +16,7 @@ from wbound import ode, published, sharp
 from wbound.criteria import (
     INFINITE,
     SUMMED,
+    SUMMED_COARSELY,
     Criterion,
     Value,
     ends_of,
@@ -346,7 +347,9 @@ def _answer(
 
         def placed(u: float, K: float, quality: Quality) -> Value:
             at = horizons.time(u)
-            if K > SUMMED and at + at / K >= process.t_max:  # steps longer than what is left before λ = ∞
+            if (
+                K > SUMMED_COARSELY and at + at / K >= process.t_max
+            ):  # steps longer than what is left before λ = ∞
                 return INFINITE
             found = criterion(at, K, quality)
             # rounding may have merged the last steps

@@ -26,6 +26,7 @@ from wbound.tally import COARSE, Quality, Rows, tally
 __all__ = [
     "INFINITE",
     "SUMMED",
+    "SUMMED_COARSELY",
     "Criterion",
     "Value",
     "ends_of",
@@ -38,8 +39,12 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-#: Up to so many steps the sums are done one by one.
-SUMMED = 16_384
+#: Up to so many steps the sums are done one by one; while T is searched, up to fewer.
+SUMMED, SUMMED_COARSELY = 16_384, 2_048
+
+
+def _one_by_one(K: float, quality: Quality) -> bool:
+    return K <= (min(SUMMED, SUMMED_COARSELY) if quality is COARSE else SUMMED)
 
 
 class Value(NamedTuple):
@@ -100,7 +105,7 @@ def sharp_criterion(
     ancestral = _Ancestral(process, data) if scheme.name == "ddpm" and not V and data.A1 is not None else None
 
     def value(T: float, K: float, quality: Quality) -> Value:
-        if K <= SUMMED:
+        if _one_by_one(K, quality):
             s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M, score_noise=V)
             best = _of(sharp.sums(s), 0.0)
             if sharp.has_ancestral(s):
@@ -187,7 +192,7 @@ class _Ancestral:
 
 def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
     def value(T: float, K: float, quality: Quality) -> Value:
-        if K <= SUMMED:
+        if _one_by_one(K, quality):
             s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M)
             # while T is searched a θ near the best will do
             return _of(ode.sums(s, 2.0 if quality is COARSE else None), 0.0)
@@ -202,6 +207,14 @@ def _of(p: sharp.Parts, error: float) -> Value:
 
 def published_criterion(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:
     known: dict[float, float] = {}
+    moments: dict[tuple[float, bool], float] = {}
+
+    def omega_of(T: float, quality: Quality) -> float:
+        # while T is searched a rougher bound will do; then the search stays at one T
+        rough = quality is COARSE
+        if (T, rough) not in moments:
+            moments[T, rough] = published.moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
+        return moments[T, rough]
 
     def a2(T: float) -> float:
         if M1 != "exact":
@@ -213,7 +226,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
     def value(T: float, K: float, quality: Quality) -> Value:
         # while T is searched, the constant of a longer horizon serves (A2 on [0, T'] holds on [0, T])
         m1 = a2(_octave(T)) if quality is COARSE and _octave(T) < process.t_max else a2(T)
-        if K <= SUMMED:
+        if _one_by_one(K, quality):
             try:
                 b = published.THEOREM_1(
                     setting(process, data, T, int(K), scheme="em", start=start, score_bias=M, M1=m1)
@@ -240,7 +253,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
         last = float(published.step_sizes(_step(process, T - eta, T), data)[0])
         if max(worst, last) > 1.0:
             return INFINITE
-        omega = published.moment_supremum(process, data, T) if m1 else 0.0
+        omega = omega_of(T, quality) if m1 else 0.0
         first = published.start_at(data, start, *ends_of(process, T)) * math.exp(min(got.log_P, 700.0))
         middle = float(got.sums[0]) + m1 * (1.0 + omega) * float(got.sums[1])
         score = M * float(got.sums[2]) if M else 0.0

@@ -22,6 +22,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
+from wbound.asymptotics import Unrecognised
+from wbound.ending import end_of
 from wbound.errors import BadInput, positive
 from wbound.expressions import accept, function, parse, symbol
 from wbound.increments import GeneralSteps, Increments, StationarySteps, VeSteps
@@ -103,8 +105,7 @@ class Process:
         t_max: float = math.inf,
     ) -> None:
         self.name, self.parameters = name, dict(parameters)
-        #: where λ becomes infinite, for processes of finite life: every t must be below
-        self.t_max = t_max
+        self._ends_at = t_max
         self._crossings: dict[float, float] = {}
         self._f, self._g, self._increment, self._log_lam = f, g, increment, log_lam
         self._values = tuple(self.parameters.values())
@@ -117,6 +118,8 @@ class Process:
         self._kappa: sp.Expr | None = None
         if family is None:
             ratio = None if f == 0 else sp.expand_power_base(g**2) / (2 * f)
+            if ratio is not None and t in ratio.free_symbols and sp.count_ops(ratio) < 60:
+                ratio = sp.cancel(ratio)  # such as 2(c/2 − t/2)/(c − t)
             if f == 0:
                 family = "ve"
             elif ratio is not None and t not in ratio.free_symbols:
@@ -243,8 +246,9 @@ class Process:
         times = np.asarray(t, float)
         if times.size and not float(times.min()) >= 0.0:
             raise BadInput("t", repr(t), "must be forward times >= 0")
-        if self.t_max < math.inf and times.size and float(times.max()) >= self.t_max:
-            raise BadInput("t", float(times.max()), f"must be below {self.t_max:.12g}, where lam is infinite")
+        end = self._ends_at  # a user's own process fails there by itself
+        if end < math.inf and times.size and float(times.max()) >= end:
+            raise BadInput("t", float(times.max()), f"must be below {end:.12g}, where lam is infinite")
         return times
 
     def _at(self, of: Callable[..., Array], t: ArrayLike) -> Array:
@@ -321,6 +325,22 @@ class Process:
         elif self.kappa is not None:
             lam = lambda: self.kappa * np.expm1(2.0 * integral)  # noqa: E731
         return Along(log_alpha, lambda part: self._log_lam_from(t[part], integral[part]), steps, lam)
+
+    @cached_property
+    def t_max(self) -> float:
+        """Where the process ends, which every t must be below: where λ, f or g is infinite, or f or g leaves
+        its domain; ∞ if nowhere. Looked for, in a user's own f and g, when first asked for."""
+        if self.name != "user":
+            return self._ends_at
+        try:
+            end = end_of(
+                self._f,
+                self._g,
+                {s: sp.Rational(v) for s, v in zip(self._symbols, self._values, strict=True)},
+            )
+        except Unrecognised:
+            return math.inf
+        return math.inf if end is None else self._number(end)
 
     def time_of(self, log_lam: ArrayLike, t_max: float = 1e300) -> Array:
         """The time t at which log λ(t) has each given value: the clock's inverse, to 1e-14 relative.
@@ -434,7 +454,7 @@ class Process:
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
         if self.t_max <= T:
-            raise BadInput("T", T, f"must be below {self.t_max:.12g}, where lam of {self.name} is infinite")
+            raise BadInput("T", T, f"must be below {self.t_max:.12g}, where process {self.name} ends")
         t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
         with np.errstate(all="ignore"):  # what is not finite is refused just below
             values = {"f": self.f(t), "g": self.g(t)}
@@ -491,7 +511,7 @@ class Process:
             self._increment,
             self._log_lam,
             self.standard_start,
-            self.t_max,
+            self._ends_at,
         )
         return _rebuild, (type(self), state)
 

@@ -123,8 +123,8 @@ def step_sizes(b: Batch, data: Curvature) -> Array:
     return (y + clocked(b.log_lam_hi) - clocked(b.log_lam_lo)) / (2.0 * (1.0 + b.steps.F))
 
 
-def moment_supremum(process: Process, data: Curvature, T: float) -> float:
-    """ω = sup over [0, T] of ‖X_t‖ = (α²E|X_0|² + dσ²)^{1/2}, in x: computed, or bounded to 1e-6 upward."""
+def moment_supremum(process: Process, data: Curvature, T: float, rtol: float = 1e-6) -> float:
+    """ω = sup over [0, T] of ‖X_t‖ = (α²E|X_0|² + dσ²)^{1/2}, in x: computed, or bounded to ``rtol`` upward."""
     M2, d = data.second_moment, data.d
     at_T = float(process.alpha(T) ** 2 * M2 + d * process.sigma2(T))
     if process.family in ("ve", "stationary"):  # monotone: an end is the supremum
@@ -138,7 +138,7 @@ def moment_supremum(process: Process, data: Curvature, T: float) -> float:
             top = np.exp(2.0 * log_a_hi) * M2 + d * np.exp(2.0 * log_a_hi + log_s_hi)
         return low, top
 
-    return math.sqrt(branch_and_bound(enclosure, 0.0, T, rtol=1e-6).upper)
+    return math.sqrt(branch_and_bound(enclosure, 0.0, T, rtol=rtol).upper)
 
 
 def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 
@@ -310,3 +311,36 @@ def test_a_closed_form_that_is_wrong_is_caught_when_the_process_is_made() -> Non
     wbound.Process.named("mine", {}, sp.Integer(1), sp.Integer(1), **general)
     with pytest.raises(BadInput, match="differs from the quadrature"):
         wbound.Process.named("mine", {}, sp.Integer(1), sp.Integer(1), **{**general, "log_lam": 2 * t})
+
+
+@pytest.mark.parametrize(
+    ("f", "g", "end"),
+    [
+        ("0", "1/(c-t)", 2.5),
+        ("1/(c-t)", "sqrt(2/(c-t))", 2.5),
+        ("0", "1/sqrt(c-t)", 2.5),  # λ grows without end, but slowly
+        ("0", "sqrt(log(c/(c-t)))", 2.5),  # and here it stays bounded
+        ("0", "exp(c*t)", math.inf),
+    ],
+)
+def test_where_a_process_of_a_user_ends(f: str, g: str, end: float) -> None:
+    p = wbound.Process(f=f, g=g, c=2.5)
+    assert p.t_max == pytest.approx(end, rel=1e-15)
+    if end < math.inf:
+        with pytest.raises(BadInput, match="T = 3.0: must be below 2.5, where process user ends"):
+            p.check_domain(3.0)
+        data = wbound.LogConcave(3, 1.0, 1.0, 3.0, 0.0)
+        if "log" in g:  # λ(c) = ∫ log(c/(c−t)) dt = c; Eq. 8 over 1 + m_0λ is what the start leaves there
+            floor = math.sqrt(-3.0 * 2.5 * math.log1p(-(2.5**-2))) / 3.5
+            with pytest.raises(wbound.errors.Unreachable, match=f"{floor:.5g}"):
+                wbound.iterations(p, data, 0.1, scheme="hf")
+        else:
+            r = wbound.iterations(p, data, 0.2, scheme="hf")
+            assert 0.0 < r.T < end and r.bound <= 0.2
+            assert wbound.w2_bound(p, data, r.T, r.K, scheme="hf").total <= 0.2
+
+
+def test_a_ratio_that_only_cancelling_shows_constant() -> None:
+    """g² = 2f with (c − t) split over a sum: the stationary family's closed forms apply."""
+    assert wbound.Process(f="1/(c-t)", g="sqrt(2/(c-t))", c=2.0).family == "stationary"
+    assert wbound.Process(f="1/(c-t)", g="sqrt(3/(c-t))", c=2.0).kappa == pytest.approx(1.5)
