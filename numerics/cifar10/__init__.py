@@ -1,4 +1,5 @@
 """The same forward processes on images, with trained networks: the extra ``cifar10``.
 
-Floors, ground first: `clocks`, `archives`, `images`, `gaussians`, `networks`, `checkpoints`, `runs`, `training`.
+Ground first: `clocks`, `archives`, `images`, `gaussians`, `networks`, `checkpoints`, `runs`, `sampling`, `training`;
+then what is made of runs: `evaluation`, `scoreerror`, `compare`, `eight`, `presenting`.
 """
