@@ -26,6 +26,7 @@ from numerics.drawing import (
     x_label,
     y_range_of,
 )
+from numerics.fading import Fading
 from numerics.gap import Gap
 from numerics.landscape import Landscape
 from numerics.ranking import Ranking
@@ -34,6 +35,7 @@ from wbound.forward import Process
 __all__ = [
     "BEST",
     "clock_figure",
+    "fading_figure",
     "gap_figure",
     "landscape_figure",
     "nodes_figure",
@@ -210,6 +212,34 @@ def ranking_figure(ranking: Ranking, top: int | None = None, width: str | float 
             axes.axvline(ranking.eps, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
         x_label(axes, f"exact W2 at K = {ranking.steps}, {ranking.scheme}, units of the data")
         axes.grid(False, axis="y")
+    return figure
+
+
+def fading_figure(found: Fading, width: str | float = "report") -> Figure:
+    """Bound (dashed) and exact W2 (solid) along K: exact score, noisy score, biased score, and M S(T)."""
+    inches = width_of(width)
+    shades = {"": INK, "_noise": "#0072B2", "_bias": "#D55E00"}
+    says = {"": "exact score", "_noise": f"noise V = {found.V:g}", "_bias": f"bias M = {found.M:g}"}
+    with styled():
+        looks: dict[str, dict[str, Any]] = {
+            "bound": {"linestyle": (0, (5, 1.6))},
+            "exact": {"linestyle": "-", "marker": "o", "linewidth": 1.8},
+        }
+        series: list[tuple[Array, str, dict[str, Any]]] = []
+        for key, shade in shades.items():
+            for kind, look in looks.items():
+                label = f"{says[key]}, {kind}"
+                series.append((getattr(found, kind + key), label, {"color": shade} | look))
+        x = (float(found.K.min()), float(found.K.max()))
+        y = y_range_of([values for values, _, _ in series])
+        entries = [Entry(x[1], float(values[-1]), label, look) for values, label, look in series]
+        figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, found.process)
+        for values, _, look in series:
+            axes.plot(found.K, values, clip_on=False, **look)
+        if y[0] < found.floor < y[1]:
+            axes.plot(x, (found.floor, found.floor), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
+        x_label(axes, "steps K")
+        axes.set_ylabel("W2 error, units of the data")
     return figure
 
 

@@ -145,6 +145,33 @@ def test_lower_bound_clock_chooser_and_orders(data: Any) -> None:
     assert marked == set("abcdefghijklmnopqrstuvwxyz"[: len(orders["notes"])])
 
 
+def test_verification_covers_odes_and_profiles(data: Any) -> None:
+    found = data["verification"]
+    assert found["refuted"] == found["undecided"] == found["inconsistent"] == 0 and found["ratio"] > 1.0
+    kinds = {(row["statement"], row["evidence"]) for row in found["kinds"]}
+    assert {("Theorem 3", "exact law"), ("Theorem 3", "quadrature"), ("Theorem 2'", "quadrature")} < kinds
+    assert {row["score"] for row in found["targets"]} == {"exact", "biased, M = 0.2", "noisy, V = 0.3"}
+
+
+def test_sde_or_ode_and_beyond_log_concave_data(data: Any, folder: Path) -> None:
+    versus = data["versus"]
+    assert versus["settings"] == 48 and len(versus["rows"]) == 32
+    assert versus["bound_better"] == 0 == versus["exact_better"]  # one-stage ODEs need a longer clock
+    assert versus["heun_small"] >= 20 and versus["heun_gain"] > 10.0
+    fades = data["score-error"]
+    assert fades["violations"] == 0 < fades["compared"]
+    assert fades["noise_last"] < 0.05 * fades["noise_first"]
+    assert fades["bias_exact"] == pytest.approx(fades["floor"], rel=0.01)
+    assert fades["bias_bound"] >= fades["bias_exact"]
+    digits = data["smoothed"]["rows"]
+    assert [row["scheme"] for row in digits] == ["hf", "heun"]
+    assert digits[0]["vacuous"] == "yes" and digits[0]["bound"] > digits[0]["trivial"]
+    assert digits[1]["bound"] is None and digits[1]["vacuous"] == "none proved"
+    assert all(row["w2"] == pytest.approx(row["perfect"], rel=0.1) for row in digits)
+    rows = (folder / "smoothed-digits.csv").read_text("utf-8").split()
+    assert len(rows) == 61 and rows[0].count(",") == 64
+
+
 def test_commands_on_the_page_are_commands(page: Page, folder: Path) -> None:
     import html
     import shlex
@@ -162,7 +189,8 @@ def test_the_page_is_one_file_that_needs_no_network(folder: Path, page: Page) ->
     source = (folder / "index.html").read_text("utf-8")
     assert len(source) < 2_000_000
     loads = [a.get(key) for _, a in page.elements for key in ("src", "data", "srcset", "poster", "action")]
-    assert not [link for link in loads if link]
+    drawn = [link for link in loads if link and str(link).startswith("data:image/png;base64,")]
+    assert len(drawn) == 1 and not [link for link in loads if link and link not in drawn]
     hrefs = [str(a[key]) for tag, a in page.elements for key in ("href", "xlink:href") if key in a]
     assert not [link for link in hrefs if "//" in link]
     style = source[source.index("<style>") : source.index("</style>")]
