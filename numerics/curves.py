@@ -19,6 +19,7 @@ from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2, floor_w2, gaussian_data, law
+from wbound.memory import dimension
 from wbound.published import THEOREM_1
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import upper_bound
@@ -395,7 +396,7 @@ def floor_check(
     d: dimension; sigma0: σ_0 in x; lam_T: λ(T) in x² (default: far enough that the start's share is small);
     process: whose uniform grid is shown beside the optimal one (default ``vp-linear``).
     """
-    d, sigma0 = count("d", d), positive("sigma0", sigma0)
+    d, sigma0 = dimension(d), positive("sigma0", sigma0)
     Ks = np.atleast_1d(np.asarray(at, float))
     # the start's share of v_K − σ_0² is ϱ⁴ = (σ_0²/w_0)² against 4/K
     far = positive("lam_T", lam_T) if lam_T is not None else 1e4 * sigma0**2
@@ -437,7 +438,7 @@ def cancellation(d: int, sigma0: float, K: int) -> Cancellation:
 
     d: dimension; sigma0: σ_0 in x; K: steps. The root is found, not known beforehand.
     """
-    d, sigma0, K = count("d", d), positive("sigma0", sigma0), count("K", K)
+    d, sigma0, K = dimension(d), positive("sigma0", sigma0), count("K", K)
     data = Gaussian(np.zeros(d), sigma0**2)
     process = named("ve-constant")  # λ(t) = t; hf sees the clock only
     variance = np.array([sigma0**2])

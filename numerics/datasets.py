@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.loading import load_numpy, text_numbers
+from numerics.loading import is_folder, load_numpy, text_numbers
 from wbound.data import Gaussian
 from wbound.errors import BadInput, IOFailure
 
@@ -98,7 +98,7 @@ def samples_of(source: str | Path) -> NDArray[Any]:
 
         return np.asarray(load_digits().images)
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         return _images(path)
     if path.suffix.lower() not in (".npy", ".npz"):
         raise BadInput("data", str(source), "must be digits, a .npy or .npz file, or a folder of images")
@@ -108,7 +108,7 @@ def samples_of(source: str | Path) -> NDArray[Any]:
 def load(source: str | Path) -> Dataset:
     """Data by name: "digits", a .npy/.npz array of samples (n, …), or a folder of images of one size."""
     path = Path(source)
-    if str(source) != "digits" and path.is_dir():
+    if str(source) != "digits" and is_folder(path):
         return from_folder(path)
     return from_samples(samples_of(source), "digits" if str(source) == "digits" else path.name)
 

@@ -216,11 +216,12 @@ def _marginal(
     def factor(at: Array) -> Array:
         names = tuple(symbol(p) for p in parameters)
         rate = function(slope, symbol("t"), *names)(at, *(float(v) for v in parameters.values()))
-        implied = (
-            np.asarray(rate, float)
-            + 2.0 * process.f(at) * _values(expression, parameters, at, "marginal_std") ** 2
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):  # a constant std implies g = 0
+        # a constant std implies g = 0; a std that overflows implies no g
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            implied = (
+                np.asarray(rate, float)
+                + 2.0 * process.f(at) * _values(expression, parameters, at, "marginal_std") ** 2
+            )
             return process.g(at) ** 2 / implied
 
     ratio, middle = factor(t), float(factor(np.array([0.5 * T]))[0])

@@ -212,6 +212,8 @@ def log_frame(
     axes = figure.add_axes((LEFT / inches, BOTTOM / height, across / inches, up / height))
     axes.set_xscale("linear" if linear_x else "log")
     axes.set_yscale("log")
+    if x[0] == x[1]:  # a single value has room on both sides
+        x = (x[0] / 2.0, x[1] * 2.0) if not linear_x else (x[0] - 1.0, x[1] + 1.0)
     axes.set_xlim(*x)
     axes.set_ylim(*y)
     if not linear_x:

@@ -17,9 +17,10 @@ from wbound.catalogue import PUBLISHED
 from wbound.catalogue import process as named
 from wbound.complexity import iterations
 from wbound.data import Gaussian, LogConcave
-from wbound.errors import BadInput, count, positive
+from wbound.errors import BadInput, positive
 from wbound.forward import Process
 from wbound.gaussian import exact_w2, lower_bound
+from wbound.memory import dimension
 
 __all__ = ["SHARE", "Gap", "GapLine", "gap_closed", "least_steps"]
 
@@ -107,7 +108,7 @@ def gap_closed(
     Processes run on the uniform grid; "optimal" is section 7's clock, "gaussian" the grid
     uniform in w^{−1/2}.
     """
-    d, sigma0 = count("d", d), positive("sigma0", sigma0)
+    d, sigma0 = dimension(d), positive("sigma0", sigma0)
     us = np.sort(np.atleast_1d(np.asarray(at, float)))[::-1]
     for u in us:
         if not 0.0 < u < 1.0:

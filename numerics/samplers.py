@@ -23,11 +23,11 @@ from numerics.mixtures import Bimodal
 from numerics.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
 from numerics.smoothing import Smooth
 from numerics.targets import SymmetricMixture
-from numerics.transport import _available_memory as available_memory
 from wbound.clock import Grid
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward import Process
+from wbound.memory import available
 from wbound.schemes import Scheme
 from wbound.setting import Setting, setting
 
@@ -350,7 +350,7 @@ def _bar(total: int, progress: bool | None) -> Iterator[Callable[[int], None]]:
 
 def _refuse_oversize(n: int, plan: Plan) -> None:
     rows = plan.columns if plan.rows == plan.columns else plan.columns + plan.rows
-    need, limit = 8.0 * n * rows, 0.9 * available_memory()
+    need, limit = 8.0 * n * rows, 0.9 * available()
     if need > limit:
         fits = int(limit / (8.0 * rows))
         raise BadInput("n", n, f"must be at most {fits}: d = {plan.d} would take {1e-9 * need:.3g} GB")

@@ -13,18 +13,19 @@ import json
 import os
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from numerics.files import directory, write
+from numerics.locks import locked
 from numerics.sweep_cells import SCHEMA, batch, versions
 from numerics.sweep_config import Plan, read
-from wbound.errors import BadInput, IOFailure, WboundError, count
+from wbound.errors import BadInput, IOFailure, count
 
 __all__ = ["Sweep", "sweep"]
 
@@ -33,7 +34,7 @@ CELLS = 500
 #: How often a batch whose worker died is tried again.
 RETRIES = 2
 RESULT = "results.parquet"
-_MANIFEST, _PARTS, _LOCK = "sweep.json", "parts", ".lock"
+_MANIFEST, _PARTS = "sweep.json", "parts"
 #: One thread of linear algebra a worker: sums then have one order, whatever the number of workers.
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
@@ -70,8 +71,7 @@ def sweep(
     """
     plan = config if isinstance(config, Plan) else read(config)
     workers = count("jobs", jobs) if jobs is not None else os.cpu_count() or 1
-    folder = directory(out)
-    with _locked(folder):
+    with locked(out) as folder:
         size = _agreed(folder, plan, count("cells", cells) if cells is not None else _size(plan))
         result, parts = folder / RESULT, directory(folder / _PARTS)
         if result.exists():
@@ -157,44 +157,6 @@ def _agreed(folder: Path, plan: Plan, size: int) -> int:
         )
         raise BadInput("out", str(folder), f"holds {other}: choose another folder")
     return size_held
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder for this run alone; the lock goes with the process, however it ends."""
-    try:
-        with (folder / _LOCK).open("a+", encoding="utf-8") as handle:
-            if not _lock(handle):
-                handle.seek(0)
-                raise IOFailure(
-                    f"{folder} is locked: another sweep (process {handle.read().strip() or '?'}) writes to it"
-                )
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
-            yield
-    except WboundError:
-        raise
-    except OSError as error:
-        raise IOFailure(f"cannot write in {folder}: {error.strerror or error}") from None
-
-
-def _lock(handle: IO[str]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _merge(parts: list[Path], result: Path) -> int:

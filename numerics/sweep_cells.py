@@ -20,6 +20,7 @@ from wbound.data import Curvature, LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, gaussian_data
+from wbound.memory import dimension
 from wbound.schemes import SCHEMES
 from wbound.setting import Setting, setting
 from wbound.statements import upper_bound
@@ -190,7 +191,7 @@ def _data(spec: Mapping[str, Any], d: int) -> Curvature:
         if moment is None:  # the most that A1 allows
             moment = d / v["m0"] + (v["mean_norm"] or 0.0) ** 2
         return LogConcave(d, v["m0"], v["L0"], moment, v["mean_norm"])
-    i = np.arange(d, dtype=float)
+    i = np.arange(dimension(d), dtype=float)
     shape = {
         "isotropic": lambda: np.ones(d),
         "power-law": lambda: (i + 1.0) ** -v["exponent"],

@@ -13,9 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from numerics.loading import text_of
 from wbound.catalogue import FORMS, NAMED
 from wbound.clock import GRIDS
-from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
+from wbound.errors import BadInput, count, nonnegative, one_of, positive
 from wbound.expressions import number
 from wbound.schemes import SCHEMES
 from wbound.setting import STARTS
@@ -121,10 +122,8 @@ def read(source: Path | str | Mapping[str, Any]) -> Plan:
         body = source
     else:
         try:
-            body = tomllib.loads(Path(source).read_text("utf-8"))
-        except OSError as error:
-            raise IOFailure(f"cannot read {source}: {error.strerror or error}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            body = tomllib.loads(text_of(Path(source), "TOML"))
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise BadInput("config", Path(source).name, f"is not TOML: {error}") from None
     given: dict[str, Any] = {}
     for key, value in body.items():

@@ -26,6 +26,7 @@ from wbound.expressions import X, parse, symbol
 from wbound.forward import Process
 from wbound.intervals import branch_and_bound, enclose
 from wbound.line import curvature_on_line, range_on_line
+from wbound.memory import dimension
 
 __all__ = [
     "Factor",
@@ -156,7 +157,7 @@ class Gaussian(facts.Gaussian):
         """The same law per coordinate in dimension d, where all coordinates share one; else `BadInput`."""
         if np.ptp(self.eigenvalues) > 0.0 or np.ptp(self.mean) > 0.0:
             raise BadInput("d", d, "needs one law for all coordinates, and these differ")
-        return Gaussian(np.full(count("d", d), self.mean[0]), float(self.eigenvalues[0]))
+        return Gaussian(np.full(dimension(d), self.mean[0]), float(self.eigenvalues[0]))
 
 
 class SymmetricMixture(_Product):
@@ -201,7 +202,7 @@ class SymmetricMixture(_Product):
 
     def resized(self, d: int) -> SymmetricMixture:
         """The same two modes, apart along the first axis, in dimension d."""
-        centre = np.zeros(count("d", d))
+        centre = np.zeros(dimension(d))
         centre[0] = np.linalg.norm(self.c)
         return SymmetricMixture(centre, self.s)
 

@@ -7,13 +7,11 @@ its solver; importing this module imports NumPy and SciPy. Laws known by samples
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from numerics import potentials
 from numerics.bures import gaussian_w2
 from numerics.quantiles import Quantile, Steps, couple, finite_array, law, merge_counts, quantile_w2, rms
 from wbound.errors import BadInput, IOFailure, count, positive, real
+from wbound.memory import available
 
 __all__ = ["EmpiricalW2", "empirical_w2", "gaussian_w2", "one_dim_w2", "plugin_w2", "sliced_w2"]
 
@@ -270,25 +269,7 @@ def _bytes(method: str, n: int, m: int) -> float:
 
 
 def _limit(memory_limit: float | None) -> float:
-    return 0.8 * _available_memory() if memory_limit is None else positive("memory_limit", memory_limit)
-
-
-def _available_memory() -> float:
-    """Bytes that this process can still take: of the machine, and of its control group where one is set."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # counts what caches would give back
-            rows = dict(line.split(":", 1) for line in file)
-        available = 1024.0 * int(rows["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        names = ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES")
-        available = page * float(os.sysconf(next(name for name in names if name in os.sysconf_names)))
-    # absent, or "max": no limit of its own
-    with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        allowed, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-        available = min(available, allowed - used)
-    return max(available, float(page))
+    return 0.8 * available() if memory_limit is None else positive("memory_limit", memory_limit)
 
 
 def _sorted_plan(a: Array, b: Array) -> _Plan:

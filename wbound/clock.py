@@ -16,6 +16,7 @@ from wbound.data import Curvature
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.forward import Along, Process
 from wbound.increments import Increments
+from wbound.memory import fits
 
 __all__ = ["GRIDS", "Batch", "Grid", "GridBatch", "Nodes", "batch", "grid_named"]
 
@@ -145,6 +146,8 @@ def batch(process: Process, lo: Array, hi: Array) -> Batch:
 TAME = 100.0
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
 BLOCK = 32768
+#: More steps than this are not summed one by one.
+MOST_STEPS = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,8 +346,9 @@ class Grid:
             steps, end = self.length, 1.0
         else:
             steps, end = count("K", K), positive("T", T)
-        if steps > 200_000_000:
+        if steps > MOST_STEPS:
             raise BadInput("K", K, "more steps than can be summed one by one; use wbound.iterations")
+        fits("K", steps, 8.0 if self.name == "uniform" else 64.0)
         delta = 0.0 if self.explicit else self.delta or (data.delta if data is not None else 0.0)
         if delta and self.name not in STOPPING:
             raise BadInput("grid", self.name, f"does not stop early: use {', '.join(STOPPING)}")

@@ -16,6 +16,7 @@ from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.increments import sinh_minus
 from wbound.intervals import branch_and_bound, enclose
+from wbound.memory import dimension
 
 __all__ = ["Curvature", "Gaussian", "LogConcave", "StronglyLogConcave", "growth", "logistic", "softplus"]
 
@@ -256,7 +257,7 @@ class LogConcave(StronglyLogConcave):
         """The law itself when m_0 = L_0: then p_0 = N(μ, I/m_0) with |μ|² = E|X_0|² − d/m_0; else None."""
         if self.m0 != self.L0:
             return None
-        mean = np.zeros(self.d)
+        mean = np.zeros(dimension(self.d))
         mean[0] = math.sqrt(max(self.second_moment - self.d / self.m0, 0.0))
         if mean[0] ** 2 <= ROUNDING * self.second_moment:
             mean[0] = 0.0

@@ -13,7 +13,8 @@ from wbound.catalogue import PUBLISHED, process
 from wbound.cells import published_orders
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import Gaussian, LogConcave
-from wbound.errors import BadInput, count, one_of, positive
+from wbound.errors import BadInput, one_of, positive
+from wbound.memory import dimension
 from wbound.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def table_data(d: int, m0: float = 1.0, L0: float = 1.0) -> Gaussian:
 
     d: dimension; m0 ≤ L0 in 1/x². With m_0 = L_0 it is N(0, I/m_0). Raises `BadInput`.
     """
-    d, m0, L0 = count("d", d), positive("m0", m0), positive("L0", L0)
+    d, m0, L0 = dimension(d), positive("m0", m0), positive("L0", L0)
     if m0 > L0:
         raise BadInput("m0", m0, f"must be at most L0 = {L0:g}")
     if m0 < L0 and d == 1:

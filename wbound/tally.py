@@ -95,7 +95,7 @@ def _once(
         sums = terms[:, :-1].sum(axis=1)
         # (1/24)(Φ(a + η/2) − Φ(a − η/2)) is η/24 Φ'(a)
         sums = sums + (terms[:, -1] - terms[:, -2]) / 24.0
-    log_P = float(before[-1] + (growth[-1] - growth[-2]) / 24.0)
+        log_P = float(before[-1] + (growth[-1] - growth[-2]) / 24.0)
 
     a = float(ends[-2])
     lo, hi = _panels(process, data, a, T, quality, rows.kinks)

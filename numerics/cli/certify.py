@@ -225,17 +225,12 @@ def verify_certificate(
     Example:
       wbound verify-certificate certificate.json
     """
+    from numerics.loading import text_of
     from wbound.certified import verify
-    from wbound.errors import BadInput, IOFailure, count
+    from wbound.errors import count
 
-    path = Path(file)
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise IOFailure(f"cannot read {path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise BadInput("certificate", path.name, "is not JSON") from None
-    show(verify(text, None if bits is None else count("bits", o.required("bits", bits), 64)), json)
+    precision = None if bits is None else count("bits", o.required("bits", bits), 64)
+    show(verify(text_of(Path(file), "JSON"), precision), json)
 
 
 __all__ = ["ORDER", "certificate_of", "certify", "payload_of", "register", "show", "verify_certificate"]

@@ -92,6 +92,8 @@ def curve(
     from numerics.files import write
     from numerics.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
+    from wbound.schemes import scheme_named
+    from wbound.setting import STARTS
 
     named = process is not None or f is not None or g is not None
     chosen = o.process_from(process, p, f, g) if named or data is None else None
@@ -149,20 +151,25 @@ def curve(
         return
     given_n = o.number("n", n, usual_n)
     samples = usual_points(facts.d) if given_n is None else count("n", given_n, 0)
+    time, steps = o.number("T", T), o.steps_from(K) if axis != "K" else None
+    bias = nonnegative("score_bias", o.required("score_bias", score_bias))
+    root = count("seed", o.required("seed", seed), 0)
+    scheme_named(scheme)
+    one_of("start", start, STARTS)
     say(f"{chosen.name}: {at.size} values of {axis}")
     result = curves.bound_curve(
         chosen,
         facts,
         at,
         axis=axis,
-        T=o.number("T", T),
-        K=o.steps_from(K) if axis != "K" else None,
+        T=time,
+        K=steps,
         scheme=scheme,
         start=start,
         M1=a2,
-        score_bias=nonnegative("score_bias", o.required("score_bias", score_bias)),
+        score_bias=bias,
         n=samples,
-        seed=count("seed", o.required("seed", seed), 0),
+        seed=root,
     )
     columns = result.columns()
     if out is not None:

@@ -6,6 +6,7 @@ A family is a module of this package with ``register(app)``, which adds its comm
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import sys
@@ -67,6 +68,12 @@ def build() -> typer.Typer:
 app = build()
 
 
+@functools.cache
+def _command() -> Any:
+    """The option parser of `app`, made once."""
+    return typer.main.get_command(app)
+
+
 def _one_line(text: str) -> str:
     return " ".join(str(text).split())
 
@@ -91,15 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without λ gets a question mark, not a traceback
             stream.reconfigure(errors="replace")
-    command = typer.main.get_command(app)
     try:
-        result = command.main(
+        result = _command().main(
             args=None if arguments is None else list(arguments), prog_name="wbound", standalone_mode=False
         )
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except usage_error as error:
         say(_usage(error))
+        return 2
+    except MemoryError:  # what `wbound.memory` did not foresee
+        say("wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions")
         return 2
     except Exception as error:
         errors = sys.modules.get("wbound.errors")

@@ -276,24 +276,30 @@ def steps_from(K: str | None) -> int | None:
     return None if value is None else count("K", value)
 
 
+def exists(text: str) -> bool:
+    """Whether there is a file or folder of that name; what nothing can be called is not there."""
+    try:
+        return Path(text).exists()
+    except OSError:  # too long
+        return False
+
+
 def array_from(option: str, text: str) -> Any:
-    """Numbers of a list "4,2,1,0", or of a .npy, .txt or .csv file. Raises `BadInput` and `IOFailure`."""
+    """Numbers of a list "4,2,1,0", or of a .npy, .npz, .txt or .csv file. Raises `BadInput` and
+    `IOFailure`."""
     import numpy as np
 
-    from wbound.errors import BadInput, IOFailure
+    from numerics.loading import load_numpy, text_numbers
+    from wbound.errors import BadInput
 
     path = Path(text)
     listed = "," in text or not any(c.isalpha() for c in text.replace("e", ""))
-    if listed and not path.is_file():
+    if listed and not exists(text):
         return np.array([number(option, part) for part in text.split(",")])
-    try:
-        if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
-        return np.array([float(word) for word in path.read_text("utf-8").replace(",", " ").split()])
-    except OSError as error:
-        raise IOFailure(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError):
-        raise BadInput(option, path.name, "must hold numbers (.npy, or text with spaces or commas)") from None
+    array = load_numpy(path) if path.suffix.lower() in (".npy", ".npz") else text_numbers(path)
+    if array.dtype.kind not in "fiub":
+        raise BadInput(option, path.name, f"must hold real numbers, not {array.dtype}")
+    return array
 
 
 def grid_from(name: str | None, times: str | None, lam: str | None, sigma: str | None) -> str | wbound.Grid:

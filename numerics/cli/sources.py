@@ -52,12 +52,13 @@ SUFFIXES = (".npy", ".npz", ".json", ".txt", ".csv")
 
 
 def _is_list(text: str) -> bool:
-    return not Path(text).exists() and Path(text).suffix.lower() not in SUFFIXES and "," in text
+    return not o.exists(text) and Path(text).suffix.lower() not in SUFFIXES and "," in text
 
 
 def dataset_from(text: str | None) -> Dataset:
     """The data of --data, their mean and covariance. Raises `BadInput` and `IOFailure`."""
     from numerics import datasets
+    from numerics.loading import is_folder
     from wbound.errors import BadInput
 
     if text is None:
@@ -65,7 +66,7 @@ def dataset_from(text: str | None) -> Dataset:
     if _is_list(text):
         return datasets.from_spectrum(o.array_from("data", text), "spectrum")
     path = Path(text)
-    if text == "digits" or path.is_dir():
+    if text == "digits" or is_folder(path):
         return datasets.load(text)
     if path.suffix.lower() in (".txt", ".csv"):
         return datasets.from_spectrum(path)
@@ -105,7 +106,7 @@ def vector_from(option: str, text: str) -> Any:
 def _read(form: str, text: str) -> Schedule:
     from numerics.schedules import from_array, read
 
-    if _is_list(text) or (not Path(text).suffix and not Path(text).exists()):
+    if _is_list(text) or (not Path(text).suffix and not o.exists(text)):
         return from_array(o.array_from(form, text), form)
     return read(text, form)
 

@@ -46,9 +46,11 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
     Raises `BadInput`, and `HypothesisFailed` (A1) for a law that is not strongly log-concave.
     """
     from numerics import targets
-    from wbound.errors import BadInput, count, positive
+    from wbound.errors import BadInput, positive
+    from wbound.memory import dimension as size_of
 
-    dimension = None if d is None else count("d", o.number("d", d))
+    wanted = o.number("d", d)
+    dimension = None if wanted is None else size_of(wanted)
     given: dict[str, str] = {}
     for item in q or []:
         key, equals, value = (part.strip() for part in item.partition("="))
@@ -85,7 +87,7 @@ def _numbers(option: str, text: str) -> Any:
     """Numbers of a list "1,1/2,-3", or of a file."""
     import numpy as np
 
-    if Path(text).suffix in (".npy", ".txt", ".csv"):
+    if Path(text).suffix in (".npy", ".npz", ".txt", ".csv"):
         return np.asarray(o.array_from(option, text), float)
     return np.array([o.number(option, part) for part in text.split(",")])
 

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from numerics.drawing import INK, csv_text
-from numerics.files import directory, write
+from numerics.files import write
+from numerics.locks import locked
 from numerics.report.parts import (
     Block,
     Context,
@@ -52,30 +53,33 @@ def build(
     """Write the report into the folder ``out`` and return the page's path.
 
     quick: fewer points, for a first look; say: takes progress lines; wrote: takes each finished file.
-    Raises `IOFailure` when a file cannot be written; the page itself is written last, whole.
+    Raises `IOFailure` when a file cannot be written, and when another run writes there; the page itself is
+    written last, whole.
     """
-    folder = directory(out)
-    started = time.monotonic()
-    parts: dict[str, Part] = {}
-    context = Context(parts, quick, say)
-    order = [s for s in sections if not s.last] + [s for s in sections if s.last]
-    total, done = sum(s.weight for s in order), 0.0
-    for i, section in enumerate(order):
-        passed = time.monotonic() - started
-        left = f", about {passed / done * (total - done):.0f} s left" if done > 0.0 else ""
-        say(f"[{i + 1}/{len(order)}] {section.title}  ({passed:.0f} s passed{left})")
-        part = section.build(context)
-        parts[section.id] = Part(finite(part.data), part.blocks)
-        for name, text in _tables(section, parts[section.id]).items():
-            wrote(write(folder / name, text))
-        done += section.weight
-    data = {section.id: parts[section.id].data for section in sections}
-    wrote(
-        write(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    )
-    page = write(folder / "index.html", _page(sections, parts))
-    wrote(page)
-    return page
+    with locked(out) as folder:
+        started = time.monotonic()
+        parts: dict[str, Part] = {}
+        context = Context(parts, quick, say)
+        order = [s for s in sections if not s.last] + [s for s in sections if s.last]
+        total, done = sum(s.weight for s in order), 0.0
+        for i, section in enumerate(order):
+            passed = time.monotonic() - started
+            left = f", about {passed / done * (total - done):.0f} s left" if done > 0.0 else ""
+            say(f"[{i + 1}/{len(order)}] {section.title}  ({passed:.0f} s passed{left})")
+            part = section.build(context)
+            parts[section.id] = Part(finite(part.data), part.blocks)
+            for name, text in _tables(section, parts[section.id]).items():
+                wrote(write(folder / name, text))
+            done += section.weight
+        data = {section.id: parts[section.id].data for section in sections}
+        wrote(
+            write(
+                folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            )
+        )
+        page = write(folder / "index.html", _page(sections, parts))
+        wrote(page)
+        return page
 
 
 def _tables(section: Section, part: Part) -> dict[str, str]:

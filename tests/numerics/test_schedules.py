@@ -135,7 +135,7 @@ def test_files_that_are_no_schedule(tmp_path: Path) -> None:
     pickled = tmp_path / "p.npy"
     np.save(pickled, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     cases = {
-        pickled: "is no array file that can be read",
+        pickled: "is no file of numbers that can be read",
         _written(tmp_path / "empty.npy", b""): "is no array file",
         _written(tmp_path / "junk.npz", b"PK\x03\x04junk"): "is no array file",
         _written(tmp_path / "cut.npy", b"\x93NUMPY\x01\x00v\x00{'descr'"): "is no array file",

@@ -216,11 +216,11 @@ def test_interrupted_it_names_what_there_is(tmp_path: Path) -> None:
 
 
 def test_two_runs_in_one_folder(config: Path, tmp_path: Path, wb: Any) -> None:
-    from numerics.sweep import _locked
+    from numerics.locks import locked
 
     out = tmp_path / "out"
     out.mkdir()
-    with _locked(out):
+    with locked(out):
         message = wb.refused("sweep", str(config), "-o", str(out), code=4)
         assert "locked" in message and str(os.getpid()) in message
     answer = wb.ask("sweep", str(config), "-o", str(out), "--jobs", "1")
