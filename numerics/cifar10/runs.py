@@ -28,7 +28,7 @@ from numerics.files import directory, write
 from numerics.loading import load_json
 from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
 
-__all__ = ["Config", "Run", "Trained", "digest", "load_run", "make_config", "score_of"]
+__all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 DECAYS = ("none", "cosine")
@@ -137,6 +137,11 @@ def versions() -> dict[str, str]:
     """What a run is reproducible with."""
     names = ("wbound", "torch", "diffusers", "accelerate", "safetensors", "numpy")
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
+
+
+def gpus() -> list[str]:
+    """The CUDA devices' names."""
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
 def digest(images: ImageSet) -> str:

@@ -260,11 +260,9 @@ def check(
       wbound cifar10 check --data cifar10 --root data
     """
     installed()
-    import torch
-
     from numerics.cifar10.clocks import NAMES, image_process
     from numerics.cifar10.images import load_images
-    from numerics.cifar10.runs import versions
+    from numerics.cifar10.runs import gpus, versions
 
     rows = []
     for name in NAMES:
@@ -280,7 +278,7 @@ def check(
                 "signal_at_T": found["signal at T"].value,
             }
         )
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    devices = gpus()
     payload: dict[str, Any] = {"processes": rows, "gpus": devices, "versions": versions()}
     if data is not None:
         images = load_images(data, root)
