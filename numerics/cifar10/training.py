@@ -35,6 +35,7 @@ from numerics.cifar10.images import ImageSet, to_png
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.runs import Config, Run, digest, score_of
 from numerics.files import directory, write
+from numerics.locks import locked
 from wbound.errors import BadInput, IOFailure, count
 
 __all__ = ["Outcome", "resume", "train"]
@@ -99,18 +100,19 @@ def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh:
     shape = config.architecture(data.channels, data.size)
     torch.manual_seed(config.seed)
     state = _State(engine, config, process, data, ScoreNetwork(shape).to(engine.device))
-    if engine.is_main_process and fresh:
-        run.begin(config, shape, bytes_of)
-    if not fresh:
-        run.same_data(bytes_of)
-        state.restore(run)
-        if state.step > config.steps:
-            raise BadInput("steps", config.steps, f"must be at least {state.step}, where the run is")
-        if engine.is_main_process:
-            run.rewrite(config, shape, bytes_of)
-            run.rewind(state.step)
-    engine.wait_for_everyone()
-    return _loop(run, state, progress)
+    with locked(run.folder) if engine.is_main_process else nullcontext():
+        if engine.is_main_process and fresh:
+            run.begin(config, shape, bytes_of)
+        if not fresh:
+            run.same_data(bytes_of)
+            state.restore(run)
+            if state.step > config.steps:
+                raise BadInput("steps", config.steps, f"must be at least {state.step}, where the run is")
+            if engine.is_main_process:
+                run.rewrite(config, shape, bytes_of)
+                run.rewind(state.step)
+        engine.wait_for_everyone()
+        return _loop(run, state, progress)
 
 
 def _engine(device: str) -> Accelerator:

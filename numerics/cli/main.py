@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +26,7 @@ HELP = """W2 bounds of diffusion samplers beside their exact values, for any for
 
 Every command takes --json: one JSON object on stdout, logs on stderr. Exit codes: 0; 2 bad input or a
 hypothesis that fails (one line says which); 3 refuted or inconsistent; 4 a file that cannot be read or
-written; 130 interrupted.
+written, or a folder that another run writes to; 130 interrupted; 143 terminated: partial results are named.
 """
 
 
@@ -85,9 +87,30 @@ def _usage(error: Any) -> str:
     return f"{path}: {_one_line(error.format_message()).rstrip('.')} ({path} --help)"
 
 
-def _interrupted() -> int:
-    say("interrupted: " + ("written so far: " + ", ".join(WRITTEN) if WRITTEN else "nothing was written"))
-    return 130
+class _Stopped:
+    """Whether SIGTERM came: it then does what Ctrl-C does, and the exit code tells the two apart."""
+
+    by_term = False
+
+    def __enter__(self) -> _Stopped:
+        mine = threading.current_thread() is threading.main_thread()
+        self.installed = mine and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        if self.installed:
+            signal.signal(signal.SIGTERM, self._on_term)
+        return self
+
+    def _on_term(self, number: int, frame: Any) -> None:
+        self.by_term = True
+        raise KeyboardInterrupt
+
+    def __exit__(self, *_: object) -> None:
+        if self.installed:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def said(self) -> int:
+        """Name what there is of the results, and the exit code: 143 after SIGTERM, 130 after Ctrl-C."""
+        say("interrupted: " + ("written so far: " + ", ".join(WRITTEN) if WRITTEN else "nothing was written"))
+        return 143 if self.by_term else 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,12 +121,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without λ gets a question mark, not a traceback
             stream.reconfigure(errors="replace")
+    stopped = _Stopped()
     try:
-        result = _command().main(
-            args=None if arguments is None else list(arguments), prog_name="wbound", standalone_mode=False
-        )
+        with stopped:
+            result = _command().main(
+                args=None if arguments is None else list(arguments), prog_name="wbound", standalone_mode=False
+            )
     except (typer.Abort, KeyboardInterrupt):
-        return _interrupted()
+        return stopped.said()
     except usage_error as error:
         say(_usage(error))
         return 2
@@ -117,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"wbound: {_one_line(str(error))}")
         return int(error.exit_code)
     if result == 130:
-        return _interrupted()
+        return stopped.said()
     return result if isinstance(result, int) else 0
 
 
