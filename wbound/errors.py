@@ -30,6 +30,16 @@ class WboundError(Exception):
 
     exit_code = 2
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a worker's error comes back as it was: pickling by the message alone would not rebuild it
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[WboundError], args: tuple[Any, ...], state: dict[str, Any]) -> WboundError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class BadInput(WboundError, ValueError):
     """A value that cannot be used: names the option, the value and what is allowed."""

@@ -16,7 +16,7 @@ import torch
 
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of
 from numerics.cifar10.clocks import NAMES
-from numerics.cifar10.compare import Comparison, Side, Snapshot, Sweep, assemble, judge_of, measure
+from numerics.cifar10.compare import Comparison, Judge, Side, Snapshot, Sweep, assemble, judge_of, measure
 from numerics.cifar10.evaluation import inception
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork
@@ -30,11 +30,16 @@ __all__ = ["SWEEPS", "Job", "compare_runs", "device_of", "snapshots_of", "traine
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
     "smoke": (400, Sweep(steps=(10, 30, 100), at=30, n=200, seeds=2)),
     "small": (None, Sweep(steps=(10, 30, 100, 300), at=100, n=400, seeds=3)),
-    "paper": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=1000, n=50_000, seeds=3)),
-    "large": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=1000, n=50_000, seeds=3)),
+    "paper": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=300, n=5000, seeds=3)),
+    "large": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=300, n=5000, seeds=3)),
 }
 #: Checkpoints that a comparison follows training by.
 FOLLOWED = 4
+#: What a run that is used again has to have in common with what was asked for.
+MADE_BY = (
+    *("process", "parameters", "data", "root", "flips", "dequantise", "gaussian_tau", "split_seed"),
+    *("preset", "steps", "batch", "lr", "warmup", "decay", "ema", "clip", "seed"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def trained(folder: Path, config: Config, device: str = "auto", progress: bool |
         train(folder, config, device=device, progress=progress)
         return run
     found, _ = run.read()
-    for key in ("process", "data", "preset", "parameters", "gaussian_tau", "split_seed", "root", "flips"):
+    for key in MADE_BY:
         mine, theirs = getattr(config, key), getattr(found, key)
         if mine != theirs:
             raise BadInput("out", str(folder), f"holds a run with {key} = {theirs}, not {mine}")
@@ -84,8 +89,8 @@ def snapshots_of(run: Run, device: torch.device | str = "cpu", most: int = FOLLO
     return [first, *(Snapshot(step, load_run(run.folder, device, step).score) for step in kept)]
 
 
-def _side(job: Job) -> Side:
-    """Train or load one process and measure it; in a worker, with its share of the cores."""
+def _side(job: Job, judge: Judge | None = None) -> Side:
+    """Train or load one process and measure it; in a worker, with its share of the cores and its own judge."""
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     device = device_of(job.device)
@@ -98,10 +103,15 @@ def _side(job: Job) -> Side:
     run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
     tell(f"{job.config.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
     c = job.config
+    return measure(judge or _judge(job), c.image_process(), snapshots_of(run, device), tell)
+
+
+def _judge(job: Job) -> Judge:
+    """What judges the job's networks: its images, and Inception where there are weights."""
+    c, device = job.config, device_of(job.device)
     images = load_images(c.data, c.root, device, flips=c.flips, dequantise=c.dequantise)
     extractor = None if job.inception is None else inception(job.inception, device)
-    judge = judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
-    return measure(judge, c.image_process(), snapshots_of(run, device), tell)
+    return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
 
 
 def compare_runs(
@@ -139,14 +149,11 @@ def compare_runs(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     alone = on.type != "cpu" or weights is not None
     many = count("jobs", jobs) if jobs is not None else 1 if alone else min(cores, len(configs))
-    # everything that can be refused is, before the training
-    c = configs[0]
-    images = load_images(c.data, c.root, on, flips=c.flips, dequantise=c.dequantise)
-    judge = judge_of(images, chosen, seed=c.split_seed, extractor=inception(weights, on) if weights else None)
     threads = max(1, cores // many) if many > 1 else None
     todo = [Job(Path(out) / "runs" / c.process, c, chosen, device, weights, threads, quiet) for c in configs]
+    judge = _judge(todo[0])  # what can be refused is, before the training
     if many == 1:
-        sides = [_side(job) for job in todo]
+        sides = [_side(job, judge) for job in todo]
     else:
         from joblib import Parallel, delayed
 

@@ -231,6 +231,9 @@ def test_a_run_of_something_else_is_not_taken(runs: Path) -> None:
         trained(runs / "runs" / "vp-v2", make_config("vp-v2", "digits", "small"), "cpu", False)
     with pytest.raises(BadInput, match="process"):
         trained(runs / "runs" / "vp-v2", make_config("vp-v1", "digits", "smoke"), "cpu", False)
+    # in another interpreter too it is one line
+    with pytest.raises(BadInput, match="holds a run with steps = 60, not 61"):
+        compare_runs(runs, jobs=2, **SHORT | {"steps": 61})
 
 
 def test_a_run_that_was_cut_off_goes_on(runs: Path, tmp_path: Path) -> None:
