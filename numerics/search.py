@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.sweep import sweep
+from numerics.sweep_config import read as read_plan
 from wbound.catalogue import CATALOGUE
 from wbound.catalogue import process as named
 from wbound.clock import Grid
@@ -190,9 +192,9 @@ class Found:
             "theorem": self.family.theorem,
             "scheme": self.family.scheme,
             "start": self.family.start,
-            "ratio": self.ratio,
-            "bound": self.bound,
-            "exact": self.exact,
+            "ratio": self.ratio if math.isfinite(self.ratio) else None,
+            "bound": self.bound if math.isfinite(self.bound) else None,
+            "exact": self.exact if math.isfinite(self.exact) else None,
             "evaluations": self.evaluations,
             "starts": self.starts,
             "case": None if self.case is None else self.case.to_dict(),
@@ -202,15 +204,15 @@ class Found:
 class _Objective:
     """log(bound/exact) at a point; remembers the smallest, and stops the optimiser at the deadline."""
 
-    def __init__(self, family: Family, deadline: float) -> None:
-        self.family, self.deadline = family, deadline
+    def __init__(self, family: Family, deadline: float, enough: float) -> None:
+        self.family, self.deadline, self.enough = family, deadline, enough
         self.best, self.values = NOTHING, (math.inf, math.inf)
         self.case: Case | None = None
         self.evaluations = 0
 
     def at(self, process: str) -> Callable[[Array], float]:
         def value(x: Array) -> float:
-            if time.monotonic() > self.deadline:
+            if time.monotonic() > self.deadline or math.exp(self.best) < self.enough:
                 raise _Over
             self.evaluations += 1
             try:
@@ -233,11 +235,12 @@ class _Over(Exception):
     """The time is up."""
 
 
-def _one(family: Family, seconds: float, seed: int) -> Found:
-    """Differential evolution over one process after the other, each polished by Nelder–Mead from its best."""
+def _one(family: Family, seconds: float, seed: int, enough: float = 0.0) -> Found:
+    """Differential evolution over one process after the other, each polished by Nelder–Mead from its best; ends at the
+    deadline, or at a ratio below ``enough``."""
     from scipy.optimize import Bounds, differential_evolution, minimize
 
-    objective = _Objective(family, time.monotonic() + seconds)
+    objective = _Objective(family, time.monotonic() + seconds, enough)
     rng = np.random.default_rng(seed)
     names, starts = list(CATALOGUE), 0
     try:
@@ -281,9 +284,14 @@ def search(
     from joblib import Parallel, cpu_count, delayed
 
     workers = cpu_count() if jobs is None else count("jobs", jobs)
-    pool = Parallel(n_jobs=min(workers, len(chosen)), return_as="generator", batch_size=1)
+    work = [(family, share, seed + i) for i, family in enumerate(chosen)]
+    if workers == 1:
+        results: Iterable[Found] = (_one(*each) for each in work)
+    else:
+        pool = Parallel(n_jobs=min(workers, len(chosen)), return_as="generator", batch_size=1)
+        results = pool(delayed(_one)(*each) for each in work)
     out = []
-    for found in pool(delayed(_one)(family, share, seed + i) for i, family in enumerate(chosen)):
+    for found in results:
         out.append(found)
         progress(found)
     return out
@@ -302,61 +310,43 @@ _PARTS: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("vp-exponential", (0.5, 2.0)),
     ("sub-vp", (0.5, 2.0)),
 )
-_GEOMETRIC = np.geomspace
 
 
 def plans(cells: int = CELLS) -> dict[str, dict[str, Any]]:
-    """The dense grid as configurations of `numerics.sweep`, at least ``cells`` cells: nineteen twentieths the sharp
-    theorems, the rest Theorem 1, whose M_1 is dear."""
-    cells = count("cells", cells, 20)
+    """The dense grid as configurations of `numerics.sweep`, at least ``cells`` cells (≥ 1000): the sharp theorems,
+    and on a part of it Theorem 1, whose M_1 is dear."""
+    cells = count("cells", cells, 1000)
+    thin = 2 if cells < 10**5 else 1  # of a small grid every second value
+    levels, narrow = np.geomspace(1e-2, 1e2, 5)[::thin].tolist(), [0.1, 1.0, 10.0][::thin]
     processes = [
-        {"name": name, **{parameter: list(values) for parameter in _parameters(name)}}
-        for name, values in _PARTS
+        {"name": name, **{key: list(values[::thin]) for key in _parameters(name)}} for name, values in _PARTS
     ]
-    made = sum(len(values) ** len(_parameters(name)) for name, values in _PARTS)
-    targets = [
-        {"name": "isotropic", "variance": _GEOMETRIC(1e-2, 1e2, 5).tolist(), "mean": [0.0, 3.0]},
-        {"name": "geometric", "condition": [10.0], "variance": [0.1, 1.0, 10.0], "mean": [0.0, 1.0]},
-    ]
-    laws, sharp = 5 * 2 + 3 * 2, [name for name, s in SCHEMES.items() if s.stages == 1]
-
-    def steps(wanted: float, first: int, last: int) -> list[int]:
-        n = max(math.ceil(wanted), 1)
-        values = np.unique(np.round(_GEOMETRIC(first, last, 4 * n)).astype(int))
-        assert values.size >= n
-        return [int(v) for v in values[np.linspace(0, values.size - 1, n).round().astype(int)]]
-
-    times, common = (
-        [0.3, 1.0, 2.0, 4.0],
-        {"outputs": ["bound", "exact"], "process": processes, "target": targets},
-    )
-    each = made * laws * len(times) * 2 * 2
-    dense_sharp = {
-        **common,
-        "d": [1, 3],
-        "T": times,
+    common: dict[str, Any] = {
+        "outputs": ["bound", "exact"],
+        "process": processes,
+        "target": [
+            {"name": "isotropic", "variance": levels, "mean": [0.0, 3.0][::thin]},
+            {"name": "geometric", "condition": [10.0], "variance": narrow, "mean": [0.0, 1.0][thin - 1 :]},
+        ],
+        "d": [1, 3][thin - 1 :],
+        "T": [0.3, 1.0, 2.0, 4.0][thin - 1 :: thin],
         "start": ["exact", "prior"],
-        "scheme": sharp,
-        "K": steps(0.95 * cells / (each * len(sharp)), 1, 2000),
+        "scheme": [name for name, s in SCHEMES.items() if s.stages == 1],
     }
-    dense_published = {
-        **common,
-        "d": [1, 3],
-        "T": times,
-        "start": ["exact", "prior"],
-        "scheme": ["em"],
-        "theorem": "published",
-        "M1": "exact",
-        "K": steps(0.05 * cells / each, 50, 5000),
-    }
-    return {"sharp": dense_sharp, "published": dense_published}
+    # Theorem 1: one process of each kind where it is a sample only
+    few = processes if thin == 1 else [processes[1], processes[5]]
+    published = {**common, "process": few, "scheme": ["em"], "theorem": "published", "M1": "exact"}
+    published["K"] = [100, 1000][thin - 1 :]
+    each, own = (read_plan({**part, "K": [1]}).cells for part in (common, published))
+    n = max(math.ceil((cells - len(published["K"]) * own) / each), 1)
+    steps = np.unique(np.round(np.geomspace(1, MOST_STEPS, 4 * n)).astype(int))
+    chosen = steps[np.linspace(0, steps.size - 1, n).round().astype(int)]
+    return {"sharp": {**common, "K": [int(k) for k in chosen]}, "published": published}
 
 
 def dense(out: Path | str, cells: int = CELLS, *, jobs: int | None = None) -> list[dict[str, Any]]:
     """Run `plans` as sweeps in ``out`` (again: it goes on) and return the smallest ratio by statement, scheme and
     start, with its inputs and how many cells were compared, were infinite, or had a hypothesis that fails."""
-    from numerics.sweep import sweep
-
     rows: list[dict[str, Any]] = []
     for name, config in plans(cells).items():
         result = sweep(config, Path(out) / name, jobs=jobs)
@@ -400,7 +390,7 @@ def _plain(value: Any) -> Any:
 # ---------------------------------------------------------------------- stored
 
 
-def results(
+def record(
     found: Iterable[Found], grid: Iterable[Mapping[str, Any]], *, seconds: float, seed: int
 ) -> dict[str, Any]:
     """What a results file holds: date, versions, the search by family and the dense grid by family."""
@@ -423,7 +413,9 @@ def read(path: Path | str) -> dict[str, Any]:
         if raw["format"] != 1 or not raw["search"]:
             raise ValueError
         for row in raw["search"]:
-            float(row["ratio"]), Case.from_dict(row["case"])
+            if row["case"] is not None:
+                float(row["ratio"])
+                Case.from_dict(row["case"])
         return dict(raw)
     except (OSError, ValueError, KeyError, TypeError):
         raise BadInput(Path(path).name, "its text", "is no results file of wbound search") from None

@@ -60,13 +60,16 @@ def search(
     workers = None if jobs is None else count("jobs", o.required("jobs", jobs))
     wanted = count("cells", o.required("cells", cells), 0)
 
+    if wanted:
+        s.plans(wanted)  # refused before the work
+
     def progress(found: s.Found) -> None:
         f = found.family
         say(f"{f.statement}, {f.scheme} from {f.start}: {found.ratio:.9g} after {found.evaluations} cases")
 
     found = s.search(budget, seed=first, jobs=workers, progress=progress)
     grid = s.dense(folder, wanted, jobs=workers) if wanted else []
-    payload: dict[str, Any] = s.results(found, grid, seconds=time.monotonic() - begun, seed=first)
+    payload: dict[str, Any] = s.record(found, grid, seconds=time.monotonic() - begun, seed=first)
     if out is not None:
         note(write(out, text_of.dumps(payload, indent=1, ensure_ascii=False) + "\n"))
 

@@ -15,7 +15,7 @@ import wbound
 from wbound.clock import Grid, GridBatch, batch
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import PROPOSITION_1, defects, exact_w2, floor_w2, start_defects
+from wbound.gaussian import PROPOSITION_1, defects, exact_w2, floor_w2, remaining, start_defects
 
 Array = np.ndarray
 
@@ -170,7 +170,7 @@ def test_a_step_beyond_double_precision() -> None:
 @pytest.mark.parametrize("scheme", ["hf", "ddpm"])
 def test_clocks_beyond_double_precision(scheme: str) -> None:
     """λ_{k−1}/λ_k beyond e^709, and every step still matters: λ_{k−1}/λ_k² is of the order of 1."""
-    B = np.array([1440.0, 721.0, 361.0, 181.0, 91.0, 46.0, 23.0, 11.0, 5.0, 2.0, 0.5])
+    B = np.array([5760.0, 2881.0, 1441.0, 721.0, 361.0, 181.0, 91.0, 46.0, 23.0, 11.0, 5.0, 2.0, 0.5])
     times = (*((np.sqrt(1.0 + 8.0 * B) - 1.0) / 2.0).tolist(), 0.0)  # B = t/2 + t²/2
     p, total = referee.vp_linear(a=1.0, b=0.5), mp.mpf(0)
     with mp.workdps(30):
@@ -221,15 +221,23 @@ def test_blocks_of_an_isotropic_law() -> None:
         want = abs(math.sqrt(1.5 + excess) - math.sqrt(1.5))
         law = Gaussian(np.zeros(1), 1.5)
         assert exact_w2(p, law, 2.0, K, scheme="hf", start=start) == pytest.approx(want, rel=1e-6)
+    law, variances = Gaussian(np.zeros(2), np.array([90.0, 30.0])), (90.0, 30.0)
     for delta, steps in ((0.0, K), (1e-3, 40)):
         grid = Grid.uniform(delta=delta) if delta else "uniform"
-        s = wbound.setting(p, Gaussian(np.zeros(1), 90.0), 0.2, steps, scheme="hf", grid=grid)
-        lam = np.exp(s.nodes.log_lam)
-        v = float(lam[0])
-        for hi, lo in zip(lam[:-1].tolist(), lam[1:].tolist(), strict=True):
-            v = v * ((90.0 + lo) / (90.0 + hi)) ** 2 + hi - lo
-        got = exact_w2(p, Gaussian(np.zeros(1), 90.0), 0.2, steps, scheme="hf", grid=grid)
-        assert math.sqrt(90.0) - got == pytest.approx(math.sqrt(v), rel=1e-7) and v < 1.0
+        s = wbound.setting(p, law, 0.2, steps, scheme="hf", grid=grid)
+        lam, squares = np.exp(s.nodes.log_lam), 0.0
+        for own in variances:
+            v = float(lam[0])
+            for hi, lo in zip(lam[:-1].tolist(), lam[1:].tolist(), strict=True):
+                v = v * ((own + lo) / (own + hi)) ** 2 + hi - lo
+            assert v < 1.0
+            squares += (math.sqrt(own) - math.sqrt(v)) ** 2
+            (left,) = remaining(s, np.array([own]))
+            assert left == pytest.approx(v, rel=1e-7)
+        both = remaining(s, np.array(variances))
+        assert np.square(np.sqrt(variances) - np.sqrt(both)).sum() == pytest.approx(squares, rel=1e-9)
+        got = exact_w2(p, law, 0.2, steps, scheme="hf", grid=grid)
+        assert got == pytest.approx(math.sqrt(squares), rel=1e-9)
 
 
 def test_the_starts_defects() -> None:
