@@ -133,8 +133,8 @@ def scheme_table(
 
     d: dimension, or several; eps: W2, not squared, in the data's units, or several; m0 ≤ L0 in 1/x²: the data
     are `table_data` (with m_0 = L_0 = 1 a VP process is stationary and frozen scores are exact: that flatters
-    ei and ode-ei). A row for each process, d and ε: for every scheme K_bound_… (Theorem 2, or 3 for an ODE;
-    None for heun) and K_exact_… (`exact_iterations`), prior start, uniform grid, T optimised; the best SDE and
+    ei and ode-ei). A row for each process, d and ε: for every scheme ``K_bound_NAME`` (Theorem 2, or 3 for an ODE;
+    None for heun) and ``K_exact_NAME`` (`exact_iterations`), prior start, uniform grid, T optimised; the best SDE and
     one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde, exact_ode), and how many
     times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better); exact_gain_heun is
     the same for heun, whose step counts as two calls of the score (2K − 1). Raises `BadInput`. Kinds: *upper*
