@@ -10,6 +10,7 @@ import typer
 from numerics.cli import options as o
 from numerics.cli import targets as t
 from numerics.cli.output import drawable, emit, grid_table, note, say
+from numerics.cli.progress import Progress, keeping
 
 ORDER = 60
 #: Points to a decade where --points is not given.
@@ -133,7 +134,7 @@ def curve(
     facts: Any
     if target is not None:
         facts = t.target_from(target, q, d)
-        a2 = "exact" if a2 is None else a2
+        a2 = "exact" if a2 is None and hasattr(facts, "M1") else a2  # Theorem 1 is about A1
     else:
         if second_moment is None and mean_norm is None:
             mean_norm = "0"
@@ -157,20 +158,23 @@ def curve(
     scheme_named(scheme)
     one_of("start", start, STARTS)
     say(f"{chosen.name}: {at.size} values of {axis}")
-    result = curves.bound_curve(
-        chosen,
-        facts,
-        at,
-        axis=axis,
-        T=time,
-        K=steps,
-        scheme=scheme,
-        start=start,
-        M1=a2,
-        score_bias=bias,
-        n=samples,
-        seed=root,
-    )
+    progress = Progress(f"{chosen.name} along {axis}")
+    with keeping(progress, out, ".csv"):
+        result = curves.bound_curve(
+            chosen,
+            facts,
+            at,
+            axis=axis,
+            T=time,
+            K=steps,
+            scheme=scheme,
+            start=start,
+            M1=a2,
+            score_bias=bias,
+            n=samples,
+            seed=root,
+            watch=progress,
+        )
     columns = result.columns()
     if out is not None:
         if out.lower().endswith(".csv"):
@@ -232,7 +236,11 @@ def _steps(
     from numerics.needed import steps_curve
 
     say(f"{chosen.name}: steps for {at.size} values of ε")
-    result = steps_curve(chosen, facts, at, T=T, scheme=scheme, start=start, M1=a2, score_bias=bias)
+    progress = Progress(f"{chosen.name} along eps")
+    with keeping(progress, out, ".csv"):
+        result = steps_curve(
+            chosen, facts, at, T=T, scheme=scheme, start=start, M1=a2, score_bias=bias, watch=progress
+        )
     columns = result.columns()
     if out is not None:
         if out.lower().endswith(".csv"):
@@ -283,9 +291,17 @@ def _on_data(
     loaded = datasets.load(source)
     chosen = [only] if only is not None else [named(name) for name in PUBLISHED]
     found = []
-    for process in chosen:
-        say(f"{process.name}: {at.size} values of K")
-        found.append(curves.exact_curve(process, loaded.gaussian, at, scheme=scheme, start=start))
+    progress = Progress(f"{loaded.name} along K")
+    with keeping(progress, out, ".csv"):
+        for i, process in enumerate(chosen):
+            say(f"{process.name}: {at.size} values of K")
+
+            def watch(done: int, total: int, row: dict[str, Any], before: int = i) -> None:
+                progress(before * total + done, len(chosen) * total, row)
+
+            found.append(
+                curves.exact_curve(process, loaded.gaussian, at, scheme=scheme, start=start, watch=watch)
+            )
     columns = {"K": at} | {curve.process.name: curve.lines[0].values for curve in found}
     if out is not None:
         if out.lower().endswith(".csv"):

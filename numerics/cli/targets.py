@@ -16,6 +16,9 @@ NAMES: dict[str, dict[str, str]] = {
     "gaussian": {"mean": "0", "cov": "1"},
     "mixture": {"c": "0.8", "s": "1"},
     "logcosh": {"m0": "0.5", "L0": "2"},
+    "modes": {"c": "1.5", "s": "1"},
+    "peaks": {"means": "-1,1", "s": "0.5", "weights": ""},
+    "smoothed": {"points": "digits", "tau": "1"},
 }
 DENSITY = "density="
 
@@ -25,7 +28,8 @@ TargetName = Annotated[
     typer.Option(
         "--target",
         metavar="NAME|density=TEXT",
-        help="gaussian, mixture, logcosh, or the log-density of one coordinate in x.",
+        help="gaussian, mixture, logcosh (A1); modes, peaks, smoothed (beyond A1); or the log-density of one "
+        "coordinate in x.",
         autocompletion=o.completing(lambda: (*NAMES, DENSITY)),
     ),
 ]
@@ -35,7 +39,8 @@ TargetParameters = Annotated[
         "-q",
         "--target-parameter",
         metavar="NAME=VALUE",
-        help="mean, cov (gaussian; lists or a file), c, s (mixture), m0, L0 (logcosh), or the density's own.",
+        help="mean, cov (gaussian; lists or a file), c, s (mixture, modes), m0, L0 (logcosh), means, s, weights "
+        "(peaks; lists, or a file of rows), points, tau (smoothed; digits or a file), or the density's own.",
     ),
 ]
 
@@ -43,9 +48,10 @@ TargetParameters = Annotated[
 def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
     """The target that the options spell, in dimension ``d`` (default: that of its parameters, else 1).
 
-    Raises `BadInput`, and `HypothesisFailed` (A1) for a law that is not strongly log-concave.
+    Targets beyond A1 have a curvature profile instead. Raises `BadInput`, and `HypothesisFailed` (A1) for a
+    density or mixture that is not strongly log-concave.
     """
-    from numerics import targets
+    from numerics import mixtures, targets
     from wbound.errors import BadInput, positive
     from wbound.memory import dimension as size_of
 
@@ -79,8 +85,31 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
         if made.d > 1:
             raise BadInput("d", dimension, f"must be {made.d}, the size of c")
         return made.resized(dimension)
+    if text == "modes":
+        made = mixtures.Bimodal(_numbers("c", chosen["c"]), o.required("s", chosen["s"]))
+        return _in_its_own(made, dimension, "c")
+    if text == "peaks":
+        widths = _numbers("s", chosen["s"])
+        weights = _numbers("weights", chosen["weights"]) if chosen["weights"] else None
+        means = _numbers("means", chosen["means"])
+        return _in_its_own(mixtures.GaussianMixture(means, widths, weights), dimension, "means")
+    if text == "smoothed":
+        from numerics.datasets import samples_of
+
+        points = samples_of(chosen["points"])
+        made = mixtures.SmoothedData(points - points.mean(axis=0), o.required("tau", chosen["tau"]))
+        return _in_its_own(made, dimension, "a point")
     m0, L0 = (positive(key, o.number(key, chosen[key])) for key in ("m0", "L0"))
     return targets.LogCosh(dimension or 1, m0, L0)
+
+
+def _in_its_own(made: Any, d: int | None, what: str) -> Any:
+    """The target, whose dimension is that of its parameters."""
+    from wbound.errors import BadInput
+
+    if d not in (None, made.d):
+        raise BadInput("d", d, f"must be {made.d}, the size of {what}")
+    return made
 
 
 def _numbers(option: str, text: str) -> Any:

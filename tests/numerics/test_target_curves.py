@@ -150,6 +150,12 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     header = path.read_text().splitlines()[0]
     assert header == "M,theorem_1,theorem_2,samples,samples_low,samples_high"
     assert "samples, high" in capsys.readouterr().out
+    beyond = ["curve", "--process", "ou", "--target", "modes", "--n", "0", "--points", "2", "--to", "40"]
+    assert main([*beyond, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "theorem_1" not in found and all(
+        b > e for b, e in zip(found["theorem_2"], found["exact"], strict=True)
+    )
     assert main([*common, "40", "--m0", "1"]) == 2
     assert "m0 = 1: does not go with --target" in capsys.readouterr().err
     assert main([*common, "40", "--data", "digits"]) == 2

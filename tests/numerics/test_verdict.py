@@ -422,6 +422,20 @@ def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0 and "holds (exact law" in out
 
 
+def test_targets_beyond_a1_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Modes apart, peaks and smoothed data: Theorem 2′ beside quadrature, or beside samples in d > 1."""
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(12, 2)))
+    for given, target, evidence in (
+        (("modes", "-q", "c=1.2,0.9", "-q", "s=0.8"), "Bimodal", "quadrature"),
+        (("peaks", "-q", "means=-1,0,2", "-q", "weights=1,2,1"), "GaussianMixture", "quadrature"),
+        (("smoothed", "-q", f"points={tmp_path / 'rows.npy'}"), "SmoothedData", "samples"),
+    ):
+        code, out, _ = _command(capsys, *ONE, "--scheme", "hf", "--target", *given, "--json")
+        found = json.loads(out)
+        assert code == 0 and (found["target"], found["evidence"]) == (target, evidence)
+        assert found["bound"]["statement"] == "Theorem 2'"
+
+
 def test_the_command_exits_3_on_a_wrong_sampler(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name, wrong, code in (("right", {}, 0), ("wrong", {"late": True}, 3)):
         np.save(tmp_path / f"{name}.npy", twin(VP, MIXTURE, 4.0, 20, 20_000, **wrong))
@@ -459,6 +473,13 @@ def test_the_matrix_on_the_command_line(
         ((*ONE, "--target", "gaussian", "-q", "mean=1,2", "--d", "3"), "d = 3"),
         ((*ONE, "--target", "gaussian", "-q", "cov=-1"), "cov = "),
         ((*ONE, "--target", "logcosh", "-q", "m0=3"), "m0 = 3"),
+        ((*ONE, "--target", "modes", "-q", "s=0"), "s = 0"),
+        ((*ONE, "--target", "modes", "--d", "3"), "d = 3: must be 1, the size of c"),
+        ((*ONE, "--target", "modes", "--scheme", "ddim"), "Theorem 3 does not apply: A1"),
+        ((*ONE, "--target", "modes", "--theorem", "published"), "A1"),
+        ((*ONE, "--target", "peaks", "-q", "s=1,2,3"), "s = "),
+        ((*ONE, "--target", "peaks", "-q", "weights=-1,2"), "weights = "),
+        ((*ONE, "--target", "smoothed", "-q", "tau=0"), "tau = 0"),
         ((*ONE, "--target", "density=x.__class__"), "x.__class__: character '.'"),
         ((*ONE, "--target", "density=-x**4"), "A1 fails"),
         ((*ONE, "--out", "x.json"), "goes with --all"),
@@ -479,6 +500,8 @@ def test_the_command_says_what_is_wrong(
 def test_a_samples_file_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, err = _command(capsys, *ONE, "--samples", str(tmp_path / "no.npy"))
     assert code == 4 and "cannot read" in err
+    code, _, err = _command(capsys, *ONE, "--target", "smoothed", "-q", "points=nowhere.npy")
+    assert code == 4 and "nowhere.npy" in err
 
 
 def test_covariances_come_from_files_too(tmp_path: Path) -> None:
