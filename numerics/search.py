@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,9 @@ __all__ = [
     "Found",
     "dense",
     "evaluate",
+    "parsed",
     "plans",
+    "record",
     "search",
 ]
 
@@ -405,11 +406,10 @@ def record(
     }
 
 
-@cache
-def read(path: Path | str) -> dict[str, Any]:
-    """A results file. Raises `BadInput` naming it for anything else."""
+def parsed(text: str, name: str) -> dict[str, Any]:
+    """The text of a results file. Raises `BadInput` naming it for anything else."""
     try:
-        raw = json.loads(Path(path).read_text("utf-8"))
+        raw = json.loads(text)
         if raw["format"] != 1 or not raw["search"]:
             raise ValueError
         for row in raw["search"]:
@@ -417,5 +417,5 @@ def read(path: Path | str) -> dict[str, Any]:
                 float(row["ratio"])
                 Case.from_dict(row["case"])
         return dict(raw)
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BadInput(Path(path).name, "its text", "is no results file of wbound search") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadInput(name, "its text", "is no results file of wbound search") from None

@@ -13,6 +13,8 @@ import pytest
 import wbound
 from numerics import search as s
 from numerics.cli.main import main
+from numerics.report import search as section
+from numerics.report.parts import Context
 from wbound.data import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
@@ -104,7 +106,7 @@ def test_the_command_and_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     file = tmp_path / "found.json"
     assert main(["search", "--seconds", "1.6", "--jobs", "1", "--json", "--out", str(file)]) == 0
     said = json.loads(capsys.readouterr().out)
-    stored = s.read(file)
+    stored = s.parsed(file.read_text(), file.name)
     assert len(stored["search"]) == len(s.FAMILIES) == len(said["search"]) and stored["grid"] == []
     for row in stored["search"]:
         if row["case"] is not None:
@@ -112,10 +114,19 @@ def test_the_command_and_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[
             bound, exact = s.evaluate(s.Family(row["theorem"], row["scheme"], row["start"]), case)
             assert bound / exact == pytest.approx(row["ratio"], rel=1e-9)
     for text in ("{}", "[", '{"format": 1, "search": [{"ratio": "x"}]}'):
-        (tmp_path / "bad.json").write_text(text)
-        s.read.cache_clear()
         with pytest.raises(BadInput, match="is no results file of wbound search"):
-            s.read(tmp_path / "bad.json")
+            s.parsed(text, "bad.json")
+
+
+def test_the_section_of_the_report() -> None:
+    """The stored results are what the page shows, none of them below 1, and their cases can be run again."""
+    part = section.build(Context({}, True, print))
+    assert part.data["below"] == 0 and len(part.data["rows"]) == len(s.FAMILIES)
+    assert part.data["ratio"] >= s.COUNTEREXAMPLE and part.data["compared"] > 1000
+    for row in section.stored()["search"][::5]:
+        family = s.Family(row["theorem"], row["scheme"], row["start"])
+        bound, exact = s.evaluate(family, s.Case.from_dict(row["case"]))
+        assert bound / exact == pytest.approx(row["ratio"], rel=1e-6)
 
 
 @pytest.mark.parametrize(
