@@ -30,11 +30,11 @@ from numerics.cifar10.evaluation import (
 )
 from numerics.cifar10.gaussians import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, to_uint8
-from numerics.cifar10.sampling import Score, plan, sample_images, start_of, theory_scheme
+from numerics.cifar10.sampling import Score, plan, sample_images, start_of, theory_scheme, theory_setting
 from numerics.cifar10.scoreerror import final_law
 from wbound.complexity import iterations
 from wbound.errors import BadInput, WboundError, count, positive
-from wbound.gaussian import exact_w2
+from wbound.gaussian import EXACT_LAW
 
 __all__ = [
     "Comparison",
@@ -192,21 +192,20 @@ def correlation(a: Sequence[float | None], b: Sequence[float | None]) -> float |
 
 def theory_of(process: ImageProcess, law: GaussianImages, sweep: Sweep) -> Theory:
     """The `Theory` of a process on the Gaussian surrogate ``law`` of the data."""
-    owner, start = theory_scheme(sweep.scheme), start_of(process)
     data = final_law(process, law)
     eps = sweep.eps_rel * math.sqrt(float(law.eigenvalues.sum()))
+    owner = theory_scheme(sweep.scheme)
     if owner is None:
-        return Theory(process.name, eps, None, "the predictor-corrector is no linear step", {})
-    wanted = sorted({*sweep.steps, sweep.at})
-    exact = {
-        K: exact_w2(process.process, data, T=1.0, K=K, scheme=owner, start=start, grid=sweep.grid)
-        for K in wanted
-    }
+        return Theory(process.name, eps, None, "the predictor–corrector is no linear step", {})
+    found = (
+        (K, theory_setting(process, data, K, sweep.scheme, sweep.grid)) for K in {*sweep.steps, sweep.at}
+    )
+    exact = {K: float(EXACT_LAW(s)) for K, s in found if s is not None}
     try:
-        found = iterations(process.process, data, eps, scheme=owner, start=start, T=1.0)
+        asked = iterations(process.process, data, eps, scheme=owner, start=start_of(process), T=1.0)
     except WboundError as error:
         return Theory(process.name, eps, None, str(error), exact)
-    return Theory(process.name, eps, int(found.K), None, exact)
+    return Theory(process.name, eps, int(asked.K), None, exact)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from wbound.clock import Grid, Nodes, grid_named
+from wbound.data import Gaussian
 from wbound.errors import BadInput, count, nonnegative, one_of
 from wbound.schemes import SCHEMES as STEPS
+from wbound.setting import Setting, setting
 
 if TYPE_CHECKING:
     from numerics.cifar10.clocks import ImageProcess
@@ -28,10 +30,12 @@ __all__ = [
     "SNR",
     "Plan",
     "Score",
+    "nodes_of",
     "plan",
     "sample_images",
     "start_of",
     "theory_scheme",
+    "theory_setting",
 ]
 
 Array = NDArray[np.float64]
@@ -85,6 +89,23 @@ def start_of(process: ImageProcess) -> str:
     return "standard" if process.kind == "vp" else "prior"
 
 
+def nodes_of(process: ImageProcess, K: int, grid: str | Grid = "uniform") -> Nodes:
+    """The K + 1 nodes from t = 1 to 0; a named grid's scales are those of data with variance 1. Raises
+    `BadInput`."""
+    return grid_named(grid).nodes(process.process, None, 1.0, count("K", K))
+
+
+def theory_setting(
+    process: ImageProcess, data: Gaussian, K: int, scheme: str = "em", grid: str | Grid = "uniform"
+) -> Setting | None:
+    """The same sampler as a `Setting` for exact laws and bounds, on ``data`` as it ends with; None for "pc"."""
+    owner = theory_scheme(scheme)
+    if owner is None:
+        return None
+    made = setting(process.process, data, 1.0, K, scheme=owner, start=start_of(process))
+    return replace(made, nodes=nodes_of(process, K, grid))
+
+
 def plan(
     process: ImageProcess, K: int, scheme: str = "em", grid: str | Grid = "uniform", langevin: int = 1
 ) -> Plan:
@@ -95,7 +116,7 @@ def plan(
     variance v): A = 2 − e^{−F}, C = Q = v; for VP it is theirs with √(1 − β_i) = e^{−F}, for VE it is em.
     """
     owner = STEPS[_OWNERS[one_of("scheme", scheme, SCHEMES)]]
-    nodes: Nodes = grid_named(grid).nodes(process.process, None, 1.0, count("K", K))
+    nodes = nodes_of(process, K, grid)
     steps = owner.steps(nodes.batch)
     A, C, Q = (np.asarray(v, float) for v in (steps.A, steps.C, steps.Q))
     t = np.maximum(nodes.t, process.t_min)  # where networks are trained

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.gaussians import GaussianImages
-from numerics.cifar10.sampling import Score, sample_images, start_of, theory_scheme
+from numerics.cifar10.sampling import Score, sample_images, theory_scheme, theory_setting
 from numerics.transport import EmpiricalW2, empirical_w2, gaussian_w2
 from wbound.data import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
-from wbound.setting import Bound, Setting, setting
+from wbound.setting import Bound, Setting
 from wbound.sharp import THEOREM_2, local
 
 __all__ = ["ScoreError", "final_law", "score_error", "score_weights"]
@@ -107,8 +107,7 @@ def score_error(
 
     Raises `BadInput`: "pc" and "ode-heun" have no Theorem 2.
     """
-    owner = theory_scheme(scheme)
-    if owner is None or owner == "heun":
+    if theory_scheme(scheme) in (None, "heun"):
         raise BadInput("scheme", scheme, "must be em, ei, hf or ddpm: Theorem 2 is about these")
     exact = law.exact_score(process)
     square, fourth = np.zeros(K), np.zeros(K)
@@ -132,7 +131,8 @@ def score_error(
     se_k = np.divide(spread, 2.0 * M_k, out=np.zeros(K), where=M_k > 0.0)
 
     data = final_law(process, law)
-    s = setting(process.process, data, 1.0, K, scheme=owner, start=start_of(process))
+    s = theory_setting(process, data, K, scheme)
+    assert s is not None
     raised = M_k + RAISED * se_k
     bare = THEOREM_2(s)
     part = float(score_weights(s) @ raised)

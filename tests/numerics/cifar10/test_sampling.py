@@ -10,12 +10,12 @@ import torch
 
 from numerics.cifar10.clocks import NAMES, ImageProcess, image_process
 from numerics.cifar10.gaussians import GaussianImages
-from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme
+from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme, theory_setting
 from numerics.transport import gaussian_w2
 from wbound.clock import Grid
 from wbound.data import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.gaussian import EXACT_LAW, exact_w2
 
 SHAPE = (1, 2, 2)
 N = 10_000
@@ -43,10 +43,10 @@ def smoothed(process: ImageProcess, law: GaussianImages) -> Gaussian:
 
 
 def exact_law(
-    process: ImageProcess, law: GaussianImages, K: int, scheme: str
+    process: ImageProcess, law: GaussianImages, K: int, scheme: str, grid: str = "uniform"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the output by the linear recursion of section 3, in the law's eigenbasis."""
-    p = plan(process, K, scheme)
+    p = plan(process, K, scheme, grid)
     vectors, eigenvalues = law.axes, law.eigenvalues
     mu = law.mean @ vectors
     mean, v = np.zeros(4), np.full(4, process.prior_std**2)
@@ -68,27 +68,33 @@ def exact_law(
 
 
 @pytest.mark.parametrize(
-    ("name", "scheme"),
+    ("name", "scheme", "grid"),
     [
-        *((name, "em") for name in NAMES),
-        *(("vp-v2", s) for s in SCHEMES if s not in ("em", "pc")),
-        ("ve-v3", "ode-heun"),
+        *((name, "em", "uniform") for name in NAMES),
+        *(("vp-v2", s, "uniform") for s in SCHEMES if s not in ("em", "pc")),
+        ("ve-v3", "ode-heun", "uniform"),
+        ("ve-original", "hf", "edm"),
+        ("vp-v1", "ddpm", "cosine"),
     ],
 )
 def test_the_exact_score_as_a_network_gives_the_exact_law(
-    name: str, scheme: str, law: GaussianImages
+    name: str, scheme: str, grid: str, law: GaussianImages
 ) -> None:
     process, K = image_process(name), 25
-    mean, cov = exact_law(process, law, K, scheme)
-    owner = theory_scheme(scheme)
-    assert owner is not None
+    mean, cov = exact_law(process, law, K, scheme, grid)
     data = smoothed(process, law)
-    theirs = exact_w2(process.process, data, T=1.0, K=K, scheme=owner, start=start_of(process))
+    s = theory_setting(process, data, K, scheme, grid)
+    assert s is not None
     # the literature's prior, std sigma_max, is wbound's √λ(1) to 2e-8
-    assert gaussian_w2(mean, cov, data.mean, data.cov) == pytest.approx(theirs, rel=1e-5)
+    assert gaussian_w2(mean, cov, data.mean, data.cov) == pytest.approx(EXACT_LAW(s), rel=1e-5)
+    if grid == "uniform":
+        theirs = exact_w2(
+            process.process, data, T=1.0, K=K, scheme=theory_scheme(scheme), start=start_of(process)
+        )
+        assert EXACT_LAW(s) == theirs
 
     x = sample_images(
-        law.exact_score(process), process, SHAPE, K, scheme, range(N), batch=N, dtype=torch.float64
+        law.exact_score(process), process, SHAPE, K, scheme, range(N), batch=N, grid=grid, dtype=torch.float64
     )
     rows = x.reshape(N, 4).numpy()
     diagonal = np.diag(cov)
