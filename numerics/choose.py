@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +150,7 @@ def choose(
     grids: Iterable[str] | None = None,
     schedules: Iterable[Schedule] = (),
     numerical: bool = True,
+    watch: Callable[[int, int, dict[str, Any]], None] = lambda done, total, row: None,
 ) -> Ranking:
     """Rank processes and grids for these data. Kind: *exact* for the Gaussian surrogate.
 
@@ -156,7 +158,8 @@ def choose(
     and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
     several (with ``steps``), ranked together at the same K. processes: names or `Process`es (default: the
     catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all). schedules: the user's
-    own, ranked at their own K. numerical: the nodes optimised one by one, too. Raises `BadInput`.
+    own, ranked at their own K. numerical: the nodes optimised one by one, too. watch: is told how many rows are
+    done, of how many, and the last. Raises `BadInput`.
     """
     began = time.perf_counter()
     chosen = [scheme] if isinstance(scheme, str) else list(dict.fromkeys(scheme))
@@ -176,6 +179,7 @@ def choose(
                 grids=None if grids is None else list(grids),
                 schedules=list(schedules),
                 numerical=numerical,
+                watch=watch,
             )
             for name in chosen
         ]
@@ -193,11 +197,17 @@ def choose(
     makers = makers_of(processes, facts)
     rows = candidates_of(scheme, makers, _grids(grids), gaussian, facts)
     centre = 2.0 * math.log(data.scale)
-    found = [(row, *task.best(row, K, centre)) for row in rows]
+    found = []
+    total = len(rows) * (1 if eps is None else 2)
+    for row in rows:
+        found.append((row, *task.best(row, K, centre)))
+        watch(len(found), total, {"process": row.name, "grid": row.grid, "error": found[-1][2]})
     found = [f for f in found if math.isfinite(f[2])]
     needed: list[int | None] = [None] * len(found)
     if eps is not None:
-        needed = [task.steps_for(row, eps, centre, K, u, error) for row, u, error in found]
+        for i, (row, u, error) in enumerate(found):
+            needed[i] = task.steps_for(row, eps, centre, K, u, error)
+            watch(len(rows) + i + 1, total, {"process": row.name, "grid": row.grid, "steps": needed[i]})
         if steps is None:
             reached = [n for n in needed if n is not None]
             if not reached:

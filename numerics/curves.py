@@ -27,9 +27,11 @@ from wbound.statements import upper_bound
 __all__ = [
     "AXES",
     "Cancellation",
+    "Counter",
     "Curve",
     "Floor",
     "Line",
+    "Watch",
     "bound_curve",
     "cancellation",
     "exact_curve",
@@ -39,9 +41,12 @@ __all__ = [
     "slope",
     "spaced",
     "tail_slope",
+    "unwatched",
 ]
 
 Array = NDArray[np.float64]
+#: Is told how many points are done, of how many, and the last one: its line, where it is, its value.
+Watch = Callable[[int, int, dict[str, Any]], None]
 
 #: What a curve can run along, with its unit.
 AXES = {
@@ -137,6 +142,21 @@ def horizon(process: Process, data: Curvature, far: float = FAR) -> float:
 # ---------------------------------------------------------------------- bound against exact
 
 
+def unwatched(done: int, total: int, row: dict[str, Any]) -> None:
+    """Nobody looks."""
+
+
+class Counter:
+    """Tells a `Watch` of every point."""
+
+    def __init__(self, watch: Watch, total: int) -> None:
+        self.watch, self.total, self.done = watch, total, 0
+
+    def __call__(self, line: str, at: float, value: float) -> None:
+        self.done += 1
+        self.watch(self.done, self.total, {"line": line, "at": at, "value": value})
+
+
 class _Point(NamedTuple):
     value: float
     start: float
@@ -164,13 +184,16 @@ def _lower(s: Setting) -> _Point:
     return _Point(float(PROPOSITION_1(replace(s, start="exact", score_noise=0.0))), 0.0)
 
 
-def _collect(key: str, label: str, at: Array, point: Callable[[float], _Point], axis: str) -> Line:
+def _collect(
+    key: str, label: str, at: Array, point: Callable[[float], _Point], axis: str, tell: Counter
+) -> Line:
     values, starts, reason = np.full(at.size, np.nan), np.full(at.size, np.nan), ""
     for i, x in enumerate(at):
         try:
             values[i], starts[i] = point(float(x))
         except HypothesisFailed as failed:
             reason = reason or str(failed)
+        tell(key, float(x), float(values[i]))
     values[np.isinf(values)] = np.nan
     power = slope(at, values, starts) if axis == "K" else None
     return Line(key, label, values, starts, power, reason)
@@ -201,6 +224,7 @@ def bound_curve(
     score_bias: float = 0.0,
     n: int = 0,
     seed: int = 0,
+    watch: Watch = unwatched,
 ) -> Curve:
     """Theorem 1, Theorem 2, the exact W2, samples and the lower bound along ``axis``; fitted slopes in K.
 
@@ -209,8 +233,8 @@ def bound_curve(
     of hf from the exact start with the exact score. The exact W2 is known for Gaussian data and product
     targets, with an unbiased score. ``n`` > 0: the bracket of n samples at level 0.99, for data that are a
     target (or Gaussian), all from one ``seed``. A statement that does not apply leaves nan, and its line
-    says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out.
-    Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
+    says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out. ``watch`` is told
+    of every point. Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
     """
     one_of("axis", axis, [name for name in AXES if name != "eps"])  # K(ε): `numerics.needed`
     values = np.atleast_1d(np.asarray(at, float))
@@ -242,9 +266,13 @@ def bound_curve(
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
     if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score
         wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))
-    lines = [_collect(key, label, values, point, axis) for key, label, point in wanted]
+    tell = Counter(watch, (len(wanted) + bool(n)) * values.size)
+    lines = [_collect(key, label, values, point, axis, tell) for key, label, point in wanted]
     if n:
-        found = [bracket(make(float(x), scheme), n, seed=seed) for x in values]
+        found = []
+        for x in values:
+            found.append(bracket(make(float(x), scheme), n, seed=seed))
+            tell("samples", float(x), found[-1].w2)
         plug_in, low, high = np.array([(one.w2, one.low, one.high) for one in found]).T
         level = f"{100.0 * found[0].level:g} %"
         label = f"samples, {level} ({scheme})"
@@ -316,6 +344,7 @@ def exact_curve(
     scheme: str = "em",
     start: str = "prior",
     far: tuple[float, float] = (1.0, 1e8),
+    watch: Watch = unwatched,
 ) -> Curve:
     """Exact W2 against K on Gaussian data, each K with its best T: λ(T) between ``far`` times the data's
     variance per coordinate. Singular covariances are taken. Kind: *exact*."""
@@ -323,6 +352,7 @@ def exact_curve(
     scale = max(float(data.eigenvalues.mean()), np.finfo(float).tiny)
     best, time = np.empty(values.size), np.empty(values.size)
     ends = (math.log(far[0] * scale), math.log(far[1] * scale))
+    tell = Counter(watch, values.size)
     coarse = np.linspace(*ends, 13)
     for i, K in enumerate(values):
 
@@ -337,6 +367,7 @@ def exact_curve(
         found = minimize_scalar(w2, bounds=between, method="bounded", options={"xatol": 1e-2})
         at_best = float(found.x) if found.fun < tried[j] else float(coarse[j])
         best[i], time[i] = min(float(found.fun), tried[j]), float(process.time_of(at_best)[()])
+        tell(process.name, float(K), float(best[i]))
         coarse = np.clip(at_best + np.array([-0.8, 0.0, 0.8, 1.6, 2.4]), *ends)
     line = Line("exact", f"exact ({scheme})", best, np.zeros(values.size), slope(values, best))
     horizon_line = Line("T", "best T", time, np.zeros(values.size))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.curves import Curve, Line, slope
+from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable, positive
@@ -32,6 +32,7 @@ def steps_curve(
     start: str = "prior",
     M1: float | str | None = None,
     score_bias: float = 0.0,
+    watch: Watch = unwatched,
 ) -> Curve:
     """The smallest K with W2 ≤ ε by Theorem 1, by the sharp theorem, by the exact law, and at least, along ε.
 
@@ -73,7 +74,7 @@ def steps_curve(
             return lower_bound(data.d, sigma0, e, float(process.lam(time)))
 
         wanted.append(("lower", "lower bound (hf)", floor))
-    lines, times = [], {}
+    lines, times, tell = [], {}, Counter(watch, len(wanted) * eps.size)
     for key, label, needed in wanted:
         K, time, reason = np.full(eps.size, np.nan), np.full(eps.size, np.nan), ""
         for i, e in enumerate(eps):
@@ -81,8 +82,10 @@ def steps_curve(
                 answer = needed(float(e))
             except (Unreachable, HypothesisFailed) as failed:
                 reason = reason or str(failed)
+                tell(key, float(e), math.nan)
                 continue
             K[i], time[i] = float(getattr(answer, "steps", answer.K)), float(getattr(answer, "T", math.nan))
+            tell(key, float(e), float(K[i]))
         power = slope(1.0 / eps, K)
         lines.append(Line(key, label, K, np.zeros(eps.size), None if power is None else -power, reason))
         if key != "lower":

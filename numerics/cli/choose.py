@@ -9,6 +9,7 @@ import typer
 from numerics.cli import options as o
 from numerics.cli import sources as s
 from numerics.cli.output import drawable, emit, grid_table, note, say
+from numerics.cli.progress import Progress, keeping
 
 ORDER = 54
 
@@ -105,16 +106,20 @@ def choose(
         drawable(figure, width, "figure")
     K = o.number("steps", steps)
     loaded = s.dataset_from(data)
-    ranking = rank(
-        loaded,
-        None if K is None else count("steps", K),
-        eps=o.number("eps", eps),
-        eps_rel=o.number("eps_rel", eps_rel),
-        scheme=[name.strip() for name in scheme.split(",")],
-        processes=process or None,
-        grids=grid or None,
-        schedules=s.schedules_from(sigmas, betas, alphas_cumprod, diffusers),
-    )
+    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers)
+    progress = Progress("schedules")
+    with keeping(progress, figure or out, ".csv"):
+        ranking = rank(
+            loaded,
+            None if K is None else count("steps", K),
+            eps=o.number("eps", eps),
+            eps_rel=o.number("eps_rel", eps_rel),
+            scheme=[name.strip() for name in scheme.split(",")],
+            processes=process or None,
+            grids=grid or None,
+            schedules=given,
+            watch=progress,
+        )
     say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
     if figure is not None:
         _draw(ranking, shown, figure, width)

@@ -9,6 +9,7 @@ import typer
 from numerics.cli import options as o
 from numerics.cli import targets as t
 from numerics.cli.output import aligned, emit, grid_table, note, say
+from numerics.cli.progress import Progress, keeping, rows_as_json
 
 ORDER = 65
 
@@ -152,8 +153,6 @@ def _everything(
     process: str | None, n: str | None, seed: int, jobs: str | None, out: str | None, json: bool
 ) -> None:
     """The matrix, its summary on stdout, its rows in a file."""
-    import time
-
     from numerics import matrix
     from numerics.files import write
     from wbound.catalogue import PUBLISHED
@@ -162,18 +161,16 @@ def _everything(
     which = matrix.cells() if process is None else matrix.cells([one_of("process", process, PUBLISHED)])
     points = matrix.N if n is None else count("n", o.number("n", n), 16)
     workers = None if jobs is None else count("jobs", o.number("jobs", jobs))
-    begun, told = time.monotonic(), [0.0]
+    watch = Progress("verification", every=5.0)
 
     def progress(done: int, total: int, row: dict[str, Any]) -> None:
-        passed = time.monotonic() - begun
         if row["verdict"] != "holds":
             what = row["statement"] or row["theorem"]
             say(f"{row['verdict']}: {what} {row['process']} {row['scheme']} {row['target']}")
-        if passed - told[0] >= 5.0 or done == total:
-            told[0] = passed
-            say(f"{done}/{total} verified, {passed:.0f} s, about {passed / done * (total - done):.0f} s left")
+        watch(done, total, row)
 
-    found = matrix.verify_all(seed=seed, n=points, jobs=workers, which=which, progress=progress)
+    with keeping(watch, out, ".json", rows_as_json):
+        found = matrix.verify_all(seed=seed, n=points, jobs=workers, which=which, progress=progress)
     if out is not None:
         note(write(out, found.to_json()))
     finer = ("statement", "target", "M", "V", "delta")

@@ -1,0 +1,68 @@
+"""How far a command is, with the time left, on stderr; and what an interrupted one leaves."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from numerics.cli.output import WRITTEN, say
+
+__all__ = ["Progress", "keeping", "rows_as_csv", "rows_as_json"]
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+class Progress:
+    """Called with how many are done, of how many, and what was found: says so every few seconds, and keeps it."""
+
+    def __init__(self, what: str, every: float = 3.0) -> None:
+        self.what, self.every = what, every
+        self.begun = self.told = time.monotonic()
+        self.done = self.total = 0
+        self.rows: list[dict[str, Any]] = []
+
+    def __call__(self, done: int, total: int, row: Mapping[str, Any] | None = None) -> None:
+        self.done, self.total = done, total
+        if row is not None:
+            self.rows.append(dict(row))
+        now = time.monotonic()
+        if now - self.told >= self.every and done:
+            self.told, passed = now, now - self.begun
+            left = passed / done * (total - done)
+            say(f"{self.what}: {done} of {total}, {passed:.0f} s passed, about {left:.0f} s left")
+
+
+def rows_as_csv(rows: Rows) -> str:
+    """Rows as CSV, in the order of their first keys."""
+    from numerics.drawing import csv_text
+
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    return csv_text({name: [row.get(name, "") for row in rows] for name in names})
+
+
+def rows_as_json(rows: Rows) -> str:
+    """Rows as one JSON object, which says that it is not everything."""
+    from numerics.cli.output import clean
+
+    return json.dumps(clean({"partial": True, "rows": list(rows)}), indent=1, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def keeping(
+    progress: Progress, out: str | None, suffix: str, as_text: Callable[[Rows], str] = rows_as_csv
+) -> Iterator[None]:
+    """Where the work inside is interrupted, write what was found so far beside ``out`` and have it named."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        count = f"{progress.done} of {progress.total}"
+        if progress.rows and out is not None:
+            from numerics.files import write
+
+            WRITTEN.append(f"{write(f'{out}.partial{suffix}', as_text(progress.rows))} ({count})")
+        elif progress.done:
+            say(f"{progress.what}: {count} were done; with an output file they would have been kept")
+        raise

@@ -1,0 +1,119 @@
+"""Progress says the time left; an interrupted command keeps and names what it has."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import numerics.choose
+import numerics.curves
+import numerics.matrix
+import numerics.report
+from numerics.cli import progress
+from numerics.report import Part, Section
+
+
+def interrupting(real: Callable[..., Any], after: int) -> Callable[..., Any]:
+    """``real`` for so many calls, then Ctrl-C."""
+    calls = [0]
+
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] > after:
+            raise KeyboardInterrupt
+        return real(*arguments, **named)
+
+    return wrapped
+
+
+def test_the_time_left_is_said_every_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    told = progress.Progress("curve")
+    for done in range(1, 9):
+        now[0] += 1.0
+        told(done, 10, {"at": done})
+    assert capsys.readouterr().err.splitlines() == [
+        "curve: 3 of 10, 3 s passed, about 7 s left",
+        "curve: 6 of 10, 6 s passed, about 4 s left",
+    ]
+    assert len(told.rows) == 8
+
+
+def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["curve", "--process", "ou", "--to", "100", "--points", "3"]
+    whole = wb.ask(*given)
+    monkeypatch.setattr(numerics.curves, "_exact", interrupting(numerics.curves._exact, 2))
+    file = tmp_path / "mine.svg"
+    code, out, err = wb(*given, "-o", str(file))
+    assert (code, out) == (130, "") and not file.exists()
+    partial = tmp_path / "mine.svg.partial.csv"
+    assert err.splitlines()[-1] == f"interrupted: written so far: {partial} (8 of 15)"
+    rows = list(csv.DictReader(partial.read_text("utf-8").splitlines()))
+    assert len(rows) == 8 and {row["line"] for row in rows} == {"theorem_1", "theorem_2", "exact"}
+    for row in rows:
+        assert float(row["value"]) == whole[row["line"]][whole["K"].index(float(row["at"]))]
+
+
+def test_without_a_file_it_says_what_would_have_kept_them(wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numerics.curves, "_exact", interrupting(numerics.curves._exact, 2))
+    code, _, err = wb("curve", "--process", "ou", "--to", "100", "--points", "3")
+    assert code == 130
+    assert err.splitlines()[-2].startswith("ou along K: 8 of 15 were done")
+    assert err.splitlines()[-1] == "interrupted: nothing was written"
+
+
+def test_steps_along_eps_are_kept(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numerics.needed
+
+    monkeypatch.setattr(numerics.needed, "iterations", interrupting(numerics.needed.iterations, 3))
+    file = tmp_path / "steps.csv"
+    given = ["--against", "eps", "--from", "0.1", "--to", "1", "--points", "2", "-o", str(file)]
+    code, _, err = wb("curve", "--process", "ou", *given)
+    assert code == 130 and not file.exists() and f"{file}.partial.csv (3 of 8)" in err
+
+
+def test_the_chooser_keeps_its_rows(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = numerics.choose._Task
+    monkeypatch.setattr(task, "best", interrupting(task.best, 4))
+    file = tmp_path / "ranking.svg"
+    code, _, err = wb("choose", "--data", "digits", "--steps", "10", "--figure", str(file))
+    assert code == 130 and not file.exists()
+    rows = list(csv.DictReader(Path(f"{file}.partial.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == 4 and all(float(row["error"]) > 0.0 for row in rows) and "(4 of " in err
+
+
+def test_the_matrix_keeps_its_cells(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numerics.matrix, "run_cell", interrupting(numerics.matrix.run_cell, 2))
+    file = tmp_path / "verify.json"
+    given = ["--process", "ou", "--n", "16", "--jobs", "1", "-o", str(file)]
+    code, _, err = wb("verify", "--all", *given)
+    assert code == 130 and not file.exists()
+    kept = json.loads(Path(f"{file}.partial.json").read_text("utf-8"))
+    assert kept["partial"] is True and len(kept["rows"]) == 2 and "(2 of " in err
+
+
+def test_the_report_names_its_files(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from numerics.report import build
+    from numerics.report.parts import Column, Table
+
+    rows = [{"a": 1.0}]
+    first = Section(
+        "first",
+        "First",
+        lambda context: Part({"rows": rows}, (Table("rows", "t", (Column("a", "A", "g"),), csv="a.csv"),)),
+    )
+    second = Section("second", "Second", interrupting(lambda context: Part({}, ()), 0))
+    monkeypatch.setattr(
+        numerics.report, "build", lambda out, **named: build(out, sections=[first, second], **named)
+    )
+    code, _, err = wb("report", "--out", str(tmp_path / "r"))
+    assert code == 130 and err.splitlines()[-1].endswith(f"written so far: {tmp_path / 'r' / 'a.csv'}")
+    assert not (tmp_path / "r" / "index.html").exists()
