@@ -254,7 +254,9 @@ def _said(value: Summary) -> str:
 
 
 def compare(
-    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="Runs, table and figures go here.")],
+    out: Annotated[
+        str, typer.Option("-o", "--out", metavar="DIR", help="Runs, table and figures go here.")
+    ] = "comparison",
     data: Annotated[
         str, typer.Option("--data", metavar="cifar10|digits|FILE|FOLDER", help="Images: by name, or a path.")
     ] = "digits",
@@ -304,7 +306,7 @@ def compare(
 
     \b
     Examples:
-      wbound cifar10 compare --data digits --preset smoke -o comparison
+      wbound cifar10 compare --data digits --preset smoke
       wbound cifar10 compare --data cifar10 --root data --preset paper --inception weights.pth -o paper
     """
     from dataclasses import replace
