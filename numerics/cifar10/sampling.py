@@ -111,7 +111,7 @@ def plan(
 ) -> Plan:
     """The `Plan` of K steps from t = 1 to 0. Raises `BadInput`.
 
-    "pc": reverse diffusion after ``langevin`` corrector steps. Reverse diffusion (Song et al., 2021, Eq. 46)
+    "pc": reverse diffusion after ``langevin`` corrector steps. Reverse diffusion (Song et al., 2021, appendix E)
     undoes a step of the forward chain, here the process's exact transition (mean factor e^{−F} = α_{k−1}/α_k,
     variance v): A = 2 − e^{−F}, C = Q = v; for VP it is theirs with √(1 − β_i) = e^{−F}, for VE it is em.
     """
