@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from numerics.loading import is_folder, load_numpy, text_numbers
 from wbound.data import Gaussian
 from wbound.errors import BadInput, IOFailure
+from wbound.memory import fits
 
 __all__ = ["Dataset", "digits", "from_folder", "from_samples", "from_spectrum", "load", "samples_of"]
 
@@ -250,7 +251,7 @@ def _mean_share(cov: Array, mean: Array, values: Array, most: int = 80) -> Array
 
 def _images(folder: Path) -> Array:
     """The images of a folder, (n, height, width[, 3]) in [−1, 1], in the order of their names."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
@@ -267,6 +268,7 @@ def _images(folder: Path) -> Array:
     for path in paths:
         try:
             with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd but harmless contents
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 with Image.open(path) as image:
                     if size is None:
@@ -281,6 +283,7 @@ def _images(folder: Path) -> Array:
                             raise BadInput(
                                 "data", f"{len(paths)} images", f"must hold at most {MOST_NUMBERS} values"
                             )
+                        fits("data", size[0] * size[1] * 3 * len(paths), 12.0)
                     if image.size != size:
                         raise BadInput(
                             "data",
@@ -289,20 +292,12 @@ def _images(folder: Path) -> Array:
                         )
                     grey = grey and image.mode in ("1", "L", "LA", "I;16")
                     loaded.append(np.asarray(image.convert("RGB")))
-        except (
-            UnidentifiedImageError,
-            SyntaxError,
-            ValueError,
-            Image.DecompressionBombWarning,
-            EOFError,
-        ) as error:
-            if isinstance(error, BadInput):
-                raise
-            raise BadInput("data", path.name, "is no image that can be read") from None
-        except OSError as error:
-            if error.errno is not None:
+        except BadInput:
+            raise
+        except Exception as error:  # damage shows in any way, by format
+            if isinstance(error, OSError) and error.errno is not None:
                 raise IOFailure(f"cannot read {path}: {error.strerror}") from None
-            raise BadInput("data", path.name, "is a damaged image") from None
+            raise BadInput("data", path.name, "is no image that can be read, or a damaged one") from None
     stack = np.stack(loaded)
     if grey:  # three equal channels are one
         stack = stack[..., 0]

@@ -16,6 +16,7 @@ from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW
+from wbound.memory import dimension
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
 from wbound.statements import upper_bound
@@ -90,7 +91,7 @@ def fading(
     T: forward time; M, V ≥ 0 in 1/x (A3, section 11); variance in x²; scheme: em, ei, hf or ddpm, since noise
     is not derived for Theorem 3. Raises `BadInput`. Kinds: *upper* and *exact*.
     """
-    data = Gaussian(np.zeros(count("d", d)), positive("variance", variance))
+    data = Gaussian(np.zeros(dimension(d)), positive("variance", variance))
     M, V = nonnegative("score_bias", M), nonnegative("score_noise", V)
     K = np.atleast_1d(np.asarray(at, float))
     statement = upper_bound("sharp", scheme)

@@ -19,6 +19,8 @@ def directory(path: Path | str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise IOFailure(f"cannot make the folder {folder}: {error.strerror}") from None
+    except ValueError as error:  # a name that nothing can have
+        raise IOFailure(f"cannot make the folder {str(folder)!r}: {error}") from None
     return folder
 
 
@@ -41,6 +43,8 @@ def write(path: Path | str, content: bytes | str) -> Path:
         Path(temporary).replace(target)
     except OSError as error:
         raise IOFailure(f"cannot write {target}: {error.strerror}") from None
+    except ValueError as error:  # a name that nothing can have
+        raise IOFailure(f"cannot write {str(target)!r}: {error}") from None
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):  # it was renamed

@@ -121,9 +121,10 @@ def read(source: Path | str | Mapping[str, Any]) -> Plan:
     if isinstance(source, Mapping):
         body = source
     else:
+        text = text_of(Path(source), "TOML")
         try:
-            body = tomllib.loads(text_of(Path(source), "TOML"))
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            body = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # a number of too many digits is a ValueError
             raise BadInput("config", Path(source).name, f"is not TOML: {error}") from None
     given: dict[str, Any] = {}
     for key, value in body.items():
@@ -133,10 +134,8 @@ def read(source: Path | str | Mapping[str, Any]) -> Plan:
         if name in given:
             raise BadInput("config", key, f"is given twice ({name})")
         given[name] = value
-    outputs = tuple(
-        one_of("outputs", x, OUTPUTS)
-        for x in dict.fromkeys(_listed("outputs", given.pop("outputs", ["bound"])))
-    )
+    wanted_of = _listed("outputs", given.pop("outputs", ["bound"]))
+    outputs = tuple(dict.fromkeys(one_of("outputs", x, OUTPUTS) for x in wanted_of))
     n = count("n", given.pop("n", 1000), 2)
     axes: dict[str, list[Any]] = {
         "process": _tables("process", given.pop("process", None)),

@@ -278,8 +278,8 @@ class Gaussian(StronglyLogConcave):
     def __post_init__(self) -> None:
         mean = np.atleast_1d(np.asarray(self.mean, float))
         cov = np.asarray(self.cov, float)
-        if mean.ndim != 1 or not np.isfinite(mean).all():
-            raise BadInput("mean", self.mean, "must be a finite vector (d,)")
+        if mean.ndim != 1 or not mean.size or not np.isfinite(mean).all():
+            raise BadInput("mean", self.mean, "must be a finite vector (d,), d >= 1")
         if cov.shape not in ((), (mean.size,), (mean.size, mean.size)) or not np.isfinite(cov).all():
             raise BadInput(
                 "cov",

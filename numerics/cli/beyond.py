@@ -43,7 +43,7 @@ def score_error(
     Bound and exact W2 on N(0, variance·I) along K with the exact score, with a constant bias of size M, and
     with noise of size V.
 
-    \\b
+    \b
     Example:
       wbound score-error --process vp-linear --score-bias 0.1 --score-noise 1 -o score-error.svg
     """
@@ -56,18 +56,22 @@ def score_error(
     from numerics.panels import fading_figure
     from wbound.data import Gaussian
     from wbound.errors import BadInput, count, positive
+    from wbound.memory import dimension
 
     chosen = o.process_from(process, p, f, g)
-    size, wide = count("d", o.required("d", d)), positive("variance", o.required("variance", variance))
+    size, wide = dimension(o.required("d", d)), positive("variance", o.required("variance", variance))
     if out is not None:
         drawable(out, width)
     first, last = count("from", o.required("from", low)), count("to", o.required("to", high))
     if not first < last <= 10**6:
         raise BadInput("to", last, f"must be above --from = {first} and at most 1e6: every step is summed")
+    many = count("points", o.required("points", points), 2)
+    if many > 1000:
+        raise BadInput("points", many, "must be at most 1000")
     time = o.number("T", T)
     found = fading(
         chosen,
-        geometric(first, last, count("points", o.required("points", points), 2)),
+        geometric(first, last, many),
         T=horizon(chosen, Gaussian(np.zeros(size), wide)) if time is None else positive("T", time),
         d=size,
         variance=wide,
@@ -125,7 +129,7 @@ def smoothed(
     compared with the other half, beside what the two halves are apart. The bound is Theorem 2' with the
     profile of bounded data, flagged where it says nothing.
 
-    \\b
+    \b
     Examples:
       wbound smoothed --data digits --tau 1 --K 200 -o digits.png
       wbound smoothed --data samples.npy --tau 0.1 --scheme heun --K 40

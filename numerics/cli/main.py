@@ -12,6 +12,7 @@ import pkgutil
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,21 @@ def _one_line(text: str) -> str:
     return " ".join(str(text).split())
 
 
+#: What a user can do about an overflow.
+MILDER = "take less extreme ones"
+
+
+def _place(error: BaseException) -> str:
+    """The module of ours and the line where an error of arithmetic arose."""
+    found, step = "?", error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_globals.get("__name__", "")
+        if name.startswith(("wbound.", "numerics.")) and not name.startswith("numerics.cli.main"):
+            found = f"{name}:{step.tb_lineno}"
+        step = step.tb_next
+    return found
+
+
 def _usage(error: Any) -> str:
     """A usage error of the option parser in one line, with the command whose help to read."""
     context = getattr(error, "ctx", None)
@@ -123,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     stopped = _Stopped()
     try:
-        with stopped:
+        with stopped, warnings.catch_warnings():
+            # a result that NumPy warns of is not printed
+            warnings.filterwarnings("error", category=RuntimeWarning, module=r"(wbound|numerics|numpy)\b")
             result = _command().main(
                 args=None if arguments is None else list(arguments), prog_name="wbound", standalone_mode=False
             )
@@ -131,6 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stopped.said()
     except usage_error as error:
         say(_usage(error))
+        return 2
+    except (ArithmeticError, RuntimeWarning) as error:
+        say(
+            f"wbound: these values leave double precision ({_one_line(str(error))}, {_place(error)}): {MILDER}"
+        )
         return 2
     except MemoryError:  # what `wbound.memory` did not foresee
         say("wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions")

@@ -106,6 +106,8 @@ def optimal(
             raise BadInput(
                 "lam_max", lam_max, "goes with --start prior: from p_T a shorter clock is always better"
             )
+    elif lam_max is None and variance == 0.0:
+        raise BadInput("mean_norm", mean_norm, "hides the variance in double precision: give --lam-max")
     else:
         top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
     if figure is not None:
@@ -225,9 +227,11 @@ def clocks(
     import wbound
     from numerics.clockwork import SHOWN
     from wbound.errors import count, positive
+    from wbound.memory import fits
 
     top = positive("lam_max", o.required("lam_max", lam_max))
     many = count("points", o.required("points", points), 2)
+    fits("points", many, 1000.0)  # a dozen processes, as numbers and as text
     if out is not None:
         drawable(out, width)
     chosen = [wbound.process(name) for name in process or (*SHOWN, "optimal")]

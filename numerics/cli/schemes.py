@@ -62,9 +62,10 @@ def schemes(
     import pandas as pd
 
     import wbound
-    from wbound.errors import count, one_of
+    from wbound.errors import one_of
+    from wbound.memory import dimension
 
-    sizes = [count("d", o.required("d", part)) for part in d.split(",")]
+    sizes = [dimension(o.required("d", part)) for part in d.split(",")]
     errors = [o.required("eps", part) for part in eps.split(",")]
     names = [one_of("process", name, wbound.NAMED) for name in process or wbound.PUBLISHED]
     chosen = [name.strip() for name in (scheme or ",".join(wbound.SCHEMES)).split(",")]

@@ -50,7 +50,8 @@ def search(
 
     from numerics import search as s
     from numerics.files import write
-    from wbound.errors import Inconsistent, count
+    from numerics.sweep_config import MOST_CELLS
+    from wbound.errors import BadInput, Inconsistent, count
 
     begun, budget, first = (
         time.monotonic(),
@@ -60,6 +61,8 @@ def search(
     workers = None if jobs is None else count("jobs", o.required("jobs", jobs))
     wanted = count("cells", o.required("cells", cells), 0)
 
+    if wanted > MOST_CELLS:
+        raise BadInput("cells", wanted, f"must be at most {MOST_CELLS:.0e}")
     if wanted:
         s.plans(wanted)  # refused before the work
 

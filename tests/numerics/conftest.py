@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from numerics.cli.main import main
+
+HERE = str(Path(__file__).resolve().parent)
+if HERE not in sys.path:  # the tests are no package: this lets them share `hostile`
+    sys.path.insert(0, HERE)
 
 
 def strict(text: str) -> Any:

@@ -1,0 +1,136 @@
+"""Hostile command lines: an exit code of the contract, one line for what is wrong, no hang, no memory blow-up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import hostile
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+#: Commands whose right lines take long, or whose work goes into other processes; they get fewer lines.
+HEAVY = ("report", "sweep", "search", "cifar10")
+COMMANDS = tuple(name for name in hostile.RIGHT if name not in HEAVY)
+
+
+def many(share: float) -> Any:
+    return settings(
+        max_examples=round(share * settings.default.max_examples),
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to write into, with a few files that are not what they seem."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "endless.txt").symlink_to("/dev/zero")
+    (tmp_path / "full.csv").symlink_to("/dev/full")
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "words.csv").write_text("a,b\n1,2\n", "utf-8")
+    (tmp_path / "list.json").write_text('{"sigmas": [3, 2, 1], "betas": "x"}', "utf-8")
+    (tmp_path / "grid.txt").write_text("2 1 0\n", "utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop.npy").symlink_to("loop.npy")
+    return tmp_path
+
+
+FILES = (
+    *("missing.npy", "endless.txt", "full.csv", "empty.npy", "words.csv", "list.json", "grid.txt", "folder"),
+    *(
+        "loop.npy",
+        "x.svg",
+        "x.csv",
+        "x.npy",
+        "x.json",
+        "folder/x.csv",
+        "none/x.csv",
+        "/dev/null",
+        "/proc/self/mem",
+    ),
+)
+
+
+def test_every_command_is_here() -> None:
+    assert set(hostile.COMMANDS) == {*hostile.RIGHT, "cifar10"}
+
+
+@pytest.mark.parametrize("command", [name for name, right in hostile.RIGHT.items() if right is not None])
+def test_the_right_lines_are_right(command: str, there: Path) -> None:
+    """Otherwise the hostile lines, made of them, would test refusals of the wrong thing."""
+    found = hostile.judge([command, *(hostile.RIGHT[command] or "").split()])
+    assert found.code == 0 and not found.wrong, found
+
+
+@many(8.0)
+@given(hostile.lines(FILES, COMMANDS))
+def test_hostile_lines(there: Path, line: list[str]) -> None:
+    found = hostile.judge(line)
+    assert not found.wrong, (line, found.wrong)
+
+
+@many(0.5)
+@given(hostile.lines(FILES, ("sweep",)))
+def test_hostile_sweeps(there: Path, line: list[str]) -> None:
+    found = hostile.judge(line)
+    assert not found.wrong, (line, found.wrong)
+
+
+@many(0.5)
+@given(
+    st.lists(st.text(max_size=8) | st.sampled_from((*hostile.COMMANDS, *hostile.WORDS, "--json")), max_size=5)
+)
+def test_nonsense(there: Path, line: list[str]) -> None:
+    if any(word in HEAVY for word in line):
+        return
+    found = hostile.judge(line)
+    assert not found.wrong, (line, found.wrong)
+
+
+#: More of everything than there is memory for, and what the line has to name.
+TOO_LARGE = (
+    ("bound --process ou --T 2 --K 1e12 --d 3 --m0 1 --L0 2 --mean-norm 0", "K"),
+    ("bound --process ou --T 2 --K 1e18 --grid log-lam --d 3 --m0 1 --L0 2 --mean-norm 0", "K"),
+    ("bound --process ou --T 2 --K 20 --d 1e12 --m0 1 --L0 1 --mean-norm 0 --theorem published --M1 exact", "d"),
+    ("certify --process ou --T 2 --K 1e12 --d 3 --m0 1 --L0 1 --mean-norm 0 --scheme hf", "K"),
+    ("verify --process ou --T 2 --K 20 --n 1e12", "n"),
+    ("verify --process ou --T 2 --K 20 --d 1e12", "d"),
+    ("verify --process ou --T 2 --K 20 --target mixture --d 1e10", "d"),
+    ("verify --process ou --T 2 --K 1e12 --target logcosh", "K"),
+    ("lower-bound --d 1e12", "d"),
+    ("lower-bound --K-to 1e12", "K_to"),
+    ("lower-bound --K-to 20 --K-tuned 1e12", "K"),
+    ("gap --d 1e12 --points 1 --u-from 0.1 --u-to 0.1", "d"),
+    ("gap --points 1e12", "points"),
+    ("landscape --points 1e12", "points"),
+    ("landscape --K-to 1e12", "K_to"),
+    ("optimal --K 1e12", "K"),
+    ("clocks --points 1e12", "points"),
+    ("choose --data digits --steps 1e12", "steps"),
+    ("schedule --process ou --T 2 --K 1e12", "K"),
+    ("schedule --process ou --T 2 --K 1e8 --grid edm", "K"),
+    ("curve --process ou --points 1e12", "points"),
+    ("curve --process ou --to 1e12", "to"),
+    ("curve --process ou --against d --from 1e10 --to 1e12 --points 2 --K 5 --target gaussian --n 0", "d"),
+    ("curve --process ou --to 100 --target gaussian --n 1e12 --points 2", "n"),
+    ("table --d 1e12", "d"),
+    ("schemes --d 1e12", "d"),
+    ("score-error --process ou --d 1e12", "d"),
+    ("score-error --process ou --points 1e12", "points"),
+    ("score-error --process ou --to 1e12", "to"),
+    ("smoothed --n 1e12 --K 2", "n"),
+    ("smoothed --K 1e12", "K"),
+    ("search --cells 1e15 --seconds 1", "cells"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "named"), TOO_LARGE, ids=[line.split(" ")[0] + f"-{i}" for i, (line, _) in enumerate(TOO_LARGE)]
+)
+def test_what_cannot_fit_is_refused_before_it_is_allocated(line: str, named: str, there: Path) -> None:
+    """Under a limit of half a gigabyte of new memory and a second or so of work."""
+    found = hostile.judge(line.split(), seconds=8.0, room=1 << 29)
+    assert not found.wrong and found.code == 2, found
+    assert f" {named} = " in found.err, found.err
