@@ -26,7 +26,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "data profiles",
         "placement clock schemes setting tally",
         "published sharp ode flow gaussian spectrum objectives leading statements explained",
-        "criteria complexity growth cells measured columns tolerance optimal"
+        "criteria horizons complexity growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from wbound.criteria import (
 from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
+from wbound.horizons import Horizons, bracket_of, within_reach
 from wbound.lazily import minimize_scalar
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
@@ -60,22 +61,6 @@ class Iterations:
     criterion: str
     summed: bool
     relative_error: float
-
-
-class _Horizons(NamedTuple):
-    """T as searched: by u = log T, or by u = log(T/(t* − T)) where the clock is infinite at a finite t*,
-    since there the last 1e-7 of T's range may hold half of log λ's."""
-
-    end: float
-
-    @property
-    def last(self) -> float:
-        """The largest u: log T where doubles end, or where T could not be told from t*."""
-        return 600.0 if math.isinf(self.end) else 34.0
-
-    def time(self, u: float) -> float:
-        """T at u."""
-        return math.exp(u) if math.isinf(self.end) else self.end / (1.0 + math.exp(-u))
 
 
 def _predicted(v: Value, K: float, eps: float, order: float) -> float:
@@ -213,42 +198,10 @@ def _polish(
     return k, u, v
 
 
-def _bracket(process: Process, first: Callable[[float], float], eps: float) -> tuple[float, float]:
-    """The horizons u where the start's share is ε, and where it is 1e-4 ε (or as far as λ goes)."""
-    horizons = _Horizons(process.t_max)
-
-    def at(u: float) -> float:
-        return first(horizons.time(u))
-
-    def reach(level: float) -> float | None:
-        lo, hi = -60.0, 0.0
-        while at(hi) > level:
-            if hi >= horizons.last:
-                return None
-            lo, hi = hi, min(hi + 1.0 + abs(hi), horizons.last)
-            if not math.isfinite(ends_of(process, horizons.time(hi))[1]):
-                return None
-        while at(lo) <= level and lo > -600.0:
-            lo, hi = lo - 20.0, lo
-        for _ in range(60):
-            mid = 0.5 * (lo + hi)
-            lo, hi = (mid, hi) if at(mid) > level else (lo, mid)
-            if hi - lo < 1e-6:
-                break
-        return hi
-
-    # as T → 0 the start's share is all of ‖X_0‖: an ε above that leaves T free downward, where nothing is won
-    eps = min(eps, 0.98 * at(-60.0))
-    low = reach(eps)
-    if low is None:
-        floor = min(
-            at(float(u))
-            for u in np.linspace(-5.0, min(60.0, horizons.last), 66)
-            if math.isfinite(ends_of(process, horizons.time(float(u)))[1])
-        )
-        raise Unreachable(eps, floor, "the start: lam(t) stays too small for this process")
-    high = reach(1e-4 * eps)
-    return low, high if high is not None else min(low + 4.0, horizons.last)
+def _last(process: Process, data: Any) -> float:
+    """The time at which the steps end: that of λ = δ for early-stopped data."""
+    delta = getattr(data, "delta", 0.0)
+    return float(process.time_of(math.log(delta))) if delta else 0.0
 
 
 def iterations(
@@ -269,18 +222,20 @@ def iterations(
     eps: W2, not squared, in the data's units. theorem "sharp" uses Eq. 7″ (ddpm: or Eq. 9′ if smaller), which
     is at least the total of `w2_bound`, and Eq. 15 for ODE schemes; "published" uses Eq. 5 (scheme em, needs
     M1: a number or "exact"). start "exact" needs T, since T → 0 is then free. Raises `Unreachable` with the
-    floor that the score's bias or the process's clock sets, `BadInput`, `HypothesisFailed`.
+    floor that the score's bias, early stopping or the process's clock sets, `BadInput`, `HypothesisFailed`.
+    For early-stopped data (δ > 0) the steps are uniform down to λ_K = δ, and √(dδ) is in the bound.
     """
     eps = positive("eps", eps)
     chosen = scheme_named(scheme)
     one_of("theorem", theorem, ("published", "sharp"))
     one_of("start", start, STARTS)
     M, V = nonnegative("score_bias", score_bias), nonnegative("score_noise", score_noise)
+    last = _last(process, data)
     # the same checks as w2_bound's, at a setting that cannot overflow
     probe = setting(
         process,
         data,
-        positive("T", T) if T is not None else min(1.0, 0.5 * process.t_max),
+        positive("T", T) if T is not None else min(max(1.0, 2.0 * last), 0.5 * (last + process.t_max)),
         1,
         scheme=chosen,
         start=start,
@@ -316,14 +271,17 @@ def iterations(
         order, name = 1.0, "Eq. 7'' or 9'" if chosen.name == "ddpm" else "Eq. 7''"
 
         def first(t: float) -> float:
+            if t <= last:  # no sampler starts below δ
+                return math.inf
             log_alpha, log_lam = ends_of(process, t)
             left = math.exp(min(data.log_contraction(log_lam), 700.0))
             return sharp.start_error(data, start, log_alpha, log_lam) * left
 
-    if data.delta:
-        raise BadInput("data", "early stopped", "iterations counts steps down to lam = 0; use w2_bound")
-    answer = _answer(process, criterion, first, eps, order, name, start, T, M, data.second_moment)
-    data.check(-math.inf, ends_of(process, answer.T)[1])
+    stopped = math.sqrt(data.d * data.delta)
+    answer = _answer(
+        process, criterion, first, eps, order, name, start, T, M, data.second_moment, last, stopped
+    )
+    data.check(math.log(data.delta) if data.delta else -math.inf, ends_of(process, answer.T)[1])
     return answer
 
 
@@ -338,12 +296,17 @@ def _answer(
     T: float | None,
     M: float,
     second_moment: float,
+    last: float = 0.0,
+    stopped: float = 0.0,
 ) -> Iterations:
+    room = eps - stopped
+    if room <= 0.0:
+        raise Unreachable(eps, stopped, "early stopping, sqrt(d delta)")
     if T is None:
         if start == "exact":
             raise BadInput("T", "None", "must be given for start = exact, where T -> 0 costs nothing")
-        horizons = _Horizons(process.t_max)
-        bracket = _bracket(process, first, eps)
+        horizons = Horizons(process.t_max)
+        bracket = bracket_of(process, first, room)
 
         def placed(u: float, K: float, quality: Quality) -> Value:
             at = horizons.time(u)
@@ -356,7 +319,7 @@ def _answer(
             return found if not math.isnan(found.constant) else INFINITE
 
         if M:
-            bracket = _within_reach(placed, eps, bracket)
+            bracket = within_reach(placed, eps, bracket)
         # K ≍ T x^{1/order} with x = ‖X_0‖/ε (section 8); two decades above, where the power law is exact
         size = math.sqrt(second_moment) / eps
         longest = horizons.time(bracket[1])
@@ -375,7 +338,7 @@ def _answer(
     return Iterations(
         K=k,
         T=at,
-        eta=at / k,
+        eta=(at - last) / k,
         eps=eps,
         bound=float(v.total),
         initialisation=float(v.initialisation),
@@ -385,37 +348,6 @@ def _answer(
         summed=k <= SUMMED,
         relative_error=float(v.error),
     )
-
-
-def _within_reach(criterion: Criterion, eps: float, bracket: tuple[float, float]) -> tuple[float, float]:
-    """Where some K works: with a biased score the limit K → ∞ leaves start + score, below ε on a stretch of T
-    only. Refuses ε below its minimum over T."""
-
-    def limit(u: float) -> float:
-        return criterion(u, 1e18, COARSE).limit
-
-    lo, hi = bracket
-    grid = np.linspace(lo, hi, 13)
-    values = [limit(float(u)) for u in grid]
-    i = int(np.argmin(values))
-    found = minimize_scalar(
-        limit, bounds=(float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 12)])), method="bounded"
-    )
-    best, floor = (float(found.x), float(found.fun)) if found.fun < values[i] else (float(grid[i]), values[i])
-    if floor >= eps:
-        raise Unreachable(eps, floor, "the score's bias M together with the start")
-
-    def edge(outside: float) -> float:
-        """Where the limit crosses ε between ``outside`` and the best T."""
-        inside = best
-        if limit(outside) < eps:
-            return outside
-        for _ in range(24):
-            middle = 0.5 * (inside + outside)
-            inside, outside = (middle, outside) if limit(middle) < eps else (inside, middle)
-        return inside
-
-    return edge(lo), edge(hi)
 
 
 def exact_iterations(

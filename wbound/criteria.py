@@ -51,7 +51,7 @@ class Value(NamedTuple):
     """A criterion at (T, K) as constant + linear + (squared_start² + squared²)^{1/2}, and its relative error.
 
     As K grows ``linear`` and ``squared`` fall like K^{−order}; the other two stay. ``score`` is the part of
-    ``constant`` that the score's bias makes.
+    ``constant`` that the score's bias makes, ``stopped`` the part that early stopping does, √(dδ).
     """
 
     constant: float
@@ -60,6 +60,7 @@ class Value(NamedTuple):
     squared: float = 0.0
     score: float = 0.0
     error: float = 0.0
+    stopped: float = 0.0
 
     @property
     def total(self) -> float:
@@ -68,11 +69,11 @@ class Value(NamedTuple):
 
     @property
     def initialisation(self) -> float:
-        return self.constant - self.score + self.squared_start
+        return self.constant - self.score - self.stopped + self.squared_start
 
     @property
     def discretisation(self) -> float:
-        return self.linear + self.squared
+        return self.linear + self.squared + self.stopped
 
     @property
     def limit(self) -> float:
@@ -103,11 +104,14 @@ def sharp_criterion(
     orders = (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0)
     rows = Rows(rows_of, orders, (1, 2, 1), data.kinks)
     ancestral = _Ancestral(process, data) if scheme.name == "ddpm" and not V and data.A1 is not None else None
+    last = float(process.time_of(math.log(data.delta))) if data.delta else 0.0
 
     def value(T: float, K: float, quality: Quality) -> Value:
+        if last and not T > last * (1.0 + 1e-9):  # the clock has not left δ yet
+            return INFINITE
         if _one_by_one(K, quality):
             s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M, score_noise=V)
-            best = _of(sharp.sums(s), 0.0)
+            best = _of(sharp.sums(s), 0.0, *sharp.output(s))
             if sharp.has_ancestral(s):
                 # while T is searched any θ near the best will do
                 other = _of(sharp.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
@@ -118,7 +122,7 @@ def sharp_criterion(
         if ancestral is not None:
             theta = 2.0 if quality is COARSE else ancestral.best(T, K)
             summed = ancestral.beside(rows, theta)
-        got = tally(process, data, T, K, summed, quality)
+        got = tally(process, data, T, K, summed, quality, last)
         if not (got.sums >= 0.0).all():  # steps too long for an expansion: K is far too small
             return INFINITE
         start0 = sharp.start_at(data, start, *ends_of(process, T))
@@ -126,7 +130,10 @@ def sharp_criterion(
         p = sharp.Parts(
             start0 * math.exp(min(got.log_P, 700.0)), sums[0], math.sqrt(sums[1]), M * sums[2] if M else 0.0
         )
-        best = _of(p, float(got.error[:3].max()))
+        scale, extra = 1.0, 0.0
+        if last:
+            scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
+        best = _of(p, float(got.error[:3].max()), scale, extra)
         if ancestral is not None:
             drift, noise2, score = sums[3:6]
             p = sharp.Parts(
@@ -201,8 +208,9 @@ def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str,
     return value
 
 
-def _of(p: sharp.Parts, error: float) -> Value:
-    return Value(p.score, p.bias, p.start, p.noise, p.score, error)
+def _of(p: sharp.Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:
+    score, bias, start, noise = (v * scale for v in (p.score, p.bias, p.start, p.noise))
+    return Value(score + extra, bias, start, noise, score, error, extra)
 
 
 def published_criterion(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:

@@ -68,36 +68,34 @@ WIDTH = 2e-4
 
 
 def tally(
-    process: Process, data: Curvature, T: float, K: float, rows: Rows, quality: Quality = CHECKED
+    process: Process,
+    data: Curvature,
+    T: float,
+    K: float,
+    rows: Rows,
+    quality: Quality = CHECKED,
+    first: float = 0.0,
 ) -> Tally:
-    """Sums of ``rows`` over K uniform steps of [0, T]; K may be any real number ≥ 8 × the block."""
-    value = _once(process, data, T, K, rows, quality)
+    """Sums of ``rows`` over K uniform steps of [first, T]; K may be any real number ≥ 8 × the block."""
+    value = _once(process, data, T, K, rows, quality, first)
     if not quality.check:
         return Tally(*value, np.zeros(len(rows.powers)))
-    other = _once(process, data, T, K, rows, OTHER)
+    other = _once(process, data, T, K, rows, OTHER, first)
     with np.errstate(invalid="ignore", divide="ignore"):  # a row that is 0 has no error
         error = np.where(value[1] == 0.0, 0.0, np.abs(other[1] / value[1] - 1.0))
     return Tally(*value, error)
 
 
 def _once(
-    process: Process, data: Curvature, T: float, K: float, rows: Rows, quality: Quality
+    process: Process, data: Curvature, T: float, K: float, rows: Rows, quality: Quality, first: float
 ) -> tuple[float, Array]:
-    eta = T / K
+    eta = (T - first) / K
     q = np.array(rows.powers, float)[:, None]
-    # steps 0 … block: [iη, (i+1)η], one more than summed, for the derivative at the block's end
-    ends: Array = eta * np.arange(quality.block + 2, dtype=float)
-    near = rows.of(batch(process, ends[:-1], ends[1:]))
-    growth, phi = near[0], near[1:]
-    before = np.concatenate(([0.0], np.cumsum(growth)))[:-1]
-    with np.errstate(over="ignore", invalid="ignore"):  # steps so long that the bound overflows
-        terms = phi * np.exp(q * before)
-        sums = terms[:, :-1].sum(axis=1)
-        # (1/24)(Φ(a + η/2) − Φ(a − η/2)) is η/24 Φ'(a)
-        sums = sums + (terms[:, -1] - terms[:, -2]) / 24.0
-        log_P = float(before[-1] + (growth[-1] - growth[-2]) / 24.0)
-
-    a = float(ends[-2])
+    if eta < 1e-4 * first:
+        a = first
+        log_P, sums = _from(process, first, eta, K, rows, q)
+    else:
+        a, log_P, sums = _near(process, first, eta, rows, q, quality)
     lo, hi = _panels(process, data, a, T, quality, rows.kinks)
     r = rule(quality.nodes)
     width = (hi - lo)[:, None]
@@ -119,6 +117,36 @@ def _once(
             sums = sums - (outer[:, 1] - outer[:, 0]) / 24.0
         total -= float(end[0, 1] - end[0, 0]) / 24.0
     return total, sums
+
+
+def _near(
+    process: Process, first: float, eta: float, rows: Rows, q: Array, quality: Quality
+) -> tuple[float, float, Array]:
+    """The steps nearest to λ = 0, one by one: where they end, log of their product, and their sums."""
+    # steps 0 … block: [first + iη, first + (i+1)η], one more than summed, for the derivative at the block's end
+    ends: Array = first + eta * np.arange(quality.block + 2, dtype=float)
+    near = rows.of(batch(process, ends[:-1], ends[1:]))
+    growth, phi = near[0], near[1:]
+    before = np.concatenate(([0.0], np.cumsum(growth)))[:-1]
+    with np.errstate(over="ignore", invalid="ignore"):  # steps so long that the bound overflows
+        terms = phi * np.exp(q * before)
+        sums = terms[:, :-1].sum(axis=1)
+        # (1/24)(Φ(a + η/2) − Φ(a − η/2)) is η/24 Φ'(a)
+        sums = sums + (terms[:, -1] - terms[:, -2]) / 24.0
+        log_P = float(before[-1] + (growth[-1] - growth[-2]) / 24.0)
+
+    return float(ends[-2]), log_P, sums
+
+
+def _from(process: Process, first: float, eta: float, K: float, rows: Rows, q: Array) -> tuple[float, Array]:
+    """The formula's near end where it is not at λ = 0: nothing varies fast there."""
+    if K >= 1e7:  # its share is below (1/K)²
+        return 0.0, np.zeros(len(rows.powers))
+    ends: Array = first + eta * np.arange(3.0)
+    end = rows.of(batch(process, ends[:-1], ends[1:]))
+    with np.errstate(over="ignore", invalid="ignore"):  # as above
+        outer = end[1:] * np.exp(q * np.array([0.0, end[0, 0]]))
+    return float(end[0, 1] - end[0, 0]) / 24.0, (outer[:, 1] - outer[:, 0]) / 24.0
 
 
 def _panels(

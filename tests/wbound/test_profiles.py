@@ -15,7 +15,7 @@ import referee
 import wbound
 from wbound import CurvatureProfile, Grid, bounded_data, criteria, early_stopped
 from wbound.clock import batch
-from wbound.errors import BadInput, HypothesisFailed
+from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.published import THEOREM_1
 from wbound.setting import setting
 from wbound.sharp import THEOREM_2, local, sums
@@ -281,8 +281,6 @@ def test_where_the_clock_goes_and_the_profile_does_not() -> None:
         wbound.w2_bound(p, data, 3.0, 10, scheme="hf", grid="cosine")
     with pytest.raises(BadInput, match=r"delta = 0\.1: must be below"):
         wbound.w2_bound(p, data, 0.05, 10, scheme="hf")
-    with pytest.raises(BadInput, match="early stopped"):
-        wbound.iterations(p, data, 0.5, scheme="hf")
     with pytest.raises(BadInput, match="T is too large"):
         bound(60.0, m="0", L="1/(1+lam)")
     # closed forms in log λ have no such limit
@@ -320,6 +318,37 @@ def test_iterations_on_a_profile() -> None:
     value = criteria.sharp_criterion(p, data, wbound.SCHEMES["hf"], "prior", 0.1, 0.2)
     s = setting(p, data, 3.0, K, scheme="hf", score_bias=0.1, score_noise=0.2)
     assert value(3.0, float(K), wbound.tally.FINE).total == pytest.approx(sums(s).additive, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vp-linear", "ve-sqrt"])
+def test_iterations_of_early_stopped_data(name: str) -> None:
+    """Steps go down to λ_K = δ; √(dδ) is in the bound and below it no K helps."""
+    p, data = wbound.process(name), early_stopped(0.5, 0.05, 1, 0.25, 0.0)
+    got = wbound.iterations(p, data, 0.4, scheme="hf")
+    last = float(p.time_of(math.log(0.05)))
+    assert got.eta == pytest.approx((got.T - last) / got.K)
+    assert got.discretisation > math.sqrt(0.05) > got.initialisation
+
+    def additive(k: int) -> float:
+        return wbound.w2_bound(p, data, got.T, k, scheme="hf").additive
+
+    assert additive(got.K) <= 0.4 < additive(got.K - 1)
+    with pytest.raises(Unreachable, match=r"floor 0\.2236.* early stopping"):
+        wbound.iterations(p, data, 0.2, scheme="hf")
+    with pytest.raises(Unreachable, match="at this T"):
+        wbound.iterations(p, data, 0.2237, scheme="hf", T=2.0)
+    # beyond what is summed: long steps and short ones beside where the clock stops, against the sum
+    value = criteria.sharp_criterion(p, data, wbound.SCHEMES["em"], "prior", 0.1, 0.2)
+    for T, K in ((3.0, 20_000), (200.0 if name == "ve-sqrt" else 5.0, 40_000)):
+        s = setting(p, data, T, K, scheme="em", score_bias=0.1, score_noise=0.2)
+        far = value(T, float(K), wbound.tally.FINE)
+        assert far.total == pytest.approx(
+            wbound.w2_bound(p, data, T, K, scheme="em", score_bias=0.1, score_noise=0.2).additive, rel=1e-6
+        )
+        assert s.nodes.stopped_early and far.stopped == pytest.approx(math.sqrt(0.05))
+    few, many = (wbound.iterations(p, data, math.sqrt(0.05) + e, scheme="hf").K for e in (1e-5, 1e-6))
+    # K ~ T(ε)/(ε − √(dδ)): T grows as a logarithm, or as the root
+    assert 9.0 < many / few / (10.0**0.5 if name == "ve-sqrt" else 1.0) < 14.0
 
 
 # ---------------------------------------------------------------------- noisy scores
