@@ -229,12 +229,11 @@ class _State:
 
     def index(self) -> Tensor:
         """The images of the step: every epoch is a permutation of all."""
-        n, first = len(self.data), self.step * self.config.batch
-        place = np.arange(first, first + self.config.batch)
-        epochs = range(int(place[0] // n), int(place[-1] // n) + 1)
+        n, batch = len(self.data), self.config.batch
+        first, last = self.step * batch, (self.step + 1) * batch
+        epochs = range(first // n, (last - 1) // n + 1)
         self.order = {e: self.order[e] if e in self.order else self.permutation(e) for e in epochs}
-        parts = [self.order[e][torch.from_numpy(place[place // n == e] % n).to(self.device)] for e in epochs]
-        return torch.cat(parts)
+        return torch.cat([self.order[e][max(first - e * n, 0) : last - e * n] for e in epochs])
 
     def permutation(self, epoch: int) -> Tensor:
         order = np.random.default_rng([self.config.seed, 3, epoch]).permutation(len(self.data))

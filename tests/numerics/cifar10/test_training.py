@@ -199,6 +199,26 @@ def test_a_run_can_be_made_longer_and_a_finished_one_is_left_alone(tmp_path: Pat
         resume(tmp_path / "short", steps=4)
 
 
+@pytest.mark.parametrize("batch", [100, 1348, 3000])
+def test_every_epoch_shows_every_image_once(batch: int) -> None:
+    state = training._State(
+        training._engine("cpu"),
+        config := config_of(batch=batch),
+        config.image_process(),
+        config.training_data("cpu"),
+        training.ScoreNetwork(config.architecture(1, 8)),
+    )
+    steps = -(-3 * 1348 // batch)
+    seen = []
+    for state.step in range(steps):
+        seen.append(state.index())
+        assert len(seen[-1]) == batch
+    for epoch in torch.cat(seen)[: 3 * 1348].reshape(3, 1348):
+        assert torch.equal(epoch.sort().values, torch.arange(1348))
+    whole = torch.cat(seen)
+    assert not torch.equal(whole[:1348], whole[1348:2696])
+
+
 def test_bf16_trains_to_the_same_loss(tmp_path: Path) -> None:
     losses = []
     for precision in ("fp32", "bf16"):
