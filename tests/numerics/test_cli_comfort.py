@@ -108,6 +108,7 @@ DRAW = {
     "lower-bound": "--K-to 20 -o",
     "optimal": "--K 4 --m0 1 --L0 1 --figure",
     "clocks": "--points 5 -o",
+    "score-error": "--process ou --to 20 --points 2 -o",
     "choose": "--data digits --steps 4 --process ou --grid uniform --figure",
 }
 
@@ -161,6 +162,8 @@ PRINTED = [
     "curve --process vp-linear --to 100",
     "curve --process ou --against eps --from 0.1 --to 1 --points 3",
     "curve --data digits --scheme em --to 20 --points 2",
+    "score-error --process ou --to 20 --points 2",
+    "smoothed --data digits --K 10 --n 50",
     "verify --process vp-linear --T 4 --K 20 --target gaussian --n 100",
     f"certify --process vp-linear --T 4 --K 20 {FACTS}",
 ]

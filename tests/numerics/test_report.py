@@ -123,6 +123,20 @@ def test_what_the_report_must_show(data: Any) -> None:
             assert value == data[section][key]
 
 
+def test_the_summary_is_three_sentences_each_with_its_number(folder: Path, data: Any) -> None:
+    source = (folder / "index.html").read_text("utf-8")
+    section = source[source.index('<section id="summary"') :]
+    paragraphs = re.findall(r"<p[^>]*>(.*?)</p>", section[: section.index("</section>")], re.S)
+    assert len(paragraphs) == 3
+    for paragraph in paragraphs:
+        numbers = re.findall(
+            r'<span class="n" data-n="(summary\.[\w.]+)" data-f="([^"]*)">([^<]*)</span>', paragraph
+        )
+        assert numbers and all(show(lookup(data, path), spec) == text for path, spec, text in numbers)
+        words = re.sub(r"<[^>]*>", "", paragraph).strip()
+        assert words.endswith(".") and not re.search(r"[.!?] [A-Z]", words)  # one sentence
+
+
 def test_lower_bound_clock_chooser_and_orders(data: Any) -> None:
     gap = data["gap"]
     assert gap["below"] == 0 and gap["theorem_2_most"] < 1.5 and gap["reached"] < 1.01
@@ -210,7 +224,8 @@ def test_progress_and_files_are_reported(report: Any) -> None:
     folder, said, wrote = report
     steps = [line for line in said if line.startswith("[")]
     assert len(steps) == len(SECTIONS) and "s left" in steps[-1]
-    assert wrote[-1] == folder / "index.html" and set(wrote) == {p for p in folder.iterdir()}
+    assert wrote[-1] == folder / "index.html"
+    assert set(wrote) == {p for p in folder.iterdir() if not p.name.startswith(".")}  # a lock is none of them
 
 
 # ---------------------------------------------------------------------- pieces
