@@ -229,6 +229,7 @@ def test_bf16_trains_to_the_same_loss(tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.02) and losses[1] != losses[0]
 
 
+@pytest.mark.filterwarnings("default")  # the compiler's own, of the day
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("process", ["vp-original", "ve-original"])
 def test_on_a_gpu_a_run_trains_and_goes_on(process: str, tmp_path: Path) -> None:
