@@ -325,7 +325,7 @@ def assemble(judge: Judge, sides: Sequence[Side], seconds: float) -> Comparison:
             f"theory's side: the Gaussian with the training images' mean and covariance + {s.tau:g}² I, with its "
             "exact score, on [0, 1]; VE rows end with data smoothed by sigma_min",
             f"theory's K is for ε = {s.eps_rel:g} ‖X_0 − E X_0‖ and the uniform grid",
-            f"{s.seeds} sampling seeds of {s.n} images each; one training seed",
+            f"sampling seeds: {s.seeds}, of {s.n} images each; training seeds: one",
         ),
     )
 

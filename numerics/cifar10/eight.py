@@ -21,6 +21,7 @@ from numerics.cifar10.evaluation import inception
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
+from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
 from wbound.errors import BadInput, count, one_of
 
@@ -151,7 +152,11 @@ def compare_runs(
     many = count("jobs", jobs) if jobs is not None else 1 if alone else min(cores, len(configs))
     threads = max(1, cores // many) if many > 1 else None
     todo = [Job(Path(out) / "runs" / c.process, c, chosen, device, weights, threads, quiet) for c in configs]
-    judge = _judge(todo[0])  # what can be refused is, before the training
+    # what can be refused is, before the training
+    for c in configs:
+        for K in {*chosen.steps, chosen.at}:
+            plan(c.image_process(), K, chosen.scheme, chosen.grid)
+    judge = _judge(todo[0])
     if many == 1:
         sides = [_side(job, judge) for job in todo]
     else:

@@ -133,7 +133,7 @@ def markdown(c: Comparison) -> str:
     ]
     return "\n".join(
         [
-            f"# Eight processes on {c.data}, {c.sweep.scheme}",
+            f"# Processes on {c.data}, {c.sweep.scheme}",
             "",
             *lines,
             "",
@@ -341,6 +341,9 @@ def write_all(c: Comparison, out: str | Path, width: str | float = "report") -> 
     ]
     for name, draw in FIGURES.items():
         figure = draw(c, width)
-        if figure is not None:
-            written += [save(figure, folder / f"{name}.{kind}") for kind in ("svg", "png")]
+        for path in (folder / f"{name}.svg", folder / f"{name}.png"):
+            if figure is not None:
+                written.append(save(figure, path))
+            else:
+                path.unlink(missing_ok=True)  # of an earlier comparison, which this one replaces
     return written

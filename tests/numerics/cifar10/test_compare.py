@@ -183,6 +183,10 @@ def test_table_and_figures(gaussian: Comparison, tmp_path: Path) -> None:
     svg = (tmp_path / "out" / "ranking.svg").read_text("utf-8")
     assert svg.startswith("<?xml") and write_all(gaussian, tmp_path / "again")
     assert (tmp_path / "again" / "ranking.svg").read_text("utf-8") == svg
+    # a comparison without an exact law leaves no figure of the one before
+    bare = replace(gaussian, theory=tuple(replace(t, exact={}, K=None) for t in gaussian.theory))
+    left = {p.name for p in write_all(bare, tmp_path / "again")}
+    assert left == {p.name for p in (tmp_path / "again").iterdir()} and "ranking.svg" not in left
 
 
 # ---------------------------------------------------------------------- runs
@@ -337,6 +341,7 @@ def test_the_command_score_error(command, tmp_path: Path) -> None:
         (["compare", "-o", "OUT", "--preset", "huge"], "preset = huge"),
         (["compare", "-o", "OUT", "--data", "cifar10"], "--root"),
         (["compare", "-o", "OUT", "--width", "tiny"], "width = tiny"),
+        (["compare", "-o", "OUT", "--grid", "optimal"], "grid = optimal"),
         (["compare", "-o", "OUT", "--process", "vp-v2", "--steps", "60", "--inception", "OUT/none"], "cannot read"),
     ],
 )  # fmt: skip
