@@ -423,7 +423,7 @@ PROPOSITION_1 = Statement(
     kind="lower",
     hypotheses=(
         Hypothesis("Gaussian data", _gaussian),
-        Hypothesis("data N(0, σ_0²I)", _isotropic),
+        Hypothesis("data N(0, sigma0^2 I)", _isotropic),
         Hypothesis("scheme hf", _hf),
         Hypothesis("start exact", _exact_start),
     ),

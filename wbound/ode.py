@@ -236,7 +236,7 @@ THEOREM_3 = Statement(
     source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
     kind="upper",
     hypotheses=(
-        Hypothesis("ODE scheme of section 12", _scheme),
+        Hypothesis("an ODE scheme", _scheme),
         Hypothesis("A1", _a1),
         Hypothesis("A3 (bias only)", _no_noise),
     ),

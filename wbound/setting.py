@@ -9,11 +9,13 @@ from typing import Any
 from wbound.clock import Grid, Nodes, grid_named
 from wbound.data import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
+from wbound.formulas import FORMULAS, Formula
 from wbound.forward import Process
 from wbound.schemes import Scheme, scheme_named
 
 __all__ = ["STARTS", "Bound", "Hypothesis", "Setting", "Statement", "setting"]
 
+PRIMES = {"": "", "prime": "′", "second": "″"}
 #: "prior" N(0, σ²(T) I) [published], "exact" p_T, "standard" N(0, I).
 STARTS = ("prior", "exact", "standard")
 
@@ -110,9 +112,10 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of docs/theory.md: its id there, source, kind, hypotheses, and its evaluation.
+    """A statement of docs/theory.md: its id there (the anchor), source, kind, hypotheses, and its evaluation.
 
-    kind: "exact", "upper", "lower" or "order". ``evaluate(setting)`` assumes the hypotheses.
+    kind: "exact", "upper", "lower" or "order". ``evaluate(setting)`` assumes the hypotheses. Its `formula` is sympy's,
+    and so is `latex`; `citation` is what to write in a text.
     """
 
     id: str
@@ -120,6 +123,31 @@ class Statement:
     kind: str
     hypotheses: tuple[Hypothesis, ...]
     evaluate: Callable[[Setting], Any]
+
+    @property
+    def formula(self) -> Formula:
+        """The formula as it stands in the theory."""
+        return FORMULAS[self.id]
+
+    @property
+    def latex(self) -> str:
+        """The formula in LaTeX."""
+        return self.formula.latex
+
+    @property
+    def name(self) -> str:
+        """As texts call it: "Theorem 2′", "Eq. 7″", "the exact law"."""
+        word, _, rest = self.id.partition("-")
+        number, _, primes = rest.partition("-")
+        if not number[:1].isdigit():
+            return f"the {self.id.replace('-', ' ')}"
+        title = "Eq." if word == "eq" else word.capitalize()
+        return f"{title} {number}{PRIMES[primes]}"
+
+    @property
+    def citation(self) -> str:
+        """Where it stands and whose it is."""
+        return f"{self.name} (docs/theory.md#{self.id}): {self.source}"
 
     def __call__(self, s: Setting) -> Any:
         """Check every hypothesis, then evaluate."""

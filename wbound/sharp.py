@@ -437,7 +437,7 @@ THEOREM_2 = Statement(
     kind="upper",
     hypotheses=(
         Hypothesis("A1 or A1′", _curvature_known),
-        Hypothesis("scheme of section 3", _scheme_is_sde),
+        Hypothesis("an SDE scheme", _scheme_is_sde),
     ),
     evaluate=_evaluate,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wbound.claims import CLAIMS
 from wbound.clock import Grid
 from wbound.errors import one_of
 from wbound.forward import Process
@@ -16,8 +17,9 @@ from wbound.sharp import THEOREM_2
 
 __all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 
+#: Every statement of docs/theory.md that the code computes.
 STATEMENTS: dict[str, Statement] = {
-    s.id: s for s in (THEOREM_1, THEOREM_2, THEOREM_3, EXACT_LAW, PROPOSITION_1)
+    s.id: s for s in (THEOREM_1, THEOREM_2, THEOREM_3, EXACT_LAW, PROPOSITION_1, *CLAIMS)
 }
 
 #: Upper bounds by the name a user gives ("sharp" of an ODE scheme: Theorem 3).
