@@ -24,8 +24,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors memory lazily compiled expressions arithmetic intervals line quadrature asymptotics",
         "increments optimal_clock ending forward rows images clocks catalogue",
         "data profiles",
-        "placement clock schemes setting tally",
-        "published sharp ode flow gaussian spectrum objectives leading statements explained",
+        "placement clock schemes formulas setting tally",
+        "published sharp ode flow gaussian spectrum objectives leading claims statements explained",
         "criteria horizons complexity growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",
