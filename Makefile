@@ -31,6 +31,7 @@ test: $(VENV)/.dev
 
 deep: $(VENV)/.dev
 	WBOUND_DEEP=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations=20
+	$(BIN)/wbound search --seconds 600 --cells 1e6 --folder build/search --out build/search/search.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -136,16 +135,3 @@ def test_the_section_of_the_report() -> None:
 def test_bad_options_in_one_line(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--seconds", "1", *typed]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-@pytest.mark.deep
-def test_a_million_cells(tmp_path: Path, record_property: Any) -> None:
-    """The dense grid in full, and the optimisers for ten minutes of processor time."""
-    found = s.search(600.0)
-    rows = s.dense(tmp_path, s.CELLS)
-    assert sum(row["cells"] for row in rows) >= s.CELLS
-    for row in [*rows, *(f.to_dict() for f in found)]:
-        label = f"{row['statement']}, {row['scheme']}, {row['start']}"
-        record_property("smallest ratio", f"{label}: {row['ratio']:.12g} at {row['case']}")
-        assert row["ratio"] >= s.COUNTEREXAMPLE, row
-    assert all(math.isfinite(f.ratio) for f in found)
