@@ -175,7 +175,13 @@ def _merge(parts: list[Path], result: Path) -> int:
 
 
 def _failed(result: Path) -> int:
-    column = pq.read_table(result, columns=["error"])["error"]
+    try:
+        column = pq.read_table(result, columns=["error"])["error"]
+    except (OSError, KeyError, pa.ArrowException) as error:
+        said = " ".join(str(error).split())[:200]
+        raise BadInput(
+            "out", str(result), f"is no results of a sweep: choose another folder ({said})"
+        ) from None
     return len(column) - int(column.null_count)
 
 

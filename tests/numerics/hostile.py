@@ -96,9 +96,10 @@ PAIRS = (
 )
 LISTS = _words("3,2,1,0 1,0 0 0,1 1,1,0 nan,0 1e308,1,0 , 1,,0 2,x,0 1e-320,0 0.5 3,2,1 0.1,0.2 0.9,0.5")
 
-#: Commands that tell what they are at; then the one line that says what is wrong comes last.
-PROGRESS = r"(?:[^\n]*: \d+ values of \S+|exact laws for [^\n]*|\d+ values of \S+)\n"
-ONE_LINE = re.compile(rf"(?:{PROGRESS})*wbound[^\n]*\n")
+#: Commands may tell what they are at; then the one line that says what is wrong comes last.
+ONE_LINE = re.compile(
+    r"(?:(?!wbound|Traceback)[^\n]*: [^\n]*\n|[^\n]* values of [^\n]*\n|[^\n]*eps = [^\n]*\n){0,9}wbound[^\n]*\n"
+)
 
 
 class Outcome(NamedTuple):

@@ -1,0 +1,235 @@
+"""How runs end that do not end well: Ctrl-C, SIGTERM, full and read-only disks, missing extras, two runs at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wbound
+from numerics import files
+from numerics.cli.main import main
+from numerics.locks import LOCK, locked
+from wbound import balls
+from wbound.errors import IOFailure
+
+WBOUND = [sys.executable, "-c", "import sys; from numerics.cli.main import run; run()"]
+OU = "--process ou --T 2 --K 4"
+FACTS = "--d 2 --m0 1 --L0 1 --mean-norm 0"
+TOML = 'process = "ou"\nT = 2\nK = [4, 5, 6]\n'
+
+#: Every command that writes, into FILE or DIR, at a size that is quick.
+WRITERS = {
+    "schedule": f"schedule {OU} -o FILE.npy",
+    "schedule-json": f"schedule {OU} -o FILE.json",
+    "curve-csv": "curve --process ou --to 20 --points 2 -o FILE.csv",
+    "curve-svg": "curve --process ou --to 20 --points 2 -o FILE.svg",
+    "curve-png": "curve --process ou --to 20 --points 2 -o FILE.png",
+    "clocks": "clocks --points 3 -o FILE.csv",
+    "table": "table --derived -o FILE.txt",
+    "optimal": "optimal --K 3 --d 2 -o FILE.txt",
+    "choose": "choose --data 4,1 --steps 3 --process ou --grid uniform -o FILE.npz",
+    "certify": f"certify {OU} {FACTS} --scheme hf -o FILE.json",
+    "sweep": "sweep plan.toml --jobs 1 -o DIR",
+    "report": "report --quick -o DIR",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(TOML, "utf-8")
+    return tmp_path
+
+
+def line(command: str, file: Path, folder: Path) -> list[str]:
+    return [word.replace("FILE", str(file)).replace("DIR", str(folder)) for word in WRITERS[command].split()]
+
+
+# ---------------------------------------------------------------------- disks
+
+
+@contextlib.contextmanager
+def no_room() -> Iterator[None]:
+    """As on a full disk: no file grows."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_full_disk_is_one_line_and_leaves_the_former_file(command: str, here: Path, capsys: Any) -> None:
+    words = line(command, here / "x", here / "out")
+    file = next((Path(w) for w in words if w.startswith(str(here / "x."))), None)
+    if file is not None:
+        file.write_bytes(b"former")
+    with no_room():
+        code = main(words)
+    said = capsys.readouterr().err.splitlines()
+    assert code == 4 and said[-1].startswith("wbound: cannot write"), said
+    assert "Traceback" not in "\n".join(said)
+    if file is not None:
+        assert file.read_bytes() == b"former"
+    left = [p.name for p in here.rglob("*") if p.is_file()]
+    assert set(left) <= {"plan.toml", LOCK, *([file.name] if file is not None else [])}, left
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_place_that_takes_no_files_is_one_line(command: str, here: Path, capsys: Any) -> None:
+    """/proc takes no new files, not even from root."""
+    if not Path("/proc/self").is_dir():
+        pytest.skip("no /proc on this system")
+    code = main(line(command, Path("/proc/x"), Path("/proc/out")))
+    said = capsys.readouterr().err.splitlines()
+    assert code == 4 and said[-1].startswith("wbound: cannot "), said
+
+
+def test_a_device_that_is_full(here: Path, wb: Any) -> None:
+    (here / "x.csv").symlink_to("/dev/full")
+    _, _, err = wb("clocks", "--points", "3", "-o", "x.csv")
+    assert err == "wbound: cannot write x.csv: No space left on device\n"
+
+
+def test_a_file_is_written_whole_or_not_at_all(here: Path) -> None:
+    target = here / "x.bin"
+    files.write(target, b"1" * 100)
+    with no_room(), pytest.raises(IOFailure, match="File too large"):
+        files.write(target, b"2" * 100)
+    assert target.read_bytes() == b"1" * 100 and len(list(here.iterdir())) == 2
+
+
+# ---------------------------------------------------------------------- missing extras
+
+
+@pytest.mark.parametrize(
+    ("packages", "words", "extra"),
+    [
+        (("flint",), f"certify {OU} {FACTS} --scheme hf", "certify"),
+        (("flint",), f"bound {OU} {FACTS} --certify", "certify"),
+        (("flint",), "verify-certificate plan.toml", "certify"),
+        (("distributed",), "sweep plan.toml --scheduler tcp://127.0.0.1:1 -o out", "cluster"),
+        (("dask", "distributed"), "sweep plan.toml --scheduler tcp://127.0.0.1:1 -o out", "cluster"),
+        (("torch",), "cifar10 check", "cifar10"),
+        (("safetensors",), "cifar10 train --process vp-v1 -o out", "cifar10"),
+        (("torch", "diffusers", "accelerate"), "cifar10 sample run -o x.png", "cifar10"),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_command(
+    packages: tuple[str, ...], words: str, extra: str, here: Path, wb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in packages:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, package, None)
+    balls.flint.cache_clear()
+    assert f"pip install 'wbound[{extra}]'" in wb.refused(*words.split())
+
+
+# ---------------------------------------------------------------------- two runs at once, and their end
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([*WBOUND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until(condition: Any, process: subprocess.Popen[str], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_second_report_is_refused_and_the_first_names_what_it_wrote(here: Path, wb: Any) -> None:
+    """Real processes; the first is stopped after its first files."""
+    first = start("report", "--out", "page")
+    until(lambda: list(here.glob("page/*.csv")), first)
+    said = wb.refused("report", "--out", "page", code=4)
+    assert "page is locked" in said and f"process {first.pid}" in said
+    written = {path.name for path in here.glob("page/*.csv")}
+    first.send_signal(signal.SIGTERM)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 143, err
+    assert "Traceback" not in err and err.splitlines()[-1].startswith("interrupted: written so far: ")
+    assert all(name in err.splitlines()[-1] for name in written)
+    with locked(here / "page"):  # the lock has gone with its process
+        pass
+
+
+def test_a_sweep_that_is_terminated_says_how_far_it_came(here: Path, wb: Any) -> None:
+    plan = (
+        f'process = "ou"\nT = 2\nK = [500, 501]\nseed = {list(range(300))}\noutputs = ["sample"]\nn = 500\n'
+    )
+    (here / "long.toml").write_text(plan, "utf-8")
+    first = start("sweep", "long.toml", "--out", "cells", "--jobs", "1")
+    until(lambda: list(here.glob("cells/parts/*.parquet")), first)
+    assert "cells is locked" in wb.refused("sweep", "long.toml", "--out", "cells", code=4)
+    first.send_signal(signal.SIGTERM)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 143 and "of 600 cells in cells (run again to go on)" in err, err
+
+
+def test_a_lock_goes_with_its_process_even_by_kill_9(here: Path) -> None:
+    code = f"import time; from numerics.locks import locked\nwith locked({str(here)!r}): print('in', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "in\n"
+        with pytest.raises(IOFailure, match=f"process {holder.pid}"), locked(here):
+            pass
+        holder.kill()
+        holder.wait(30)
+    with locked(here) as folder:
+        assert (folder / LOCK).read_text() == str(os.getpid())
+
+
+def test_sigterm_is_left_alone_where_somebody_has_it(monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        assert wb("processes")[0] == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert seen == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_damaged_results_of_a_sweep_are_one_line(here: Path, wb: Any) -> None:
+    assert wb("sweep", "plan.toml", "--jobs", "1", "-o", "out")[0] == 0
+    result = here / "out" / "results.parquet"
+    whole = result.read_bytes()
+    for content in (b"", b"PAR1", whole[: len(whole) // 2], whole[:-8] + b"\xff" * 8, b"\0" * 5000):
+        result.write_bytes(content)
+        assert "results.parquet" in wb.refused("sweep", "plan.toml", "--jobs", "1", "-o", "out")
+    for text in ("", "{}", "[]", "null", '{"batch": "x"}', "\xff"):
+        (here / "out" / "sweep.json").write_text(text, "utf-8")
+        assert "choose another folder" in wb.refused("sweep", "plan.toml", "--jobs", "1", "-o", "out")
+
+
+def test_a_number_that_leaves_doubles_is_no_result(monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+    def overflowing(*_: Any, **__: Any) -> Any:
+        return np.float64(1e308) * 10.0
+
+    monkeypatch.setattr(wbound.clock.Grid, "nodes", overflowing)
+    said = wb.refused("schedule", *OU.split())
+    assert "double precision" in said and "overflow" in said
+
+
+def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(wbound.clock.Grid, "nodes", full)
+    assert "does not fit into memory" in wb.refused("schedule", *OU.split())
