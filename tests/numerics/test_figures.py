@@ -35,6 +35,7 @@ class Made(NamedTuple):
     tuned: curves.Cancellation
     gap: Any
     landscape: Any
+    fading: Any
     clocks: Any
     ranking: Any
 
@@ -44,6 +45,7 @@ def made(curve: curves.Curve) -> Made:
     from numerics import datasets
     from numerics.choose import choose
     from numerics.clockwork import side_by_side
+    from numerics.fading import fading
     from numerics.gap import gap_closed
     from numerics.landscape import landscape
     from numerics.needed import steps_curve
@@ -55,6 +57,7 @@ def made(curve: curves.Curve) -> Made:
         curves.cancellation(2, 1.0, 20),
         gap_closed(np.geomspace(0.1, 1e-3, 4)),
         landscape(wbound.process("vp-linear"), np.geomspace(0.3, 5.0, 12), np.array([1, 5, 20, 100])),
+        fading(wbound.process("vp-linear"), [10, 100, 1000], T=3.4),
         side_by_side(LogConcave(10, 0.2, 5.0, 50.0, 0.0), 10, 5000.0),
         choose(datasets.load("digits"), 20, eps_rel=0.2),
     )
@@ -74,6 +77,7 @@ def every(made: Made, width: str) -> dict[str, Any]:
         "gap": panels.gap_figure(made.gap, lines, width),
         "over": panels.gap_figure(made.gap, [k for k in lines if k != "theorem_1"], width, over=True),
         "landscape": panels.landscape_figure(made.landscape, width),
+        "fading": panels.fading_figure(made.fading, width),
         "clocks": panels.clock_figure(optimal, math.log(1000.0), 1.0, width),
         "nodes": panels.nodes_figure(made.clocks, width, 5.0),
         "ranking": panels.ranking_figure(made.ranking, 12, width),
