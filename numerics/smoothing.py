@@ -281,6 +281,8 @@ class Smooth(Line):
             tol = max(0.1 * ACCURACY * math.sqrt(self.L0), 2e-14 / math.sqrt(lam))
             made = tabulate_shares(self._on_lattice(lo, hi, lam, False), lo, hi, tol)
         with self._lock:
+            if key in self._tables:  # another thread was quicker: count it once
+                return self._tables[key]
             self._tables[key] = (denoiser, made)
             self._cells += len(made.coefficients)
             while self._cells > _CELLS and len(self._tables) > 1:
