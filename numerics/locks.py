@@ -37,6 +37,8 @@ def locked(folder: Path | str) -> Iterator[Path]:
     except WboundError:
         raise
     except OSError as error:
+        if error.filename is not None and made not in Path(error.filename).parents:
+            raise  # about a file elsewhere, which is another matter
         raise IOFailure(f"cannot write in {made}: {error.strerror or error}") from None
 
 

@@ -233,3 +233,10 @@ def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch, wb: A
 
     monkeypatch.setattr(wbound.clock.Grid, "nodes", full)
     assert "does not fit into memory" in wb.refused("schedule", *OU.split())
+
+
+def test_a_file_missing_elsewhere_is_not_the_locked_folder_s_fault(here: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"), locked(here / "made"):
+        (here / "nowhere" / "stored.json").read_text()
+    with pytest.raises(IOFailure, match="cannot write in"), locked(here / "made") as folder:
+        (folder / "no" / "file").write_text("")
