@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -17,6 +18,8 @@ RESULTS = ("results", "schemes.json")
 RENEW = "wbound schemes --d 10,1000 --eps 1,0.1,0.01 -o numerics/report/results/schemes.json"
 #: The schemes that have columns; the gains are over all.
 SHOWN = ("em", "hf", "ddpm", "ode-hf", "ddim")
+#: The schemes whose powers of ε are shown.
+POWERS = ("hf", "ode-hf", "ddim", "heun")
 
 
 @cache
@@ -26,6 +29,24 @@ def stored() -> dict[str, Any]:
         resources.files("numerics.report").joinpath(*RESULTS).read_text("utf-8")
     )
     return found
+
+
+def _powers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each process p with K ~ ε^(−p) between the two smallest ε, at the largest d."""
+    d = max(row["d"] for row in rows)
+    small, large = sorted({row["eps"] for row in rows if row["d"] == d})[:2]
+    at = {(row["process"], row["eps"]): row for row in rows if row["d"] == d}
+    out = []
+    for name in dict.fromkeys(row["process"] for row in rows):
+        line: dict[str, Any] = {"process": name}
+        for how in ("bound", "exact"):
+            for scheme in POWERS:
+                few, many = at[name, large][f"K_{how}_{scheme}"], at[name, small][f"K_{how}_{scheme}"]
+                line[f"{how}_{scheme}"] = (
+                    None if few is None else math.log(many / few) / math.log(large / small)
+                )
+        out.append(line)
+    return out
 
 
 def build(context: Context) -> Part:
@@ -45,6 +66,7 @@ def build(context: Context) -> Part:
         "d_last": last,
         "eps_last": least,
         "rows": rows,
+        "powers": _powers(every),
         "settings": len(every),
         "bound_better": sum(row["bound_gain"] > 1.0 for row in every),
         "exact_better": sum(row["exact_gain"] > 1.0 for row in every),
@@ -92,4 +114,15 @@ def build(context: Context) -> Part:
         csv="sde-or-ode.csv",
         colours=[colour(row["process"]) for row in rows],
     )
-    return Part(content, (Prose(text), table))
+    powers = Table(
+        "powers",
+        f"Powers p of K ~ (1/ε)^p between ε = {sorted({r['eps'] for r in every})[1]:g} and {least:g}, d = {last}",
+        (
+            Column("process", "process"),
+            *(Column(f"bound_{s}", f"{s}, bound", ".3f") for s in POWERS if s != "heun"),
+            *(Column(f"exact_{s}", f"{s}, exact", ".3f") for s in POWERS),
+        ),
+        csv="sde-or-ode-powers.csv",
+        colours=[colour(row["process"]) for row in content["powers"]],
+    )
+    return Part(content, (Prose(text), table, powers))
