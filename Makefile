@@ -8,18 +8,24 @@ JOBS   ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 8))')
 
 VENV := .venv
 BIN  := $(VENV)/bin
+OLDEST := .venv-oldest
+AUDIT  := .venv-audit
+# What make oldest runs: all but what needs the extras cifar10 and dev.
+OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10
 # Stamps say which layer is installed. They live inside the environment: removing .venv is a fresh start.
 DECLARED := setup.cfg pyproject.toml constraints.txt
 INSTALL  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test deep lint types docs notebooks benchmarks clean
+.PHONY: help report test deep oldest audit lint types docs notebooks benchmarks clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make report      install, run the main job on the built-in data, write $(OUT)/index.html"
 	@echo "make test        install what tests need, run every test"
 	@echo "make deep        the long searches: hours, not minutes"
+	@echo "make oldest      the tests on the oldest versions that setup.cfg allows"
+	@echo "make audit       known vulnerabilities of what is installed, and build/sbom.json"
 	@echo "make lint types notebooks docs benchmarks clean"
 
 report: $(VENV)/.runtime
@@ -32,6 +38,13 @@ test: $(VENV)/.dev
 deep: $(VENV)/.dev
 	WBOUND_DEEP=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations=20
 	$(BIN)/wbound search --seconds 600 --cells 1e6 --folder build/search --out build/search/search.json
+
+# Old versions warn of things that later ones mended: here warnings are none of our errors.
+oldest: $(OLDEST)/.made
+	$(OLDEST)/bin/python -m pytest -q -n $(JOBS) -o filterwarnings=default $(OLDEST_TESTS)
+
+audit: $(AUDIT)/.made
+	@$(AUDIT)/tools/bin/python tools/audit.py $(AUDIT)/runtime/bin/python build/sbom.json
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -89,6 +102,23 @@ $(VENV)/.dev: $(VENV)/.made $(DECLARED)
 	@echo "with a CPU build of PyTorch; its default build for Linux brings CUDA and takes several GB more"
 	@$(INSTALL) -e '.[dev,certify,cluster,cifar10]'
 	@touch $(VENV)/.runtime $@
+
+# The extra cifar10 is left out: the oldest PyTorch is several GB more.
+$(OLDEST)/.made: $(DECLARED) tools/oldest.py
+	@echo "making $(OLDEST): the oldest versions, 250 MB to download, 1.3 GB on disk"
+	@$(PYTHON) -m venv $(OLDEST)
+	@mkdir -p build && $(PYTHON) tools/oldest.py certify cluster > build/oldest.txt
+	@$(OLDEST)/bin/python -m pip install -qq --disable-pip-version-check -c build/oldest.txt \
+	  -e '.[certify,cluster]' pytest pytest-xdist hypothesis
+	@touch $@
+
+$(AUDIT)/.made: $(DECLARED)
+	@echo "making $(AUDIT): the runtime alone, 1.2 GB on disk, and the tools of the audit beside it"
+	@$(PYTHON) -m venv $(AUDIT)/runtime && $(PYTHON) -m venv $(AUDIT)/tools
+	@$(AUDIT)/runtime/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt .
+	@$(AUDIT)/tools/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+	  pip-audit cyclonedx-bom
+	@touch $@
 
 $(VENV)/.docs: $(VENV)/.runtime
 	@echo "installing the documentation tools into $(VENV): 40 MB to download"

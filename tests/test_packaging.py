@@ -67,7 +67,7 @@ def test_every_requirement_is_pinned_in_constraints(config: configparser.ConfigP
             name, version = line.split("==")
             pins[name.lower()] = version
     wanted = _declared(config)
-    for extra in ("dev", "docs"):
+    for extra in ("dev", "docs", "audit"):
         wanted |= _names(config["options.extras_require"][extra])
     assert wanted <= pins.keys(), f"not pinned in constraints.txt: {sorted(wanted - pins.keys())}"
 
