@@ -79,7 +79,7 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
         return targets.Gaussian(*_gaussian(chosen["mean"], chosen["cov"], dimension))
     if text == "mixture":
         centre = _numbers("c", chosen["c"])
-        made = targets.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
+        made: Any = targets.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
         if dimension in (None, made.d):
             return made
         if made.d > 1:
