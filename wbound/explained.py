@@ -147,6 +147,9 @@ _START = {
 }
 
 
+#: What Eq. 9′ and 15 share: an upper bound of ‖S‖ at the step's start, and the θ-term's integral.
+_SLOW = "(dL_0/(1+L_0λ_(k-1)))^(1/2)"
+_FAR = "∫(u-λ_k)²/(1+L_0u)^θ du"
 _SCALE = "of the output y_K/α_K; the terms hold it"
 
 
@@ -257,7 +260,7 @@ def _eq_9(s: Setting, bound: Bound) -> Explanation:
         (
             Term("I²  = (P_0 E_0)²", f"({start.filled})²", found.start**2, start.meaning),
             Term(
-                "III² = Σ P_k² κ_k² (...)² d Ψ_k",
+                "III² = Σ P_k² κ_k² ((1+κ_k²)/2)² d Ψ_k",
                 steps,
                 found.noise**2,
                 "discretisation: noise inside the steps",
@@ -266,9 +269,9 @@ def _eq_9(s: Setting, bound: Bound) -> Explanation:
     )
     score = "Σ P_k H_k α_(k-1) M"
     terms = (
-        Term("II = Σ P_k (1-κ_k²)/2 H_k (...)^(1/2)", steps, drift, "discretisation: drift of the steps"),
+        Term(f"II = Σ P_k (1-κ_k²)/2 H_k {_SLOW}", steps, drift, "discretisation: drift of the steps"),
         Term(
-            "IV = C_θ^(1/2)/4 (Σ ...)^(1/2)",
+            f"IV = C_θ^(1/2)/4 (Σ P_k² (1-κ_k⁴)² {_FAR})^(1/2)",
             f"{steps}, best θ",
             found.bias - drift,
             "discretisation: curvature",
@@ -280,7 +283,7 @@ def _eq_9(s: Setting, bound: Bound) -> Explanation:
     if s.score_bias:
         known.append(Known("M", s.score_bias, "score error (A3)"))
     seven = math.sqrt(sum(shares(s)))
-    remark = f"Eq. 7 gives {_n(seven)}; the smaller is the bound."
+    remark = f"κ_k² = λ_k/λ_(k-1). Eq. 7 gives {_n(seven)}; the smaller is the bound."
     formula = "W2 ≤ II + IV + V + (I² + III²)^(1/2)"
     return Explanation("Theorem 2 for ddpm (Eq. 9'')", formula, tuple(known), terms, bound.total, (remark,))
 
@@ -297,15 +300,14 @@ def _theorem_3(s: Setting, bound: Bound) -> Explanation:
     curved = bound.discretisation - extra - drift
     out = [
         start,
-        Term("C_θ^(1/2)/4 (Σ P_k² ∫...)^(1/2)", f"{steps}, best θ", curved, "discretisation: curvature"),
-        Term("Σ P_k |H_k/2 - c_k| (...)^(1/2)", steps, drift, "discretisation: drift of the steps"),
+        Term(f"C_θ^(1/2)/4 (Σ P_k² {_FAR})^(1/2)", f"{steps}, best θ", curved, "discretisation: curvature"),
+        Term(f"Σ P_k |H_k/2 - c_k| {_SLOW}", steps, drift, "discretisation: drift of the steps"),
         Term("Σ P_k c_k α_(k-1) M", steps if s.score_bias else "0", bound.score, "score error"),
     ]
     if s.score_bias:
         known.append(Known("M", s.score_bias, "score error (A3)"))
     formula = (
-        "W2 ≤ P_0 E_0 + C_θ^(1/2)/4 (Σ P_k² ∫(u-λ_k)²/(1+L_0u)^θ du)^(1/2)"
-        " + Σ P_k (|H_k/2 - c_k| (dL_0/(1+L_0λ_(k-1)))^(1/2) + c_k α_(k-1) M)"
+        f"W2 ≤ P_0 E_0 + C_θ^(1/2)/4 (Σ P_k² {_FAR})^(1/2) + Σ P_k (|H_k/2 - c_k| {_SLOW} + c_k α_(k-1) M)"
     )
     if extra:
         delta = math.exp(s.nodes.last[1])
