@@ -11,7 +11,8 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli.orders import FORMATS, theorems, three_columns
-from numerics.cli.output import aligned, emit, note, say
+from numerics.cli.output import aligned, emit, note
+from numerics.cli.progress import announcing
 
 ORDER = 30
 #: Usual ε, m_0, L_0 of the table.
@@ -161,6 +162,7 @@ def table(
     """
     from numerics.files import write
     from numerics.typeset import complexity_text
+    from wbound.catalogue import PUBLISHED
     from wbound.errors import BadInput, count, one_of
     from wbound.tables import complexity_table
 
@@ -182,7 +184,7 @@ def table(
         name: o.required(name, text or usual)
         for (name, text), usual in zip(numbers.items(), USUAL, strict=True)
     }
-    frame = complexity_table(**values, progress=lambda name: say(f"K(ε) of {name}"))
+    frame = complexity_table(**values, progress=announcing("K(ε)", len(PUBLISHED)))
     if kind == "json" and out is None:
         emit({**values, "rows": frame.to_dict("records")}, True, str)
         return

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.output import aligned, emit, note, say
+from numerics.cli.output import aligned, emit, note
+from numerics.cli.progress import announcing
 
 ORDER = 32
 #: How the three-column table can be written.
@@ -119,8 +120,9 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
     wanted = [process(name) for name in ROWS if chosen is None or name != chosen.name]
     wanted += [chosen] if chosen is not None else []
     rows = []
+    announce = announcing("orders", len(wanted))
     for p in wanted:
-        say(f"orders of {p.name} ({time.perf_counter() - began:.0f} s)")
+        announce(p.name)
         rows += order_rows([p], theorems=theorems(theorem), measured=measured)
     payload = threecolumn.records(rows, time.perf_counter() - began, __version__)
     if kind == "json" and out is None:

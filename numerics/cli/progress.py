@@ -10,7 +10,7 @@ from typing import Any
 
 from numerics.cli.output import WRITTEN, say
 
-__all__ = ["Progress", "keeping", "rows_as_csv", "rows_as_json"]
+__all__ = ["Progress", "announcing", "keeping", "rows_as_csv", "rows_as_json"]
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -33,6 +33,19 @@ class Progress:
             self.told, passed = now, now - self.begun
             left = passed / done * (total - done)
             say(f"{self.what}: {done} of {total}, {passed:.0f} s passed, about {left:.0f} s left")
+
+
+def announcing(what: str, total: int) -> Callable[[str], None]:
+    """To be called with a name before each of ``total`` parts: says which it is, and the time left."""
+    begun, done = time.monotonic(), 0
+
+    def announce(name: str) -> None:
+        nonlocal done
+        left = (time.monotonic() - begun) / done * (total - done) if done else 0.0
+        say(f"{what} of {name} ({done + 1} of {total}{f', about {left:.0f} s left' if done else ''})")
+        done += 1
+
+    return announce
 
 
 def rows_as_csv(rows: Rows) -> str:

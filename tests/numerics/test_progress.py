@@ -47,6 +47,22 @@ def test_the_time_left_is_said_every_few_seconds(
     assert len(told.rows) == 8
 
 
+def test_parts_are_announced_with_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    announce = progress.announcing("orders", 3)
+    for name in ("ou", "sub-vp", "ve-sqrt"):
+        announce(name)
+        now[0] += 4.0
+    assert capsys.readouterr().err.splitlines() == [
+        "orders of ou (1 of 3)",
+        "orders of sub-vp (2 of 3, about 8 s left)",
+        "orders of ve-sqrt (3 of 3, about 4 s left)",
+    ]
+
+
 def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["curve", "--process", "ou", "--to", "100", "--points", "3"]
     whole = wb.ask(*given)
