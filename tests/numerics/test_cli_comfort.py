@@ -164,6 +164,7 @@ PRINTED = [
     "curve --data digits --scheme em --to 20 --points 2",
     "score-error --process ou --to 20 --points 2",
     "smoothed --data digits --K 10 --n 50",
+    "scatter --cells 20 --jobs 1",
     "verify --process vp-linear --T 4 --K 20 --target gaussian --n 100",
     f"certify --process vp-linear --T 4 --K 20 {FACTS}",
 ]
