@@ -72,11 +72,7 @@ notebooks: $(VENV)/.dev
 	fi
 
 benchmarks: $(VENV)/.dev
-	@set -e; found=0; \
-	for script in benchmarks/[a-z]*.py; do \
-	  [ -e "$$script" ] || continue; found=$$((found + 1)); echo "== $$script"; $(BIN)/python "$$script"; \
-	done; \
-	[ $$found -gt 0 ] || echo "benchmarks: none yet, nothing to run"
+	$(BIN)/python benchmarks/run.py --quick --check
 
 clean:
 	rm -rf report build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* *.egg-info

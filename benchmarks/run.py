@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,29 @@ def transport(quick: bool) -> list[Claim]:
     return claims
 
 
+def images(quick: bool) -> list[Claim]:
+    """Training and sampling of networks against the same in float32 as one writes it down: 3 × on a GPU."""
+    if not all(find_spec(name) for name in ("torch", "diffusers", "accelerate")):
+        print("SKIPPED: images (the extra cifar10 is not installed)", file=sys.stderr)
+        return []
+    import images as bench
+    import torch
+
+    gpu = torch.cuda.is_available()
+    if not gpu:
+        torch.set_num_threads(1)  # the networks of the CPU are too small for more
+    claims = []
+    for preset in ("paper", "large") if gpu else ("smoke",):
+        size = argparse.Namespace(batch=128 if gpu else 32, rounds=3 if quick else 5, steps=20 if gpu else 3)
+        for row in bench.measure(preset, "vp", size)["rows"]:
+            if row["who"] == "ours":
+                asked = 3.0 if gpu else None
+                device = "GPU" if gpu else "CPU"
+                name = f"{row['what']}, {preset}, {device}"
+                claims.append(Claim("images", name, "float32 baseline", row["ratio"], "at least", asked))
+    return claims
+
+
 def budgets(quick: bool) -> list[Claim]:
     """What has a budget in seconds."""
     import wbound
@@ -230,6 +254,7 @@ FAMILIES: dict[str, Callable[[bool], list[Claim]]] = {
     "spine": spine,
     "sampler": sampler,
     "transport": transport,
+    "images": images,
     "budget": budgets,
 }
 
