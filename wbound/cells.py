@@ -17,7 +17,7 @@ import sympy as sp
 from wbound.asymptotics import Scale
 from wbound.expressions import parse, symbol
 from wbound.forward import Process
-from wbound.growth import EPS, D, Orders, Sum, derive, tidy
+from wbound.growth import EPS, STEPS_OF_SDE, D, Orders, Sum, derive, tidy
 
 __all__ = ["Cell", "PublishedCell", "compare", "published_orders"]
 
@@ -97,10 +97,10 @@ def compare(
     """Published against derived, for the columns K, eta, M. Kind: *order*.
 
     The published row is found by the process's name; a user's process has none. ``theorem`` "sharp" puts
-    Theorem 2 beside the same published cells. Raises as `wbound.growth.derive`.
+    Theorem 2 beside the same published cells; for ode-hf (Theorem 3) there are none. Raises as `wbound.growth.derive`.
     """
     derived = derive(process, theorem, start, scheme)
-    row = published_orders().get(process.name, {})
+    row = published_orders().get(process.name, {}) if scheme in STEPS_OF_SDE else {}
     scale = Scale({symbol(k): sp.Rational(repr(v)) for k, v in process.parameters.items()})
     return tuple(_compare(column, row.get(column), derived, scale) for column in ("K", "eta", "M"))
 

@@ -33,6 +33,10 @@ _ZERO: Exponents = (sp.S.Zero,) * LEVELS
 
 #: λ(T) as a power of x, per start: Theorem 1 and 2 from the prior, and Eq. 8.
 STARTS = {"prior": sp.S.One, "centred": sp.Rational(2, 3)}
+#: The same along the ODE, which contracts as the root of 1 + m_0λ.
+FLOW_STARTS = {"prior": sp.Integer(2), "centred": sp.S.One}
+#: The SDE schemes whose orders are derived.
+STEPS_OF_SDE = ("em", "ei", "hf")
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Orders:
     @property
     def text(self) -> str:
         """One line, for people."""
-        head = f"Theorem {1 if self.theorem == 'published' else 2}"
+        head = f"Theorem {1 if self.theorem == 'published' else 2 if self.scheme in STEPS_OF_SDE else 3}"
         if not self.recognised:
             found = ", ".join(
                 f"{k[0]} ~ {'ε' if k[2:] == 'eps' else 'd'}^{v:.3f}" for k, v in self.slopes.items()
@@ -100,14 +104,16 @@ def derive(process: Process, theorem: str = "published", start: str = "prior", s
 
     process: any forward SDE; only its f and g are read, not its name or closed forms. theorem: "published"
     (Theorem 1: K ≍ T x² S² with S = ∫g(f+g²L)/(α(1+m_0λ))dt) or "sharp" (Theorem 2: K ≍ T x I^{1/2}, Eq. 14,
-    and the bias of em and ei). start: "prior" (λ(T) ≍ x) or "centred" (Eq. 8: λ(T) ≍ x^{2/3}). scheme: em, ei
-    or hf. Parameters stay symbolic; a sign they leave open is taken from their values and noted.
+    and the bias of em and ei; for ode-hf Theorem 3 at its best θ: K ≍ T x J^{1/2}, J = ∫λ'³/(1+m_0λ)³ dt, and
+    another (log λ(T))^{1/2} where J grows as logarithms only). start: "prior" (λ(T) ≍ x; x² for the ODE) or
+    "centred" (Eq. 8: λ(T) ≍ x^{2/3}; x). scheme: em, ei, hf or ode-hf. Parameters stay symbolic; a sign they
+    leave open is taken from their values and noted.
     m_0, L_0, M_1 are fixed and ‖X_0‖ ≍ √d. Raises `BadInput` for unknown names.
     Source: docs/theory.md, section 8; the published cells are Gao, Nguyen & Zhu's, arXiv 2311.11003.
     """
     one_of("theorem", theorem, ("published", "sharp"))
     one_of("start", start, STARTS)
-    one_of("scheme", scheme, ("em", "ei", "hf"))
+    one_of("scheme", scheme, (*STEPS_OF_SDE, "ode-hf"))
     if theorem == "published" and scheme != "em":
         raise BadInput("scheme", scheme, "Theorem 1 is about em")
     scale = Scale({symbol(k): sp.Rational(repr(v)) for k, v in process.parameters.items()})
@@ -122,11 +128,15 @@ def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scal
     if clock.lam is None:
         return Orders(theorem, start, scheme, True, sp.oo, sp.S.Zero, sp.S.Zero, sp.oo, (clock.bounded(),))
     clock.check_origin(theorem)
-    x_power = STARTS[start]
+    flow = scheme not in STEPS_OF_SDE
+    x_power = (FLOW_STARTS if flow else STARTS)[start]
     notes = [*clock.notes]
     sums: tuple[Sum, ...]
     closed = " = log(1 + m0 λ(T))/m0" if clock.f == 0 else ""  # Eq. 6
-    score = clock.sum("score", f"∫g²/(α(1+m0 λ)) dt{closed}", clock.score_rate, x_power)
+    if flow:
+        score = clock.sum("score", "½∫g²/(α(1+m0 λ)^(1/2)) dt", clock.flow_score_rate, x_power)
+    else:
+        score = clock.sum("score", f"∫g²/(α(1+m0 λ)) dt{closed}", clock.score_rate, x_power)
     T_powers, T_extra = clock.horizon_order(x_power)
     # f + λ'/λ at T, where it grows
     steepness = clock.in_x(clock.speed, x_power) if scale.direction(clock.speed) > 0 else _ZERO
@@ -144,10 +154,15 @@ def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scal
                 "σ² → 0, so that A2's M_1 grows with T (Gaussian data); the order is for a fixed M_1"
             )
     else:
-        local = clock.sum("discretisation", "∫λ'³/((1+m0 λ)²(1+L0 λ)²) dt", clock.sharp_rate, x_power)
-        half = tuple(e / 2 for e in local.growth)
+        if flow:
+            local = clock.sum("discretisation", "∫λ'³/((1+m0 λ)(1+L0 λ)²) dt", clock.flow_rate, x_power)
+            growth = _plus(local.growth, clock.at_best_theta(local.growth))
+        else:
+            local = clock.sum("discretisation", "∫λ'³/((1+m0 λ)²(1+L0 λ)²) dt", clock.sharp_rate, x_power)
+            growth = local.growth
+        half = tuple(e / 2 for e in growth)
         sums = (local,)
-        if scheme != "hf" and clock.f != 0:
+        if not flow and scheme != "hf" and clock.f != 0:
             formula = {"em": "∫f²|X|/(α(1+m0 λ)) dt", "ei": "∫f g²(L*)^(1/2)/(α(1+m0 λ)) dt"}[scheme]
             bias = clock.sum("bias", formula, clock.bias_rate(scheme), x_power)
             sums = (local, bias)
@@ -301,6 +316,29 @@ class _Clock:
     def sharp_rate(self) -> sp.Expr:
         """Of λ'³/((1+m_0λ)²(1+L_0λ)²) dt/du."""
         return sp.expand(3 * self.speed_of_lam - 4 * self.lam_ + self.measure)
+
+    @property
+    def flow_rate(self) -> sp.Expr:
+        """Of λ'³/((1+m_0λ)(1+L_0λ)²) dt/du: Eq. 15's sum at θ = 2."""
+        return sp.expand(3 * self.speed_of_lam - 3 * self.lam_ + self.measure)
+
+    @property
+    def flow_score_rate(self) -> sp.Expr:
+        """Of g²/(α(1+m_0λ)^{1/2}) dt/du."""
+        return sp.expand(self.speed_of_lam - self.drift - self.lam_ / 2 + self.measure)
+
+    def at_best_theta(self, growth: Exponents) -> Exponents:
+        """What C_θ adds to Eq. 15's sum at θ = 2, at the best θ: nothing where the sum grows as a power of λ
+        (a larger θ takes as much from it) or converges by one (a smaller θ will do), else log λ(T)."""
+        if growth[0] != 0:
+            return _ZERO
+        if self.scale.integral(self.flow_rate) is None:
+            if self.scale.integral(sp.expand(self.flow_rate + self.lam_ / 100)) is None:
+                return _ZERO
+            raise Unrecognised(
+                "Eq. 15's sum converges, but not by a power of λ: no θ is known to be the best"
+            )
+        return (_ZERO[0], sp.S.One, *_ZERO[2:])
 
     def bias_rate(self, scheme: str) -> sp.Expr:
         """Of the mismatch b_k/η² weighted by P_k: em ½f²‖X‖, ei ½fg²√L*, over α(1+m_0λ)."""

@@ -162,7 +162,9 @@ def tallied(
         got = tally(process, data, T, K, rows, q)
         constants = np.array([decay_constant(float(theta), data, log_lam) for theta in thetas])
         error = float(np.nanmax(np.append(got.error, 0.0)))
-        return got.sums[:2], 0.25 * np.sqrt(constants * got.sums[2:]), got.log_P, error
+        # steps too long for an expansion: K is far too small
+        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
+        return sums[:2], 0.25 * np.sqrt(constants * sums[2:]), got.log_P, error
 
     # any θ gives a bound: twice a look around the best one so far, the second time 1/12 as far
     theta, width = 2.0, 1.2

@@ -181,13 +181,11 @@ def tolerance(
         chosen, data, target, theorem=theorem, scheme=scheme, start=start, share=o.required("share", share)
     )
     centred = "centred" if theorem == "sharp" and data.mean_norm == 0.0 else "prior"
-    own = scheme if scheme in ("em", "ei", "hf") else "hf"  # M's order does not depend on the SDE scheme
     flow = SCHEMES[scheme].kind == "ode"
-    order = None if flow else derive(chosen, theorem, centred, own, measure=False).M
+    # M's order does not depend on the SDE scheme, nor on the ODE scheme
+    own = "ode-hf" if flow else scheme if scheme in ("em", "ei", "hf") else "hf"
+    order = derive(chosen, theorem, centred, own, measure=False).M
     cell = next(c for c in compare(chosen, theorem, centred, own) if c.column == "M")
-    published, verdict, footnote = cell.published, cell.verdict, cell.footnote
-    if flow:  # the published order is the SDE's
-        published, verdict, footnote = None, "", ""
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,
@@ -198,13 +196,13 @@ def tolerance(
         "share": o.required("share", share),
         "M": M,
         "order": None if order is None else str(order),
-        "published": None if published is None else str(published),
-        "verdict": verdict,
-        "footnote": footnote,
+        "published": None if cell.published is None else str(cell.published),
+        "verdict": cell.verdict,
+        "footnote": cell.footnote,
         "scale": o.scale_of(data),
     }
     reasons = {
-        "order": "not derived for ODE schemes" if flow else "the class of f and g is not recognised",
+        "order": "the class of f and g is not recognised",
         "published": "the published orders are of the SDE" if flow else "no published row",
         "scale": "the mean is not known: give --mean-norm",
     }
@@ -213,13 +211,12 @@ def tolerance(
         rows: list[tuple[str, Any, str]] = [
             ("M", M, f"1/x: the score error (A3) below which some K reaches ε = {target:g}"),
         ]
-        if not flow:
-            rows.append(("order", payload["order"], "derived, in d and ε"))
-        if published is not None:
-            rows.append(("published", payload["published"], verdict))
+        rows.append(("order", payload["order"], "derived, in d and ε"))
+        if cell.published is not None:
+            rows.append(("published", payload["published"], cell.verdict))
         which = 1 if theorem == "published" else 3 if flow else 2
         lines = [f"{chosen.name}, Theorem {which}; {o.scale_text(data)}", ""]
-        return "\n".join([*lines, aligned(rows), *(["", footnote] if footnote else [])])
+        return "\n".join([*lines, aligned(rows), *(["", cell.footnote] if cell.footnote else [])])
 
     emit(payload, json, text, reasons)
 

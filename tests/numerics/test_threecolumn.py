@@ -95,9 +95,11 @@ def test_tolerance_is_the_library_s(wb: Any) -> None:
         assert out["order"] == "epsilon/log(sqrt(d)/epsilon)" and out["verdict"] == "insufficient"
     ode = wb.ask("tolerance", "--process", "ve-constant", "--eps", "0.1", *facts, "--scheme", "ddim")
     assert ode["M"] == score_tolerance(wbound.process("ve-constant"), data, 0.1, scheme="ddim") < out["M"]
-    assert ode["order"] is None and "ODE" in ode["null_because"]["order"]
+    assert ode["order"] == "epsilon**(3/2)/d**(1/4)" and "SDE" in ode["null_because"]["published"]
     _, text, _ = wb("tolerance", "--process", "ou", "--eps", "0.1", *facts, "--scheme", "ddim")
-    assert "Theorem 3" in text and "order" not in text
+    assert "Theorem 3" in text and "published" not in text
+    _, text, _ = wb("orders", "--process", "ve-sqrt", "--theorem", "sharp", "--scheme", "ode-hf")
+    assert text.startswith("Theorem 3: K ≍ d/epsilon**2")
     # below it some K works, above it none does
     common = ["iterations", "--process", "ve-constant", "--eps", "0.1", *facts, "--scheme", "hf"]
     assert wb.ask(*common, "--score-bias", repr(0.9 * out["M"]))["K"] > 0

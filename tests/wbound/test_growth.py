@@ -398,6 +398,43 @@ def test_below_the_tolerance_some_K_works_and_above_none(theorem: str) -> None:
         wbound.complexity.iterations(p, DATA, eps, theorem=theorem, score_bias=1.02 * M, **a2)
 
 
+ODE_ORDERS = {  # powers of 1/ε in K and of log(√d/ε), prior and centred, by hand
+    "ve-constant": ((3, 0), (2, 0)),
+    "ve-sqrt": ((2, 0), (sp.Rational(3, 2), 0)),
+    "ve-polynomial": ((1 + sp.Rational(2, 3), 0), (1 + sp.Rational(1, 3), 0)),
+    "ve-exponential": ((1, 2), (1, 2)),
+    "ou": ((1, 2), (1, 2)),
+    "vp-linear": ((1, 2), (1, 2)),
+    "optimal": ((sp.Rational(5, 3), 0), (sp.Rational(4, 3), 0)),
+}
+
+
+@pytest.mark.parametrize("name", ODE_ORDERS)
+def test_orders_of_the_ode(name: str) -> None:
+    """Theorem 3: λ(T) ≍ x² from the prior, x centred; K ≍ T x J^{1/2} with another logarithm where J has one."""
+    p = wbound.process(name)
+    for start, (power, log) in zip(("prior", "centred"), ODE_ORDERS[name], strict=True):
+        found = derive(p, "sharp", start, "ode-hf")
+        assert found.recognised and found.text.startswith("Theorem 3")
+        powers = [e.subs(dict.fromkeys(e.free_symbols, 1)) for e in found.powers["K"]]  # c = 1
+        assert powers[:2] == [power, log], found.K
+        assert all(c.published is None for c in compare(p, "sharp", start, "ode-hf"))
+
+
+@pytest.mark.parametrize(
+    ("name", "eps", "tolerance"),
+    [("ve-sqrt", 1e-4, 5e-3), ("ve-constant", 1e-4, 5e-3), ("optimal", 1e-4, 0.02)],
+)
+@pytest.mark.parametrize("start", ["prior", "centred"])
+def test_orders_of_the_ode_measured(name: str, eps: float, tolerance: float, start: str) -> None:
+    """K(ε) of Theorem 3 over a decade of ε: the derived power (those without a logarithm)."""
+    p = wbound.process(name)
+    data = LogConcave(10, 1.0, 1.0, 10.0, 0.0 if start == "centred" else None)
+    few, many = (wbound.iterations(p, data, e, scheme="ode-hf").K for e in (eps, eps / 10.0))
+    want = float(derive(p, "sharp", start, "ode-hf").powers["K"][0])
+    assert math.log10(many / few) == pytest.approx(want, abs=tolerance)
+
+
 @pytest.mark.parametrize("name", ["vp-linear", "ve-sqrt", "sub-vp"])
 def test_the_tolerance_of_an_ode(name: str) -> None:
     """Below it some K works, above it none; its weight is the limit of Eq. 15's sum of c_kα_{k−1}."""
