@@ -29,6 +29,8 @@ __all__ = ["Scatter", "draw", "ratio", "scatter"]
 
 SCHEMES = ("ode-hf", "ddim", "ode-ei")
 PROCESSES = tuple(name for name in CATALOGUE if not name.startswith("optimal"))
+#: More cells than this are days of work.
+MOST_CELLS = 10**8
 #: The part of the cells that are mixtures: each costs ten times a Gaussian one.
 MIXTURES = 0.05
 #: Quadrature's relative error, which a ratio is held against.
@@ -123,6 +125,8 @@ def scatter(
     from joblib import Parallel, cpu_count, delayed
 
     total, begun = count("cells", cells), time.monotonic()
+    if total > MOST_CELLS:
+        raise BadInput("cells", total, f"must be at most {MOST_CELLS:.0e}")
     sizes = [min(BLOCK, total - i) for i in range(0, total, BLOCK)]
     seeds = np.random.SeedSequence(count("seed", seed, 0)).spawn(len(sizes))
     workers = min(cpu_count() if jobs is None else count("jobs", jobs), len(sizes))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 #: Commands whose right lines take long, or whose work goes into other processes; they get fewer lines.
-HEAVY = ("report", "sweep", "search", "cifar10")
+HEAVY = ("report", "sweep", "search", "scatter", "cifar10")
 COMMANDS = tuple(name for name in hostile.RIGHT if name not in HEAVY)
 
 
@@ -123,6 +123,7 @@ TOO_LARGE = (
     ("smoothed --n 1e12 --K 2", "n"),
     ("smoothed --K 1e12", "K"),
     ("search --cells 1e15 --seconds 1", "cells"),
+    ("scatter --cells 1e15", "cells"),
 )  # fmt: skip
 
 
