@@ -309,9 +309,7 @@ def ranking_figure(c: Comparison, width: str | float = "report") -> Figure | Non
             axes.plot([exact, measured], [i, i], color=shade, linewidth=0.8)
             axes.plot([exact], [i], "o", markersize=5.0, markerfacecolor="white", color=shade)
             axes.plot([measured], [i], "o", markersize=5.0, color=shade)
-        axes.set_xlabel(
-            f"W2 at K = {K}: ○ exact, Gaussian; ● networks (Bures); dotted: two halves", loc="left"
-        )
+        x_label(axes, f"W2, K = {K}: ○ exact, Gaussian   ● networks, Bures   ┆ two halves")
     return figure
 
 
