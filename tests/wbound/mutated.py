@@ -32,6 +32,11 @@ TARGETS: dict[str, Target] = {
         "test_ode test_sharp", "test_ode.test_the_parts* test_ode.test_contraction* test_ode.test_a_sum*"
     ),
     "gaussian": Target("test_gaussian test_flow test_sharp", "test_gaussian.test_*"),
+    "data": Target(
+        "test_data test_profiles test_sharp test_ode test_published",
+        "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq*"
+        " test_data.test_far* test_data.test_a_* test_data.test_excess* test_profiles.test_*",
+    ),
     "flow": Target("test_flow test_ode", "test_flow.test_the_law* test_flow.test_moves*"),
 }
 
@@ -51,6 +56,8 @@ PASSED_OVER: dict[str, str] = {
     "gaussian.gaussian_data": "a look-up",
     "gaussian.exact_w2": "the statement by its front door",
     "gaussian.LowerBound.steps": "rounds up",
+    "data.LogConcave.M1": "a look-up",
+    "data.Gaussian._eigen": "linear algebra, and what counts as zero in it",
     "published._supremum_inside.low": "steers the refinement; the upper end is what is returned",
     "published.moment_supremum.low": "steers the refinement; the upper end is what is returned",
     "published._roughness.kink": "where an integral is split does not change it",
@@ -80,10 +87,21 @@ EQUIVALENT: dict[str, str] = {
     "sharp.Sums.parts: `math.inf` halved": "half of infinity",
     "sharp.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
     "sharp.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
+    "published._supremum_inside: `np.expm1(log_lo - log_alpha) ** 2 * (size + d * lam_hi)` late": "cells, no steps",
     "published._supremum_inside: `log_lo` late": "cells of a search are no steps",
     "published._supremum_inside: `d * (sigma2 - lam_lo)` late": "cells of a search are no steps",
     "published._supremum_inside: `lam_lo` (no. 2) late": "cells of a search are no steps",
     "published.start_at: `math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))` flipped": "its square enters",
+    "data.LogConcave.gaussian: `math.sqrt(max(self.second_moment - self.d / self.m0, 0.0))` flipped": "any direction does",
+    "data.LogConcave.gaussian: `mean` flipped": "any direction does",
+    "data.Gaussian.M1: `a_lo ** 2 * (variances - process.kappa)` late": "cells of a search are no steps",
+    "data.Gaussian.M1: `a_hi ** 2 * (variances - process.kappa)` late": "cells of a search are no steps",
+    "data.Gaussian.M1: `a_hi * np.maximum(np.abs(low), np.abs(high))` late": "cells of a search are no steps",
+    "data.Gaussian.M1: `a_lo * np.maximum(np.maximum(low, -high), 0.0)` late": "cells of a search are no steps",
+    "data.Gaussian.M1: `np.sqrt((means2 * size_lo ** 2).sum(axis=0))` late": "cells of a search are no steps",
+    "data.Gaussian.M1: `np.sqrt((means2 * size_hi ** 2).sum(axis=0))` late": "cells of a search are no steps",
+    "data.Gaussian.M1: `a_hi * np.maximum(np.abs(low), np.abs(high))` flipped": "its square enters",
+    "data.Gaussian.M1: `a_lo * np.maximum(np.maximum(low, -high), 0.0)` flipped": "its square enters",
     "sharp.sums: `s.score_noise` flipped": "its square enters",
     "sharp._evaluate: `V` flipped": "its square enters",
     "sharp.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",

@@ -195,7 +195,9 @@ def function_of(module: str, name: str) -> Any:
     owner: Any = module_of(module)
     for part in name.split("."):
         owner = inspect.getattr_static(owner, part)
-    return getattr(owner, "fget", None) or getattr(owner, "__wrapped__", owner)
+    return (
+        getattr(owner, "fget", None) or getattr(owner, "func", None) or getattr(owner, "__wrapped__", owner)
+    )
 
 
 #: The target functions that have run since it was last cleared.

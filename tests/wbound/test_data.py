@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from wbound.data import Gaussian, LogConcave, growth, logistic, softplus
+from wbound.data import Curvature, Gaussian, LogConcave, growth, logistic, softplus
 from wbound.errors import BadInput, HypothesisFailed
 
 Array = np.ndarray
@@ -149,6 +149,36 @@ def test_the_chain_behind_equation_8() -> None:
     assert data.start_error(math.log(lam)) ** 2 == pytest.approx(
         min(2 * lam * math.log(chi), 1 / m0), rel=1e-8
     )
+
+
+def test_a_profile_by_its_products_with_lambda() -> None:
+    """m and L of any profile from λm and λL, which is all that a profile must give."""
+    data, at = LogConcave(3, 0.4, 1.7, 6.0), np.array([-2.0, 0.3, 5.0])
+    assert Curvature.m(data, at) == pytest.approx(0.4 / (1.0 + 0.4 * np.exp(at)), rel=1e-13)
+    assert Curvature.L(data, at) == pytest.approx(1.7 / (1.0 + 1.7 * np.exp(at)), rel=1e-13)
+
+
+def test_far_from_the_data() -> None:
+    """Where m_0λ is beyond e^20, and steps over many powers of ten: Eq. 8, Ψ and the contraction in 30 digits."""
+    data = LogConcave(3, 0.4, 1.7, 6.0, 0.0)
+    with mp.workdps(30):
+        for log_lam in (2.5, 25.0, 80.0, 600.0):
+            lam = mp.exp(log_lam)
+            square = (
+                -3 * lam * mp.log1p(-((mp.mpf("0.4") * lam) ** -2))
+                if log_lam < 30
+                else 3 / mp.mpf("0.16") / lam
+            )
+            assert data.start_error(log_lam) == pytest.approx(float(mp.sqrt(square)), rel=1e-9)
+            assert data.log_contraction(log_lam) == pytest.approx(
+                float(-mp.log1p(mp.mpf("0.4") * lam)), rel=1e-13
+            )
+        ends = np.array([[-3.0, 2.0], [0.5, 70.0], [2.0, 300.0], [-1.0, 5.0], [1.0, 90.0]])
+        got = data.log_psi(ends[:, 0], ends[:, 1], np.expm1(ends[:, 1] - ends[:, 0]))
+        for value, (low, high) in zip(got, ends, strict=True):
+            v0, v1 = (1 + mp.mpf("1.7") * mp.exp(mp.mpf(x)) for x in (low, high))
+            y = mp.log(v1 / v0)
+            assert value == pytest.approx(float(mp.log(2 * v0 / mp.mpf("1.7") * (mp.sinh(y) - y))), rel=1e-12)
 
 
 def test_excess_is_what_the_moments_leave() -> None:
