@@ -10,6 +10,9 @@ from typing import Any
 
 from numerics.figures import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
+from numerics.typeset import formula_mathml, formula_text
+from wbound.catalogue import process
+from wbound.growth import derive
 
 __all__ = ["RENEW", "RESULTS", "build", "stored"]
 
@@ -20,6 +23,8 @@ RENEW = "wbound schemes --d 10,1000 --eps 1,0.1,0.01 -o numerics/report/results/
 SHOWN = ("em", "hf", "ddpm", "ode-hf", "ddim")
 #: The schemes whose powers of ε are shown.
 POWERS = ("hf", "ode-hf", "ddim", "heun")
+#: The schemes whose orders are derived from f and g.
+DERIVED = ("hf", "ode-hf")
 
 
 @cache
@@ -39,6 +44,8 @@ def _powers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     out = []
     for name in dict.fromkeys(row["process"] for row in rows):
         line: dict[str, Any] = {"process": name}
+        for scheme in DERIVED:
+            line[f"order_{scheme}"] = derive(process(name), "sharp", "centred", scheme).K
         for how in ("bound", "exact"):
             for scheme in POWERS:
                 few, many = at[name, large][f"K_{how}_{scheme}"], at[name, small][f"K_{how}_{scheme}"]
@@ -114,15 +121,26 @@ def build(context: Context) -> Part:
         csv="sde-or-ode.csv",
         colours=[colour(row["process"]) for row in rows],
     )
+    markup: dict[tuple[int, str], str] = {}
     powers = Table(
         "powers",
-        f"Powers p of K ~ (1/ε)^p between ε = {sorted({r['eps'] for r in every})[1]:g} and {least:g}, d = {last}",
+        f"Orders, and powers p of K ~ (1/ε)^p between ε = {sorted({r['eps'] for r in every})[1]:g} and {least:g}, d = {last}",
         (
             Column("process", "process"),
+            *(
+                Column(f"order_{s}", f"order, {s}", "", "K of its bound, derived from f and g, centred data")
+                for s in DERIVED
+            ),
             *(Column(f"bound_{s}", f"{s}, bound", ".3f") for s in POWERS if s != "heun"),
             *(Column(f"exact_{s}", f"{s}, exact", ".3f") for s in POWERS),
         ),
         csv="sde-or-ode-powers.csv",
+        markup=markup,
         colours=[colour(row["process"]) for row in content["powers"]],
     )
+    for i, line in enumerate(content["powers"]):
+        for scheme in DERIVED:
+            order = line[f"order_{scheme}"]
+            markup[i, f"order_{scheme}"] = formula_mathml(order)
+            line[f"order_{scheme}"] = formula_text(order)
     return Part(content, (Prose(text), table, powers))
