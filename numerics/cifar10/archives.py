@@ -14,7 +14,7 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,11 +227,28 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 }
 
 
-class _Restricted(pickle.Unpickler):
+#: Python's unpickler and not C's, which makes room for any number that a file names as a position.
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined,unused-ignore]
+
+
+class _Restricted(_Unpickler):
+    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
+    # room made before it is filled, and buffers from elsewhere: no batch has them
+    for code in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):
+        del dispatch[code[0]]
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
         return _ADMITTED[module, name]
+
+    def load_build(self) -> None:
+        """State for the inert records only: a state would change the admitted names themselves."""
+        if not isinstance(self.stack[-2], _Array | _DType):
+            raise pickle.UnpicklingError("it gives a state to what is no array")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
 
 def restricted_loads(content: bytes, name: str) -> Any:
