@@ -258,6 +258,8 @@ def bound_curve(
         wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
     sharp = upper_bound("sharp", scheme)
     label = sharp.id.replace("theorem-", "Theorem ")
+    if label == "Theorem 2" and data.A1 is None:
+        label = "Theorem 2'"
     wanted.append(
         (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
     )

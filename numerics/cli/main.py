@@ -152,7 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (ArithmeticError, RuntimeWarning) as error:
         say(
-            f"wbound: these values leave double precision ({_one_line(str(error))}, {_place(error)}): {MILDER}"
+            f"wbound: these values leave double precision ({_one_line(str(error)) or type(error).__name__}, "
+            f"{_place(error)}): {MILDER}"
         )
         return 2
     except MemoryError:  # what `wbound.memory` did not foresee
