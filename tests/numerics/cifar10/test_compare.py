@@ -86,7 +86,9 @@ def test_the_last_network_is_swept_and_all_are_followed(gaussian: Comparison) ->
     assert [m.iterations for m in gaussian.followed("ve-v1")] == [0, 70]
     first, last = gaussian.followed("vp-original")
     assert first.bures is not None and last.bures is not None and last.bures.mean < first.bures.mean
-    assert last.evaluations == 5 and last.sliced is not None and len(last.sliced.values) == 2
+    assert last.evaluations == 5 and last.sliced is not None
+    # every seed has images of its own
+    assert len(set(last.sliced.values)) == 2
 
 
 def test_the_theorys_side_is_wbounds(judge: Judge) -> None:

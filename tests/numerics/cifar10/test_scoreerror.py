@@ -27,6 +27,14 @@ def law() -> GaussianImages:
     return gaussian_of(load_images("digits"), TAU)
 
 
+def test_ve_ends_with_smoothed_data_and_vp_with_the_data(law: GaussianImages) -> None:
+    ve, vp = image_process("ve-v2", sigma_min=0.3), image_process("vp-v2")
+    for process, extra in ((ve, 0.3**2), (vp, 0.0)):
+        found = final_law(process, law)
+        np.testing.assert_allclose(found.eigenvalues, law.eigenvalues + extra, rtol=1e-12)
+        np.testing.assert_allclose(law.axes @ found.mean, law.mean, atol=1e-12)
+
+
 @pytest.mark.parametrize("scheme", ["em", "hf", "ei"])
 @pytest.mark.parametrize("name", ["vp-original", "vp-v3", "ve-original", "ve-v3"])
 def test_the_score_part_step_by_step_is_theorem_2s(name: str, scheme: str, law: GaussianImages) -> None:
