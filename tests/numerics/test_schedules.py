@@ -136,9 +136,9 @@ def test_files_that_are_no_schedule(tmp_path: Path) -> None:
     np.save(pickled, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     cases = {
         pickled: "is no file of numbers that can be read",
-        _written(tmp_path / "empty.npy", b""): "is no array file",
-        _written(tmp_path / "junk.npz", b"PK\x03\x04junk"): "is no array file",
-        _written(tmp_path / "cut.npy", b"\x93NUMPY\x01\x00v\x00{'descr'"): "is no array file",
+        _written(tmp_path / "empty.npy", b""): "is no file of numbers",
+        _written(tmp_path / "junk.npz", b"PK\x03\x04junk"): "is no file of numbers",
+        _written(tmp_path / "cut.npy", b"\x93NUMPY\x01\x00v\x00{'descr'"): "is no file of numbers",
         _written(tmp_path / "a.json", b"{"): "must be JSON",
         _written(tmp_path / "b.json", b'{"betas": [1]}'): "must hold a list",
         _written(tmp_path / "c.json", b'[1, "x"]'): "must be a list of numbers",
