@@ -175,7 +175,7 @@ def test_a_mutant_by_hand_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def caught(*options: str) -> list[dict[str, Any]]:
-    """Run mutants in a process of their own, which forks; those that were caught. Survivors fail, by name."""
+    """Run mutants in a process of their own, which forks; those that were caught or left. Survivors fail, by name."""
     program = Path(__file__).with_name("mutation.py")
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     run = subprocess.run(
@@ -188,12 +188,15 @@ def caught(*options: str) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in run.stdout.splitlines()]
     missed = [f"{row['outcome']}: {row['name']}" for row in rows if row["outcome"] in ("survived", "unmet")]
     assert not missed, f"{len(missed)} of {len(rows)}:\n" + "\n".join(missed)
-    return [row for row in rows if row["outcome"] == "caught"]
+    return [row for row in rows if row["outcome"] != "no term"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_tenth_of_the_mutants_is_caught() -> None:
-    assert len(caught("--every", "10")) >= 200
+    """By the short lists of tests alone; the few that these leave are make deep's."""
+    rows = caught("--every", "10", "--quick")
+    left = [row["name"] for row in rows if row["outcome"] == "left"]
+    assert len(rows) - len(left) >= 200 and len(left) < 0.1 * len(rows), left
 
 
 @pytest.mark.deep
