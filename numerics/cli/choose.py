@@ -97,7 +97,7 @@ def choose(
         raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
     if steps is None and eps is None and eps_rel is None:
         raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
-    shown = count("top", o.number("top", top, 12.0))
+    shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if out is None and (as_ is not None or row is not None):
         raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
     if out is not None:
@@ -127,7 +127,6 @@ def choose(
     if out is not None:
         from numerics.schedules import export
 
-        k = count("row", o.number("row", row, 1.0))
         if k > len(ranking.rows):
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
         picked = ranking.rows[k - 1]

@@ -77,7 +77,7 @@ def lower_bound(
     from wbound.errors import BadInput, count, one_of, positive
 
     dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))
-    far = o.number("lam_T", lam_T)
+    far = None if lam_T is None else positive("lam_T", o.number("lam_T", lam_T))
     low, high = count("K_from", o.required("K_from", K_from)), count("K_to", o.required("K_to", K_to))
     if high < low or high > 10**7:
         raise BadInput("K_to", K_to, f"must be between K_from = {low} and 1e7")

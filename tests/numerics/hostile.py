@@ -99,7 +99,7 @@ LISTS = _words("3,2,1,0 1,0 0 0,1 1,1,0 nan,0 1e308,1,0 , 1,,0 2,x,0 1e-320,0 0.
 
 #: Commands may tell what they are at; then the one line that says what is wrong comes last.
 ONE_LINE = re.compile(
-    r"(?:(?!wbound|Traceback)[^\n]*: [^\n]*\n|[^\n]* values of [^\n]*\n|[^\n]*eps = [^\n]*\n){0,9}wbound[^\n]*\n"
+    r"(?:(?!wbound|Traceback)[^\n]*: [^\n]*\n|[^\n]* values of [^\n]*\n|[^\n]*(?:eps = |ranked in )[^\n]*\n){0,9}wbound[^\n]*\n"
 )
 
 
