@@ -155,7 +155,8 @@ def test_nothing_is_drawn_outside_the_figure_or_over_another_label(made: Made, n
             for j in range(i):
                 (a, p), (b, q) = boxes[i], boxes[j]
                 overlap = min(p.x1, q.x1) - max(p.x0, q.x0), min(p.y1, q.y1) - max(p.y0, q.y0)
-                assert min(overlap) <= 2.0, (name, a, b, overlap)
+                # boxes of mathtext are a pixel taller in the oldest matplotlib than in the newest
+                assert min(overlap) <= 3.0, (name, a, b, overlap)
 
 
 def test_an_svg_for_a_page_has_its_own_ids_and_the_page_s_ink(curve: curves.Curve) -> None:
