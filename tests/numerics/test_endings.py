@@ -240,3 +240,11 @@ def test_a_file_missing_elsewhere_is_not_the_locked_folder_s_fault(here: Path) -
         (here / "nowhere" / "stored.json").read_text()
     with pytest.raises(IOFailure, match="cannot write in"), locked(here / "made") as folder:
         (folder / "no" / "file").write_text("")
+
+
+def test_a_second_training_of_one_run_is_refused(here: Path, wb: Any) -> None:
+    with locked(here / "run"):
+        words = "cifar10 train --process vp-original --preset smoke --steps 1 -o run"
+        said = wb.refused(*words.split(), code=4)
+    assert "run is locked" in said and f"process {os.getpid()}" in said
+    assert [p.name for p in (here / "run").iterdir()] == [LOCK]
