@@ -238,11 +238,11 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[
     from concurrent.futures import FIRST_COMPLETED, wait
     from concurrent.futures.process import BrokenProcessPool
 
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import ProcessPoolExecutor  # a pool of ours: joblib's own is its callers'
 
     body, left = plan.to_dict(), dict.fromkeys(spans, 0)
     while left:
-        executor = get_reusable_executor(
+        executor = ProcessPoolExecutor(
             max_workers=min(workers, len(spans)),
             env=_ONE_THREAD,
             initializer=_follow,
@@ -272,7 +272,9 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[
                 del left[span]
                 yield span, "its process died repeatedly"
         finally:
-            if not clean:  # interrupted: nobody waits for what is being computed
+            if clean:
+                executor.shutdown(wait=True)
+            else:  # interrupted: nobody waits for what is being computed
                 _kill(executor)
 
 

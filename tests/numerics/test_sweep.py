@@ -304,3 +304,11 @@ def test_the_numbering_covers_the_grid(config: Path) -> None:
     seen = {tuple(index.values()) for _, index in plan.between(0, plan.cells)}
     assert len(seen) == plan.cells
     assert sweep_cells.batch(plan.to_dict(), 5, 9) == sweep_cells.batch(plan.to_dict(), 5, 9)
+
+
+def test_joblib_works_after_a_sweep(config: Path, tmp_path: Path) -> None:
+    """The sweep's workers are its own: a program that calls both finds joblib's as joblib made them."""
+    from joblib import Parallel, delayed
+
+    sweep(config, tmp_path / "out", jobs=2, progress=False)
+    assert Parallel(n_jobs=2)(delayed(pow)(i, 2) for i in range(4)) == [0, 1, 4, 9]
