@@ -151,6 +151,7 @@ class Gaussian(facts.Gaussian):
         at = at if self.vectors is None else at @ self.vectors
         own = np.stack((self.eigenvalues, self.coordinates))
         pairs, group = np.unique(own, axis=1, return_inverse=True)
+        group = group.ravel()  # NumPy 2.0 gives it as (1, d)
         return tuple(at[:, group == i] for i in range(pairs.shape[1]))
 
     def resized(self, d: int) -> Gaussian:
