@@ -116,18 +116,12 @@ class Process:
         self.kinks = self._kinks(f, g)
         #: κ in g² = 2κ f, as sympy; None outside the stationary family
         self._kappa: sp.Expr | None = None
-        if family is None:
-            ratio = None if f == 0 else sp.expand_power_base(g**2) / (2 * f)
-            if ratio is not None and t in ratio.free_symbols and sp.count_ops(ratio) < 60:
-                ratio = sp.cancel(ratio)  # such as 2(c/2 − t/2)/(c − t)
-            if f == 0:
-                family = "ve"
-            elif ratio is not None and t not in ratio.free_symbols:
-                family, self._kappa = "stationary", ratio
-            else:
-                family = "general"
-        elif family == "stationary":
-            self._kappa = sp.simplify(g**2 / (2 * f))
+        if family is None or family == "stationary":
+            ratio = self._ratio(f, g, t)
+            if family is None:
+                family = "ve" if f == 0 else "general" if t in ratio.free_symbols else "stationary"
+            if family == "stationary":  # the catalogue says so, or the ratio
+                self._kappa = sp.simplify(ratio) if t in ratio.free_symbols else ratio
         self.family = family
         self.kappa = None if self._kappa is None else self._number(self._kappa)
         self._increment_of = (
@@ -161,6 +155,16 @@ class Process:
             return result
 
         return call
+
+    @staticmethod
+    def _ratio(f: sp.Expr, g: sp.Expr, t: sp.Symbol) -> sp.Expr:
+        """g²/(2f), free of t where sympy sees that cheaply."""
+        if f == 0:
+            return t
+        ratio = sp.expand_power_base(g**2) / (2 * f)
+        if t in ratio.free_symbols and sp.count_ops(ratio) < 60:
+            ratio = sp.cancel(ratio)  # such as 2(c/2 − t/2)/(c − t)
+        return ratio
 
     def _kinks(self, *exprs: sp.Expr) -> tuple[float, ...]:
         """Where the arguments of |·| vanish: they must be linear in t, so that none is overlooked."""
