@@ -15,7 +15,7 @@ from wbound import placement
 from wbound.data import Curvature
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.forward import Along, Process
-from wbound.increments import Increments
+from wbound.increments import Increments, StationarySteps
 from wbound.memory import fits
 
 __all__ = ["GRIDS", "Batch", "Grid", "GridBatch", "Nodes", "batch", "grid_named"]
@@ -111,7 +111,11 @@ class GridBatch(Batch):
     def tame(self) -> bool:
         # log λ and −log α are largest at the first node
         highest = self.along.highest if self.given is None else float(self.given[0])
-        return max(highest, -float(self.along.log_alpha[0])) < TAME and float(self.steps.F.max()) <= 1.0
+        return (
+            max(highest, -float(self.along.log_alpha[0])) < TAME
+            and (self.steps.largest if isinstance(self.steps, StationarySteps) else float(self.steps.F.max()))
+            <= 1.0
+        )
 
     @cached_property
     def lam(self) -> Array:
@@ -121,7 +125,7 @@ class GridBatch(Batch):
     @cached_property
     def per_alpha2(self) -> Array:
         """1/α² at the nodes (N+1,), of a tame batch."""
-        return np.exp(-2.0 * self.along.log_alpha)
+        return self.along.per_alpha2
 
     @property
     def H(self) -> Array:

@@ -44,10 +44,12 @@ class Along:
         log_lam: Callable[[slice], Array],
         steps: Increments,
         lam: Callable[[], Array] | None = None,
+        kappa: float | None = None,
     ) -> None:
-        """log_lam of a part of the times; lam: λ there where it is cheaper than exp(log λ)."""
+        """log_lam of a part of the times; lam: λ there where it is cheaper than exp(log λ); κ: in λ = κ(α^{−2} − 1)
+        of the stationary family."""
         self.log_alpha, self.steps = log_alpha, steps
-        self._log_lam, self._lam = log_lam, lam
+        self._log_lam, self._lam, self._kappa = log_lam, lam, kappa
 
     @cached_property
     def log_lam(self) -> Array:
@@ -63,6 +65,13 @@ class Along:
     def lam(self) -> Array:
         """λ (K+1,), in x²; only where it does not overflow."""
         return np.exp(self.log_lam) if self._lam is None else self._lam()
+
+    @cached_property
+    def per_alpha2(self) -> Array:
+        """1/α² (K+1,); only where it does not overflow."""
+        if self._kappa is None:
+            return np.exp(-2.0 * self.log_alpha)
+        return 1.0 + (self.lam if self._kappa == 1.0 else self.lam / self._kappa)
 
 
 @dataclass(frozen=True)
@@ -327,8 +336,9 @@ class Process:
         if self.family == "ve":
             lam = lambda: integral  # noqa: E731
         elif self.kappa is not None:
-            lam = lambda: self.kappa * np.expm1(2.0 * integral)  # noqa: E731
-        return Along(log_alpha, lambda part: self._log_lam_from(t[part], integral[part]), steps, lam)
+            lam = lambda: self._stationary_lam(integral)  # noqa: E731
+        read = lambda part: self._log_lam_from(t[part], integral[part])  # noqa: E731
+        return Along(log_alpha, read, steps, lam, self.kappa)
 
     @cached_property
     def t_max(self) -> float:
@@ -399,6 +409,13 @@ class Process:
                 break
         out[todo] = np.exp(u)
         return out.reshape(np.shape(log_lam))
+
+    def _stationary_lam(self, integral: Array) -> Array:
+        lam = 2.0 * integral
+        np.expm1(lam, out=lam)
+        if self.kappa is not None and self.kappa != 1.0:
+            lam *= self.kappa
+        return lam
 
     def crossing(self, log_lam: float) -> float:
         """`time_of` one value, kept: searches ask for the time of the same kink again and again."""

@@ -54,13 +54,19 @@ class Defects(NamedTuple):
 
 
 def defects(
-    b: Batch, scheme: Scheme, variances: Array, c: float, V2: float = 0.0, power: float = 1.0
+    b: Batch,
+    scheme: Scheme,
+    variances: Array,
+    c: float,
+    V2: float = 0.0,
+    power: float = 1.0,
+    means: bool = True,
 ) -> Defects:
     """`Defects` for eigenvalues ς² (E,), c > 0 in 1/x², and V2 = V²/d of score noise; nothing cancels.
 
     With ŵ = ς² + λ and share = H/ŵ_{k−1} ≤ 1: hf's r is 1 + share (cς² − 1)/(1 + cλ_k) in these units and
     its defect α_k²H²/ŵ_{k−1} = Q·share (Eq. 10); a scheme's own r differs by a − c/w, its Q by q.
-    ODE schemes: `wbound.flow.moves`, in units of α_k(1 + cλ_k)^power.
+    Without ``means`` the shift may be left at 0. ODE schemes: `wbound.flow.moves`, in units of α_k(1 + cλ_k)^power.
     """
     steps = scheme.steps(b)
     if steps.flow is not None:
@@ -68,7 +74,7 @@ def defects(
     v = variances[:, None]
     ancestral = not vanishes(steps.q) and vanishes(steps.a)
     if isinstance(b, GridBatch) and b.tame and bool(np.all(c * v == 1.0)) and not ancestral:
-        return _tame_defects(b, steps, c, V2)
+        return _tame_defects(b, steps, c, V2, means)
     unit, unit_hi = b.ends(lambda log_lam: softplus(math.log(c) + log_lam))  # log s_k/α_k
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # ς² = 0: log 0; huge steps: inf
         one = bool(np.all(c * v == 1.0))  # an isotropic law: then ŵ is the unit itself
@@ -125,39 +131,39 @@ def defects(
         return Defects(np.log(np.abs(1.0 + moved)), np.sign(1.0 + moved), rho, shift)
 
 
-def _tame_defects(b: GridBatch, steps: Steps, c: float, V2: float) -> Defects:
+def _tame_defects(b: GridBatch, steps: Steps, c: float, V2: float, means: bool) -> Defects:
     """`defects` of an isotropic law, ς² = 1/c, in λ itself: its fast twin on tame steps, for em, ei and hf."""
-    u = 1.0 + c * b.lam
-    per_u, per_alpha2 = np.reciprocal(u), b.per_alpha2
-    per_s2 = per_u[1:] * per_u[1:]
+    w = 1.0 / c + b.lam  # ŵ: units of αŵ here, which are s/c
+    per_w, per_alpha2 = np.reciprocal(w), b.per_alpha2
+    per_s2 = per_w[1:] * per_w[1:]
     per_s2 *= per_alpha2[1:]
     rho = b.steps.Q * b.steps.Q
     rho *= per_alpha2[1:]
-    rho *= per_u[:-1]
-    rho *= c  # Q·share
+    rho *= per_w[:-1]  # Q·share
     if not vanishes(steps.a):
         rho -= steps.q
-    rho *= per_s2
     if V2:
-        rho += V2 * steps.C**2 * per_s2
+        rho += V2 * steps.C**2
+    rho *= per_s2
     if vanishes(steps.a) and vanishes(steps.c):
+        rho *= c**-2.0
         return Defects(None, None, rho[None], 0.0)
-    slip = steps.c * (-c) * per_u[:-1]
+    slip = steps.c * per_w[:-1]
     slip *= per_alpha2[:-1]
-    slip += steps.a
+    np.subtract(steps.a, slip, out=slip)
     back = np.exp(-b.steps.F)
-    back *= per_u[1:]
+    back *= per_w[1:]
     slip *= back
-    slip *= u[:-1]  # times the lag (s_{k−1}/s_k) α_k²/α_{k−1}²
-    shift = 0.0 if vanishes(steps.a) else -steps.a * back
+    slip *= w[:-1]  # times the lag (s_{k−1}/s_k) α_k²/α_{k−1}²
+    shift = 0.0 if vanishes(steps.a) or not means else steps.a * back * (-1.0 / c)
     wide = float(slip.max()) >= 0.5
     moved = 1.0 - slip if wide else np.log1p(-slip)
-    # (r² − r_hf²)w_{k−1} over s_k², where w_{k−1}/s_{k−1}² = 1/(cu_{k−1})
-    rest = slip * per_u[:-1]
-    rest *= 1.0 / c
+    # (r² − r_hf²)w_{k−1} over (α_kŵ_k)², where w_{k−1}/(α_{k−1}ŵ_{k−1})² = 1/ŵ_{k−1}
+    rest = slip * per_w[:-1]
     slip -= 2.0
     rest *= slip
     rho += rest
+    rho *= c**-2.0
     if not wide:
         return Defects(moved[None], None, rho[None], shift)
     with np.errstate(divide="ignore"):  # a coordinate wiped out
@@ -208,7 +214,7 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     sign_P = np.ones_like(variances)
     excess, mean = np.zeros_like(variances), np.zeros_like(variances)
     for _, block in s.nodes.blocks(min(size, 32768)):
-        d = defects(block, s.scheme, variances, c, V2, power)
+        d = defects(block, s.scheme, variances, c, V2, power, means)
         with np.errstate(invalid="ignore", over="ignore"):  # a coordinate wiped out (r = 0): log P = −∞
             if d.log_r is None:
                 P = np.exp(log_P)
@@ -218,17 +224,21 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
             after[:, -1] = log_P
             np.cumsum(d.log_r[:, ::-1], axis=1, out=after[:, -2::-1])
             after[:, :-1] += log_P[:, None]
-            P = np.exp(after[:, 1:])
+            log_P = after[:, 0].copy()
             if means:
+                P = np.exp(after[:, 1:])
                 mean_P = P * sign_P[:, None]
                 if d.sign is not None:
                     mean_P[:, :-1] *= np.cumprod(d.sign[:, :0:-1], axis=1)[:, ::-1]
                     sign_P = sign_P * np.prod(d.sign, axis=1)
                 if isinstance(d.shift, np.ndarray):
                     mean = mean + np.einsum("ek,ek->e", mean_P, np.broadcast_to(d.shift, mean_P.shape))
-            P *= P
+                P *= P
+            else:
+                P = after[:, 1:]
+                P *= 2.0
+                np.exp(P, out=P)
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
-            log_P = after[:, 0].copy()
     missing, lost = _missing(s.start, variances, *s.nodes.first)
     with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
         scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))

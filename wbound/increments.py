@@ -84,9 +84,10 @@ def _series(x: Array, y: Array, n: int, factor: Callable[[int], float]) -> Array
     return out
 
 
-def expm1_minus(x: Array) -> Array:
-    """e^x − 1 − x without cancellation, for any x."""
-    largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
+def expm1_minus(x: Array, largest: float | None = None) -> Array:
+    """e^x − 1 − x without cancellation, for any x; ``largest`` is that of |x|, if known."""
+    if largest is None:
+        largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
 
     # x²/2 (1 + x/3 (1 + x/4 (1 + …)))
     def factor(n: int) -> float:
@@ -99,9 +100,10 @@ def expm1_minus(x: Array) -> Array:
     return series if largest < 0.1 else np.where(np.abs(x) < 0.1, series, np.expm1(x) - x)
 
 
-def sinh_minus(x: Array) -> Array:
-    """sinh x − x without cancellation, x ≥ 0; infinite beyond 710."""
-    largest = float(x.max()) if x.size else 0.0
+def sinh_minus(x: Array, largest: float | None = None) -> Array:
+    """sinh x − x without cancellation, x ≥ 0; infinite beyond 710; ``largest`` is that of x, if known."""
+    if largest is None:
+        largest = float(x.max()) if x.size else 0.0
 
     # x³/6 (1 + x²/(4·5) (1 + x²/(6·7) (1 + …))); above 1/2 the subtraction loses less than two digits
     def factor(n: int) -> float:
@@ -144,7 +146,20 @@ class StationarySteps:
 
     def _big(self, value: Callable[[], Array]) -> Array:
         with np.errstate(over="ignore"):  # a huge step: A_k = e^F itself is infinite
-            return self.kappa * value()
+            out = value()
+        if self.kappa != 1.0:
+            out *= self.kappa
+        return out
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest F."""
+        return float(self.F.max()) if self.F.size else 0.0
+
+    @cached_property
+    def _expm1(self) -> Array:
+        with np.errstate(over="ignore"):  # as above
+            return np.expm1(self.F)
 
     @cached_property
     def G(self) -> Array:
@@ -152,7 +167,8 @@ class StationarySteps:
 
     @cached_property
     def Q(self) -> Array:
-        return self._big(lambda: np.expm1(2.0 * self.F))
+        # e^{2F} − 1 = (e^F − 1)(e^F + 1)
+        return self._big(lambda: (self._expm1 + 2.0) * self._expm1)
 
     @cached_property
     def C(self) -> Array:
@@ -160,11 +176,11 @@ class StationarySteps:
 
     @cached_property
     def E(self) -> Array:
-        return self._big(lambda: 2.0 * np.expm1(self.F))
+        return self._big(lambda: 2.0 * self._expm1)
 
     @cached_property
     def C_minus_G(self) -> Array:
-        return self._big(lambda: 2.0 * sinh_minus(self.F))
+        return self._big(lambda: 2.0 * sinh_minus(self.F, self.largest))
 
     @cached_property
     def C_minus_half_E(self) -> Array:
@@ -179,12 +195,18 @@ class StationarySteps:
     def A_minus(self) -> Array:
         """e^F − 1 − F, no unit."""
         with np.errstate(over="ignore"):  # as above
-            return expm1_minus(self.F)
+            return expm1_minus(self.F, self.largest)
 
     @cached_property
     def Q_minus_G(self) -> Array:
         # e^{2F} − 1 − 2F = (e^F − 1)² + 2(e^F − 1 − F)
-        return self._big(lambda: (self.A_minus + self.F) ** 2 + 2.0 * self.A_minus)
+        def value() -> Array:
+            out = self._expm1 * self._expm1
+            out += self.A_minus
+            out += self.A_minus
+            return out
+
+        return self._big(value)
 
 
 class GeneralSteps:

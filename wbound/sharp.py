@@ -95,9 +95,11 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
         if not data.telescopes:
             drift = np.expm1(y) * (1.0 - lam_m / logistic(math.log(c) + b.log_lam_hi))
         lag = np.exp(y - b.steps.F)
+        # |A − Cm| ≥ |A − CL| where C(m + L) ≤ 2A, and it is A − Cm; where little is left of 1, as it stands
+        change = drift - (steps.a - steps.c * m) * lag
         log_gamma = np.where(
-            steps.C * (m + L) <= 2.0 * steps.A,
-            np.log1p(drift - (steps.a - steps.c * m) * lag),  # |A − Cm| ≥ |A − CL|, and it is A − Cm
+            (steps.C * (m + L) <= 2.0 * steps.A) & (change > -0.5),
+            np.log1p(change),
             np.log(np.maximum(np.abs(steps.A - steps.C * m), np.abs(steps.A - steps.C * L)) * lag),
         )
         if exact_mean or per_unit is None:

@@ -319,3 +319,12 @@ def test_what_it_needs() -> None:
     singular = Gaussian(np.zeros(2), np.array([0.0, 1.0]))
     with pytest.raises(HypothesisFailed, match="A1"):
         wbound.w2_bound(wbound.process("vp-linear"), singular, 1.0, 10)
+
+
+def test_a_step_that_leaves_almost_nothing_of_a_distance() -> None:
+    """em, K = 1, where γ s_0/s_1 is 1 − (1 − 1e-17): found by the search of test_statements.py as an infinite total
+    beside a finite Eq. 7″."""
+    p = wbound.Process(f="a*exp(-b*t)", g="c*exp(b*t)", a=1, b=0.0183156, c=1)
+    law = wbound.LogConcave(1, 1.0, 1.0, 1.0, 0.0)
+    b = wbound.w2_bound(p, law, 832.5371395183494, 1, scheme="em", start="exact")
+    assert math.isfinite(b.total) and b.total <= b.additive * (1 + 1e-9)
