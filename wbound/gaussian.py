@@ -213,7 +213,7 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     log_P = np.zeros_like(variances)
     sign_P = np.ones_like(variances)
     excess, mean = np.zeros_like(variances), np.zeros_like(variances)
-    for _, block in s.nodes.blocks(min(size, 32768)):
+    for _, block in s.nodes.blocks(min(size, 65536)):
         d = defects(block, s.scheme, variances, c, V2, power, means)
         with np.errstate(invalid="ignore", over="ignore"):  # a coordinate wiped out (r = 0): log P = −∞
             if d.log_r is None:
@@ -259,7 +259,7 @@ def remaining(s: Setting, variances: Array) -> Array:
     V2 = s.score_noise**2 / s.data.d
     log_P, out = np.zeros_like(variances), np.zeros_like(variances)
     size = max(BLOCK // variances.size, 64)
-    for _, block in s.nodes.blocks(min(size, 32768)):
+    for _, block in s.nodes.blocks(min(size, 65536)):
         d, steps = defects(block, s.scheme, variances, c, V2, power), s.scheme.steps(block)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # Q = 0: log 0 = −∞; huge steps
             per = -power * softplus(math.log(c) + block.log_lam_lo) - block.log_alpha_lo
