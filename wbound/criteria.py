@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.clock import Batch, batch
-from wbound.data import Curvature
+from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
 from wbound.gaussian import defects, gaussian_data, law, start_defects
@@ -214,8 +214,11 @@ def _of(p: sharp.Parts, error: float, scale: float = 1.0, extra: float = 0.0) ->
 
 
 def published_criterion(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:
-    known: dict[float, float] = {}
+    known: dict[tuple[float, bool], float] = {}
     moments: dict[tuple[float, bool], float] = {}
+    gaussian = (
+        data if isinstance(data, Gaussian) else data.gaussian() if isinstance(data, LogConcave) else None
+    )
 
     def omega_of(T: float, quality: Quality) -> float:
         # while T is searched a rougher bound will do; then the search stays at one T
@@ -224,16 +227,19 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
             moments[T, rough] = published.moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
         return moments[T, rough]
 
-    def a2(T: float) -> float:
+    def a2(T: float, rough: bool = False) -> float:
         if M1 != "exact":
             return float(M1)
-        if T not in known:
-            known[T] = data.M1(process, T)  # type: ignore[attr-defined]
-        return known[T]
+        if (T, rough) not in known:
+            if gaussian is not None:
+                known[T, rough] = gaussian.M1(process, T, 1e-2 if rough else 1e-6)
+            else:
+                known[T, rough] = data.M1(process, T)  # type: ignore[attr-defined]
+        return known[T, rough]
 
     def value(T: float, K: float, quality: Quality) -> Value:
         # while T is searched, the constant of a longer horizon serves (A2 on [0, T'] holds on [0, T])
-        m1 = a2(_octave(T)) if quality is COARSE and _octave(T) < process.t_max else a2(T)
+        m1 = a2(_octave(T), True) if quality is COARSE and _octave(T) < process.t_max else a2(T)
         if _one_by_one(K, quality):
             try:
                 b = published.THEOREM_1(
