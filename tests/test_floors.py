@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
         "errors memory lazily compiled expressions arithmetic intervals line quadrature asymptotics",
-        "increments optimal_clock ending forward rows images clocks catalogue",
+        "increments optimal_clock ending forward rows images clocks catalogue score_rate",
         "data profiles",
         "placement clock schemes formulas setting tally",
         "published sharp ode flow gaussian spectrum objectives leading claims statements explained",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.criteria import (
@@ -24,6 +25,7 @@ from wbound.criteria import (
     ode_criterion,
     published_criterion,
     sharp_criterion,
+    value_at,
     vertex,
 )
 from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
@@ -37,8 +39,16 @@ from wbound.tally import CHECKED, COARSE, FINE, Quality
 
 __all__ = ["Iterations", "exact_iterations", "iterations"]
 
+Array = NDArray[np.float64]
+
 #: log K of a horizon where no K works at the present guess.
 HOPELESS = 1e3
+#: Beyond so many steps one more or less is below the value's error: K is then found to this relative one.
+COUNTED, NOISE = 1e10, 1e-9
+#: Horizons looked at together, where they are tallied and where they are summed one by one.
+WIDE, NARROW = 13, 5
+#: log K is settled within this, by the power law; horizons are near enough to a parabola's within that.
+SETTLED, CLOSE = 0.1, 0.012
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
     def at(k: float) -> Value:
         k = float(int(k)) if k <= SUMMED else k
         if k not in known:
-            known[k] = criterion(T, k, FINE)
+            known[k] = value_at(criterion, T, k, FINE)
         return known[k]
 
     k = max(float(math.ceil(K)), 1.0)
@@ -98,7 +108,7 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
             new = 2.0 * k
         new = float(min(max(new, 0.25 * k), 4.0 * k))
         new = math.ceil(new) if new < 1e15 else new
-        if new == k or (k > 1e10 and abs(new - k) <= 1e-10 * k):
+        if new == k or (k > COUNTED and abs(new - k) <= NOISE * k):
             break
         previous, k = k, new
         v = at(k)
@@ -107,7 +117,7 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
     k = float(math.ceil(k))
     v = at(k)
     # the edge lies between a K that fails and one that works: double away from here, then halve
-    fine = 1.0 if k < 1e10 else 1e-9 * k  # beyond, one step more or less is below the error of the value
+    fine = 1.0 if k <= COUNTED else NOISE * k
     step, works, fails = fine, k, k
     while not v.total <= eps:
         fails, works = works, works + step
@@ -115,7 +125,7 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
             raise Unreachable(eps, v.limit, "start and score error at this T")
         step, v = 2.0 * step, at(works)
     step = fine
-    while works == k and works > 1.0 and fails == k:
+    while fine == 1.0 and works == k and works > 1.0 and fails == k:
         lower = max(works - step, 1.0)
         less = at(lower)
         if not less.total <= eps:
@@ -132,46 +142,63 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
     return int(works), v
 
 
+def _secant(x: Array, off: Array, before: tuple[Array, Array] | None, slope: Array) -> Array:
+    """d off/d log K of each horizon, from its last two K; −1 where the power law is exact, −2 where the bound
+    falls twice as fast as its limit, as Theorem 1's does while M_1ηG dominates."""
+    if before is None:
+        return slope
+    step = x - before[0]
+    known = np.isfinite(off) & np.isfinite(before[1]) & (np.abs(step) > 1e-6)
+    change = np.subtract(off, before[1], where=known, out=np.zeros(off.size))
+    return np.where(known, np.clip(change / np.where(known, step, 1.0), -3.0, -0.6), slope)
+
+
 def _search(
     criterion: Criterion, eps: float, order: float, bracket: tuple[float, float], guess: float
 ) -> tuple[int, float, Value]:
     """The smallest K over the horizons u in the bracket, and that u; the criterion takes u for T."""
     lo, hi = bracket
-    K = guess
-
-    def cost(u: float) -> float:
-        k = criterion(u, float(max(int(K), 1)) if K <= SUMMED else K, COARSE)
-        needed = _predicted(k, K, eps, order)
-        return math.log(needed) if math.isfinite(needed) else HOPELESS + min(k.initialisation / eps, 1e3)
-
-    # sweeps: look at a few T, move the window to the best, shrink it once the best is inside and K settles
-    width, best, points = hi - lo, 0.5 * (lo + hi), 7
+    u, log_K = np.linspace(lo, hi, WIDE), np.full(WIDE, math.log(guess))
+    # far above its K a bound falls by the power law; Theorem 1 soon twice as fast, and far below it no T works
+    slope, before = np.full(WIDE, -1.0 if order == 1.0 else -1.6), None
+    # look at several T at once, each with a K of its own; close in on the best once its K settles
     for _ in range(60):
-        left = min(max(best - 0.5 * width, lo), hi - width) if width < hi - lo else lo
-        grid = np.linspace(left, left + width, points)
-        values = [cost(float(u)) for u in grid]
-        i = int(np.argmin(values))
-        best = float(grid[i])
-        if values[i] >= HOPELESS:  # K is too small everywhere, or a hypothesis asks for more steps
-            K *= 8.0
+        K = np.exp(log_K)
+        values = criterion(u, K, COARSE)
+        needed = np.array([_predicted(v, float(k), eps, order) for v, k in zip(values, K, strict=True)])
+        hope = np.isfinite(needed)
+        off = np.log(needed, where=hope, out=np.full(u.size, np.inf)) - log_K
+        if not hope.any():  # K is too small everywhere, or a hypothesis asks for more steps
+            log_K, before = log_K + math.log(8.0), None
             continue
-        off = values[i] - math.log(K)
-        if K == 1.0 and off <= 0.0:  # one step is enough
+        slope = _secant(log_K, off, before, slope)
+        before = log_K, off
+        cost = log_K - np.where(hope, off / slope, -HOPELESS)
+        i = int(np.argmin(cost))
+        if off[i] <= 0.0 and log_K[i] == 0.0:  # one step is enough
             break
-        # Theorem 1: half-way down while the guess is far off, for far below its own K no horizon works
-        K = max(K * math.exp(0.5 * off if off < -4.0 and order < 1.0 else off), 1.0)
-        inside = 0 < i < points - 1 or width >= hi - lo
-        if abs(off) < 0.1 and inside:
-            if width < 0.05:
+        # where no K works yet that is not far above the best, a larger one may
+        stuck = ~hope & (log_K > cost[i] + 7.0)
+        log_K = np.maximum(np.where(hope, cost, log_K + np.where(stuck, 0.0, math.log(8.0))), 0.0)
+        near = slice(max(i - 1, 0), i + 2)
+        if (np.abs(off[near]) > SETTLED)[hope[near]].any():
+            continue
+        inside = 0 < i < u.size - 1
+        at = vertex(u[near], cost[near]) if inside and hope[near].all() else float(u[i])
+        spacing = float(u[1] - u[0])
+        if inside or u[i] in (lo, hi):
+            if spacing < CLOSE:
                 break
-            width, points = 2.2 * width / (points - 1), 5
-        elif abs(off) > 1.0 and inside:
-            width = max(0.7 * width, 1e-3)
-        elif inside:
-            width, points = 0.5 * width, 5
-    if 0 < i < points - 1 and max(values) < HOPELESS:  # the vertex of the parabola through three values
-        best = vertex(grid[i - 1 : i + 2], np.array(values[i - 1 : i + 2]))
-    k, v = _solve_K(criterion, best, K, eps, order)
+            width = 2.2 * spacing
+        else:  # look on, beyond the window's end
+            width = float(u[-1] - u[0])
+        left = min(max(at - 0.5 * width, lo), max(hi - width, lo))
+        points = WIDE if log_K[i] > math.log(SUMMED_COARSELY) else NARROW
+        known, guesses, slopes = u[hope], log_K[hope], slope[hope]
+        u = np.linspace(left, min(left + width, hi), points)
+        log_K, slope, before = np.interp(u, known, guesses), np.interp(u, known, slopes), None
+    best = vertex(u[near], cost[near]) if 0 < i < u.size - 1 and hope[near].all() else float(u[i])
+    k, v = _solve_K(criterion, best, math.exp(float(log_K[i])), eps, order)
     if k <= 4096:
         return _polish(criterion, eps, bracket, best, k, v)
     return k, best, v
@@ -183,7 +210,7 @@ def _polish(
     """For small K the power law is rough: lower K one by one while some T works."""
     while k > 1:
         found = minimize_scalar(
-            lambda w, fewer=float(k - 1): criterion(w, fewer, FINE).total,
+            lambda w, fewer=float(k - 1): value_at(criterion, w, fewer, FINE).total,
             bounds=(max(u - 0.4, limits[0]), min(u + 0.4, limits[1])),
             method="bounded",
             options={"xatol": 1e-4},
@@ -191,7 +218,7 @@ def _polish(
         if not found.fun <= eps:
             break
         u, k = float(found.x), k - 1
-        v = criterion(u, float(k), FINE)
+        v = value_at(criterion, u, float(k), FINE)
         smaller, better = _solve_K(criterion, u, float(k), eps, 1.0)
         if smaller < k:
             k, v = smaller, better
@@ -308,15 +335,16 @@ def _answer(
         horizons = Horizons(process.t_max)
         bracket = bracket_of(process, first, room)
 
-        def placed(u: float, K: float, quality: Quality) -> Value:
-            at = horizons.time(u)
-            if (
-                K > SUMMED_COARSELY and at + at / K >= process.t_max
-            ):  # steps longer than what is left before λ = ∞
-                return INFINITE
-            found = criterion(at, K, quality)
-            # rounding may have merged the last steps
-            return found if not math.isnan(found.constant) else INFINITE
+        def placed(u: Array, K: Array, quality: Quality) -> list[Value]:
+            times = np.array([horizons.time(float(v)) for v in u])
+            # steps longer than what is left before λ = ∞
+            fits = (K <= SUMMED_COARSELY) | (times + times / K < process.t_max)
+            out, there = [INFINITE] * u.size, np.flatnonzero(fits)
+            if there.size:
+                for i, v in zip(there, criterion(times[there], K[there], quality), strict=True):
+                    # rounding may have merged the last steps
+                    out[i] = INFINITE if math.isnan(v.constant) else v
+            return out
 
         if M:
             bracket = within_reach(placed, eps, bracket)
@@ -328,13 +356,13 @@ def _answer(
         at = horizons.time(u)
     else:
         at = positive("T", T)
-        limit = criterion(at, 1e18, COARSE)
+        limit = value_at(criterion, at, 1e18, COARSE)
         floor = limit.limit
         if floor >= eps:
             raise Unreachable(eps, floor, "start and score error at this T")
         k, v = _solve_K(criterion, at, _predicted(limit, 1e18, eps, order), eps, order)
     if k > SUMMED:
-        v = criterion(at, float(k), CHECKED)
+        v = value_at(criterion, at, float(k), CHECKED)
     return Iterations(
         K=k,
         T=at,

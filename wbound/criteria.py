@@ -34,13 +34,15 @@ __all__ = [
     "ode_criterion",
     "published_criterion",
     "sharp_criterion",
+    "value_at",
     "vertex",
 ]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 #: Up to so many steps the sums are done one by one; while T is searched, up to fewer.
-SUMMED, SUMMED_COARSELY = 16_384, 2_048
+SUMMED, SUMMED_COARSELY = 16_384, 512
 
 
 def _one_by_one(K: float, quality: Quality) -> bool:
@@ -81,8 +83,31 @@ class Value(NamedTuple):
         return self.constant + self.squared_start
 
 
-#: A criterion: (T, K, quality) → Value; K may be real beyond `SUMMED`; infinite where a hypothesis fails.
-Criterion = Callable[[float, float, Quality], Value]
+#: A criterion: (T, K, quality) → its Value at each of the pairs (T_j, K_j), two arrays (J,); K may be real
+#: beyond `SUMMED`; infinite where a hypothesis fails.
+Criterion = Callable[[Array, Array, Quality], list[Value]]
+
+
+def value_at(criterion: Criterion, T: float, K: float, quality: Quality) -> Value:
+    """A criterion at one pair."""
+    return criterion(np.array([T]), np.array([K]), quality)[0]
+
+
+def _by_size(summed: Callable[[float, int, Quality], Value], tallied: Criterion) -> Criterion:
+    """The pairs with few steps one by one, the others together."""
+
+    def values(T: Array, K: Array, quality: Quality) -> list[Value]:
+        few = np.array([_one_by_one(float(k), quality) for k in K])
+        out = [INFINITE] * T.size
+        for i in np.flatnonzero(few):
+            out[i] = summed(float(T[i]), int(K[i]), quality)
+        many = np.flatnonzero(~few)
+        if many.size:
+            for i, value in zip(many, tallied(T[many], K[many], quality), strict=True):
+                out[i] = value
+        return out
+
+    return values
 
 
 #: Where a hypothesis fails, or the bound overflows.
@@ -92,7 +117,7 @@ INFINITE = Value(math.inf, math.inf)
 def sharp_criterion(
     process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float
 ) -> Criterion:
-    def rows_of(b: Batch) -> Array:
+    def rows_of(b: Batch, which: Index) -> Array:
         terms = sharp.local(b, data, scheme, bool(M or V))
         n2 = terms.n2 + (V * terms.C) ** 2 if V else terms.n2
         return np.stack(
@@ -106,47 +131,57 @@ def sharp_criterion(
     ancestral = _Ancestral(process, data) if scheme.name == "ddpm" and not V and data.A1 is not None else None
     last = float(process.time_of(math.log(data.delta))) if data.delta else 0.0
 
-    def value(T: float, K: float, quality: Quality) -> Value:
-        if last and not T > last * (1.0 + 1e-9):  # the clock has not left δ yet
+    def early(T: Array | float) -> Any:
+        """Whether the clock has not left δ yet."""
+        return last and ~(T > np.float64(last * (1.0 + 1e-9)))
+
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        if early(T):
             return INFINITE
-        if _one_by_one(K, quality):
-            s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M, score_noise=V)
-            best = _of(sharp.sums(s), 0.0, *sharp.output(s))
-            if sharp.has_ancestral(s):
-                # while T is searched any θ near the best will do
-                other = _of(sharp.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
-                best = other if other.total < best.total else best
-            return best
-        theta = 0.0
-        summed = rows
-        if ancestral is not None:
-            theta = 2.0 if quality is COARSE else ancestral.best(T, K)
-            summed = ancestral.beside(rows, theta)
-        got = tally(process, data, T, K, summed, quality, last)
-        if not (got.sums >= 0.0).all():  # steps too long for an expansion: K is far too small
-            return INFINITE
-        start0 = sharp.start_at(data, start, *ends_of(process, T))
-        sums = [float(v) for v in got.sums]
-        p = sharp.Parts(
-            start0 * math.exp(min(got.log_P, 700.0)), sums[0], math.sqrt(sums[1]), M * sums[2] if M else 0.0
-        )
-        scale, extra = 1.0, 0.0
-        if last:
-            scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
-        best = _of(p, float(got.error[:3].max()), scale, extra)
-        if ancestral is not None:
-            drift, noise2, score = sums[3:6]
-            p = sharp.Parts(
-                start0,
-                drift + ancestral.curved(theta, T, sums[6]),
-                math.sqrt(noise2),
-                M * score if M else 0.0,
-            )
-            other = _of(p, float(got.error[3:].max()))
+        s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M, score_noise=V)
+        best = _of(sharp.sums(s), 0.0, *sharp.output(s))
+        if sharp.has_ancestral(s):
+            # while T is searched any θ near the best will do
+            other = _of(sharp.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
             best = other if other.total < best.total else best
         return best
 
-    return value
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+        if T.size > 1 and quality is not COARSE and ancestral is not None:  # each has its own θ
+            return [value for i in range(T.size) for value in tallied(T[i : i + 1], K[i : i + 1], quality)]
+        theta, all_rows = 2.0, rows
+        if ancestral is not None:
+            if quality is not COARSE:
+                theta = ancestral.best(float(T[0]), float(K[0]))
+            all_rows = ancestral.beside(rows, theta)
+        left = np.flatnonzero(~early(T)) if last else np.arange(T.size)
+        out = [INFINITE] * T.size
+        if not left.size:
+            return out
+        got = tally(process, data, T[left], K[left], all_rows, quality, last)
+        for j, i in enumerate(left):
+            out[i] = value(float(T[i]), theta, float(got.log_P[j]), got.sums[j], got.error[j])
+        return out
+
+    def value(T: float, theta: float, log_P: float, sums: Array, error: Array) -> Value:
+        if not (sums >= 0.0).all():  # steps too long for an expansion: K is far too small
+            return INFINITE
+        start0 = sharp.start_at(data, start, *ends_of(process, T))
+        first, n2, C = (float(v) for v in sums[:3])
+        p = sharp.Parts(start0 * math.exp(min(log_P, 700.0)), first, math.sqrt(n2), M * C if M else 0.0)
+        scale, extra = 1.0, 0.0
+        if last:
+            scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
+        best = _of(p, float(error[:3].max()), scale, extra)
+        if ancestral is not None:
+            drift, noise2, score, weight = (float(v) for v in sums[3:])
+            curved = ancestral.curved(theta, T, weight)
+            p = sharp.Parts(start0, drift + curved, math.sqrt(noise2), M * score if M else 0.0)
+            other = _of(p, float(error[3:].max()))
+            best = other if other.total < best.total else best
+        return best
+
+    return _by_size(summed, tallied)
 
 
 class _Ancestral:
@@ -159,10 +194,10 @@ class _Ancestral:
     def beside(self, rows: Rows, theta: float) -> Rows:
         """``rows`` and Eq. 9′'s drift, noise², score and θ-term, which carry their products themselves."""
 
-        def rows_of(b: Batch) -> Array:
+        def rows_of(b: Batch, which: Index) -> Array:
             terms = sharp.ancestral_terms(b, self.data)
             own = np.stack((terms.drift, terms.noise2, terms.score, terms.weight(theta)))
-            return np.concatenate((rows.of(b), own))
+            return np.concatenate((rows.of(b, which), own))
 
         return rows._replace(
             of=rows_of, orders=(*rows.orders, 2.0, 3.0, 1.0, 5.0), powers=(*rows.powers, 0, 0, 0, 0)
@@ -182,13 +217,13 @@ class _Ancestral:
         for half_width in (0.2, 0.04, 0.0):
             thetas = tuple(float(v) for v in tried)
 
-            def rows_of(b: Batch, thetas: Sequence[float] = thetas) -> Array:
+            def rows_of(b: Batch, which: Index, thetas: Sequence[float] = thetas) -> Array:
                 weight = sharp.ancestral_terms(b, self.data).weight
                 return np.stack((np.zeros(b.size), *(weight(theta) for theta in thetas)))
 
             n = len(thetas)
             rows = Rows(rows_of, (1.0,) + (5.0,) * n, (0,) * n)
-            sums = tally(self.process, self.data, T, K, rows, COARSE).sums
+            sums = tally(self.process, self.data, T, K, rows, COARSE).sums[0]
             values = np.log([self.curved(t, T, float(w)) for t, w in zip(thetas, sums, strict=True)])
             i = min(max(int(np.argmin(values)), 1), tried.size - 2)
             theta = vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])
@@ -198,14 +233,15 @@ class _Ancestral:
 
 
 def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
-    def value(T: float, K: float, quality: Quality) -> Value:
-        if _one_by_one(K, quality):
-            s = setting(process, data, T, int(K), scheme=scheme, start=start, score_bias=M)
-            # while T is searched a θ near the best will do
-            return _of(ode.sums(s, 2.0 if quality is COARSE else None), 0.0)
-        return _of(*ode.tallied(process, data, scheme, start, M, T, K, quality))
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
+        # while T is searched a θ near the best will do
+        return _of(ode.sums(s, 2.0 if quality is COARSE else None), 0.0)
 
-    return value
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+        return [_of(*one) for one in ode.tallied(process, data, scheme, start, M, T, K, quality)]
+
+    return _by_size(summed, tallied)
 
 
 def _of(p: sharp.Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:
@@ -213,12 +249,42 @@ def _of(p: sharp.Parts, error: float, scale: float = 1.0, extra: float = 0.0) ->
     return Value(score + extra, bias, start, noise, score, error, extra)
 
 
+class _A2:
+    """A2's constant M_1 on [0, T]: the number given, or the data's own."""
+
+    def __init__(self, process: Process, data: Curvature, M1: Any) -> None:
+        self.process, self.data = process, data
+        self.given = None if M1 == "exact" else float(M1)
+        self.law = (data.gaussian() if isinstance(data, LogConcave) else None) or data
+        self.known: dict[float, float] = {}
+        self.rough: list[tuple[float, float, float]] = []
+
+    def __call__(self, T: float) -> float:
+        if self.given is not None:
+            return self.given
+        if T not in self.known:
+            self.known[T] = self.law.M1(self.process, T)  # type: ignore[attr-defined]
+        return self.known[T]
+
+    def roughly(self, T: float) -> float:
+        """An upper bound that serves while T is searched: of a longer horizon, for A2 on [0, T'] holds on
+        [0, T]. What was found at one time serves every horizon between that time and T'."""
+        longer = _octave(T)
+        if self.given is not None or not longer < self.process.t_max:
+            return self(T)
+        if not isinstance(self.law, Gaussian):
+            return self(longer)
+        for at, end, value in self.rough:
+            if at <= T <= end:
+                return value
+        found = self.law.score_rate(self.process, longer, 1e-2)
+        self.rough.append((found.at, longer, found.upper))
+        return found.upper
+
+
 def published_criterion(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:
-    known: dict[tuple[float, bool], float] = {}
+    a2 = _A2(process, data, M1)
     moments: dict[tuple[float, bool], float] = {}
-    gaussian = (
-        data if isinstance(data, Gaussian) else data.gaussian() if isinstance(data, LogConcave) else None
-    )
 
     def omega_of(T: float, quality: Quality) -> float:
         # while T is searched a rougher bound will do; then the search stays at one T
@@ -227,53 +293,52 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
             moments[T, rough] = published.moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
         return moments[T, rough]
 
-    def a2(T: float, rough: bool = False) -> float:
-        if M1 != "exact":
-            return float(M1)
-        if (T, rough) not in known:
-            if gaussian is not None:
-                known[T, rough] = gaussian.M1(process, T, 1e-2 if rough else 1e-6)
-            else:
-                known[T, rough] = data.M1(process, T)  # type: ignore[attr-defined]
-        return known[T, rough]
+    def a2_at(T: float, quality: Quality) -> float:
+        return a2.roughly(T) if quality is COARSE else a2(T)
 
-    def value(T: float, K: float, quality: Quality) -> Value:
-        # while T is searched, the constant of a longer horizon serves (A2 on [0, T'] holds on [0, T])
-        m1 = a2(_octave(T), True) if quality is COARSE and _octave(T) < process.t_max else a2(T)
-        if _one_by_one(K, quality):
-            try:
-                b = published.THEOREM_1(
-                    setting(process, data, T, int(K), scheme="em", start=start, score_bias=M, M1=m1)
-                )
-            except HypothesisFailed as failed:
-                if failed.step is None:
-                    raise
-                return INFINITE  # the step-size condition: more steps are needed
-            return Value(b.initialisation + b.score, b.discretisation, score=b.score)
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        m1 = a2_at(T, quality)
+        try:
+            b = published.THEOREM_1(
+                setting(process, data, T, K, scheme="em", start=start, score_bias=M, M1=m1)
+            )
+        except HypothesisFailed as failed:
+            if failed.step is None:
+                raise
+            return INFINITE  # the step-size condition: more steps are needed
+        return Value(b.initialisation + b.score, b.discretisation, score=b.score)
 
-        worst = 0.0
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+        # the longest first: what is found for it may serve the others
+        m1 = np.empty(T.size)
+        for i in np.argsort(-T):
+            m1[i] = a2_at(float(T[i]), quality)
 
-        def rows_of(b: Batch) -> Array:
-            nonlocal worst
-            terms = published.local(b, process, data, m1)
-            if b.size == quality.block + 1:
-                worst = float(published.step_sizes(b, data).max())
-            return np.stack(terms)
+        def rows_of(b: Batch, which: Index) -> Array:
+            return np.stack(published.local(b, process, data, m1[which]))
 
         kink = -math.log(data.A1[1]) if data.A1 is not None else 0.0
-        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), m1)
+        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), float(m1.max()))
         got = tally(process, data, T, K, rows, quality)
-        eta = T / K
-        last = float(published.step_sizes(_step(process, T - eta, T), data)[0])
-        if max(worst, last) > 1.0:
-            return INFINITE
-        omega = omega_of(T, quality) if m1 else 0.0
-        first = published.start_at(data, start, *ends_of(process, T)) * math.exp(min(got.log_P, 700.0))
-        middle = float(got.sums[0]) + m1 * (1.0 + omega) * float(got.sums[1])
-        score = M * float(got.sums[2]) if M else 0.0
-        return Value(first + score, middle, score=score, error=float(got.error.max()))
+        assert got.near is not None
+        longest = published.step_sizes(got.near, data).reshape(T.size, -1).max(axis=1)
+        longest = np.maximum(longest, published.step_sizes(batch(process, T - T / K, T), data))
+        log_alpha, log_lam = process.law(T)
+        out = []
+        for i in range(T.size):
+            if longest[i] > 1.0:
+                out.append(INFINITE)
+                continue
+            omega = omega_of(float(T[i]), quality) if m1[i] else 0.0
+            first = published.start_at(data, start, float(log_alpha[i]), float(log_lam[i]))
+            first *= math.exp(min(float(got.log_P[i]), 700.0))
+            D, eta_G, G = (float(v) for v in got.sums[i])
+            score = M * G if M else 0.0
+            middle = D + float(m1[i]) * (1.0 + omega) * eta_G
+            out.append(Value(first + score, middle, score=score, error=float(got.error[i].max())))
+        return out
 
-    return value
+    return _by_size(summed, tallied)
 
 
 def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
@@ -303,7 +368,7 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
             between(from_exact, excess[1] - excess[0], mean[1] - mean[0]), w2(excess[0], mean[0]), error=error
         )
 
-    def rows_of(b: Batch) -> Array:
+    def rows_of(b: Batch, which: Index) -> Array:
         # only reached with one eigenvalue at a time
         d = defects(b, scheme, at, c, power=power)
         rows = (0.0 if d.log_r is None else d.log_r, d.rho, d.shift)
@@ -311,39 +376,39 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
 
     at = variances[:1]
 
-    def value(T: float, K: float, quality: Quality) -> Value:
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        laws = [
+            law(setting(process, data, T, K, scheme=scheme, start=s), variances) for s in ("exact", "prior")
+        ]
+        return both(np.stack([v.excess for v in laws]), np.stack([v.mean for v in laws]))
+
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
         nonlocal at
-        if K <= SUMMED:
-            laws = [
-                law(setting(process, data, T, int(K), scheme=scheme, start=s), variances)
-                for s in ("exact", "prior")
-            ]
-            return both(np.stack([v.excess for v in laws]), np.stack([v.mean for v in laws]))
-        excess, mean = np.empty((2, variances.size)), np.empty((2, variances.size))
-        error = 0.0
+        excess, mean = np.empty((T.size, 2, variances.size)), np.empty((T.size, 2, variances.size))
+        error = np.zeros(T.size)
+        log_alpha, log_lam = process.law(T)
         for i, variance in enumerate(variances):
             at = variances[i : i + 1]
             order = 2.0 + more if c * variance == 1.0 else 1.0
             rows = Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1))
             got = tally(process, target, T, K, rows, quality)
-            error = max(error, float(np.nanmax(np.append(got.error, 0.0))))
-            total = math.exp(min(got.log_P, 700.0))
-            for j, start in enumerate(("exact", "prior")):
-                variance0, mean0 = start_defects(start, at, c, *ends_of(process, T), power)
-                excess[j, i] = got.sums[0] + total**2 * variance0[0]
-                mean[j, i] = got.sums[1] + total * mean0
-        return both(excess, mean, error)
+            error = np.fmax(error, got.error.max(axis=1))
+            total = np.exp(np.minimum(got.log_P, 700.0))
+            for h in range(T.size):
+                for j, start in enumerate(("exact", "prior")):
+                    variance0, mean0 = start_defects(
+                        start, at, c, float(log_alpha[h]), float(log_lam[h]), power
+                    )
+                    excess[h, j, i] = got.sums[h, 0] + total[h] ** 2 * variance0[0]
+                    mean[h, j, i] = got.sums[h, 1] + total[h] * mean0
+        return [both(excess[h], mean[h], float(error[h])) for h in range(T.size)]
 
-    return value
+    return _by_size(summed, tallied)
 
 
 def ends_of(process: Process, T: float) -> tuple[float, float]:
     log_alpha, log_lam = process.law(np.array([T]))
     return float(log_alpha[0]), float(log_lam[0])
-
-
-def _step(process: Process, lo: float, hi: float) -> Batch:
-    return batch(process, np.array([lo]), np.array([hi]))
 
 
 def _octave(T: float) -> float:

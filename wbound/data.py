@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
-from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.increments import sinh_minus
-from wbound.intervals import branch_and_bound, enclose
+from wbound.intervals import Supremum
 from wbound.memory import dimension
+from wbound.score_rate import score_rate
 
 __all__ = ["Curvature", "Gaussian", "LogConcave", "StronglyLogConcave", "growth", "logistic", "softplus"]
 
 Array = NDArray[np.float64]
-_T = symbol("t")
 
 #: Facts typed in decimals may miss an equality such as E|X_0|² = d/m_0 by rounding.
 ROUNDING = 1e-9
@@ -359,57 +358,12 @@ class Gaussian(StronglyLogConcave):
         return 1.0 / self._ends[0]
 
     def M1(self, process: Process, T: float, rtol: float = 1e-6) -> float:
-        """A2's constant on [0, T], exact up to ``rtol`` upward (section 2), in 1/(x² time).
+        """A2's constant on [0, T], exact up to ``rtol`` upward (section 2), in 1/(x² time)."""
+        return self.score_rate(process, T, rtol).upper
 
-        sup_t max(max_i |w_i'|/w_i², |(αW^{−1})'μ|), w = α²ς² + σ², as an upper bound by interval branch and
-        bound: never a sample. Source: Gao, Nguyen & Zhu's A2 for Gaussian data.
-        """
+    def score_rate(self, process: Process, T: float, rtol: float = 1e-6) -> Supremum:
+        """`M1` with a lower bound of it to ``rtol``, and the time at which that was seen."""
         self._regular()
-        T = positive("T", T)
         unique, owner = np.unique(self.eigenvalues, return_inverse=True)
-        variances, means2 = unique[:, None], np.bincount(owner, self.coordinates**2)[:, None]
-
-        def pieces(lo: Array, hi: Array) -> tuple[Array, Array, Array, Array]:
-            """Bounds of the two expressions on cells: lower and upper of each."""
-            f, g = process.expr.f, process.expr.g
-            f_lo, f_hi = enclose(f, _T, lo, hi, process.parameters)
-            # of g², not of g: the outward rounding of what stands under a root must not leave its domain
-            g2_lo, g2_hi = enclose(g**2, _T, lo, hi, process.parameters)
-            f_lo, g2_lo = np.maximum(f_lo, 0.0), np.maximum(g2_lo, 0.0)
-            log_a_hi, log_s_lo = process.law(lo)  # α decreases, λ increases
-            log_a_lo, log_s_hi = process.law(hi)
-            a_hi, a_lo = np.exp(log_a_hi), np.exp(log_a_lo)
-            if process.kappa is not None:  # w = κ + α²(ς² − κ) is monotone, w' = −2fα²(ς² − κ)
-                at = (
-                    process.kappa + a_lo**2 * (variances - process.kappa),
-                    process.kappa + a_hi**2 * (variances - process.kappa),
-                )
-                w_lo, w_hi = np.minimum(*at), np.maximum(*at)
-                gap = np.abs(variances - process.kappa)
-                with np.errstate(over="ignore", invalid="ignore"):  # an infinite f at t = 0
-                    rate_lo, rate_hi = 2.0 * f_lo * a_lo**2 * gap, 2.0 * f_hi * a_hi**2 * gap
-            else:
-                with np.errstate(over="ignore", invalid="ignore"):  # a wide cell: unknown, hence refined
-                    w_lo = a_lo**2 * variances + np.exp(2.0 * log_a_lo + log_s_lo)
-                    w_hi = a_hi**2 * variances + np.exp(2.0 * log_a_hi + log_s_hi)
-                    down, up = g2_lo - 2.0 * f_hi * w_hi, g2_hi - 2.0 * f_lo * w_lo
-                rate_lo = np.maximum(np.maximum(down, -up), 0.0)
-                rate_hi = np.maximum(np.abs(down), np.abs(up))
-            with np.errstate(all="ignore"):  # w² below doubles, or a wide cell: unknown, hence refined
-                first_lo, first_hi = (rate_lo / w_hi**2).max(axis=0), (rate_hi / w_lo**2).max(axis=0)
-                # (α/w)' = −α (g²/w² − f/w) since w' = g² − 2fw
-                low = g2_lo / w_hi**2 - f_hi / w_lo
-                high = g2_hi / w_lo**2 - f_lo / w_hi
-                size_hi = a_hi * np.maximum(np.abs(low), np.abs(high))
-                size_lo = a_lo * np.maximum(np.maximum(low, -high), 0.0)
-                second_lo = np.sqrt((means2 * size_lo**2).sum(axis=0))
-                second_hi = np.sqrt((means2 * size_hi**2).sum(axis=0))
-            return first_lo, first_hi, second_lo, second_hi
-
-        def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
-            first_lo, first_hi, second_lo, second_hi = pieces(lo, hi)
-            return np.maximum(first_lo, second_lo), np.maximum(first_hi, second_hi)
-
-        if unique[0] == unique[-1] == process.kappa and not self.coordinates.any():
-            return 0.0  # the stationary law itself: the score does not change in time
-        return branch_and_bound(enclosure, 0.0, T, rtol=rtol).upper
+        means2 = np.bincount(owner, self.coordinates**2).astype(float)
+        return score_rate(process, unique, means2, positive("T", T), rtol)

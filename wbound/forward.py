@@ -502,6 +502,10 @@ class Process:
             steps = self.steps(lo, hi)
             claimed = np.concatenate((claimed, self.lam(hi) - self.lam(lo)))
             value = np.concatenate((value, steps.Q / self.alpha(lo) ** 2))
+        if (~np.isfinite(claimed) & np.isfinite(value)).any():
+            raise BadInput(
+                "process", repr(self), f"exceeds double precision by t = {end:.3g}: take smaller parameters"
+            )
         if not np.allclose(claimed, value, rtol=1e-9, atol=0.0):
             raise BadInput(
                 "process", self.name, f"closed form {claimed} differs from the quadrature {value} of f and g"

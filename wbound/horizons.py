@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbound.criteria import Criterion, ends_of
+from wbound.criteria import Criterion, ends_of, value_at
 from wbound.errors import Unreachable
 from wbound.forward import Process
 from wbound.lazily import minimize_scalar
@@ -76,11 +76,11 @@ def within_reach(criterion: Criterion, eps: float, bracket: tuple[float, float])
     early), below ε on a stretch of T only. Refuses ε below its minimum over T."""
 
     def limit(u: float) -> float:
-        return criterion(u, 1e18, COARSE).limit
+        return value_at(criterion, u, 1e18, COARSE).limit
 
     lo, hi = bracket
     grid = np.linspace(lo, hi, 13)
-    values = [limit(float(u)) for u in grid]
+    values = [value.limit for value in criterion(grid, np.full(13, 1e18), COARSE)]
     i = int(np.argmin(values))
     found = minimize_scalar(
         limit, bounds=(float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 12)])), method="bounded"

@@ -136,17 +136,18 @@ def tallied(
     scheme: Scheme,
     start: str,
     M: float,
-    T: float,
-    K: float,
+    T: Array,
+    K: Array,
     quality: Quality,
-) -> tuple[Parts, float]:
-    """`sums` over K uniform steps of [0, T], too many to sum one by one, and their relative error."""
-    log_alpha, log_lam = (float(v[0]) for v in process.law(np.array([T])))
+) -> list[tuple[Parts, float]]:
+    """`sums` over K_j uniform steps of [0, T_j], too many to sum one by one, and their relative error."""
+    log_alpha, log_lam = process.law(T)
 
-    def at(thetas: Array, q: Quality) -> tuple[Array, Array, float, float]:
-        """drift and score; the θ-term for each θ; log of the product of γ; the relative error."""
+    def at(thetas: Array, part: slice, q: Quality) -> tuple[Array, Array, Array, Array]:
+        """Of some horizons: drift and score (J, 2); the θ-term for each θ (J, n); log of the product of γ (J,);
+        the relative error (J,)."""
 
-        def rows_of(b: Batch) -> Array:
+        def rows_of(b: Batch, which: NDArray[np.intp]) -> Array:
             terms = local(b, data, scheme)
             with np.errstate(over="ignore"):  # an infinite step makes an infinite part
                 weight = [np.exp(terms.log_weight(float(theta))) for theta in thetas]
@@ -159,24 +160,34 @@ def tallied(
 
         n = thetas.size
         rows = Rows(rows_of, (2.0, 2.0, 1.0) + (3.0,) * n, (1, 1) + (2,) * n)
-        got = tally(process, data, T, K, rows, q)
-        constants = np.array([decay_constant(float(theta), data, log_lam) for theta in thetas])
-        error = float(np.nanmax(np.append(got.error, 0.0)))
+        got = tally(process, data, T[part], K[part], rows, q)
+        constants = np.array(
+            [[decay_constant(float(theta), data, float(far)) for theta in thetas] for far in log_lam[part]]
+        )
         # steps too long for an expansion: K is far too small
         sums = np.where(got.sums >= 0.0, got.sums, np.inf)
-        return sums[:2], 0.25 * np.sqrt(constants * sums[2:]), got.log_P, error
+        return sums[:, :2], 0.25 * np.sqrt(constants * sums[:, 2:]), got.log_P, np.nanmax(got.error, axis=1)
 
     # any θ gives a bound: twice a look around the best one so far, the second time 1/12 as far
-    theta, width = 2.0, 1.2
-    for _ in range(2 if quality is not COARSE else 1):
-        thetas = np.clip(
-            theta + width * np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0]), *THETAS
-        )
-        theta = float(thetas[int(np.nanargmin(at(thetas, COARSE)[1]))])
-        width /= 12.0
-    (drift, score), curved, log_P, error = at(np.array([theta]), quality)
-    first = start_at(data, start, log_alpha, log_lam) * math.exp(min(log_P, 700.0))
-    return Parts(first, float(drift + curved[0]), 0.0, M * float(score) if M else 0.0), error
+    offsets = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
+    wide = np.clip(2.0 + 1.2 * offsets, *THETAS)
+    ends, curved, log_P, error = at(wide, slice(None), COARSE)
+    best = np.argmin(curved, axis=1)
+    least = curved[np.arange(T.size), best]
+    if quality is not COARSE:
+        for j in range(T.size):
+            part = slice(j, j + 1)
+            close = np.clip(wide[best[j]] + 0.1 * offsets, *THETAS)
+            theta = close[[int(np.argmin(at(close, part, COARSE)[1]))]]
+            one = at(theta, part, quality)
+            ends[j], least[j], log_P[j], error[j] = one[0][0], one[1][0, 0], one[2][0], one[3][0]
+    out = []
+    for j in range(T.size):
+        first = start_at(data, start, float(log_alpha[j]), float(log_lam[j]))
+        first *= math.exp(min(float(log_P[j]), 700.0))
+        drift, score = float(ends[j, 0]), float(ends[j, 1])
+        out.append((Parts(first, drift + float(least[j]), 0.0, M * score if M else 0.0), float(error[j])))
+    return out
 
 
 def output(s: Setting) -> tuple[float, float]:

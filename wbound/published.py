@@ -95,8 +95,11 @@ def _supremum_inside(b: Batch, process: Process, M2: float, d: int, i: int) -> f
     return branch_and_bound(enclosure, float(b.t_lo[i]), float(b.t_hi[i]), rtol=NU_RTOL).upper
 
 
-def local(b: Batch, process: Process, data: Curvature, M1: float) -> Local:
-    """γ_k, D_k, ηG_k and G_k of Eq. 5 for every step of the batch, in units of s_k. *upper*"""
+def local(b: Batch, process: Process, data: Curvature, M1: float | Array) -> Local:
+    """γ_k, D_k, ηG_k and G_k of Eq. 5 for every step of the batch, in units of s_k. *upper*
+
+    M1: one number, or one a step (N,).
+    """
     assert data.A1 is not None
     m0, L0 = data.A1
     eta = b.t_hi - b.t_lo

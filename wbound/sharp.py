@@ -381,9 +381,11 @@ def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
         score = np.exp(log_P + log_H + b.log_alpha_hi)
         factor = (rest * (1.0 + kappa2)) ** 2
 
+    log_weight = weights(L0, b)
+
     def weight(theta: float) -> Array:
         with np.errstate(over="ignore"):  # as above
-            return factor * np.exp(2.0 * log_P + weighted_square(theta, L0, b))
+            return factor * np.exp(2.0 * log_P + log_weight(theta))
 
     return Ancestral(drift, noise2, score, weight)
 

@@ -21,7 +21,7 @@ from numerics.report import Section, build, explorer, formulas
 from wbound import published, sharp
 from wbound.catalogue import CATALOGUE, PUBLISHED
 from wbound.complexity import exact_iterations, iterations
-from wbound.criteria import exact_criterion
+from wbound.criteria import exact_criterion, value_at
 from wbound.data import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable
 from wbound.gaussian import exact_w2, floor_w2, lower_bound
@@ -254,7 +254,7 @@ def test_iterations_are_the_least_that_work(made: Any) -> None:
         if K["exact"] is not None:
             mine = of(s)
             criterion = exact_criterion(mine.process, mine.data, scheme_named(s["scheme"]))
-            least(K["exact"], s["eps"], lambda k, c=criterion, T=s["T"]: c(T, float(k), FINE).total)
+            least(K["exact"], s["eps"], lambda k, c=criterion, T=s["T"]: value_at(c, T, float(k), FINE).total)
     assert checked > 150
 
 

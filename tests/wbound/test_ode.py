@@ -328,7 +328,9 @@ def test_early_stopping(scheme: str, delta: float) -> None:
 def test_the_tally_is_the_sum(name: str, scheme: str) -> None:
     p, data = wbound.process(name), wbound.LogConcave(2, 0.5, 3.0, 2.0, 0.0)
     K = 30_000
-    got, _ = ode.tallied(p, data, SCHEMES[scheme], "prior", 0.2, 3.0, float(K), FINE)
+    ((got, _),) = ode.tallied(
+        p, data, SCHEMES[scheme], "prior", 0.2, np.array([3.0]), np.array([float(K)]), FINE
+    )
     want = ode.sums(setting(p, data, 3.0, K, scheme=scheme, score_bias=0.2))
     assert got.start == pytest.approx(want.start, rel=1e-8)
     assert got.score == pytest.approx(want.score, rel=1e-8)
@@ -355,11 +357,15 @@ def test_iterations(scheme: str) -> None:
 def test_exact_iterations(scheme: str) -> None:
     p, data = wbound.process("vp-linear"), Gaussian(np.zeros(4), [0.5, 0.5, 2.0, 2.0])
     got = wbound.exact_iterations(p, data, 0.05, scheme=scheme)
-    value = criteria.exact_criterion(p, data, SCHEMES[scheme])
-    assert value(got.T, got.K, FINE).total <= 0.05 < value(got.T, got.K - 1, FINE).total
+    criterion = criteria.exact_criterion(p, data, SCHEMES[scheme])
+
+    def at(T: float, K: float) -> float:
+        return criteria.value_at(criterion, T, K, FINE).total
+
+    assert at(got.T, got.K) <= 0.05 < at(got.T, got.K - 1)
     # beyond what is summed: the same as a sum just below and just above the threshold
     K = criteria.SUMMED
-    near, far = value(3.0, K, FINE).total, value(3.0, K + 1.0, FINE).total
+    near, far = at(3.0, K), at(3.0, K + 1.0)
     assert far == pytest.approx(near, rel=1e-3)
     few, many = (wbound.exact_iterations(p, data, eps, scheme=scheme).K for eps in (1e-4, 1e-6))
     ratio = 10.0 if scheme == "heun" else 100.0
