@@ -32,7 +32,6 @@ from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
 from wbound.horizons import Horizons, bracket_of, within_reach
-from wbound.lazily import minimize_scalar
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
@@ -209,20 +208,33 @@ def _polish(
 ) -> tuple[int, float, Value]:
     """For small K the power law is rough: lower K one by one while some T works."""
     while k > 1:
-        found = minimize_scalar(
-            lambda w, fewer=float(k - 1): value_at(criterion, w, fewer, FINE).total,
-            bounds=(max(u - 0.4, limits[0]), min(u + 0.4, limits[1])),
-            method="bounded",
-            options={"xatol": 1e-4},
-        )
-        if not found.fun <= eps:
+        at = _lowest(criterion, float(k - 1), u, limits)
+        fewer = value_at(criterion, at, float(k - 1), FINE)
+        if not fewer.total <= eps:
             break
-        u, k = float(found.x), k - 1
-        v = value_at(criterion, u, float(k), FINE)
+        u, k, v = at, k - 1, fewer
         smaller, better = _solve_K(criterion, u, float(k), eps, 1.0)
         if smaller < k:
             k, v = smaller, better
     return k, u, v
+
+
+def _lowest(criterion: Criterion, K: float, u: float, limits: tuple[float, float]) -> float:
+    """The horizon with the smallest value at this K, from one near it: vertices of three parabolas, ever
+    narrower where they are inside."""
+    reach = 0.05
+    for _ in range(8):
+        x = np.clip(u + reach * np.array([-1.0, 0.0, 1.0]), *limits)
+        y = np.array([value.total for value in criterion(x, np.full(3, K), FINE)])
+        if not np.isfinite(y).all():
+            return float(x[int(np.argmin(y))])
+        inside = bool(y[1] <= y[0] and y[1] <= y[2])
+        u = vertex(x, y)
+        if inside:
+            if reach < 0.02:
+                break
+            reach *= 0.2
+    return u
 
 
 def _last(process: Process, data: Any) -> float:

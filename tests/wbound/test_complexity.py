@@ -14,8 +14,9 @@ from wbound.criteria import value_at
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.gaussian import exact_w2, law
+from wbound.profiles import early_stopped
 from wbound.setting import setting
-from wbound.tally import CHECKED, COARSE
+from wbound.tally import CHECKED, COARSE, FINE, Quality
 
 NAMES = (
     "ve-exponential",
@@ -73,6 +74,35 @@ def test_the_tally_of_eq_9_prime(monkeypatch: pytest.MonkeyPatch) -> None:
     # θ is optimised on each side by its own means, and the value is flat there
     assert value == pytest.approx(expected, rel=1e-4)
     assert value >= expected * (1.0 - 1e-6)
+
+
+@pytest.mark.parametrize("quality", [COARSE, FINE], ids=["coarse", "fine"])
+@pytest.mark.parametrize("which", ["em", "ddpm", "Theorem 1", "exact", "ode-hf", "stopped early"])
+def test_horizons_together_are_each_alone(which: str, quality: Quality) -> None:
+    """Few steps and many, horizons a decade apart, each with its K: what is asked of one is not another's."""
+    p = wbound.Process(f="abs(t-1)/2", g="sqrt(1+t)") if which == "em" else wbound.process("vp-linear")
+    law = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
+    data = early_stopped(0.5, 0.05, 1, 0.25, 0.0) if which == "stopped early" else law
+    criterion = {
+        "Theorem 1": lambda: criteria.published_criterion(p, law, "prior", 0.1, "exact"),
+        "exact": lambda: criteria.exact_criterion(p, law, wbound.SCHEMES["em"]),
+        "ode-hf": lambda: criteria.ode_criterion(p, law, wbound.SCHEMES["ode-hf"], "prior", 0.1),
+    }.get(
+        which,
+        lambda: criteria.sharp_criterion(
+            p, data, wbound.SCHEMES["ddpm" if which == "ddpm" else "em"], "prior", 0.1, 0.0
+        ),
+    )()
+    T = np.array([3.0, 0.6, 6.0, 4.0, 1.5])
+    K = np.array([1e6, 3e4, 1e12, 300.0, 5e4])
+    together = criterion(T, K, quality)
+    # A2's constant is rougher for the shorter horizon that is asked for beside a longer one
+    rough = 3e-2 if which == "Theorem 1" and quality is COARSE else 1e-5 if quality is COARSE else 1e-10
+    for t, k, value in zip(T, K, together, strict=True):
+        alone = value_at(criterion, float(t), float(k), quality)
+        assert value.total == pytest.approx(alone.total, rel=rough)
+        assert value.initialisation == pytest.approx(alone.initialisation, rel=rough)
+    assert len({value.total for value in together}) == 5
 
 
 @pytest.mark.parametrize("name", NAMES)
