@@ -25,7 +25,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "increments optimal_clock ending forward rows images clocks catalogue score_rate",
         "data profiles",
         "placement clock schemes formulas setting tally",
-        "published sharp ode flow gaussian spectrum objectives leading claims statements explained",
+        "published sharp ode flow gaussian spectrum objectives leading conditions identities limits claims statements"
+        " explained",
         "criteria horizons complexity growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",

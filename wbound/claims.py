@@ -1,121 +1,31 @@
-"""The other numbered statements of docs/theory.md that the code computes, as objects; and what their formulas speak of.
+"""The other statements of docs/theory.md as objects, besides the theorems; and what all their formulas speak of.
 
 Each takes a `Setting`, like the theorems, so that one test serves all.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from wbound import conditions as c
 from wbound import ode, published, sharp
-from wbound.data import Gaussian, growth
-from wbound.errors import HypothesisFailed
+from wbound.conditions import sigma0, statement
+from wbound.data import Gaussian
 from wbound.gaussian import EXACT_LAW, gaussian_data, law, lower_bound
-from wbound.leading import DENSITIES, leading_constants
+from wbound.identities import IDENTITIES
+from wbound.limits import LIMITS
+from wbound.profiles import BoundedData
 from wbound.schemes import SCHEMES
-from wbound.setting import Hypothesis, Setting, Statement
+from wbound.setting import Setting, Statement
 from wbound.sharp import THEOREM_2
 
 __all__ = ["CLAIMS", "quantities"]
-
-HERE = "derived here"
-
-
-def _if(statement: str, name: str, holds: Callable[[Setting], bool], why: str) -> Hypothesis:
-    def check(s: Setting) -> None:
-        if not holds(s):
-            raise HypothesisFailed(statement, name, why)
-
-    return Hypothesis(name, check)
-
-
-def _a1(statement: str) -> Hypothesis:
-    why = "the data are not strongly log-concave with Lipschitz score"
-    return _if(statement, "A1", lambda s: s.data.A1 is not None, why)
-
-
-def _scheme(statement: str, *names: str) -> Hypothesis:
-    name = "scheme " + " or ".join(names)
-    return _if(statement, name, lambda s: s.scheme.name in names, f"{name} is needed")
-
-
-def _exact_score(statement: str) -> Hypothesis:
-    return _if(
-        statement, "exact score", lambda s: not s.score_bias and not s.score_noise, "the score has an error"
-    )
-
-
-def _to_the_end(statement: str) -> Hypothesis:
-    return _if(statement, "lambda_K = 0", lambda s: not s.nodes.stopped_early, "the sampler stops early")
-
-
-def _exact_start(statement: str) -> Hypothesis:
-    return _if(statement, "start exact", lambda s: s.start == "exact", "another start adds its own error")
-
-
-def _uniform(statement: str) -> Hypothesis:
-    return _if(statement, "uniform grid", lambda s: s.nodes.uniform, "the grid given is another")
-
-
-def _isotropic(statement: str) -> Hypothesis:
-    def holds(s: Setting) -> bool:
-        data = gaussian_data(s.data)
-        return not np.ptp(data.eigenvalues) and not data.coordinates.any() and bool(data.eigenvalues[0] > 0.0)
-
-    return _if(statement, "data N(0, sigma0^2 I)", holds, "the data are not centred and isotropic")
-
-
-def _gaussian(statement: str) -> Hypothesis:
-    def check(s: Setting) -> None:
-        try:
-            gaussian_data(s.data)
-        except HypothesisFailed as failed:
-            raise HypothesisFailed(statement, "Gaussian data", failed.detail) from None
-
-    return Hypothesis("Gaussian data", check)
-
-
-def _sigma0(s: Setting) -> float:
-    return math.sqrt(float(gaussian_data(s.data).eigenvalues[0]))
-
-
-def _lam_T(s: Setting) -> float:
-    return math.exp(s.nodes.first[1])
-
-
-def _constants(s: Setting) -> tuple[float, float]:
-    assert s.data.A1 is not None
-    return s.data.A1
-
-
-# ---------------------------------------------------------------------- what they compute
-
-
-def _hessian(s: Setting) -> float:
-    """L*(T): the largest eigenvalue of −∇²log p_T is at most this, in 1/x²."""
-    log_alpha, log_lam = s.nodes.first
-    return float(s.data.L(log_lam)) * math.exp(-2.0 * log_alpha)
-
-
-def _moment(s: Setting) -> float:
-    log_alpha, log_lam = s.nodes.first
-    at = np.array([log_lam])
-    size = float(s.data.excess(at)[0]) + s.data.d / float(s.data.L(log_lam))
-    return math.exp(2.0 * log_alpha) * size
-
-
-def _martingale(s: Setting) -> float:
-    log_lam = s.nodes.log_lam
-    return float(s.data.d * s.data.psi(log_lam[1], log_lam[0]))
-
-
-def _contraction(s: Setting) -> float:
-    b = s.nodes.batch
-    return float(growth(_constants(s)[0], b.log_lam_lo, b.log_lam_hi, b.ratio).sum())
 
 
 def _parts(s: Setting) -> sharp.Parts:
@@ -125,85 +35,111 @@ def _parts(s: Setting) -> sharp.Parts:
 
 
 def _defect(s: Setting) -> float:
-    return float(law(s, np.array([_sigma0(s) ** 2])).excess[0])
+    return float(law(s, np.array([sigma0(s) ** 2])).excess[0])
+
+
+def _cauchy_schwarz(s: Setting) -> float:
+    """Eq. 11's right side, in 1/x²."""
+    inverse = 1.0 / sigma0(s)
+    return 4.0 / s.nodes.K * (inverse - 1.0 / math.sqrt(sigma0(s) ** 2 + c.lam_T(s))) ** 2
 
 
 def _steps_needed(s: Setting) -> float:
     """K of Eq. 12 at ε = this setting's own W2: its K is no smaller."""
-    return lower_bound(s.data.d, _sigma0(s), float(EXACT_LAW(s)), _lam_T(s)).K
+    return lower_bound(s.data.d, sigma0(s), float(EXACT_LAW(s)), c.lam_T(s)).K
 
 
-def _leading(s: Setting) -> float:
-    return leading_constants(s.process, s.data, s.nodes.T, scheme=s.scheme).w2(s.nodes.K)
+def _steps_needed_prior(s: Setting) -> float:
+    """The same from the prior, at the smallest θ that the proviso allows."""
+    size, eps = sigma0(s), float(EXACT_LAW(s))
+    u = eps / (size * math.sqrt(s.data.d))
+    theta = (size**2 / (size**2 + c.lam_T(s))) ** 2 / (2.0 * u + u * u)
+    least = theta * (1.0 + 1e-12)  # so that rounding does not break the proviso
+    return lower_bound(s.data.d, size, eps, c.lam_T(s), start="prior", theta=least).K
 
 
-def _optimal_clock(s: Setting) -> float:
-    L0 = _constants(s)[1]
-    # the density at λ = 0 is the integral of 1/rate
-    log_integral = float(DENSITIES["optimal"](np.array(-np.inf), s.nodes.first[1], s.data))
-    return math.sqrt(s.data.d / 3.0) / s.nodes.K * (L0 ** (2.0 / 3.0) * math.exp(log_integral)) ** 1.5
+def _through_the_exact_start(s: Setting) -> float:
+    """W2 from p_T to the data, and from there to the output from the prior."""
+    data = gaussian_data(s.data)
+    near, prior = (law(dataclasses.replace(s, start=name), data.eigenvalues) for name in ("exact", "prior"))
+    one, two = (np.sqrt(np.maximum(data.eigenvalues + at.excess, 0.0)) for at in (near, prior))
+    between = (one - two) ** 2 + ((near.mean - prior.mean) * data.coordinates) ** 2
+    return float(EXACT_LAW(dataclasses.replace(s, start="exact"))) + math.sqrt(float(between.sum()))
 
 
-def _statement(
-    id: str, kind: str, evaluate: Callable[[Setting], Any], *hypotheses: Any, source: str = HERE
-) -> Statement:
-    """hypotheses: makers, which are told the statement's name."""
-    blank = Statement(id, source, kind, (), evaluate)
-    return Statement(id, source, kind, tuple(make(blank.name) for make in hypotheses), evaluate)
-
-
-def _scheme_of(*names: str) -> Callable[[str], Hypothesis]:
-    return lambda statement: _scheme(statement, *names)
+def _from_standard(s: Setting) -> float:
+    """e_0 from N(0, I), in x."""
+    log_alpha, log_lam = s.nodes.first
+    return math.exp(log_alpha) * sharp.start_error(s.data, "standard", log_alpha, log_lam)
 
 
 _SDE = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "sde")
-
-
-def _far(statement: str) -> Hypothesis:
-    return _if(
-        statement,
-        "m_0 lambda(T) > 1",
-        lambda s: _constants(s)[0] * _lam_T(s) > 1.0,
-        "the start is too near to the data",
-    )
-
-
-def _mean_known(statement: str) -> Hypothesis:
-    return _if(statement, "a known mean", lambda s: s.data.mean_norm is not None, "|E X_0| is not given")
-
+_FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "ode" and scheme.stages == 1)
 
 #: By id. Theorems 1, 2, 3, the exact law and Proposition 1 stand where they are computed.
 CLAIMS: tuple[Statement, ...] = (
-    _statement("eq-4", "upper", _hessian, _a1),
-    _statement("lemma-2", "exact", _moment, _a1),
-    _statement("lemma-3", "upper", _martingale, _a1),
-    _statement("eq-6", "exact", _contraction, _a1, _to_the_end),
+    *IDENTITIES,
     Statement("theorem-2-prime", THEOREM_2.source, "upper", THEOREM_2.hypotheses, THEOREM_2.evaluate),
-    _statement("eq-7-prime", "upper", lambda s: sum(_parts(s)), _scheme_of(*_SDE)),
-    _statement("eq-7-second", "upper", lambda s: _parts(s).additive, _scheme_of(*_SDE), _to_the_end),
-    _statement(
-        "eq-8", "upper", lambda s: float(s.data.start_error(s.nodes.first[1])), _a1, _mean_known, _far
+    statement("theorem-2:Psi", "exact", lambda s: float(s.data.psi(*s.nodes.log_lam[1::-1])), c.a1),
+    statement("eq-7-prime", "upper", lambda s: sum(_parts(s)), c.profile, c.scheme(*_SDE), c.to_the_end),
+    statement("eq-7-second", "upper", lambda s: _parts(s).additive, c.profile, c.scheme(*_SDE), c.to_the_end),
+    statement(
+        "eq-8",
+        "upper",
+        lambda s: float(s.data.start_error(s.nodes.first[1])),
+        c.a1,
+        c.mean_known,
+        c.far,
     ),
-    _statement("eq-9", "upper", THEOREM_2.evaluate, _a1, _scheme_of("hf"), _exact_score, _to_the_end),
-    _statement("eq-9-second", "upper", sharp.ancestral, _a1, _scheme_of("ddpm"), _to_the_end),
-    _statement("eq-10", "exact", _defect, _isotropic, _scheme_of("hf"), _exact_score, _to_the_end),
-    _statement("eq-10-prime", "exact", _defect, _isotropic, _scheme_of("ddpm"), _exact_score, _to_the_end),
-    _statement(
-        "eq-12", "lower", _steps_needed, _isotropic, _scheme_of("hf"), _exact_score, _exact_start, _to_the_end
+    statement("eq-8:standard", "upper", _from_standard, c.a1, c.mean_known, c.far, c.start("standard")),
+    statement("eq-9", "upper", THEOREM_2.evaluate, c.a1, c.scheme("hf"), c.exact_score, c.to_the_end),
+    statement(
+        "eq-9-prime",
+        "upper",
+        lambda s: sum(sharp.ancestral_sums(s)),
+        c.a1,
+        c.scheme("ddpm"),
+        c.no_noise,
+        c.to_the_end,
     ),
-    _statement(
-        "eq-12-prime",
-        "order",
-        _leading,
-        _gaussian,
-        _scheme_of("hf"),
-        _exact_score,
-        _exact_start,
-        _to_the_end,
-        _uniform,
+    statement("eq-9-second", "upper", sharp.ancestral, c.a1, c.scheme("ddpm"), c.no_noise, c.to_the_end),
+    statement("eq-10", "exact", _defect, c.isotropic, c.scheme("hf"), c.exact_score, c.to_the_end),
+    statement("eq-10-prime", "exact", _defect, c.isotropic, c.scheme("ddpm"), c.exact_score, c.to_the_end),
+    statement("eq-11", "lower", _cauchy_schwarz, c.isotropic, c.to_the_end),
+    statement(
+        "eq-12",
+        "lower",
+        _steps_needed,
+        c.isotropic,
+        c.scheme("hf"),
+        c.exact_score,
+        c.start("exact"),
+        c.to_the_end,
     ),
-    _statement(
-        "eq-13", "order", _optimal_clock, _a1, _scheme_of("hf"), _exact_score, _exact_start, _to_the_end
+    statement(
+        "eq-12:prior",
+        "lower",
+        _steps_needed_prior,
+        c.isotropic,
+        c.scheme("hf"),
+        c.exact_score,
+        c.start("prior"),
+        c.to_the_end,
+    ),
+    *LIMITS,
+    statement("exact-iterations", "upper", _through_the_exact_start, c.gaussian, c.exact_score, c.to_the_end),
+    statement(
+        "profiles:m",
+        "exact",
+        lambda s: float(s.data.m(s.nodes.first[1])),
+        c.bounded,
+        source="derived here, after Arsenyan, Vardanyan & Dalalyan, arXiv 2506.09681",
+        covers=("section-10",),
+    ),
+    statement("profiles:L", "upper", lambda s: float(s.data.L(s.nodes.first[1])), c.bounded),
+    statement("profiles:early", "upper", THEOREM_2.evaluate, c.profile, c.scheme(*_SDE), c.stops_early),
+    statement(
+        "flow-law", "exact", EXACT_LAW.evaluate, c.isotropic, c.scheme(*_FLOW), c.exact_score, c.to_the_end
     ),
 )
 
@@ -217,7 +153,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
     γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
     Numbers that are too large or too small for doubles are not looked after here.
     """
-    nodes, data, b = s.nodes, s.data, s.nodes.batch
+    nodes, data, process, b = s.nodes, s.data, s.process, s.nodes.batch
     log_alpha, log_lam = nodes.log_alpha, nodes.log_lam
     lam = np.exp(log_lam)
     steps = s.scheme.steps(b)
@@ -231,11 +167,18 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         "mu": data.mean_norm,
         "alpha_T": math.exp(nodes.first[0]),
         "lambda_T": math.exp(nodes.first[1]),
+        "tau": nodes.t,
         "alpha": np.exp(log_alpha),
         "lambda": lam,
         "H": _step_array(lam[:-1] - lam[1:]),
         "kappa": _step_array(np.exp(-0.5 * b.gap)),
+        **{f"{name}(t)": partial(_at, getattr(process, name)) for name in ("alpha", "f", "g")},
+        "lambda(t)": partial(_at, process.lam),
+        "rate": lambda t: float(process.g(t) / process.alpha(t)) ** 2,
+        **{key: value for key, value in process.parameters.items() if key.startswith("sigma_")},
     }
+    if isinstance(data, BoundedData):
+        out |= {"D": data.D, "s": data.tau}
     if data.A1 is not None:
         out |= {"m_0": data.A1[0], "L_0": data.A1[1], "P": 1.0 / (1.0 + data.A1[0] * lam)}
         out |= {"E_0": sharp.start_error(data, s.start, *nodes.first)}
@@ -254,7 +197,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
 
 def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
     """Of N(0, ς²I): section 3's recursion in x-units, and section 6's symbols."""
-    nodes, process = s.nodes, s.process
+    nodes = s.nodes
     lam, alpha, steps = np.exp(nodes.log_lam), np.exp(nodes.log_alpha), s.scheme.steps(nodes.batch)
     w = variance + lam
     start = {"exact": w[0], "prior": lam[0], "standard": alpha[0] ** -2.0}[s.start]  # v_0/α_0²
@@ -268,9 +211,11 @@ def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
         "v_0": start * alpha[0] ** 2,
         "delta": (w[0] - start) * variance**2 / w[0] ** 2,
         "varrho": sigma0 / math.sqrt(w[0]),
-        "lambda(t)": lambda t: float(process.lam(t)),
-        "rate": lambda t: float(process.g(t) / process.alpha(t)) ** 2,
     }
+
+
+def _at(function: Callable[[float], Any], t: float) -> float:
+    return float(function(t))
 
 
 def _step_array(values: Any) -> np.ndarray:

@@ -443,4 +443,5 @@ PROPOSITION_1 = Statement(
         math.sqrt(float(gaussian_data(s.data).eigenvalues[0])),
         math.exp(min(s.nodes.first[1], 700.0)),
     ),
+    covers=("eq-11",),
 )

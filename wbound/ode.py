@@ -254,4 +254,5 @@ THEOREM_3 = Statement(
         Hypothesis("A3 (bias only)", _no_noise),
     ),
     evaluate=_evaluate,
+    covers=("eq-15",),
 )

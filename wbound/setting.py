@@ -16,6 +16,15 @@ from wbound.schemes import Scheme, scheme_named
 __all__ = ["STARTS", "Bound", "Hypothesis", "Setting", "Statement", "setting"]
 
 PRIMES = {"": "", "prime": "′", "second": "″"}
+#: What an anchor's first word is called.
+TITLES = {
+    "eq": "Eq.",
+    "theorem": "Theorem",
+    "lemma": "Lemma",
+    "proposition": "Proposition",
+    "assumption": "Assumption",
+    "section": "section",
+}
 #: "prior" N(0, σ²(T) I) [published], "exact" p_T, "standard" N(0, I).
 STARTS = ("prior", "exact", "standard")
 
@@ -110,12 +119,19 @@ class Hypothesis:
     check: Callable[[Setting], None]
 
 
+def _number(anchor: str) -> str:
+    """Of eq-12-prime 12′."""
+    number, _, primes = anchor.partition("-")[2].partition("-")
+    return number.upper() + PRIMES[primes]
+
+
 @dataclass(frozen=True)
 class Statement:
-    """A statement of docs/theory.md: its id there (the anchor), source, kind, hypotheses, and its evaluation.
+    """A statement of docs/theory.md: its id, source, kind, hypotheses, and its evaluation.
 
-    kind: "exact", "upper", "lower" or "order". ``evaluate(setting)`` assumes the hypotheses. Its `formula` is sympy's,
-    and so is `latex`; `citation` is what to write in a text.
+    The id is the anchor there, or "anchor:part" where one place makes several claims. kind: "exact", "upper", "lower"
+    or "order". ``evaluate(setting)`` assumes the hypotheses. ``covers``: anchors of what else it says. Its `formula` is
+    sympy's, and so is `latex`; `citation` is what to write in a text.
     """
 
     id: str
@@ -123,6 +139,17 @@ class Statement:
     kind: str
     hypotheses: tuple[Hypothesis, ...]
     evaluate: Callable[[Setting], Any]
+    covers: tuple[str, ...] = ()
+
+    @property
+    def anchor(self) -> str:
+        """Where it stands in docs/theory.md."""
+        return self.id.partition(":")[0]
+
+    @property
+    def equations(self) -> tuple[str, ...]:
+        """The numbers of its equations there: "7", "12′"."""
+        return tuple(_number(a) for a in (self.anchor, *self.covers) if a.startswith("eq-"))
 
     @property
     def formula(self) -> Formula:
@@ -136,18 +163,18 @@ class Statement:
 
     @property
     def name(self) -> str:
-        """As texts call it: "Theorem 2′", "Eq. 7″", "the exact law"."""
-        word, _, rest = self.id.partition("-")
-        number, _, primes = rest.partition("-")
-        if not number[:1].isdigit():
-            return f"the {self.id.replace('-', ' ')}"
-        title = "Eq." if word == "eq" else word.capitalize()
-        return f"{title} {number}{PRIMES[primes]}"
+        """As texts call it: "Theorem 2′", "Eq. 7″", "Lemma 1 (m)", "the exact law"."""
+        word = self.anchor.partition("-")[0]
+        part = self.id.partition(":")[2]
+        after = f" ({part})" if part else ""
+        if word not in TITLES:
+            return f"the {self.anchor.replace('-', ' ')}{after}"
+        return f"{TITLES[word]} {_number(self.anchor)}{after}"
 
     @property
     def citation(self) -> str:
         """Where it stands and whose it is."""
-        return f"{self.name} (docs/theory.md#{self.id}): {self.source}"
+        return f"{self.name} (docs/theory.md#{self.anchor}): {self.source}"
 
     def __call__(self, s: Setting) -> Any:
         """Check every hypothesis, then evaluate."""

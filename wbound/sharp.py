@@ -444,4 +444,5 @@ THEOREM_2 = Statement(
         Hypothesis("an SDE scheme", _scheme_is_sde),
     ),
     evaluate=_evaluate,
+    covers=("eq-7", "noisy-scores"),
 )

@@ -1,0 +1,238 @@
+"""What the statements of docs/theory.md are about, each by a route that the code does not take."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.integrate import quad, solve_ivp
+
+import wbound
+from wbound.data import Gaussian
+from wbound.gaussian import EXACT_LAW
+from wbound.published import THEOREM_1
+from wbound.setting import Bound, Setting
+from wbound.sharp import THEOREM_2
+
+
+def w2(s: Setting) -> float | None:
+    return None if s.score_bias else float(EXACT_LAW(s))
+
+
+def _law(s: Setting) -> Gaussian:
+    assert isinstance(s.data, Gaussian)
+    return s.data
+
+
+def _end(s: Setting) -> tuple[float, float]:
+    return float(s.process.alpha(s.nodes.T)), float(s.process.lam(s.nodes.T))
+
+
+def _eigenvalue(s: Setting) -> float:
+    alpha, lam = _end(s)
+    return 1.0 / (alpha**2 * (float(_law(s).eigenvalues.min()) + lam))
+
+
+def _second_moment(s: Setting) -> float:
+    (alpha, lam), law = _end(s), _law(s)
+    return float((alpha**2 * (law.eigenvalues + lam) + alpha**2 * law.coordinates**2).sum())
+
+
+def _step_noise(s: Setting) -> float:
+    """∫(u−λ_1)²E‖∇²log q_u‖²du of a Gaussian, over the first step."""
+    hi, lo = (float(s.process.lam(t)) for t in s.nodes.t[:2])
+    values = _law(s).eigenvalues
+    return quad(lambda u: (u - lo) ** 2 * float(((values + u) ** -2.0).sum()), lo, hi, epsrel=1e-11)[0]
+
+
+def _curvature_integral(s: Setting) -> float:
+    m0 = 1.0 / float(_law(s).eigenvalues.max())
+    p = s.process
+
+    def rate(t: float) -> float:
+        alpha2 = float(p.alpha(t)) ** 2
+        return m0 / (alpha2 * (1 + m0 * float(p.lam(t)))) * float(p.g(t)) ** 2
+
+    return quad(rate, 0.0, s.nodes.T, epsrel=1e-10)[0]
+
+
+def _start(s: Setting) -> float:
+    lam, law = _end(s)[1], _law(s)
+    widths = (np.sqrt(law.eigenvalues + lam) - math.sqrt(lam)) ** 2
+    return math.sqrt(float((widths + law.coordinates**2).sum()))
+
+
+def _plain_law(s: Setting) -> tuple[float, float]:
+    """W2, and the variance's excess of a law of one eigenvalue, by loops over coordinates and steps in x-units."""
+    law, p, t = _law(s), s.process, s.nodes.t
+    alpha, lam = p.alpha(t), p.lam(t)
+    steps, total, excess = s.scheme.steps(s.nodes.batch), 0.0, 0.0
+    for own, mu in zip(law.eigenvalues, law.coordinates, strict=True):
+        w = alpha**2 * (own + lam)
+        v = {"exact": w[0], "prior": alpha[0] ** 2 * lam[0], "standard": 1.0}[s.start]
+        m = alpha[0] * mu if s.start == "exact" else 0.0
+        for k in range(s.nodes.K):
+            A, C, Q = (float(x[k]) for x in (steps.A, steps.C, steps.Q))
+            m = A * m - C / w[k] * (m - alpha[k] * mu)
+            v = (A - C / w[k]) ** 2 * v + Q + C**2 * s.score_noise**2 / law.d
+        total += (math.sqrt(v) - math.sqrt(own)) ** 2 + (m - mu) ** 2
+        excess = v - own
+    return math.sqrt(total), excess
+
+
+def _forward(s: Setting) -> tuple[float, float]:
+    """α(T) and σ²(T) by the differential equations of section 0."""
+    p = s.process
+
+    def rates(t: float, y: Any) -> list[float]:
+        f, g = float(p.f(t)), float(p.g(t))
+        return [-f, g**2 - 2.0 * f * y[1]]
+
+    found = solve_ivp(rates, (0.0, s.nodes.T), [0.0, 0.0], method="DOP853", rtol=1e-12, atol=1e-15)
+    return math.exp(float(found.y[0, -1])), float(found.y[1, -1])
+
+
+def _clock(s: Setting) -> float:
+    alpha, sigma2 = _forward(s)
+    return sigma2 / alpha**2
+
+
+def _variances(s: Setting) -> Any:
+    """Of X_T, along the axes."""
+    alpha, lam = _end(s)
+    return alpha**2 * (_law(s).eigenvalues + lam)
+
+
+def _pairing(s: Setting) -> float:
+    """E⟨X, s(X)⟩ along each axis by Gauss–Hermite quadrature."""
+    x, weight = np.polynomial.hermite_e.hermegauss(8)
+    total = 0.0
+    for w, mu in zip(_variances(s), _end(s)[0] * _law(s).coordinates, strict=True):
+        at = mu + math.sqrt(w) * x
+        total += float(weight @ (at * -(at - mu) / w)) / math.sqrt(2.0 * math.pi)
+    return total
+
+
+def _smoothed(s: Setting) -> Any:
+    """ŵ at the first two nodes, along the axes."""
+    return [_law(s).eigenvalues + float(s.process.lam(t)) for t in s.nodes.t[:2]]
+
+
+def _score_increment(s: Setting) -> float:
+    """E|M_1 − M_0|² of M = αs = −α(X − αμ)/w, from the covariances of the forward process."""
+    (w0, w1), (a0, a1) = _smoothed(s), (float(s.process.alpha(t)) for t in s.nodes.t[:2])
+    both = a0 / a1 * (a1**2 * w1)  # Cov(X_{τ_0}, X_{τ_1})
+    return float((1.0 / w0 + 1.0 / w1 - 2.0 * both * (a0 / (a0**2 * w0)) * (a1 / (a1**2 * w1))).sum())
+
+
+def _slope(s: Setting) -> float:
+    """Cov(X_{τ_1}, X_{τ_0})/Var X_{τ_0}."""
+    (w0, w1), (a0, a1) = _smoothed(s), (float(s.process.alpha(t)) for t in s.nodes.t[:2])
+    return float((a0 / a1 * (a1**2 * w1) / (a0**2 * w0))[0])
+
+
+def _frozen(s: Setting) -> float:
+    """What a frozen score (ei) or a frozen αs (hf) adds over the first step, solved as it stands."""
+    p, (start, end) = s.process, s.nodes.t[:2]
+    a0 = float(p.alpha(start))
+
+    def rate(v: float, y: Any) -> Any:
+        t = start - v
+        frozen = 1.0 if s.scheme.name == "ei" else a0 / float(p.alpha(t))
+        return float(p.f(t)) * y + float(p.g(t)) ** 2 * frozen
+
+    found = solve_ivp(rate, (0.0, start - end), [0.0], method="DOP853", rtol=1e-12, atol=1e-15)
+    return float(found.y[0, -1])
+
+
+def _posterior(s: Setting) -> float:
+    """Var(X_{τ_1} | X_{τ_0}, X_0)."""
+    v0, v1 = (float(s.process.sigma2(t)) for t in s.nodes.t[:2])
+    a0, a1 = (float(s.process.alpha(t)) for t in s.nodes.t[:2])
+    return v1 - (a0 / a1 * v1) ** 2 / v0
+
+
+def _psi(s: Setting) -> float:
+    hi, lo = (float(s.process.lam(t)) for t in s.nodes.t[:2])
+    L0 = 1.0 / float(_law(s).eigenvalues.min())
+    return quad(lambda u: ((u - lo) * L0 / (1.0 + L0 * u)) ** 2, lo, hi, epsrel=1e-11)[0]
+
+
+def _standard(s: Setting) -> float:
+    """W2(N(0, I), p_T)."""
+    mean = _end(s)[0] * _law(s).coordinates
+    return math.sqrt(float(((np.sqrt(_variances(s)) - 1.0) ** 2 + mean**2).sum()))
+
+
+def _gap_sum(s: Setting) -> float:
+    lam = s.process.lam(s.nodes.t)
+    w = float(_law(s).eigenvalues[0]) + lam
+    return math.fsum((lam[:-1] - lam[1:]) ** 2 / (w[1:] ** 2 * w[:-1]))
+
+
+def _mixture(s: Setting) -> tuple[float, float]:
+    """The least and the largest −(log q)″ of ½N(−D, v) + ½N(D, v) at λ(T), by differences."""
+    v, D = s.data.tau**2 + _end(s)[1], s.data.D
+    x, h = np.linspace(-3.0 * D, 3.0 * D, 601), 1e-3 * math.sqrt(v)
+
+    def log_q(at: Any) -> Any:
+        return np.logaddexp(-((at - D) ** 2) / (2.0 * v), -((at + D) ** 2) / (2.0 * v))
+
+    # fourth order
+    near, far = log_q(x + h) + log_q(x - h), log_q(x + 2.0 * h) + log_q(x - 2.0 * h)
+    second = (16.0 * near - far - 30.0 * log_q(x)) / (12.0 * h**2)
+    return float((-second).min()), float((-second).max())
+
+
+def _on_its_grid(s: Setting, grid: str) -> Setting:
+    return wbound.setting(s.process, s.data, s.nodes.T, s.nodes.K, scheme="hf", start="exact", grid=grid)
+
+
+def _published(s: Setting, M: float = 0.0) -> Bound:
+    bound = THEOREM_1.evaluate(dataclasses.replace(s, M1=0.0, score_bias=M))
+    assert isinstance(bound, Bound)
+    return bound
+
+
+#: By an independent route: the quantity that a statement is about, where it is not the exact W2 (None: cannot be told).
+TRUTH: dict[str, Callable[[Setting], float | None]] = {
+    "eq-2": lambda s: _forward(s)[1],
+    **dict.fromkeys(
+        ("eq-3", "section-1:ve", "section-1:vp", "section-1:ou", "section-1:sub-vp", "section-9"), _clock
+    ),
+    "lemma-1:m": lambda s: 1.0 / float(_variances(s).max()),
+    "lemma-1:L": _eigenvalue,
+    "eq-4": _eigenvalue,
+    "lemma-2:score": _pairing,
+    "lemma-2:J": lambda s: float((1.0 / _variances(s)).sum()),
+    "lemma-3:R": lambda s: float((_smoothed(s)[0] ** -2.0).sum()),
+    "lemma-3:increment": _score_increment,
+    "lemma-3:mean": _slope,
+    "section-3:hf": _frozen,
+    "section-3:ei": _frozen,
+    "section-3:ddpm": _posterior,
+    "theorem-2:Psi": _psi,
+    "eq-8:standard": _standard,
+    "eq-11": _gap_sum,
+    "eq-12:prior": lambda s: float(s.nodes.K),
+    "eq-14": lambda s: THEOREM_2.evaluate(s).total,
+    "section-7:floor": lambda s: float(EXACT_LAW(_on_its_grid(s, "gaussian"))),
+    "section-8:published": lambda s: _published(s).discretisation,
+    "section-8:score": lambda s: _published(s, 1.0).score,
+    "exact-iterations": lambda s: float(EXACT_LAW(dataclasses.replace(s, start="prior"))),
+    "profiles:m": lambda s: _mixture(s)[0],
+    "profiles:L": lambda s: _mixture(s)[1],
+    "flow-law": lambda s: _plain_law(s)[0],
+    "lemma-2": _second_moment,
+    "lemma-3": _step_noise,
+    "eq-6": _curvature_integral,
+    "eq-8": _start,
+    "exact-law": lambda s: _plain_law(s)[0],
+    "eq-10": lambda s: _plain_law(s)[1],
+    "eq-10-prime": lambda s: _plain_law(s)[1],
+    "eq-12": lambda s: float(s.nodes.K),
+    "eq-13": lambda s: THEOREM_2.evaluate(_on_its_grid(s, "optimal")).total,
+}
