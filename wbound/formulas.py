@@ -149,6 +149,9 @@ _to_K = sp.Product(r[k] ** 2, (k, 1, K))
 _v_exact = alpha_T**2 * (sigma_0**2 + lambda_T) * _to_K + _sum(Q[k] * sp.Product(r[j] ** 2, (j, k + 1, K)))
 _v_prior = _v_exact - alpha_T**2 * sigma_0**2 * _to_K
 _v_smoothed = s**2 + lambda_T
+_CURVATURE = sp.Symbol(r"{-\nabla^2\log p_T}")
+_SMOOTHED = sp.Symbol(r"{-\nabla^2\log q_{\lambda_T}}")
+_LEAST = sp.Symbol(r"{\min_x(-\nabla^2\log q_{\lambda_T})}")
 _x_1 = L_0 * H[1] / (1 + L_0 * lam[1])
 _ancestral_drift = _sum(P[k] * (1 - kappa[k] ** 2) * H[k] * _slow) / 2
 _ancestral_theta = _theta_term(P[k] ** 2 * (1 - kappa[k] ** 4) ** 2)
@@ -184,9 +187,9 @@ FORMULAS: dict[str, Formula] = {
     "section-1:vp": Formula(sp.Eq(_lam_T, sp.exp(_B) - 1)),
     "section-1:ou": Formula(sp.Eq(_lam_T, _g(0) ** 2 * (sp.exp(2 * _f(0) * T) - 1) / (2 * _f(0)))),
     "section-1:sub-vp": Formula(sp.Eq(_lam_T, (1 - sp.exp(-_2B)) ** 2 * sp.exp(_2B))),
-    "lemma-1:m": Formula(sp.Ge(sp.Symbol("m"), m_0 / (alpha_T**2 + m_0 * alpha_T**2 * lambda_T))),
-    "lemma-1:L": Formula(sp.Le(sp.Symbol("L"), sp.Min(1 / (alpha_T**2 * lambda_T), L_0 / alpha_T**2))),
-    "eq-4": Formula(sp.Le(sp.Symbol("L^*"), L_0 / (alpha_T**2 + L_0 * alpha_T**2 * lambda_T))),
+    "lemma-1:m": Formula(sp.Ge(_CURVATURE, m_0 / (alpha_T**2 + m_0 * alpha_T**2 * lambda_T))),
+    "lemma-1:L": Formula(sp.Le(_CURVATURE, sp.Min(1 / (alpha_T**2 * lambda_T), L_0 / alpha_T**2))),
+    "eq-4": Formula(sp.Le(_CURVATURE, L_0 / (alpha_T**2 + L_0 * alpha_T**2 * lambda_T))),
     "lemma-2": Formula(sp.Eq(sp.Symbol(r"{\|X_T\|^2}"), alpha_T**2 * (X_0**2 + d * lambda_T))),
     "lemma-3": Formula(
         sp.Le(
@@ -194,15 +197,17 @@ FORMULAS: dict[str, Formula] = {
             d * sp.Integral((x - lam[1]) ** 2 * L_0**2 / (1 + L_0 * x) ** 2, (x, lam[1], lam[0])),
         )
     ),
-    "lemma-2:score": Formula(sp.Eq(sp.Symbol(r"E\\langle X_T,s(X_T,T)\\rangle"), -d)),
-    "lemma-2:J": Formula(sp.Le(sp.Symbol("J"), d * L_0 / (alpha_T**2 * (1 + L_0 * lambda_T)))),
-    "lemma-3:R": Formula(sp.Le(sp.Symbol("R"), d * L_0**2 / (1 + L_0 * lambda_T) ** 2)),
+    "lemma-2:score": Formula(sp.Eq(sp.Symbol(r"{E\langle X_T,s(X_T,T)\rangle}"), -d)),
+    "lemma-2:J": Formula(sp.Le(sp.Symbol(r"{E|s(X_T,T)|^2}"), d * L_0 / (alpha_T**2 * (1 + L_0 * lambda_T)))),
+    "lemma-3:R": Formula(
+        sp.Le(sp.Symbol(r"{E\|\nabla^2\log q_{\lambda_T}\|_F^2}"), d * L_0**2 / (1 + L_0 * lambda_T) ** 2)
+    ),
     "lemma-3:increment": Formula(
-        sp.Eq(sp.Symbol(r"E|M_1-M_0|^2"), sp.Integral(d / (sigma_0**2 + x) ** 2, (x, lam[1], lam[0])))
+        sp.Eq(sp.Symbol(r"{E|M_1-M_0|^2}"), sp.Integral(d / (sigma_0**2 + x) ** 2, (x, lam[1], lam[0])))
     ),
     "lemma-3:mean": Formula(
         sp.Eq(
-            sp.Symbol(r"E[Y_{t_1}|Y_0]/Y_0"),
+            sp.Symbol(r"{E[Y_{t_1}|Y_0]/Y_0}"),
             alpha[1] / alpha[0] - alpha[1] * alpha[0] * H[1] / (alpha[0] ** 2 * (sigma_0**2 + lam[0])),
         )
     ),
@@ -358,8 +363,8 @@ FORMULAS: dict[str, Formula] = {
         )
     ),
     "section-9": Formula(sp.Eq(_lam_T, sigma_min**2 * ((sigma_max / sigma_min) ** (2 * T) - 1))),
-    "profiles:m": Formula(sp.Eq(sp.Symbol("m"), (1 - D_0**2 / _v_smoothed) / _v_smoothed)),
-    "profiles:L": Formula(sp.Le(sp.Symbol("L"), 1 / _v_smoothed)),
+    "profiles:m": Formula(sp.Eq(_LEAST, (1 - D_0**2 / _v_smoothed) / _v_smoothed)),
+    "profiles:L": Formula(sp.Le(_SMOOTHED, 1 / _v_smoothed)),
     "profiles:early": Formula(_step, "e", e_0, e[K] / alpha[K] + sp.sqrt(d * lam[K]), root=True),
     "flow-law": Formula(
         sp.Eq(

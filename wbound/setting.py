@@ -119,6 +119,21 @@ class Hypothesis:
     check: Callable[[Setting], None]
 
 
+#: Sections of docs/theory.md and the anchors of statements in them.
+SECTIONS = {
+    0: "eq-2 eq-3",
+    2: "lemma-1 eq-4 lemma-2 lemma-3",
+    3: "exact-law",
+    4: "theorem-1 eq-6",
+    5: "theorem-2 eq-7-prime eq-7-second eq-8 eq-9 eq-9-prime eq-9-second",
+    6: "proposition-1 eq-10 eq-10-prime eq-11 eq-12 eq-12-prime",
+    7: "eq-13",
+    8: "eq-14 exact-iterations",
+    11: "theorem-2-prime profiles",
+    12: "theorem-3 flow-law",
+}
+
+
 def _number(anchor: str) -> str:
     """Of eq-12-prime 12′."""
     number, _, primes = anchor.partition("-")[2].partition("-")
@@ -152,14 +167,23 @@ class Statement:
         return tuple(_number(a) for a in (self.anchor, *self.covers) if a.startswith("eq-"))
 
     @property
+    def section(self) -> int:
+        """The section of docs/theory.md."""
+        word, _, number = self.anchor.partition("-")
+        if word == "section":
+            return int(number)
+        return next(i for i, anchors in SECTIONS.items() if self.anchor in anchors.split())
+
+    @property
     def formula(self) -> Formula:
         """The formula as it stands in the theory."""
         return FORMULAS[self.id]
 
     @property
     def latex(self) -> str:
-        """The formula in LaTeX."""
-        return self.formula.latex
+        """The formula in LaTeX; of an order, what it tends to."""
+        text = self.formula.latex
+        return text.replace(" = ", r" \sim ", 1) if self.kind == "order" else text
 
     @property
     def name(self) -> str:

@@ -47,6 +47,12 @@ def _theorems() -> Iterable[str]:
     return THEOREMS
 
 
+def _statements() -> Iterable[str]:
+    from wbound.statements import STATEMENTS
+
+    return STATEMENTS
+
+
 def _starts() -> Iterable[str]:
     from wbound.setting import STARTS
 
@@ -69,6 +75,7 @@ complete_process = completing(_processes)
 complete_scheme = completing(_schemes)
 complete_grid = completing(_grids)
 complete_form = completing(_forms)
+complete_statement = completing(_statements)
 complete_theorem = completing(lambda: (*_theorems(), "both"))
 
 

@@ -28,6 +28,7 @@ ROOM = 2 << 30
 RIGHT: dict[str, str | None] = {
     "processes": "",
     "show": "vp-linear",
+    "statements": "theorem-2",
     "check": "--f 0 --g 1+t",
     "bound": "--process ou --T 2 --K 20 --d 3 --m0 1 --L0 2 --mean-norm 0",
     "iterations": "--process ou --eps 0.5 --d 3 --m0 1 --L0 1 --mean-norm 0 --scheme hf",

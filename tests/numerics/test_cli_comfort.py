@@ -63,6 +63,7 @@ def test_names_complete_in_every_command_that_has_them(option: str) -> None:
 
 def test_the_other_names_complete() -> None:
     assert offered("show", "name", "vp-") == {"vp-linear", "vp-polynomial", "vp-exponential"}
+    assert offered("statements", "id", "eq-12-prime:e") == {"eq-12-prime:em", "eq-12-prime:ei"}
     assert offered("schedule", "as_") == {"sigmas", "betas", "alphas_cumprod", "timesteps"}
     assert offered("bound", "start") == {"prior", "exact", "standard"}
     assert offered("curve", "against") == {"K", "T", "d", "M", "eps"}
@@ -143,6 +144,8 @@ FACTS = "--d 3 --m0 0.5 --L0 0.7 --second-moment 6"
 PRINTED = [
     "processes",
     "show sub-vp",
+    "statements",
+    "statements eq-9-prime",
     'check --f "(b+a*t)/2" --g "sqrt(b+a*t)" -p a=1 -p b=0.5',
     f"bound --process vp-linear --T 4 --K 100 {FACTS} --score-bias 0.1 --explain",
     f"iterations --process vp-linear --eps 0.1 {FACTS} --scheme hf",

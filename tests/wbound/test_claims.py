@@ -265,7 +265,8 @@ def test_latex_and_citation_come_from_the_object(id: str) -> None:
     assert statement.id == id
     assert statement.citation.startswith(statement.name) and statement.source in statement.citation
     text = statement.latex
-    assert any(sign in text for sign in ("=", r"\leq", r"\geq"))
+    signs = {"exact": " = ", "upper": r" \leq ", "lower": r" \geq ", "order": r" \sim "}
+    assert signs[statement.kind] in text and r"\\" not in text
     assert text.count("{") == text.count("}") and text.count(r"\left") == text.count(r"\right")
 
 

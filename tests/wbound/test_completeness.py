@@ -125,3 +125,9 @@ def test_equations_are_said_by_their_numbers() -> None:
     numbers = {n for s in EVERY for n in s.equations}
     tagged = re.findall(r"\\qquad\s*(?:\\;)*\(([0-9]+)('{0,2})\)\s*$", THEORY, re.M)
     assert numbers == {n + {"": "", "'": "′", "''": "″"}[primes] for n, primes in tagged} - {"1"}
+
+
+def test_the_section_is_where_it_stands() -> None:
+    for s in EVERY:
+        before = re.findall(r"^\(section-(\d+)\)=$", THEORY[: THEORY.index(f"({s.anchor})=") + 14], re.M)
+        assert s.section == int(before[-1]), s.id
