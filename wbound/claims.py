@@ -79,7 +79,14 @@ _FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "ode" a
 #: By id. Theorems 1, 2, 3, the exact law and Proposition 1 stand where they are computed.
 CLAIMS: tuple[Statement, ...] = (
     *IDENTITIES,
-    Statement("theorem-2-prime", THEOREM_2.source, "upper", THEOREM_2.hypotheses, THEOREM_2.evaluate),
+    statement(
+        "theorem-2-prime",
+        "upper",
+        THEOREM_2.evaluate,
+        c.profile,
+        c.scheme(*_SDE),
+        source=THEOREM_2.source,
+    ),
     statement("theorem-2:Psi", "exact", lambda s: float(s.data.psi(*s.nodes.log_lam[1::-1])), c.a1),
     statement("eq-7-prime", "upper", lambda s: sum(_parts(s)), c.profile, c.scheme(*_SDE), c.to_the_end),
     statement("eq-7-second", "upper", lambda s: _parts(s).additive, c.profile, c.scheme(*_SDE), c.to_the_end),

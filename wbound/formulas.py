@@ -56,6 +56,14 @@ class Formula:
         return evaluated(self.last, known)
 
 
+class Supremum(sp.Expr):
+    """sup of an expression in t over 0 ≤ t ≤ T: (expression, t, T)."""
+
+    def _latex(self, printer: Any) -> str:
+        inner, variable, end = (printer._print(a) for a in self.args)
+        return rf"\sup_{{0\leq {variable}\leq {end}}} {inner}"
+
+
 def evaluated(expr: Any, terms: Mapping[str, Any]) -> float:
     """A sympy expression in floats: sums and products term by term, integrals by quadrature."""
     if isinstance(expr, sp.Sum | sp.Product):
@@ -65,6 +73,8 @@ def evaluated(expr: Any, terms: Mapping[str, Any]) -> float:
         return math.fsum(values) if isinstance(expr, sp.Sum) else math.prod(values)
     if isinstance(expr, sp.Integral):
         return _integral(expr, terms)
+    if isinstance(expr, Supremum):
+        return _supremum(expr, terms)
     if isinstance(expr, sp.Indexed):
         return float(terms[str(expr.base)][round(evaluated(expr.indices[0], terms))])
     if isinstance(expr, sp.Symbol):
@@ -88,6 +98,23 @@ def evaluated(expr: Any, terms: Mapping[str, Any]) -> float:
         "log": math.log,
     }
     return float(named[type(expr).__name__](*parts))
+
+
+def _supremum(expr: Supremum, terms: Mapping[str, Any]) -> float:
+    """The largest of 400 values, and of what a search finds around it."""
+    from scipy.optimize import minimize_scalar
+
+    inner, variable, end = expr.args
+    T, n = evaluated(end, terms), 400
+
+    def below(x: float) -> float:
+        return -evaluated(inner, {**terms, str(variable): x})
+
+    values = [below(T * i / n) for i in range(n + 1)]
+    i = values.index(min(values))
+    ends = (T * max(i - 1, 0) / n, T * min(i + 1, n) / n)
+    found = minimize_scalar(below, bounds=ends, method="bounded", options={"xatol": 1e-9 * T})
+    return -min(values[i], float(found.fun))
 
 
 def _integral(expr: sp.Integral, terms: Mapping[str, Any]) -> float:
@@ -187,6 +214,9 @@ FORMULAS: dict[str, Formula] = {
     "section-1:vp": Formula(sp.Eq(_lam_T, sp.exp(_B) - 1)),
     "section-1:ou": Formula(sp.Eq(_lam_T, _g(0) ** 2 * (sp.exp(2 * _f(0) * T) - 1) / (2 * _f(0)))),
     "section-1:sub-vp": Formula(sp.Eq(_lam_T, (1 - sp.exp(-_2B)) ** 2 * sp.exp(_2B))),
+    "assumption-a2:gaussian": Formula(
+        sp.Le(M_1, Supremum(sp.Abs(_g(t) ** 2 - 2 * _f(t) * _w_T) / _w_T**2, t, T))
+    ),
     "lemma-1:m": Formula(sp.Ge(_CURVATURE, m_0 / (alpha_T**2 + m_0 * alpha_T**2 * lambda_T))),
     "lemma-1:L": Formula(sp.Le(_CURVATURE, sp.Min(1 / (alpha_T**2 * lambda_T), L_0 / alpha_T**2))),
     "eq-4": Formula(sp.Le(_CURVATURE, L_0 / (alpha_T**2 + L_0 * alpha_T**2 * lambda_T))),

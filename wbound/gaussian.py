@@ -409,6 +409,13 @@ def floor_w2(K: int, d: int, sigma0: float, lam_T: float | None = None) -> float
     return math.sqrt(d) * sigma0 * excess / (math.sqrt(1.0 + excess) + 1.0)
 
 
+def _known(s: Setting) -> None:
+    try:
+        gaussian_data(s.data)
+    except HypothesisFailed as failed:
+        raise HypothesisFailed("Proposition 1", failed.hypothesis, failed.detail) from None
+
+
 def _hf(s: Setting) -> None:
     if s.scheme.name != "hf":
         raise HypothesisFailed("Proposition 1", "scheme hf", f"scheme = {s.scheme.name}")
@@ -432,7 +439,7 @@ PROPOSITION_1 = Statement(
     source="Gao, Nguyen & Zhu, arXiv 2311.11003; constant derived here",
     kind="lower",
     hypotheses=(
-        Hypothesis("Gaussian data", _gaussian),
+        Hypothesis("Gaussian data", _known),
         Hypothesis("data N(0, sigma0^2 I)", _isotropic),
         Hypothesis("scheme hf", _hf),
         Hypothesis("start exact", _exact_start),

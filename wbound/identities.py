@@ -21,6 +21,11 @@ def _lam(s: Setting) -> float:
     return float(s.process.lam(s.nodes.T))
 
 
+def _roughness_in_time(s: Setting) -> float:
+    """A2's M_1 on [0, T], in 1/(x² time)."""
+    return float(gaussian_data(s.data).M1(s.process, s.nodes.T))
+
+
 def _hessian(s: Setting) -> float:
     """L*(T): the largest eigenvalue of −∇²log p_T is at most this, in 1/x²."""
     log_alpha, log_lam = s.nodes.first
@@ -89,6 +94,7 @@ IDENTITIES: tuple[Statement, ...] = (
         c.process("sub-vp", lambda p: p.name == "sub-vp"),
         source="Song et al., arXiv 2011.13456",
     ),
+    statement("assumption-a2:gaussian", "upper", _roughness_in_time, c.a1, c.gaussian, source=PUBLISHED),
     statement("lemma-1:m", "lower", _convexity, c.a1, source=PUBLISHED, covers=("eq-4",)),
     statement("lemma-1:L", "upper", _published_hessian, c.a1, source=PUBLISHED, covers=("eq-4",)),
     statement("eq-4", "upper", _hessian, c.a1, covers=("lemma-1",)),

@@ -122,7 +122,7 @@ class Hypothesis:
 #: Sections of docs/theory.md and the anchors of statements in them.
 SECTIONS = {
     0: "eq-2 eq-3",
-    2: "lemma-1 eq-4 lemma-2 lemma-3",
+    2: "assumption-a2 lemma-1 eq-4 lemma-2 lemma-3",
     3: "exact-law",
     4: "theorem-1 eq-6",
     5: "theorem-2 eq-7-prime eq-7-second eq-8 eq-9 eq-9-prime eq-9-second",

@@ -431,7 +431,10 @@ def _scheme_is_sde(s: Setting) -> None:
 
 
 def _curvature_known(s: Setting) -> None:
-    s.data.normaliser  # noqa: B018  singular Gaussians raise here, naming A1
+    try:
+        s.data.normaliser  # noqa: B018  singular Gaussians raise here, naming A1
+    except HypothesisFailed as failed:
+        raise HypothesisFailed("Theorem 2", failed.hypothesis, failed.detail) from None
     s.data.check(s.nodes.last[1], s.nodes.first[1])
 
 

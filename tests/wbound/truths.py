@@ -197,12 +197,32 @@ def _published(s: Setting, M: float = 0.0) -> Bound:
     return bound
 
 
+def _time_derivative(s: Setting) -> float:
+    """max over times of |∂_t W^{−1}| and |∂_t(αW^{−1})μ|, by differences."""
+    law, T = _law(s), s.nodes.T
+    h = 1e-4 * T
+    t = np.linspace(3.0 * h, T - 3.0 * h, 301)
+
+    def rate(of: Callable[[Any], Any]) -> Any:
+        near, far = of(t + h) - of(t - h), of(t + 2.0 * h) - of(t - 2.0 * h)
+        return (8.0 * near - far) / (12.0 * h)
+
+    def inverse(at: Any, power: float) -> Any:
+        alpha, lam = s.process.alpha(at)[:, None], s.process.lam(at)[:, None]
+        return alpha**power / (alpha**2 * (law.eigenvalues + lam))
+
+    slopes = np.abs(rate(lambda at: inverse(at, 0.0))).max()
+    moved = np.linalg.norm(rate(lambda at: inverse(at, 1.0)) * law.coordinates, axis=1).max()
+    return float(max(slopes, moved)) * (1.0 - 1e-7)
+
+
 #: By an independent route: the quantity that a statement is about, where it is not the exact W2 (None: cannot be told).
 TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-2": lambda s: _forward(s)[1],
     **dict.fromkeys(
         ("eq-3", "section-1:ve", "section-1:vp", "section-1:ou", "section-1:sub-vp", "section-9"), _clock
     ),
+    "assumption-a2:gaussian": _time_derivative,
     "lemma-1:m": lambda s: 1.0 / float(_variances(s).max()),
     "lemma-1:L": _eigenvalue,
     "eq-4": _eigenvalue,
