@@ -38,6 +38,12 @@ def _defect(s: Setting) -> float:
     return float(law(s, np.array([sigma0(s) ** 2])).excess[0])
 
 
+def _mean_error(s: Setting) -> float:
+    """|E y_K − E X_0|, in x."""
+    data = gaussian_data(s.data)
+    return float(abs(law(s, data.eigenvalues[:1]).mean[0]) * np.linalg.norm(data.coordinates))
+
+
 def _cauchy_schwarz(s: Setting) -> float:
     """Eq. 11's right side, in 1/x²."""
     inverse = 1.0 / sigma0(s)
@@ -79,6 +85,15 @@ _FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "ode" a
 #: By id. Theorems 1, 2, 3, the exact law and Proposition 1 stand where they are computed.
 CLAIMS: tuple[Statement, ...] = (
     *IDENTITIES,
+    statement(
+        "exact-law:mean",
+        "exact",
+        _mean_error,
+        c.one_eigenvalue,
+        c.scheme(*_SDE),
+        c.unbiased,
+        c.to_the_end,
+    ),
     statement(
         "theorem-2-prime",
         "upper",
@@ -191,8 +206,10 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= {"E_0": sharp.start_error(data, s.start, *nodes.first)}
         out |= {"Psi": _step_array(data.psi(log_lam[1:], log_lam[:-1]))}
     law_ = data if isinstance(data, Gaussian) else None
-    if law_ is not None and not np.ptp(law_.eigenvalues) and not law_.coordinates.any():
+    if law_ is not None and not np.ptp(law_.eigenvalues):
         out |= _exact_terms(s, float(law_.eigenvalues[0]))
+        if law_.coordinates.any():
+            del out["sigma_0"]  # section 6 is about centred data
     if s.scheme.kind == "sde":
         out |= _sharp_terms(s)
     elif data.A1 is not None and steps.flow is not None:
@@ -203,7 +220,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
 
 
 def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
-    """Of N(0, ς²I): section 3's recursion in x-units, and section 6's symbols."""
+    """Of N(μ, ς²I): section 3's recursions in x-units, and, where μ = 0, section 6's symbols."""
     nodes = s.nodes
     lam, alpha, steps = np.exp(nodes.log_lam), np.exp(nodes.log_alpha), s.scheme.steps(nodes.batch)
     w = variance + lam
@@ -216,6 +233,7 @@ def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
         "r": _step_array(steps.A - steps.C / (alpha[:-1] ** 2 * w[:-1])),
         "Q": _step_array(steps.Q + noise),
         "v_0": start * alpha[0] ** 2,
+        "y_0": alpha[0] * float(s.data.mean_norm) if s.start == "exact" else 0.0,
         "delta": (w[0] - start) * variance**2 / w[0] ** 2,
         "varrho": sigma0 / math.sqrt(w[0]),
     }

@@ -26,6 +26,7 @@ __all__ = [
     "lam_T",
     "mean_known",
     "no_noise",
+    "one_eigenvalue",
     "process",
     "profile",
     "scheme",
@@ -34,6 +35,7 @@ __all__ = [
     "statement",
     "stops_early",
     "to_the_end",
+    "unbiased",
     "uniform",
 ]
 
@@ -101,6 +103,11 @@ profile = _renamed("A1 or A1′", _profile)
 coefficients = _renamed("f, g >= 0", lambda s: s.process.check_domain(s.nodes.T))
 gaussian = _renamed("Gaussian data", lambda s: gaussian_data(s.data))
 isotropic = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")
+one_eigenvalue = _where(
+    "data N(mu, sigma0^2 I)",
+    lambda s: not np.ptp(gaussian_data(s.data).eigenvalues),
+    "the eigenvalues differ",
+)
 bounded = _where(
     "bounded data smoothed by noise",
     lambda s: isinstance(s.data, BoundedData) and s.data.tau > 0.0,
@@ -109,6 +116,7 @@ bounded = _where(
 exact_score = _where(
     "exact score", lambda s: not s.score_bias and not s.score_noise, "the score has an error"
 )
+unbiased = _where("an unbiased score", lambda s: not s.score_bias, "a biased score has no one law")
 no_noise = _where("A3 (bias only)", lambda s: not s.score_noise, "the score has noise")
 to_the_end = _where("lambda_K = 0", lambda s: not s.nodes.stopped_early, "the sampler stops early")
 stops_early = _where("stopped early", lambda s: s.nodes.stopped_early, "the sampler runs to lambda = 0")

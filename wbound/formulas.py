@@ -23,7 +23,8 @@ FUNCTIONS = {r"\dot{\lambda}": "rate", **{name: f"{name}(t)" for name in ("lambd
 @dataclass(frozen=True)
 class Formula:
     """``claim``, a sympy relation, whose right side is the value. A recursion is one in k: ``first`` is its value at
-    k = 0, the left side its value at k (or its square, for ``root``), and what is meant is ``last`` of the one at K.
+    k = 0, the left side its value at k (or its square, for ``root``), and what is meant is ``last`` of the one at K,
+    called ``lasting``.
     """
 
     claim: sp.Rel
@@ -31,6 +32,7 @@ class Formula:
     first: sp.Expr | None = None
     last: sp.Expr | None = None
     root: bool = False
+    lasting: str = "W_2"
 
     @property
     def latex(self) -> str:
@@ -39,7 +41,7 @@ class Formula:
         if self.first is not None:
             parts.append(sp.Eq(sp.IndexedBase(self.recursive)[0], self.first, evaluate=False))
         if self.last is not None:
-            parts.append(sp.Eq(sp.Symbol("W_2"), self.last, evaluate=False))
+            parts.append(sp.Eq(sp.Symbol(self.lasting), self.last, evaluate=False))
         return r",\qquad ".join(sp.latex(p) for p in parts)
 
     def value(self, terms: Mapping[str, Any]) -> float:
@@ -165,7 +167,7 @@ _bias = _sum(_later * b[k])
 _score = _sum(_later * C[k]) * M
 _rate, _clock = sp.Function(r"\dot{\lambda}"), sp.Function("lambda")
 _alpha, _f, _g = sp.Function("alpha"), sp.Function("f"), sp.Function("g")
-tau = sp.IndexedBase("tau")
+tau, y = sp.IndexedBase("tau"), sp.IndexedBase("y")
 D_0, s, sigma_min, sigma_max = sp.symbols("D s sigma_min sigma_max", positive=True)
 _sigma_T = alpha_T * sp.sqrt(lambda_T)
 _lam_T = sp.Function("lambda")(T)
@@ -300,6 +302,13 @@ FORMULAS: dict[str, Formula] = {
         "v",
         sp.Symbol("v_0"),
         sp.sqrt(d) * sp.Abs(sp.sqrt(v[K]) - sigma_0),
+    ),
+    "exact-law:mean": Formula(
+        sp.Eq(y[k], r[k] * y[k - 1] + C[k] * mu / (alpha[k - 1] * w[k - 1])),
+        "y",
+        sp.Symbol("y_0"),
+        sp.Abs(y[K] - mu),
+        lasting=r"{|E[y_K]-E[X_0]|}",
     ),
     "eq-10": Formula(sp.Eq(v[K] - sigma_0**2, _excess_10)),
     "eq-10-prime": Formula(sp.Eq(v[K] - sigma_0**2, _excess_10_prime)),

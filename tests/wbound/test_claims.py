@@ -141,6 +141,7 @@ BREAKS: dict[str, Broken] = {
     "Gaussian data": other(data=LogConcave(1, 0.5, 2.0, 1.0)),
     "an unbiased score": other(score_bias=0.1),
     "data N(0, sigma0^2 I)": other(data=Gaussian(np.ones(2), 1.0)),
+    "data N(mu, sigma0^2 I)": other(data=Gaussian(np.ones(2), np.array([1.0, 2.0]))),
     "start exact": other(start="prior"),
     "start prior": other(start="exact"),
     "start standard": other(start="exact"),

@@ -131,3 +131,16 @@ def test_the_section_is_where_it_stands() -> None:
     for s in EVERY:
         before = re.findall(r"^\(section-(\d+)\)=$", THEORY[: THEORY.index(f"({s.anchor})=") + 14], re.M)
         assert s.section == int(before[-1]), s.id
+
+
+def test_names() -> None:
+    names = {
+        "theorem-2-prime": "Theorem 2′",
+        "lemma-1:m": "Lemma 1 (m)",
+        "eq-12-prime:em": "Eq. 12′ (em)",
+        "exact-law": "the exact law",
+        "profiles:early": "the profiles (early)",
+        "section-1:vp": "section 1 (vp)",
+        "assumption-a2:gaussian": "Assumption A2 (gaussian)",
+    }
+    assert {id: STATEMENTS[id].name for id in names} == names

@@ -65,11 +65,12 @@ def _start(s: Setting) -> float:
     return math.sqrt(float((widths + law.coordinates**2).sum()))
 
 
-def _plain_law(s: Setting) -> tuple[float, float]:
-    """W2, and the variance's excess of a law of one eigenvalue, by loops over coordinates and steps in x-units."""
+def _plain_law(s: Setting) -> tuple[float, float, float]:
+    """W2, the variance's excess of a law of one eigenvalue, and the mean's error, by loops over coordinates and
+    steps in x-units."""
     law, p, t = _law(s), s.process, s.nodes.t
     alpha, lam = p.alpha(t), p.lam(t)
-    steps, total, excess = s.scheme.steps(s.nodes.batch), 0.0, 0.0
+    steps, total, excess, moved = s.scheme.steps(s.nodes.batch), 0.0, 0.0, 0.0
     for own, mu in zip(law.eigenvalues, law.coordinates, strict=True):
         w = alpha**2 * (own + lam)
         v = {"exact": w[0], "prior": alpha[0] ** 2 * lam[0], "standard": 1.0}[s.start]
@@ -79,8 +80,8 @@ def _plain_law(s: Setting) -> tuple[float, float]:
             m = A * m - C / w[k] * (m - alpha[k] * mu)
             v = (A - C / w[k]) ** 2 * v + Q + C**2 * s.score_noise**2 / law.d
         total += (math.sqrt(v) - math.sqrt(own)) ** 2 + (m - mu) ** 2
-        excess = v - own
-    return math.sqrt(total), excess
+        excess, moved = v - own, math.hypot(moved, m - mu)
+    return math.sqrt(total), excess, moved
 
 
 def _forward(s: Setting) -> tuple[float, float]:
@@ -251,6 +252,7 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-6": _curvature_integral,
     "eq-8": _start,
     "exact-law": lambda s: _plain_law(s)[0],
+    "exact-law:mean": lambda s: _plain_law(s)[2],
     "eq-10": lambda s: _plain_law(s)[1],
     "eq-10-prime": lambda s: _plain_law(s)[1],
     "eq-12": lambda s: float(s.nodes.K),
