@@ -197,7 +197,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         **{f"{name}(t)": partial(_at, getattr(process, name)) for name in ("alpha", "f", "g")},
         "lambda(t)": partial(_at, process.lam),
         "rate": lambda t: float(process.g(t) / process.alpha(t)) ** 2,
-        **{key: value for key, value in process.parameters.items() if key.startswith("sigma_")},
+        **{key: value for key, value in process.parameters.items() if key.startswith(("sigma_", "rho"))},
     }
     if isinstance(data, BoundedData):
         out |= {"D": data.D, "s": data.tau}

@@ -168,7 +168,8 @@ _score = _sum(_later * C[k]) * M
 _rate, _clock = sp.Function(r"\dot{\lambda}"), sp.Function("lambda")
 _alpha, _f, _g = sp.Function("alpha"), sp.Function("f"), sp.Function("g")
 tau, y = sp.IndexedBase("tau"), sp.IndexedBase("y")
-D_0, s, sigma_min, sigma_max = sp.symbols("D s sigma_min sigma_max", positive=True)
+D_0, s, sigma_min, sigma_max, rho = sp.symbols("D s sigma_min sigma_max rho", positive=True)
+_roots = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
 _sigma_T = alpha_T * sp.sqrt(lambda_T)
 _lam_T = sp.Function("lambda")(T)
 _B, _2B = sp.Integral(_g(t) ** 2, (t, 0, T)), sp.Integral(2 * _f(t), (t, 0, T))
@@ -401,7 +402,17 @@ FORMULAS: dict[str, Formula] = {
             * (sp.Abs(sp.sqrt(_v_exact) - sigma_0) + sp.Abs(sp.sqrt(_v_exact) - sp.sqrt(_v_prior))),
         )
     ),
-    "section-9": Formula(sp.Eq(_lam_T, sigma_min**2 * ((sigma_max / sigma_min) ** (2 * T) - 1))),
+    "section-9:original": Formula(sp.Eq(_lam_T, sigma_min**2 * ((sigma_max / sigma_min) ** (2 * T) - 1))),
+    "section-9:v1": Formula(sp.Eq(_lam_T, (sigma_max**2 - sigma_min**2) * T)),
+    "section-9:v2": Formula(sp.Eq(_lam_T, (sigma_max**2 - sigma_min**2) * T**2)),
+    "section-9:v3": Formula(
+        sp.Eq(_lam_T, (_roots[0] + (_roots[1] - _roots[0]) * T) ** (2 * rho) - sigma_min**2)
+    ),
+    "theorem-3:ode-hf": Formula(sp.Eq(C[1], H[1] / 2)),
+    "theorem-3:ddim": Formula(sp.Eq(C[1], sp.sqrt(lam[0]) * (sp.sqrt(lam[0]) - sp.sqrt(lam[1])))),
+    "theorem-3:ode-ei": Formula(
+        sp.Eq(C[1], _over_step(alpha[1] / _alpha(t) * _g(t) ** 2) / (2 * alpha[1] * alpha[0]))
+    ),
     "profiles:m": Formula(sp.Eq(_LEAST, (1 - D_0**2 / _v_smoothed) / _v_smoothed)),
     "profiles:L": Formula(sp.Le(_SMOOTHED, 1 / _v_smoothed)),
     "profiles:early": Formula(_step, "e", e_0, e[K] / alpha[K] + sp.sqrt(d * lam[K]), root=True),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from wbound import conditions as c
 from wbound.conditions import statement
 from wbound.data import growth
+from wbound.forward import Process
 from wbound.gaussian import gaussian_data
 from wbound.setting import Setting, Statement
 
@@ -73,6 +75,15 @@ def _regression(s: Setting) -> float:
     return float(np.exp(b.steps.F[0]) - b.steps.C[0] * math.exp(-2.0 * s.nodes.first[0]) / w)
 
 
+def _flow_step(s: Setting) -> float:
+    """c_1 of an ODE scheme, in y-units."""
+    return float(s.scheme.steps(s.nodes.batch).C[0] * np.exp(-s.nodes.log_alpha[:2].sum()))
+
+
+def _called(name: str, process: Process) -> bool:
+    return process.name == name
+
+
 def _contraction(s: Setting) -> float:
     b = s.nodes.batch
     return float(growth(c.constants(s)[0], b.log_lam_lo, b.log_lam_hi, b.ratio).sum())
@@ -111,11 +122,18 @@ IDENTITIES: tuple[Statement, ...] = (
         "section-3:ddpm", "exact", lambda s: float(s.scheme.steps(s.nodes.batch).Q[0]), c.scheme("ddpm")
     ),
     statement("eq-6", "exact", _contraction, c.a1, c.to_the_end),
-    statement(
-        "section-9",
-        "exact",
-        _lam,
-        c.process("image-ve-original", lambda p: p.name == "image-ve-original"),
-        source="Song et al., arXiv 2011.13456",
+    *(
+        statement(
+            f"section-9:{name}",
+            "exact",
+            _lam,
+            c.process(f"image-ve-{name}", partial(_called, f"image-ve-{name}")),
+            source="Song et al., arXiv 2011.13456" if name == "original" else PUBLISHED,
+        )
+        for name in ("original", "v1", "v2", "v3")
+    ),
+    *(
+        statement(f"theorem-3:{name}", "exact", _flow_step, c.scheme(name))
+        for name in ("ode-hf", "ddim", "ode-ei")
     ),
 )

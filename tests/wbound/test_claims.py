@@ -34,7 +34,7 @@ SCHEMES = ("em", "ei", "hf", "hf", "ddpm", "ode-hf", "ddim", "ode-ei")
 PROCESSES = ("ve-constant", "ve-exponential", "ou", "vp-linear", "sub-vp")
 #: What is drawn besides the ordinary, and the statements that are about it.
 SPECIAL = {
-    "section-9": "image",
+    **{f"section-9:{name}": f"image-ve-{name}" for name in ("original", "v1", "v2", "v3")},
     "profiles:m": "bounded",
     "profiles:L": "bounded",
     "profiles:early": "early",
@@ -56,7 +56,7 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
     """Settings of every kind, without end."""
     rng = np.random.default_rng(seed)
     while True:
-        name = "image-ve-original" if kind == "image" else str(rng.choice(PROCESSES))
+        name = kind if kind.startswith("image") else str(rng.choice(PROCESSES))
         parameters = {"theta": 0.7, "sigma": 1.3} if name == "ou" and rng.uniform() < 0.5 else {}
         p = wbound.process(name, **parameters)
         d = int(rng.integers(1, 4))
@@ -68,7 +68,7 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
             size, tau = rng.uniform(0.3, 3.0), rng.uniform(0.5, 1.5)
             law = wbound.bounded_data(size, tau, d, size**2 + d * tau**2)
         steps = int(rng.integers(1, 6)) if K is None else K
-        T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind == "image" else 1.0)
+        T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind.startswith("image") else 1.0)
         starts = ["exact", "prior", "standard"] if p.standard_start else ["exact", "prior"]
         quiet, scheme = rng.uniform() < 0.6, str(rng.choice(SCHEMES))
         even = quiet or K is not None or kind == "early"

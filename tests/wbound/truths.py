@@ -149,6 +149,24 @@ def _frozen(s: Setting) -> float:
     return float(found.y[0, -1])
 
 
+def _flow_frozen(s: Setting) -> float | None:
+    """Where the flow takes ŷ = 0 in the first step with S = 1 there, and what the scheme freezes kept."""
+    p, (start, end) = s.process, s.nodes.t[:2]
+    a0, lam0 = float(p.alpha(start)), float(p.lam(start))
+    if s.scheme.name == "ddim" and end == 0.0:
+        return None  # the denoiser's equation is singular there
+
+    def rate(v: float, y: Any) -> Any:
+        t = start - v
+        alpha = float(p.alpha(t))
+        score = (lam0 - y) / float(p.lam(t)) if s.scheme.name == "ddim" else 1.0
+        frozen = alpha / a0 if s.scheme.name == "ode-ei" else 1.0
+        return 0.5 * (float(p.g(t)) / alpha) ** 2 * score * frozen
+
+    found = solve_ivp(rate, (0.0, start - end), [0.0], method="DOP853", rtol=1e-12, atol=1e-15)
+    return float(found.y[0, -1])
+
+
 def _posterior(s: Setting) -> float:
     """Var(X_{τ_1} | X_{τ_0}, X_0)."""
     v0, v1 = (float(s.process.sigma2(t)) for t in s.nodes.t[:2])
@@ -221,7 +239,11 @@ def _time_derivative(s: Setting) -> float:
 TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-2": lambda s: _forward(s)[1],
     **dict.fromkeys(
-        ("eq-3", "section-1:ve", "section-1:vp", "section-1:ou", "section-1:sub-vp", "section-9"), _clock
+        (
+            *("eq-3", "section-1:ve", "section-1:vp", "section-1:ou", "section-1:sub-vp"),
+            *(f"section-9:{name}" for name in ("original", "v1", "v2", "v3")),
+        ),
+        _clock,
     ),
     "assumption-a2:gaussian": _time_derivative,
     "lemma-1:m": lambda s: 1.0 / float(_variances(s).max()),
@@ -232,6 +254,9 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "lemma-3:R": lambda s: float((_smoothed(s)[0] ** -2.0).sum()),
     "lemma-3:increment": _score_increment,
     "lemma-3:mean": _slope,
+    "theorem-3:ode-hf": _flow_frozen,
+    "theorem-3:ddim": _flow_frozen,
+    "theorem-3:ode-ei": _flow_frozen,
     "section-3:hf": _frozen,
     "section-3:ei": _frozen,
     "section-3:ddpm": _posterior,
