@@ -82,7 +82,7 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
             start=str(rng.choice(starts)),
             grid=uniform if even else Grid.from_t(T * (1.0 - np.arange(steps + 1) / steps) ** 1.5),
             score_bias=0.0 if quiet or K else float(rng.choice([0.0, 0.2])),
-            score_noise=0.0 if quiet or K else float(rng.choice([0.0, 0.3])),
+            score_noise=0.0 if quiet or K else float(rng.choice([0.0, 0.3, 30.0])),
             M1="exact" if quiet and scheme == "em" and not (K or kind) else None,
         )
 
