@@ -227,6 +227,7 @@ THEOREM_1 = Statement(
     id="theorem-1",
     source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
     kind="upper",
+    covers=("eq-5",),
     hypotheses=(
         Hypothesis("A1", _a1),
         Hypothesis("A2", _a2),

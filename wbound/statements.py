@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from wbound.claims import CLAIMS
@@ -22,7 +21,7 @@ __all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 STATEMENTS: dict[str, Statement] = {
     s.id: s
     for s in (
-        dataclasses.replace(THEOREM_1, covers=("eq-5",)),
+        THEOREM_1,
         THEOREM_2,
         THEOREM_3,
         EXACT_LAW,
