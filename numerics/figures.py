@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from numerics.curves import AXES, Cancellation, Curve, Floor
+from numerics.curves import AXES, Curve
 from numerics.drawing import (
     COLOURS,
     DASHES,
@@ -30,6 +30,7 @@ from numerics.drawing import (
     x_label,
     y_range_of,
 )
+from numerics.floorcheck import Cancellation, Floor
 
 __all__ = [
     "COLOURS",

@@ -37,7 +37,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix scatter",
         "ranking candidates choose sweep_config sweep_cells sweep search doctor",
-        "curves needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
+        "curves floorcheck needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),
 }

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics import curves, drawing, figures, panels
+from numerics import curves, drawing, figures, floorcheck, panels
 from wbound.data import Gaussian, LogConcave
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
@@ -31,8 +31,8 @@ class Made(NamedTuple):
 
     curve: curves.Curve
     needed: curves.Curve
-    check: curves.Floor
-    tuned: curves.Cancellation
+    check: floorcheck.Floor
+    tuned: floorcheck.Cancellation
     gap: Any
     landscape: Any
     fading: Any
@@ -53,8 +53,8 @@ def made(curve: curves.Curve) -> Made:
     return Made(
         curve,
         steps_curve(wbound.process("vp-linear"), DATA, [1.0, 0.1, 0.01], scheme="hf", M1="exact"),
-        curves.floor_check(2, 1.0, [10, 30, 100]),
-        curves.cancellation(2, 1.0, 20),
+        floorcheck.floor_check(2, 1.0, [10, 30, 100]),
+        floorcheck.cancellation(2, 1.0, 20),
         gap_closed(np.geomspace(0.1, 1e-3, 4)),
         landscape(wbound.process("vp-linear"), np.geomspace(0.3, 5.0, 12), np.array([1, 5, 20, 100])),
         fading(wbound.process("vp-linear"), [10, 100, 1000], T=3.4),
