@@ -209,6 +209,19 @@ class StationarySteps:
         return self._big(value)
 
 
+def _sums_within(values: Array, owner: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Of panels in order, sorted by owner: the sums over the owner's panels before each, and after each; never
+    as a difference of sums that run over other owners' panels, which may be far larger."""
+    before, after = np.zeros(values.size), np.zeros(values.size)
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
+    ends = np.append(starts[1:], values.size)
+    many = ends - starts > 1
+    for lo, hi in zip(starts[many], ends[many], strict=True):  # few: most steps are one panel
+        before[lo + 1 : hi] = np.cumsum(values[lo : hi - 1])
+        after[lo : hi - 1] = np.cumsum(values[lo + 1 : hi][::-1])[::-1]
+    return before, after
+
+
 class GeneralSteps:
     """Steps of any (f, g) by Gauss–Legendre panels."""
 
@@ -280,12 +293,12 @@ class GeneralSteps:
         m = mesh(lo, hi, moments, combine, option="f, g", against=(0, 1, 1, 1), breaks=breaks)
         fs, g2, width = at_nodes(m.lo, m.hi)
         panel_F = width[:, 0] * (fs @ r.w)
-        # A at each panel's start, counted from the start of the step that owns it
-        before = np.concatenate(([0.0], np.cumsum(panel_F)[:-1]))
-        first_panel = np.searchsorted(m.owner, m.owner, side="left")
-        A = (before - before[first_panel])[:, None] + width * (fs @ r.cumulative.T)
+        # from the step's start to a node, and from a node to the step's end: each on its own, for where f or g
+        # decays one is far below the other
+        before, after = _sums_within(panel_F, m.owner)
+        A = before[:, None] + width * (fs @ r.cumulative.T)
+        rest = -(after[:, None] + width * (fs @ (r.w - r.cumulative).T))  # A − F ≤ 0
         F: Array = np.bincount(m.owner, panel_F, minlength=lo.size).astype(float)
-        rest = A - F[m.owner][:, None]  # A − F ≤ 0
 
         def total(weight: Array) -> Array:
             sums: Array = np.bincount(m.owner, width[:, 0] * ((g2 * weight) @ r.w), minlength=lo.size).astype(

@@ -95,19 +95,36 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
         if not data.telescopes:
             drift = np.expm1(y) * (1.0 - lam_m / logistic(math.log(c) + b.log_lam_hi))
         lag = np.exp(y - b.steps.F)
-        # |A − Cm| ≥ |A − CL| where C(m + L) ≤ 2A, and it is A − Cm; where little is left of 1, as it stands
+        # |A − Cm| ≥ |A − CL| where C(m + L) ≤ 2A, and it is A − Cm
         change = drift - (steps.a - steps.c * m) * lag
-        log_gamma = np.where(
-            (steps.C * (m + L) <= 2.0 * steps.A) & (change > -0.5),
-            np.log1p(change),
-            np.log(np.maximum(np.abs(steps.A - steps.C * m), np.abs(steps.A - steps.C * L)) * lag),
-        )
+        log_gamma = np.log1p(np.maximum(change, -0.5))
+        rest = np.flatnonzero(~((steps.C * (m + L) <= 2.0 * steps.A) & (change > -0.5)))
+        if rest.size:
+            ratio = lam_L[rest] / logistic(math.log(c) + b.log_lam_hi[rest])
+            drift_L = np.where(ratio == 1.0, 0.0, np.expm1(y[rest]) * (1.0 - ratio))
+            own = _at(steps.A, rest), _at(steps.C, rest), _at(steps.a, rest), _at(steps.c, rest)
+            left = (
+                _left(*own, m[rest], _at(drift, rest), lag[rest]),
+                _left(*own, L[rest], drift_L, lag[rest]),
+            )
+            log_gamma[rest] = np.log(np.maximum(*np.abs(left)))
         if exact_mean or per_unit is None:
             return Local(log_gamma, 0.0, n2, C)
         # b_k² = a²‖X‖² − 2acd + c²dL = dL(c − a/L)² + a²α²(E|X_0|² + dλ − d/L(λ)): nothing left to clip
         excess = np.exp(2.0 * b.log_alpha_hi) * data.excess(b.log_lam_hi)
         bias = np.sqrt(data.d * L * (steps.c - steps.a / L) ** 2 + steps.a**2 * excess)
         return Local(log_gamma, bias * per_unit, n2, C)
+
+
+def _at(value: Array | float, where: NDArray[np.intp]) -> Array:
+    return np.broadcast_to(value, (where.size,)) if np.ndim(value) == 0 else np.asarray(value)[where]
+
+
+def _left(A: Array, C: Array, a: Array, c: Array, curvature: Array, drift: Array, lag: Array) -> Array:
+    """(A − C·curvature)·lag, which is 1 + ``drift`` for hf: from hf's or as it stands, whichever cancels less."""
+    by_hf = np.maximum(np.abs(a), np.abs(c) * curvature) * lag + np.abs(drift) + 1.0
+    as_it_stands = np.maximum(A, C * curvature) * lag
+    return np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag, (A - C * curvature) * lag)
 
 
 def _tame_local(b: GridBatch, data: StronglyLogConcave) -> Local:

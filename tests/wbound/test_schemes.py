@@ -11,6 +11,7 @@ import referee
 from scipy.integrate import quad
 
 import wbound
+from wbound import increments
 from wbound.clock import batch
 from wbound.errors import BadInput
 from wbound.schemes import SCHEMES, scheme_named
@@ -98,3 +99,25 @@ def test_a_huge_step_is_infinite_and_quiet(name: str) -> None:
     assert steps.A[1] == (np.inf if name != "em" else pytest.approx(1 + (np.exp(9) - np.e) / 2))
     for value in (steps.A, steps.C, steps.Q):
         assert not np.isnan(value).any()
+
+
+def test_sums_over_the_panels_of_a_step_alone() -> None:
+    """Steps of one panel and of several, a step's share of 1e-30 beside another's of 1."""
+    values = np.array([1e-30, 1.0, 2.0, 3.0, 1e-20, 2e-20, 5.0])
+    owner = np.array([0, 1, 1, 1, 2, 2, 3])
+    before, after = increments._sums_within(values, owner)
+    assert np.array_equal(before, [0.0, 0.0, 1.0, 3.0, 0.0, 1e-20, 0.0])
+    assert np.array_equal(after, [0.0, 5.0, 3.0, 0.0, 2e-20, 0.0, 0.0])
+
+
+def test_what_f_leaves_near_the_end_of_a_step() -> None:
+    """C − E where f has died out: ∫ g²e^A(e^{A−F} − 1), whose exponent is 1e-9 of F; by 40 digits."""
+    p = wbound.Process(f="exp(-t)", g="exp(t)")
+    got = batch(p, np.array([15.0]), np.array([30.0])).steps.C_minus_E[0]
+    with mp.workdps(40):
+        F = lambda a, b: mp.exp(-a) - mp.exp(-b)  # noqa: E731
+        want = mp.quad(
+            lambda t: mp.exp(2 * t) * mp.exp(F(15, t)) * mp.expm1(-F(t, 30)),
+            mp.linspace(15, 30, 16),
+        )
+    assert got == pytest.approx(float(want), rel=1e-12)

@@ -328,3 +328,14 @@ def test_a_step_that_leaves_almost_nothing_of_a_distance() -> None:
     law = wbound.LogConcave(1, 1.0, 1.0, 1.0, 0.0)
     b = wbound.w2_bound(p, law, 832.5371395183494, 1, scheme="em", start="exact")
     assert math.isfinite(b.total) and b.total <= b.additive * (1 + 1e-9)
+
+
+def test_a_distance_that_all_but_cancels_on_steps_far_out() -> None:
+    """A case that a search found: f dies out, so that two steps keep 1e-17 and 1e-9 of a distance, the rounding
+    of A − Cm, and the bound fell below the exact W2 by 7e-7. The figure is from 80 digits."""
+    p = wbound.Process(f="exp(-t)", g="exp(t)")
+    s = wbound.setting(p, Gaussian(np.zeros(1), 1.0), 59.34657359027997, 3, scheme="ei")
+    exact = exact_w2(p, s.data, s.nodes.T, 3, scheme="ei")
+    assert exact == pytest.approx(1060695991.1106314, rel=1e-9)
+    bound = wbound.w2_bound(p, s.data, s.nodes.T, 3, scheme="ei").total
+    assert exact * (1.0 - 1e-9) <= bound <= exact * (1.0 + 1e-8)
