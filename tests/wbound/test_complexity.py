@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
@@ -294,3 +296,38 @@ def test_one_step_is_enough_for_what_doing_nothing_reaches(name: str, times: flo
     for theorem, M1 in (("sharp", None), ("published", 0.5)):
         r = wbound.iterations(p, data, 2.0 * times, theorem=theorem, M1=M1)
         assert r.K == 1 and r.bound <= 2.0 * times and 1e-6 < r.T < 100.0
+
+
+@settings(max_examples=max(settings.default.max_examples // 4, 1))
+@given(
+    name=st.sampled_from((*NAMES, "sub-vp")),
+    kind=st.sampled_from(("em", "ei", "hf", "ddpm", "ode-hf", "published")),
+    logs=st.lists(st.floats(-1.5, 1.5), min_size=3, max_size=3),
+    variances=st.lists(st.floats(-3.0, 3.0).map(math.exp), min_size=1, max_size=4),
+    size=st.floats(-7.0, -0.1),
+)
+def test_no_other_horizon_needs_fewer_steps(
+    name: str, kind: str, logs: list[float], variances: list[float], size: float
+) -> None:
+    """K works at T; one step in a thousand fewer works at no T near, at every size of K."""
+    row = wbound.CATALOGUE[name]
+    p = wbound.process(
+        name, **{key: math.exp(log) for (key, _), log in zip(row.defaults, logs, strict=False)}
+    )
+    law = Gaussian(np.zeros(len(variances)), np.array(variances))
+    eps = 10.0**size * math.sqrt(law.second_moment)
+    if kind == "published":
+        found = wbound.iterations(p, law, eps, theorem="published", M1="exact")
+        criterion = criteria.published_criterion(p, law, "prior", 0.0, "exact")
+    else:
+        scheme = wbound.SCHEMES[kind]
+        found = wbound.iterations(p, law, eps, scheme=scheme)
+        make = criteria.ode_criterion if scheme.kind == "ode" else criteria.sharp_criterion
+        noise = () if scheme.kind == "ode" else (0.0,)
+        criterion = make(p, law, scheme, "prior", 0.0, *noise)
+    assert value_at(criterion, found.T, float(found.K), FINE).total <= eps * (1.0 + 1e-9)
+    fewer = float(found.K) * (1.0 - 1e-3)
+    fewer = math.floor(fewer) if fewer < 1e9 else fewer
+    if fewer >= 1.0:
+        T = found.T * np.exp(np.concatenate((np.linspace(-0.5, 0.5, 11), np.linspace(-0.03, 0.03, 7))))
+        assert min(v.total for v in criterion(T, np.full(T.size, fewer), FINE)) > eps
