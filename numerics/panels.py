@@ -96,8 +96,8 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
         for _, values, look in groups:
             axes.plot(gap.u, values, **look)
         axes.plot(gap.u, below, **floor)
-        x_label(axes, "u = ε/(σ$_0$√d), smaller to the right")
-        axes.set_ylabel("K over the floor's K" if over else "K ε/(σ$_0$√d)")
+        x_label(axes, "u = ε/(σ₀√d), smaller to the right")
+        axes.set_ylabel("K over the floor's K" if over else "K ε/(σ₀√d)")
     return figure
 
 
@@ -165,7 +165,7 @@ def clock_figure(
         for _, values, look in lines:
             axes.plot(share, np.where(values >= y[0], values, np.nan), **look)
         x_label(axes, "t/T")
-        axes.set_ylabel("λ(t)/σ$_0$²")
+        axes.set_ylabel("λ(t)/σ₀²")
     return figure
 
 
