@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from wbound.errors import IOFailure
@@ -34,13 +33,12 @@ def write(path: Path | str, content: bytes | str) -> Path:
         if target.exists() and not target.is_file():  # /dev/stdout and the like cannot be renamed onto
             target.write_bytes(data)
             return target
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "wb") as stream:
+        neighbour = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        # made with the permissions that any new file gets: to ask for the umask would change it for other threads
+        with open(neighbour, "xb") as stream:
+            temporary = neighbour
             stream.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(target)
+        neighbour.replace(target)
     except OSError as error:
         raise IOFailure(f"cannot write {target}: {error.strerror}") from None
     except ValueError as error:  # a name that nothing can have
@@ -48,5 +46,5 @@ def write(path: Path | str, content: bytes | str) -> Path:
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):  # it was renamed
-                os.unlink(temporary)
+                temporary.unlink()
     return target

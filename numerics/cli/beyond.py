@@ -97,7 +97,7 @@ def score_error(
             f"{found.process}, {found.scheme}, N(0, {found.variance:g} I), d = {found.d}, T = {found.T:g}; "
             f"M = {found.M:g}, V = {found.V:g}; M S(T) = {found.floor:.5g} stays"
         )
-        return f"{title}\\n\\n{grid_table(heads, rows)}"
+        return f"{title}\n\n{grid_table(heads, rows)}"
 
     emit(payload, json, text, {"out": "no --out"})
 
@@ -205,8 +205,8 @@ def smoothed(
         head = (
             f"{data} smoothed by τ = {got.target.tau:g}; {scheme}, K = {K}, {got.seconds:.1f} s of sampling"
         )
-        why = "" if got.bound is not None else f"\\n\\nno bound: {none}"
-        return f"{head}\\n\\n{aligned(rows)}{why}"
+        why = "" if got.bound is not None else f"\n\nno bound: {none}"
+        return f"{head}\n\n{aligned(rows)}{why}"
 
     emit(payload, json, text, {"out": "no --out", "bound": none, "vacuous": none})
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import wbound
-from numerics import Gaussian, LogCosh, ProductTarget, SymmetricMixture, exact_w2, sample, transport, verify
+from numerics import (
+    Gaussian,
+    LogCosh,
+    ProductTarget,
+    SymmetricMixture,
+    exact_w2,
+    files,
+    sample,
+    transport,
+    verify,
+)
 
 THREADS, ROUNDS = 12, 3
 KINK = "1 + abs(t - 1)"
@@ -127,6 +139,23 @@ def test_tables_of_a_density_are_counted_once() -> None:
         holder = next(v for v in vars(smoothed).values() if hasattr(v, "table"))
     together([lambda: holder.table(0.5)] * THREADS)
     assert holder._cells == sum(len(table.coefficients) for _, table in holder._tables.values())
+
+
+def test_files_written_at_once_have_the_permissions_of_any_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask is the process's: a writer that asks for it changes it, were it for a moment, for all threads."""
+    umask = os.umask
+    before = umask(0o027)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "umask", lambda mask: pytest.fail("the umask of all threads is changed"))
+            # several write each file
+            together([lambda i=i: files.write(tmp_path / f"{i % 4}", b"x" * 999) for i in range(THREADS)])
+    finally:
+        umask(before)
+    found = {path.name: (path.stat().st_mode & 0o777, path.read_bytes()) for path in tmp_path.iterdir()}
+    assert found == {f"{i}": (0o640, b"x" * 999) for i in range(4)}
 
 
 def test_an_error_in_one_thread_stays_there(alone: dict[str, Any]) -> None:
