@@ -30,7 +30,16 @@ from numerics.cifar10.evaluation import (
 )
 from numerics.cifar10.gaussians import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, to_uint8
-from numerics.cifar10.sampling import Score, plan, sample_images, start_of, theory_scheme, theory_setting
+from numerics.cifar10.sampling import (
+    MOST_SEED,
+    Score,
+    plan,
+    room,
+    sample_images,
+    start_of,
+    theory_scheme,
+    theory_setting,
+)
 from numerics.cifar10.scoreerror import final_law
 from wbound.complexity import iterations
 from wbound.errors import BadInput, WboundError, count, positive
@@ -78,6 +87,8 @@ class Sweep:
             for value in values:
                 count(name, value)
         count("n", self.n, 2)
+        if self.seeds * self.n > MOST_SEED:
+            raise BadInput("seeds", self.seeds, f"with n = {self.n} there must be at most {MOST_SEED} images")
         positive("eps_rel", self.eps_rel)
         positive("tau", self.tau)
         theory_scheme(self.scheme)
@@ -224,6 +235,7 @@ class Judge:
 
     def cell(self, process: ImageProcess, snapshot: Snapshot, K: int) -> Measured:
         s = self.sweep
+        room(s.seeds * s.n, self.shape)
         began = time.perf_counter()
         groups = [
             sample_images(

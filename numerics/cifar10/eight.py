@@ -23,9 +23,10 @@ from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
+from numerics.locks import locked
 from wbound.errors import BadInput, count, one_of
 
-__all__ = ["SWEEPS", "Job", "compare_runs", "device_of", "snapshots_of", "trained"]
+__all__ = ["SWEEPS", "Job", "Prepared", "compare_runs", "device_of", "prepared", "snapshots_of", "trained"]
 
 #: What `wbound cifar10 compare` does by preset where nothing else is said: training steps and the sweep.
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
@@ -115,7 +116,27 @@ def _judge(job: Job) -> Judge:
     return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
 
 
-def compare_runs(
+@dataclass(frozen=True)
+class Prepared:
+    """A comparison whose settings and data are right: nothing is trained or written yet. Made by `prepared`."""
+
+    jobs: tuple[Job, ...]
+    judge: Judge
+    many: int
+
+    def run(self) -> Comparison:
+        """Train or load, and compare; whoever calls has the folder locked."""
+        began = time.perf_counter()
+        if self.many == 1:
+            sides = [_side(job, self.judge) for job in self.jobs]
+        else:
+            from joblib import Parallel, delayed
+
+            sides = Parallel(n_jobs=self.many, backend="loky")(delayed(_side)(job) for job in self.jobs)
+        return assemble(self.judge, sides, time.perf_counter() - began)
+
+
+def prepared(
     out: str | Path,
     data: str = "digits",
     preset: str = "smoke",
@@ -127,14 +148,13 @@ def compare_runs(
     jobs: int | None = None,
     quiet: bool = False,
     **given: Any,
-) -> Comparison:
-    """Train or load every process under ``out``/runs and compare them.
+) -> Prepared:
+    """What trains or loads every process under ``out``/runs and compares them: what can be refused is, before.
 
     ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
     processes at once, default the cores of a CPU (one with a GPU or with weights); ``given``: settings of
     `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
     """
-    began = time.perf_counter()
     steps, default = SWEEPS[one_of("preset", preset, SWEEPS)]
     chosen = sweep or default
     if not processes:
@@ -149,21 +169,21 @@ def compare_runs(
     on = device_of(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     alone = on.type != "cpu" or weights is not None
-    many = count("jobs", jobs) if jobs is not None else 1 if alone else min(cores, len(configs))
+    many = min(count("jobs", jobs) if jobs is not None else 1 if alone else cores, len(configs))
     threads = max(1, cores // many) if many > 1 else None
     todo = [Job(Path(out) / "runs" / c.process, c, chosen, device, weights, threads, quiet) for c in configs]
-    # what can be refused is, before the training
     for c in configs:
         for K in {*chosen.steps, chosen.at}:
             plan(c.image_process(), K, chosen.scheme, chosen.grid)
-    judge = _judge(todo[0])
-    if many == 1:
-        sides = [_side(job, judge) for job in todo]
-    else:
-        from joblib import Parallel, delayed
+    return Prepared(tuple(todo), _judge(todo[0]), many)
 
-        sides = Parallel(n_jobs=many, backend="loky")(delayed(_side)(job) for job in todo)
-    return assemble(judge, sides, time.perf_counter() - began)
+
+def compare_runs(out: str | Path, *given: Any, **settings: Any) -> Comparison:
+    """`prepared`, with its arguments, and run, with the folder ``out`` locked. Raises `BadInput`, and `IOFailure`
+    where another run writes there."""
+    ready = prepared(out, *given, **settings)
+    with locked(out):
+        return ready.run()
 
 
 def device_of(name: str) -> torch.device:

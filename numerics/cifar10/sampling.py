@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wbound.clock import Grid, Nodes, grid_named
 from wbound.data import Gaussian
 from wbound.errors import BadInput, count, nonnegative, one_of
+from wbound.memory import fits
 from wbound.schemes import SCHEMES as STEPS
 from wbound.setting import Setting, setting
 
@@ -32,6 +33,7 @@ __all__ = [
     "Score",
     "nodes_of",
     "plan",
+    "room",
     "sample_images",
     "start_of",
     "theory_scheme",
@@ -159,6 +161,7 @@ def sample_images(
     """
     steps = plan(process, K, scheme, grid, langevin)
     n, size = len(seeds), tuple(count("shape", side) for side in shape)
+    room(n, size, batch, 1 + steps.K * (1 + steps.langevin))
     numbers = [count("seeds", int(seed), 0) for seed in seeds]
     if max(numbers, default=0) > MOST_SEED:
         raise BadInput("seeds", max(numbers), f"must be at most {MOST_SEED}")
@@ -174,6 +177,14 @@ def sample_images(
         done = _run(score, steps, process.prior_std, noise, bare, snr, watch, progress)
         out[first : first + many] = done
     return out
+
+
+def room(n: int, shape: Sequence[int], batch: int = 1, draws: int = 1) -> None:
+    """Refuse n images, and a batch's noise, that would not fit into memory. Raises `BadInput`."""
+    numbers = math.prod(shape)
+    fits("n", n, 4.0 * numbers + 100.0, "the images")  # and their seeds
+    ahead = max(numbers, min(BLOCK, draws * numbers))
+    fits("batch", min(batch, n), 8.0 * ahead, "the noise of a batch")
 
 
 #: Numbers that an image's generator gives at once: a call costs as much as thousands of them.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.gaussians import GaussianImages
-from numerics.cifar10.sampling import Score, sample_images, theory_scheme, theory_setting
+from numerics.cifar10.sampling import Score, plan, sample_images, theory_scheme, theory_setting
 from numerics.transport import EmpiricalW2, empirical_w2, gaussian_w2
 from wbound.data import Gaussian
 from wbound.errors import BadInput
@@ -109,6 +109,7 @@ def score_error(
     """
     if theory_scheme(scheme) in (None, "heun"):
         raise BadInput("scheme", scheme, "must be em, ei, hf or ddpm: Theorem 2 is about these")
+    K = plan(process, K, scheme).K  # refused before there are arrays of K
     exact = law.exact_score(process)
     square, fourth = np.zeros(K), np.zeros(K)
     times = np.zeros(K)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.output import aligned, emit, grid_table, note, say
+from numerics.cli.output import WRITTEN, aligned, emit, grid_table, note, say
 
 if TYPE_CHECKING:
     from numerics.cifar10.evaluation import Quality, Summary
@@ -90,7 +90,7 @@ def sample(
     from numerics.cifar10.eight import device_of
     from numerics.cifar10.images import to_png, to_uint8
     from numerics.cifar10.runs import load_run
-    from numerics.cifar10.sampling import SNR, plan, sample_images
+    from numerics.cifar10.sampling import SNR, plan, room, sample_images
     from numerics.files import write
     from wbound.errors import nonnegative, one_of
 
@@ -98,6 +98,7 @@ def sample(
     trained = load_run(run, device_of(device), _one_step(step))
     steps, many = _integer("K", K, 100), _integer("n", n, 64)
     first = _integer("seed", seed, 0, 0)
+    room(many, trained.shape)
     images = sample_images(
         trained.score,
         trained.process,
@@ -312,9 +313,10 @@ def compare(
     from dataclasses import replace
 
     from numerics.cifar10.clocks import NAMES
-    from numerics.cifar10.eight import SWEEPS, compare_runs
+    from numerics.cifar10.eight import SWEEPS, prepared
     from numerics.cifar10.presenting import markdown, plain, write_all
     from numerics.drawing import width_of
+    from numerics.locks import locked
     from wbound.errors import count, one_of
 
     width_of(width)
@@ -334,7 +336,7 @@ def compare(
         tau=default.tau if tau is None else o.required("tau", tau),
     )
     names = [one_of("process", name, NAMES) for name in process or NAMES]
-    found = compare_runs(
+    ready = prepared(
         out,
         data,
         preset,
@@ -347,7 +349,15 @@ def compare(
         steps=None if steps is None else _integer("steps", steps, 1),
         seed=None if seed is None else _integer("seed", seed, 0, 0),
     )
-    written = write_all(found, out, width)
+    with locked(out):
+        try:
+            found = ready.run()
+        except KeyboardInterrupt:
+            runs = [str(job.folder) for job in ready.jobs if (job.folder / "config.json").exists()]
+            if runs:
+                WRITTEN.append(f"{', '.join(runs)} (the same command goes on)")
+            raise
+        written = write_all(found, out, width)
     for path in written:
         note(path)
     say(f"compared in {found.seconds:.0f} s")
@@ -380,6 +390,7 @@ def score_error(
     from numerics.cifar10.eight import device_of
     from numerics.cifar10.gaussians import GaussianImages
     from numerics.cifar10.runs import load_run
+    from numerics.cifar10.sampling import room
     from numerics.cifar10.scoreerror import score_error as measure
     from wbound.errors import BadInput
 
@@ -389,6 +400,7 @@ def score_error(
     if not isinstance(law, GaussianImages):
         raise BadInput("run", run, "was trained on data whose score is not known: train with --gaussian-tau")
     first, many = _integer("seed", seed, 0, 0), _integer("n", n, 500, 16)
+    room(many, trained.shape)
     found = measure(
         trained.score, trained.process, law, _integer("K", K, 100), scheme, range(first, first + many)
     )
