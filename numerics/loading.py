@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wbound.errors import BadInput, IOFailure
 from wbound.memory import fits
 
-__all__ = ["MOST", "MOST_BYTES", "is_folder", "load_json", "load_numpy", "text_numbers", "text_of"]
+__all__ = ["MOST", "MOST_BYTES", "is_file", "is_folder", "load_json", "load_numpy", "text_numbers", "text_of"]
 
 #: Numbers that a text file or a schedule may hold.
 MOST = 1_000_000
@@ -25,6 +25,14 @@ def is_folder(path: Path) -> bool:
     """Whether there is a folder of that name; what nothing can be called is none."""
     try:
         return path.is_dir()
+    except OSError:  # too long
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file of that name; what nothing can be called is none."""
+    try:
+        return path.is_file()
     except OSError:  # too long
         return False
 

@@ -24,14 +24,14 @@ from numerics.quantiles import Quantile, Steps, couple, finite_array, law, merge
 from wbound.errors import BadInput, IOFailure, count, positive, real
 from wbound.memory import available
 
-__all__ = ["EmpiricalW2", "empirical_w2", "gaussian_w2", "one_dim_w2", "plugin_w2", "sliced_w2"]
+__all__ = ["LEAST", "EmpiricalW2", "empirical_w2", "gaussian_w2", "one_dim_w2", "plugin_w2", "sliced_w2"]
 
 Array = NDArray[np.float64]
 
 _ITERATIONS = 10**7  # of the network simplex; its default stops early at n = 4000, 3.9 % too high
 _SPLITS = 4  # by a single one, two halves of a discrete law may coincide
 _SMALL = 1000  # points up to which the assignment, which needs no import, is the faster solver
-_LEAST = 16  # points a sample below which a confidence statement would be a fiction
+LEAST = 16  # points a sample below which a confidence statement would be a fiction
 _MATRICES = {"assignment": 1.2, "simplex": 6.0}  # peak memory in cost matrices, measured
 
 
@@ -149,7 +149,7 @@ def empirical_w2(
     convexity, and E. del Barrio & J.-M. Loubes, "Central limit theorems for empirical transportation
     cost in general dimension", Ann. Probab. 47 (2019).
     """
-    a, b, scale = _pair(x, y, _LEAST)
+    a, b, scale = _pair(x, y, LEAST)
     confidence = real("level", level)
     if not 0.0 < confidence < 1.0:
         raise BadInput("level", level, "must be between 0 and 1, both excluded")

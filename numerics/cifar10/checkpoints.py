@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from numerics.cifar10.networks import Architecture
 from numerics.files import directory, write
+from numerics.loading import is_folder
 from wbound.errors import BadInput, IOFailure
 
 __all__ = [
@@ -49,7 +50,7 @@ class Checkpoint:
 
 def checkpoints_of(folder: Path) -> list[Path]:
     """The finished checkpoints of a folder, oldest first."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         return []
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 

@@ -41,6 +41,7 @@ from numerics.cifar10.sampling import (
     theory_setting,
 )
 from numerics.cifar10.scoreerror import final_law
+from numerics.transport import LEAST
 from wbound.complexity import iterations
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.gaussian import EXACT_LAW
@@ -86,7 +87,7 @@ class Sweep:
         for name, values in (("steps", self.steps), ("at", (self.at,)), ("seeds", (self.seeds,))):
             for value in values:
                 count(name, value)
-        count("n", self.n, 2)
+        count("n", self.n, LEAST)
         if self.seeds * self.n > MOST_SEED:
             raise BadInput("seeds", self.seeds, f"with n = {self.n} there must be at most {MOST_SEED} images")
         positive("eps_rel", self.eps_rel)
@@ -294,6 +295,8 @@ class Judge:
 def judge_of(images: ImageSet, sweep: Sweep, *, seed: int = 0, extractor: Extractor | None = None) -> Judge:
     """What judges networks trained on ``images.split(seed)[0]``."""
     train, held = images.split(seed)
+    if min(len(train), len(held)) < LEAST:  # before networks are trained on them
+        raise BadInput("data", f"{len(held)} held-out images", f"must hold out {LEAST} or more")
     reference = Reference.of(train.floats(), held.floats(), sweep.components)
     law = gaussian_of(train, sweep.tau)
     real = None if extractor is None else extractor.all(train.images)[0]

@@ -23,6 +23,7 @@ from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
+from numerics.loading import is_file
 from numerics.locks import locked
 from wbound.errors import BadInput, count, one_of
 
@@ -61,7 +62,7 @@ def trained(folder: Path, config: Config, device: str = "auto", progress: bool |
     """The finished run of ``config`` in ``folder``: loaded, gone on with, or trained. Raises `BadInput` where a
     run of something else is there."""
     run = Run(folder)
-    if not (folder / "config.json").exists():
+    if not is_file(folder / "config.json"):
         train(folder, config, device=device, progress=progress)
         return run
     found, _ = run.read()

@@ -25,7 +25,7 @@ from numerics.cifar10.gaussians import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, load_images
 from numerics.cifar10.networks import PRESETS, Architecture, ScoreNetwork, architecture
 from numerics.files import directory, write
-from numerics.loading import load_json
+from numerics.loading import is_file, load_json
 from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
 
 __all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]
@@ -171,7 +171,7 @@ class Run:
 
     def begin(self, config: Config, shape: Architecture, data: str = "") -> None:
         """Make the directory and write config.json. Raises `BadInput` where a run is there already."""
-        if (self.folder / "config.json").exists():
+        if is_file(self.folder / "config.json"):
             raise BadInput(
                 "out", str(self.folder), "holds a run already: wbound cifar10 resume goes on with it"
             )
@@ -191,7 +191,7 @@ class Run:
     def read(self) -> tuple[Config, Architecture]:
         """The run's configuration. Raises `BadInput`, `IOFailure`."""
         path = self.folder / "config.json"
-        if not path.is_file():
+        if not is_file(path):
             raise BadInput(
                 "run", str(self.folder), "must be the directory of a training run (no config.json)"
             )

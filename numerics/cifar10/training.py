@@ -37,6 +37,7 @@ from numerics.cifar10.runs import Config, Run, digest, score_of
 from numerics.files import directory, write
 from numerics.locks import locked
 from wbound.errors import BadInput, IOFailure, count
+from wbound.memory import fits
 
 __all__ = ["Outcome", "resume", "train"]
 
@@ -98,6 +99,9 @@ def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh:
     process, images = config.image_process(), config.images(engine.device)
     data, bytes_of = config.training_data(engine.device, images), digest(images)
     shape = config.architecture(data.channels, data.size)
+    if engine.device.type == "cpu":  # at the least: what the first level keeps of an image for the gradient
+        each = 4.0 * shape.size**2 * (4 * shape.channels + 2 * shape.blocks * shape.widths[0])
+        fits("batch", config.batch // engine.num_processes, each)
     torch.manual_seed(config.seed)
     state = _State(engine, config, process, data, ScoreNetwork(shape).to(engine.device))
     with locked(run.folder) if engine.is_main_process else nullcontext():
@@ -105,6 +109,8 @@ def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh:
             run.begin(config, shape, bytes_of)
         if not fresh:
             run.same_data(bytes_of)
+            if run.read()[1] != shape:
+                raise BadInput("run", str(run.folder), "its architecture is not that of its data")
             state.restore(run)
             if state.step > config.steps:
                 raise BadInput("steps", config.steps, f"must be at least {state.step}, where the run is")

@@ -168,13 +168,14 @@ def evaluate(
     from numerics.cifar10.evaluation import inception as read
     from numerics.cifar10.images import load_images
     from numerics.cifar10.runs import load_run
+    from numerics.transport import LEAST
 
     on = device_of(device)
     steps = _integer("K", K, 100)
     sweep = Sweep(
         steps=(steps,),
         at=steps,
-        n=_integer("n", n, 400, 2),
+        n=_integer("n", n, 400, LEAST),
         seeds=_integer("seeds", seeds, 3),
         scheme=scheme,
         grid=grid,
@@ -316,7 +317,9 @@ def compare(
     from numerics.cifar10.eight import SWEEPS, prepared
     from numerics.cifar10.presenting import markdown, plain, write_all
     from numerics.drawing import width_of
+    from numerics.loading import is_file
     from numerics.locks import locked
+    from numerics.transport import LEAST
     from wbound.errors import count, one_of
 
     width_of(width)
@@ -328,7 +331,7 @@ def compare(
         default,
         steps=swept,
         at=_integer("at", at, default.at if K is None else swept[-1]),
-        n=_integer("n", n, default.n, 2),
+        n=_integer("n", n, default.n, LEAST),
         seeds=_integer("seeds", seeds, default.seeds),
         scheme=scheme,
         grid=grid,
@@ -353,7 +356,7 @@ def compare(
         try:
             found = ready.run()
         except KeyboardInterrupt:
-            runs = [str(job.folder) for job in ready.jobs if (job.folder / "config.json").exists()]
+            runs = [str(job.folder) for job in ready.jobs if is_file(job.folder / "config.json")]
             if runs:
                 WRITTEN.append(f"{', '.join(runs)} (the same command goes on)")
             raise
@@ -392,6 +395,7 @@ def score_error(
     from numerics.cifar10.runs import load_run
     from numerics.cifar10.sampling import room
     from numerics.cifar10.scoreerror import score_error as measure
+    from numerics.transport import LEAST
     from wbound.errors import BadInput
 
     on = device_of(device)
@@ -399,7 +403,7 @@ def score_error(
     law = trained.config.training_data(on)
     if not isinstance(law, GaussianImages):
         raise BadInput("run", run, "was trained on data whose score is not known: train with --gaussian-tau")
-    first, many = _integer("seed", seed, 0, 0), _integer("n", n, 500, 16)
+    first, many = _integer("seed", seed, 0, 0), _integer("n", n, 500, LEAST)
     room(many, trained.shape)
     found = measure(
         trained.score, trained.process, law, _integer("K", K, 100), scheme, range(first, first + many)

@@ -96,6 +96,17 @@ def _place(error: BaseException) -> str:
     return found
 
 
+def _no_room(error: Exception) -> bool:
+    """Whether an allocation failed: PyTorch, if it is there, has errors of its own for that."""
+    if isinstance(error, MemoryError):
+        return True
+    torch = sys.modules.get("torch")
+    return torch is not None and (
+        isinstance(error, torch.cuda.OutOfMemoryError)
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
 def _usage(error: Any) -> str:
     """A usage error of the option parser in one line, with the command whose help to read."""
     context = getattr(error, "ctx", None)
@@ -156,10 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{_place(error)}): {MILDER}"
         )
         return 2
-    except MemoryError:  # what `wbound.memory` did not foresee
-        say("wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions")
-        return 2
     except Exception as error:
+        if _no_room(error):  # what `wbound.memory` did not foresee
+            say("wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions")
+            return 2
         errors = sys.modules.get("wbound.errors")
         if errors is None or not isinstance(error, errors.WboundError):
             raise

@@ -61,8 +61,8 @@ IMAGES: dict[str, str] = {
     "cifar10 resume": "run --device cpu",
     "cifar10 check": "--data digits",
     "cifar10 sample": "run --K 2 --n 2 -o x.png",
-    "cifar10 evaluate": "run --K 2 --n 4 --seeds 1",
-    "cifar10 compare": "--process vp-original --K 2 --n 4 --seeds 1 --steps 1 --jobs 1 -o compared",
+    "cifar10 evaluate": "run --K 2 --n 16 --seeds 1",
+    "cifar10 compare": "--process vp-original --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o compared",
     "cifar10 score-error": "gaussian --K 2 --n 16",
 }
 
@@ -283,4 +283,4 @@ LASTING = _words(
     "1e308 1e12 1e9 1e18 1e4 100 2 3 7 0.5 1.5 2**0.5 1/3 pi e 0x10 1_000 ٣ ½ 123456789012345678901234567890"
 )
 #: Flags that start long work of their own.
-SLOW = ("--measured", "--all")
+SLOW = ("--measured", "--all", "--compile")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any
 
 import pytest
 
-from numerics.cifar10 import training
+from numerics.cifar10 import eight, presenting, training
 from numerics.cifar10.clocks import NAMES
+from numerics.cifar10.eight import compare_runs
 from numerics.cifar10.runs import load_run
 from numerics.cli import cifar10 as command
 from numerics.cli.main import app
+from numerics.locks import LOCK, locked
+from wbound.errors import IOFailure
 
 TRAIN = ["cifar10", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]
 
@@ -134,3 +138,65 @@ def test_without_the_extra_everything_else_works() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and json.loads(done.stdout)["total"] > 0.0, done.stderr
+
+
+def test_a_second_training_of_one_run_is_refused(wb: Any, tmp_path: Path) -> None:
+    with locked(tmp_path / "run"):
+        said = wb.refused(*TRAIN, "--steps", "1", "--out", str(tmp_path / "run"), code=4)
+    assert "run is locked" in said and f"process {os.getpid()}" in said
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [LOCK]
+
+
+def test_a_second_comparison_in_one_folder_is_refused(
+    wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is trained; and the lock is there while the first one works, and while it writes."""
+    compare = [
+        "cifar10",
+        "compare",
+        *["--process", "vp-v2", "--K", "2", "--n", "16", "--seeds", "1", "--steps", "1", "--jobs", "1", "-o"],
+    ]
+    with locked(tmp_path / "out"):
+        said = wb.refused(*compare, str(tmp_path / "out"), code=4)
+        with pytest.raises(IOFailure, match="is locked"):
+            compare_runs(tmp_path / "out", processes=["vp-v2"], quiet=True)
+    assert "out is locked" in said and f"process {os.getpid()}" in said
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [LOCK]
+
+    seen: list[str] = []
+    for module, name in ((eight, "trained"), (presenting, "write_all")):
+        original = getattr(module, name)
+
+        def checked(*given: Any, _original: Any = original, _name: str = name, **named: Any) -> Any:
+            with pytest.raises(IOFailure, match="is locked"), locked(tmp_path / "out"):
+                pass
+            seen.append(_name)
+            return _original(*given, **named)
+
+        monkeypatch.setattr(module, name, checked)
+    assert wb(*compare, str(tmp_path / "out"))[0] == 0
+    assert seen == ["trained", "write_all"]
+    with locked(tmp_path / "out"):
+        pass
+
+
+def test_an_interrupted_comparison_names_the_runs_it_has(
+    wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(eight, "measure", interrupted)
+    words = "--process vp-v2 --process vp-v1 --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o"
+    code, out, err = wb("cifar10", "compare", *words.split(), str(tmp_path / "out"))
+    assert code == 130 and out == "" and "Traceback" not in err
+    last = err.splitlines()[-1]
+    assert f"{tmp_path}/out/runs/vp-v2 (the same command goes on)" in last and "vp-v1" not in last
+
+
+def test_a_batch_that_cannot_fit_is_refused_before_it_is_drawn(wb: Any, tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    assert "batch = 1000000000000: must be at most" in wb.refused(
+        *TRAIN[:-4], "--batch", "1e12", "--out", out
+    )
+    assert not (tmp_path / "run").exists()
