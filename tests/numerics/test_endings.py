@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import resource
 import signal
@@ -16,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import COMMANDS, RIGHT, options_of
 
 import wbound
-from numerics import files
+from numerics import files, matrix
+from numerics.cli.cifar10 import NEEDS
 from numerics.cli.main import main
 from numerics.locks import LOCK, locked
 from wbound import balls
@@ -31,6 +34,11 @@ TOML = 'process = "ou"\nT = 2\nK = [4, 5, 6]\n'
 
 #: Every command that writes, into FILE or DIR, at a size that is quick.
 WRITERS = {
+    **{name: f"{name} {RIGHT[name] or ''} -o FILE.json" for name in ("schemes", "scatter", "search")},
+    **{name: f"{name} {RIGHT[name] or ''} -o FILE.svg" for name in ("gap", "landscape", "score-error")},
+    "lower-bound": f"lower-bound {RIGHT['lower-bound']} -o FILE.csv",
+    "smoothed": f"smoothed {RIGHT['smoothed']} -o FILE.npy",
+    "verify": "verify --all --n 64 --jobs 1 -o FILE.json",
     "schedule": f"schedule {OU} -o FILE.npy",
     "schedule-json": f"schedule {OU} -o FILE.json",
     "curve-csv": "curve --process ou --to 20 --points 2 -o FILE.csv",
@@ -49,6 +57,8 @@ WRITERS = {
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    two = matrix.cells(["ou"])[:2]
+    monkeypatch.setattr(matrix, "cells", lambda *_: two)  # of verify --all
     (tmp_path / "plan.toml").write_text(TOML, "utf-8")
     return tmp_path
 
@@ -63,12 +73,19 @@ def line(command: str, file: Path, folder: Path) -> list[str]:
 @contextlib.contextmanager
 def no_room() -> Iterator[None]:
     """As on a full disk: no file grows."""
+    importlib.import_module("joblib")  # makes semaphores, which are files of memory, not of a disk
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_every_command_that_writes_is_here() -> None:
+    """But for those of cifar10, which has tests of its own."""
+    writes = {name for name in COMMANDS if any("--out" in option.opts for option in options_of(name))}
+    assert {words.split()[0] for words in WRITERS.values()} == {w for w in writes if " " not in w}
 
 
 @pytest.mark.parametrize("command", WRITERS)
@@ -123,7 +140,7 @@ def test_a_file_is_written_whole_or_not_at_all(here: Path) -> None:
         (("flint",), "verify-certificate plan.toml", "certify"),
         (("distributed",), "sweep plan.toml --scheduler tcp://127.0.0.1:1 -o out", "cluster"),
         (("dask", "distributed"), "sweep plan.toml --scheduler tcp://127.0.0.1:1 -o out", "cluster"),
-        (("torch",), "cifar10 check", "cifar10"),
+        *(((name,), "cifar10 check", "cifar10") for name in NEEDS),
         (("safetensors",), "cifar10 train --process vp-v1 -o out", "cifar10"),
         (("torch", "diffusers", "accelerate"), "cifar10 sample run -o x.png", "cifar10"),
     ],

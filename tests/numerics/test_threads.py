@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,14 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+import numerics
 import wbound
 from numerics import (
     Gaussian,
     LogCosh,
     ProductTarget,
     SymmetricMixture,
+    coupled_exact,
+    coupled_paths,
     exact_w2,
     files,
+    law1d_w2,
     sample,
     transport,
     verify,
@@ -80,6 +85,36 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
     "samples, cosh": lambda s: sample(s.named, s.cosh, T=3.0, K=6, n=50, scheme="hf", seed=2).tolist(),
     "samples, density": lambda s: sample(s.named, s.density, T=3.0, K=4, n=40, scheme="hf", seed=3).tolist(),
     "transport": lambda s: transport.empirical_w2(s.points, s.points + 0.5).w2,
+    "paths": lambda s: coupled_paths(s.named, s.mixture, T=3.0, K=6, n=40, seed=4, progress=False).error,
+    "paths, exact": lambda s: coupled_exact(s.named, s.law, T=3.0, K=6, n=40, seed=5, progress=False).error,
+    "law": lambda s: law1d_w2(s.named, s.density, T=3.0, K=3, scheme="hf").w2,
+    "bounded": lambda s: (
+        wbound.w2_bound(s.named, wbound.bounded_data(1.0, 0.5, 3, 1.5), T=3.0, K=20, scheme="hf").total
+    ),
+    "stopped": lambda s: (
+        wbound.w2_bound(
+            s.named,
+            wbound.early_stopped(1.0, 0.1, 3, 1.0),
+            T=3.0,
+            K=20,
+            scheme="hf",
+            grid=wbound.Grid.uniform(delta=0.1),
+        ).total
+    ),
+    "compared": lambda s: [cell.derived for cell in wbound.compare(wbound.process("ou"))],
+    "published": lambda s: {name: list(row) for name, row in wbound.published_orders().items()},
+    "measured": lambda s: (
+        wbound.measured_orders(wbound.process("ou"), "sharp", "prior", "hf", cached=False).K_eps
+    ),
+    "rows": lambda s: [row.process for row in wbound.order_rows([wbound.process("ou")])],
+    "table": lambda s: str(wbound.complexity_table(3, 0.5, scheme="hf").to_dict()),
+    "schemes": lambda s: wbound.scheme_table(3, 0.5, schemes=("hf", "ddim"), processes=("ou",)).to_json(),
+    "exact iterations": lambda s: wbound.exact_iterations(s.named, s.law, 0.2, scheme="hf").K,
+    "tolerance": lambda s: wbound.score_tolerance(s.named, s.facts, 0.5, scheme="hf"),
+    "leading": lambda s: wbound.leading_constants(s.named, s.law, 3.0).to_dict(),
+    "numerical grid": lambda s: wbound.numerical_grid(s.facts, 5, 1e3).lam.tolist(),
+    "gaps": lambda s: [gap.grid for gap in wbound.grid_gaps(s.named, s.law, 3.0, 5)[0]],
+    "setting": lambda s: wbound.setting(s.named, s.facts, 3.0, 7).nodes.log_lam.tolist(),
     "verdict": lambda s: verify(s.named, s.mixture, 3.0, 6, scheme="hf", n=40, seed=0).to_dict()["verdict"],
 }
 
@@ -98,6 +133,16 @@ def alone() -> dict[str, Any]:
     """What one thread says."""
     shared = Shared()
     return {name: call(shared) for name, call in CALLS.items()}
+
+
+def test_every_public_function_is_called() -> None:
+    """Of both packages: a new name needs a call here."""
+    source = Path(__file__).read_text("utf-8")
+    for package in (wbound, numerics):
+        for name in package.__all__:
+            value = getattr(package, name)
+            if callable(value) and not isinstance(value, type):
+                assert re.search(rf"\b{name}\(", source), name
 
 
 def together(work: list[Callable[[], Any]]) -> list[Any]:

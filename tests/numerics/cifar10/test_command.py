@@ -151,11 +151,8 @@ def test_a_second_comparison_in_one_folder_is_refused(
     wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is trained; and the lock is there while the first one works, and while it writes."""
-    compare = [
-        "cifar10",
-        "compare",
-        *["--process", "vp-v2", "--K", "2", "--n", "16", "--seeds", "1", "--steps", "1", "--jobs", "1", "-o"],
-    ]
+    words = "cifar10 compare --process vp-v2 --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o"
+    compare = words.split()
     with locked(tmp_path / "out"):
         said = wb.refused(*compare, str(tmp_path / "out"), code=4)
         with pytest.raises(IOFailure, match="is locked"):
