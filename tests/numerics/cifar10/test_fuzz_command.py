@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from test_endings import no_room
 from test_fuzz_files import many
 
 from numerics.cifar10 import training
 from numerics.cifar10.checkpoints import checkpoints_of
 from numerics.cli.main import main
+from numerics.locks import LOCK
 
 SMALL = "--preset smoke --steps 1 --batch 4 --device cpu"
 
@@ -140,3 +142,58 @@ def test_memory_that_runs_out_in_torch_is_one_line(
     monkeypatch.setattr(training, "_loop", lambda *_: torch.empty(1 << 56))
     said = wb.refused("cifar10", "train", *hostile.IMAGES["cifar10 train"].split())
     assert "does not fit into memory" in said
+
+
+#: More than there is memory for, and what the line has to name.
+TOO_LARGE = (
+    ("train --process vp-original --preset smoke --batch 1e12 -o new", "batch"),
+    ("resume greedy --device cpu", "batch"),
+    ("sample run --K 1e12 --n 2 -o x.png", "K"),
+    ("sample run --K 2 --n 1e12 -o x.png", "n"),
+    ("sample run --K 2 --n 1e30 -o x.png", "n"),
+    ("sample run --K 1e5 --n 1e6 --batch 1e6 -o x.npz", "batch"),
+    ("evaluate run --K 1e12 --n 16", "K"),
+    ("evaluate run --K 2 --n 1e9", "n"),
+    ("evaluate run --K 2 --n 16 --seeds 1e12", "seeds"),
+    ("compare --process vp-original --K 1e12 --n 16 --steps 1 -o new", "K"),
+    ("compare --process vp-original --K 2 --n 1e12 --steps 1 -o new", "seeds"),
+    ("compare --process vp-original --K 2 --n 16 --seeds 1e12 --steps 1 -o new", "seeds"),
+    ("score-error gaussian --K 1e12 --n 16", "K"),
+    ("score-error gaussian --K 2 --n 1e12", "n"),
+)
+
+
+@pytest.mark.parametrize(("line", "named"), TOO_LARGE, ids=[line for line, _ in TOO_LARGE])
+def test_what_cannot_fit_is_refused_before_it_is_allocated(line: str, named: str, here: Path) -> None:
+    """Under a limit of half a gigabyte of new memory and a few seconds of work; no folder is made."""
+    found = hostile.judge(["cifar10", *line.split()], seconds=8.0, room=1 << 29)
+    assert not found.wrong and found.code == 2, found
+    assert f" {named} = " in found.err and not (here / "new").exists(), found.err
+
+
+#: Lines that write into a new place, and what is there when the disk is full.
+WRITERS = {
+    "train": f"train --process vp-original {SMALL} -o PLACE",
+    "sample": "sample run --K 2 --n 2 -o PLACE.npz",
+    "compare": "compare --process vp-original --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o PLACE",
+    "compare, from runs": "compare --process vp-original --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o compared",
+}
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_full_disk_is_one_line(command: str, here: Path, capsys: Any) -> None:
+    before = {path: path.read_bytes() for path in here.glob("compared/comparison.*")}
+    with no_room():
+        code = main(["cifar10", *WRITERS[command].replace("PLACE", str(here / "place")).split()])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert code == 4 and last.startswith("wbound: cannot write"), last
+    assert {path.name for path in here.rglob("place*/*") if path.is_file()} <= {LOCK}
+    assert {path: path.read_bytes() for path in here.glob("compared/comparison.*")} == before != {}
+
+
+@pytest.mark.parametrize("command", list(WRITERS)[:3])
+def test_a_place_that_takes_no_files_is_one_line(command: str, here: Path, capsys: Any) -> None:
+    """/proc takes no new files, not even from root."""
+    code = main(["cifar10", *WRITERS[command].replace("PLACE", "/proc/place").split()])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert code == 4 and last.startswith("wbound: cannot "), last
