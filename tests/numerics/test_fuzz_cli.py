@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,33 @@ FILES = (
         "/proc/self/mem",
     ),
 )
+
+
+def test_the_judge_sees_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work and sleep, each in a limit of its own, a loop that swallows every ordinary error, and plain tracebacks."""
+
+    def working(*_: Any) -> int:
+        while True:
+            with contextlib.suppress(Exception):
+                sum(range(10_000))
+
+    def raising(*_: Any) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(hostile, "WAITING", 2.0)
+    for run, said in (
+        (working, "over 0.2 s"),
+        (lambda *_: time.sleep(60.0), "over 0.2 s"),
+        (raising, "traceback"),
+    ):
+        monkeypatch.setattr(hostile, "main", run)
+        assert said in hostile.judge([], seconds=0.2).wrong
+    monkeypatch.setattr(hostile, "main", lambda *_: 1)
+    assert hostile.judge([]).wrong == "exit code 1"
+    monkeypatch.setattr(hostile, "main", lambda *_: 2)
+    assert hostile.judge([]).wrong == "exit code 2 and not a word"
+    monkeypatch.setattr(hostile, "main", lambda *_: len(bytearray(hostile.ROOM)))
+    assert "MemoryError" in hostile.judge([]).wrong
 
 
 def test_every_command_is_here() -> None:
