@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 MOST_DIMENSIONS = 8192
 MOST_NUMBERS = 2_000_000_000
+#: Values larger than this have squares that leave double precision.
+LARGEST = 1e150
 #: Above this dimension the mean's share of each eigenvalue comes from Lanczos quadrature, not eigenvectors.
 EIGENVECTORS = 512
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -196,6 +198,10 @@ def _moments(flat: NDArray[Any]) -> tuple[Array, Array]:
         if not np.isfinite(part).all():
             bad = int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0]) + i
             raise BadInput("data", f"sample {bad}", "must be finite (there is a nan or an infinity)")
+        if np.abs(part).max() > LARGEST:
+            raise BadInput(
+                "data", f"largest value {np.abs(part).max():g}", f"must be at most {LARGEST:g} in size"
+            )
         mean += part.sum(axis=0) / n
     cov = np.zeros((d, d))
     for i in range(0, n, rows):

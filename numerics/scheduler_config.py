@@ -143,15 +143,21 @@ def _edm(config: Mapping[str, Any], kind: str, steps: int | None) -> Schedule:
     if not 0.0 < low < high:
         raise BadInput("sigma_min", low, f"must be in (0, sigma_max = {high:g})")
     K = count("steps", steps if steps is not None else _integer(config, "num_train_timesteps", 1000))
+    if K > MOST:
+        raise BadInput("steps", K, f"must be at most {MOST}")
     name = one_of("sigma_schedule", config.get("sigma_schedule", "karras"), ("karras", "exponential"))
-    share = np.linspace(0.0, 1.0, K)
+    share, fall = np.linspace(0.0, 1.0, K), math.log(low) - math.log(high)
     if name == "karras":
         rho = _number(config, "rho", 7.0)
         if rho <= 0.0:
             raise BadInput("rho", rho, "must be > 0")
-        levels = rho * np.log(high ** (1.0 / rho) + share * (low ** (1.0 / rho) - high ** (1.0 / rho)))
+        # ρ log(high^(1/ρ) + share (low^(1/ρ) − high^(1/ρ))), which for a small ρ leaves double precision
+        inner = math.log(high) + rho * np.log1p(share[share < 1.0] * math.expm1(fall / rho))
+        levels = np.append(inner, [math.log(low)][: K - inner.size])
     else:
-        levels = math.log(high) + share * math.log(low / high)
+        levels = math.log(high) + share * fall
+    if not (np.diff(levels) < 0.0).all():
+        raise BadInput("steps", K, "two levels coincide at this number of steps")
     notes = (f"{kind}: sigmas {name}, {K} levels; the last step goes to sigma = 0",)
     return Schedule(f"{kind} ({K} steps)", np.concatenate((2.0 * levels, [-np.inf])), ve(), notes)
 

@@ -390,3 +390,23 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
         assert judged(read)
     with pytest.raises((BadInput, IOFailure)):
         write(tmp_path / name if name not in (".", "/") else Path(name), b"x")
+
+
+def test_what_a_deep_search_found(drop: Any, tmp_path: Path) -> None:
+    assert "largest value 1e+200" in judged(
+        lambda: sources.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
+    )
+    edm = {"_class_name": "EDMEulerScheduler", "sigma_min": 0.002, "sigma_max": 80.0}
+    assert "steps" in judged(lambda: from_diffusers(edm, 10**12))
+    for rho in (1e-300, 1e-3, 1e300):  # an answer, or a line
+        judged(lambda rho=rho: from_diffusers(edm | {"rho": rho}, 9))
+    small = np.exp(
+        0.5 * from_diffusers(edm | {"rho": 1e-3}, 9).log_lam[:-1]
+    )  # to the first level's left: a long way
+    assert (
+        small[0] == pytest.approx(80.0) and small[-1] == pytest.approx(0.002) and (np.diff(small) < 0.0).all()
+    )
+    karras = np.exp(0.5 * from_diffusers(edm, 9).log_lam[:-1])
+    assert karras == pytest.approx(
+        (80 ** (1 / 7) + np.linspace(0, 1, 9) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    )
