@@ -235,6 +235,8 @@ class Program:
     def _build(self, expr: sympy.Expr) -> int:
         arb = flint().arb
         if expr.is_Symbol:
+            if str(expr) not in self._values:
+                raise BadInput("parameters", str(expr), "has no value")
             return self._keep(self._values[str(expr)])
         if expr.is_Rational:
             return self._keep(arb(flint().fmpq(int(expr.p), int(expr.q))))

@@ -392,7 +392,7 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
         write(tmp_path / name if name not in (".", "/") else Path(name), b"x")
 
 
-def test_what_a_deep_search_found(drop: Any, tmp_path: Path) -> None:
+def test_what_a_deep_search_found(drop: Any, certificate: dict[str, Any]) -> None:
     assert "largest value 1e+200" in judged(
         lambda: sources.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
     )
@@ -410,3 +410,6 @@ def test_what_a_deep_search_found(drop: Any, tmp_path: Path) -> None:
     assert karras == pytest.approx(
         (80 ** (1 / 7) + np.linspace(0, 1, 9) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
     )
+    less = copy.deepcopy(certificate)
+    del less["inputs"]["parameters"]["theta"]
+    assert "theta: has no value" in judged(lambda: certified.verify(json.dumps(less)))
