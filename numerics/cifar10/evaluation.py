@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +48,8 @@ FID_SIZES = (1_000, 5_000, 20_000, 50_000)
 #: Principal components of the second space, and points of a bracket (an assignment of n points is O(n³)).
 COMPONENTS, BRACKET = 16, 1_000
 PROJECTIONS = 256
+#: Bytes that a file of Inception's weights may hold; the published ones are 95 MB.
+MOST_WEIGHTS = 400_000_000
 
 
 class Summary(NamedTuple):
@@ -263,16 +264,23 @@ def _weights(path: str | Path) -> tuple[dict[str, torch.Tensor], str]:
     """The tensors of a state_dict file, and its SHA-256."""
     file = Path(path)
     try:
-        content = file.read_bytes()
+        with open(file, "rb") as stream:
+            content = stream.read(MOST_WEIGHTS + 1)
     except OSError as error:
         raise IOFailure(f"cannot read {file}: {error.strerror}") from None
+    except ValueError as error:  # a name that no file can have
+        raise BadInput("inception", str(path), f"is no name of a file: {error}") from None
+    if len(content) > MOST_WEIGHTS:
+        raise BadInput("inception", file.name, f"must hold at most {MOST_WEIGHTS // 1_000_000} MB")
     allowed = "must be a state_dict: names and tensors only, saved by torch.save"
     try:
         with warnings.catch_warnings():
             # of a pickle protocol that torch.save does not write: tensors or nothing all the same
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+    except MemoryError:
+        raise
+    except Exception:  # whatever the reader meets in damaged bytes: it runs nothing of them
         raise BadInput("inception", file.name, allowed) from None
     if (
         not isinstance(state, dict)

@@ -111,7 +111,10 @@ def _usage(error: Any) -> str:
     """A usage error of the option parser in one line, with the command whose help to read."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "wbound"
-    return f"{path}: {_one_line(error.format_message()).rstrip('.')} ({path} --help)"
+    said = _one_line(error.format_message()).rstrip(".")
+    if len(said) > 400:  # a word of a page's length that nobody knows
+        said = f"{said[:300]} ... {said[-80:]}"
+    return f"{path}: {said} ({path} --help)"
 
 
 class _Stopped:

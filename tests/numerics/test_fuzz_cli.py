@@ -137,6 +137,17 @@ def test_every_option_of_every_command(command: str, there: Path, quick: None) -
         assert not found.wrong, (line, found.wrong)
 
 
+def test_a_word_of_a_page_s_length_is_said_in_a_line(there: Path) -> None:
+    for line in (
+        ["a" * 9999],
+        ["bound", "--" + "a" * 9999],
+        ["bound", "--K", "a" * 9999],
+        ["show", "a" * 9999],
+    ):
+        found = hostile.judge(line)
+        assert found.code == 2 and not found.wrong and len(found.err) < 1000, found
+
+
 @many(0.5)
 @given(
     st.lists(st.text(max_size=8) | st.sampled_from((*hostile.COMMANDS, *hostile.WORDS, "--json")), max_size=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import struct
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from test_fuzz_files import changes, damage, damaged, judged, many, replaced
 
-from numerics.cifar10 import archives, checkpoints
+from numerics.cifar10 import archives, checkpoints, evaluation
 from numerics.cifar10.images import load_images
 from numerics.cifar10.runs import Run, make_config
 
@@ -95,6 +96,25 @@ def test_configurations_of_runs(tmp_path: Path, change: Any, how: Any) -> None:
     text = json.dumps(replaced(body, change)).encode("utf-8", "surrogatepass")
     (tmp_path / "config.json").write_bytes(damaged(text, how))
     judged(lambda: Run(tmp_path).read())
+
+
+@many()
+@given(st.booleans(), damage)
+def test_weights_of_inception(tmp_path: Path, zipped: bool, how: Any) -> None:
+    path, stream = tmp_path / "weights.pth", io.BytesIO()
+    torch.save(
+        {"fc.weight": torch.ones(3, 2), "n": torch.zeros(0)}, stream, _use_new_zipfile_serialization=zipped
+    )
+    path.write_bytes(damaged(stream.getvalue(), how))
+    judged(lambda: evaluation._weights(path))
+
+
+def test_weights_that_never_end_or_are_words(tmp_path: Path) -> None:
+    (tmp_path / "endless.pth").symlink_to("/dev/zero")
+    (tmp_path / "words.csv").write_text("a,b\n1,2\n", "utf-8")
+    assert "at most 400 MB" in judged(lambda: evaluation._weights(tmp_path / "endless.pth"))
+    assert "state_dict" in judged(lambda: evaluation._weights(tmp_path / "words.csv"))
+    assert "no name of a file" in judged(lambda: evaluation._weights("\x00"))
 
 
 @many()
