@@ -76,10 +76,8 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
     else:  # interpolated in σ between training steps
         levels = np.log(np.interp(times, np.arange(N), np.exp(log_sigma)))
     if config.get("use_karras_sigmas"):
-        share = np.linspace(0.0, 1.0, K)
-        ends = log_sigma[[-1, 0]] if kind.startswith(_DROPPING) else levels[[0, -1]]
-        high, low = np.exp(ends / 7.0)
-        levels = 7.0 * np.log(high + share * (low - high))
+        high, low = log_sigma[[-1, 0]] if kind.startswith(_DROPPING) else levels[[0, -1]]
+        levels = _karras(float(high), float(low), 7.0, K)
     log_lam = np.concatenate((2.0 * levels, [-np.inf]))
     if not (np.diff(log_lam) < 0.0).all():
         raise BadInput("steps", K, "two timesteps coincide at this number of steps")
@@ -146,20 +144,25 @@ def _edm(config: Mapping[str, Any], kind: str, steps: int | None) -> Schedule:
     if K > MOST:
         raise BadInput("steps", K, f"must be at most {MOST}")
     name = one_of("sigma_schedule", config.get("sigma_schedule", "karras"), ("karras", "exponential"))
-    share, fall = np.linspace(0.0, 1.0, K), math.log(low) - math.log(high)
     if name == "karras":
         rho = _number(config, "rho", 7.0)
         if rho <= 0.0:
             raise BadInput("rho", rho, "must be > 0")
-        # ρ log(high^(1/ρ) + share (low^(1/ρ) − high^(1/ρ))), which for a small ρ leaves double precision
-        inner = math.log(high) + rho * np.log1p(share[share < 1.0] * math.expm1(fall / rho))
-        levels = np.append(inner, [math.log(low)][: K - inner.size])
+        levels = _karras(math.log(high), math.log(low), rho, K)
     else:
-        levels = math.log(high) + share * fall
+        levels = math.log(high) + np.linspace(0.0, 1.0, K) * (math.log(low) - math.log(high))
     if not (np.diff(levels) < 0.0).all():
         raise BadInput("steps", K, "two levels coincide at this number of steps")
     notes = (f"{kind}: sigmas {name}, {K} levels; the last step goes to sigma = 0",)
     return Schedule(f"{kind} ({K} steps)", np.concatenate((2.0 * levels, [-np.inf])), ve(), notes)
+
+
+def _karras(log_high: float, log_low: float, rho: float, K: int) -> Array:
+    """Logarithms of K levels (high^(1/ρ) + share (low^(1/ρ) − high^(1/ρ)))^ρ, where the powers themselves, or
+    their difference, may leave double precision."""
+    share = np.linspace(0.0, 1.0, K)
+    inner = log_high + rho * np.log1p(share[share < 1.0] * math.expm1((log_low - log_high) / rho))
+    return np.append(inner, [log_low][: K - inner.size])
 
 
 def _number(config: Mapping[str, Any], key: str, default: float) -> float:

@@ -33,6 +33,8 @@ __all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_confi
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 DECAYS = ("none", "cosine")
 COUNTS = ("steps", "batch", "log_every", "checkpoint_every", "sample_steps", "keep")
+#: Of PyTorch's generators.
+MOST_SEED = 2**63 - 1
 FROM_ZERO = ("warmup", "sample_every", "seed", "split_seed")
 
 #: What a preset trains with where nothing else is said. ``ema`` None: 0.9999 for VP, 0.999 for VE (Song et
@@ -120,6 +122,9 @@ def make_config(process: str, data: str = "digits", preset: str = "small", **giv
     image_process(made.process, **made.parameters)
     whole: dict[str, Any] = {name: count(name, getattr(made, name)) for name in COUNTS}
     whole |= {name: count(name, getattr(made, name), least=0) for name in FROM_ZERO}
+    for name in ("seed", "split_seed"):
+        if whole[name] > MOST_SEED:
+            raise BadInput(name, whole[name], f"must be at most {MOST_SEED}")
     for name in ("lr", "clip"):
         positive(name, getattr(made, name))
     if not 0.0 <= nonnegative("ema", made.ema) < 1.0:

@@ -410,6 +410,12 @@ def test_what_a_deep_search_found(drop: Any, certificate: dict[str, Any]) -> Non
     assert karras == pytest.approx(
         (80 ** (1 / 7) + np.linspace(0, 1, 9) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
     )
+    euler = {
+        "_class_name": "EulerDiscreteScheduler",
+        "trained_betas": [1e-300, 0.2, 0.3],
+        "use_karras_sigmas": True,
+    }
+    assert np.isfinite(from_diffusers(euler).log_lam[:-1]).all()
     less = copy.deepcopy(certificate)
     del less["inputs"]["parameters"]["theta"]
     assert "theta: has no value" in judged(lambda: certified.verify(json.dumps(less)))

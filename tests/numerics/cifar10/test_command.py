@@ -67,6 +67,7 @@ def test_check(wb: Any) -> None:
     [
         (["--process", "vp-v4"], "process = vp-v4: must be one of"),
         (["--preset", "tiny"], "preset = tiny: must be one of"),
+        (["--seed", "1e30"], "seed"),
         (["--steps", "0"], "must be an integer >= 1"),
         (["--steps", "1.5"], "steps = 1.5"),
         (["-p", "rho"], "must be NAME=VALUE"),
