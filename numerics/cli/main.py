@@ -96,9 +96,13 @@ def _place(error: BaseException) -> str:
     return found
 
 
+#: How NumPy begins to say that no memory could hold an array.
+TOO_BIG = ("array is too big", "Maximum allowed size exceeded", "Maximum allowed dimension exceeded")
+
+
 def _no_room(error: Exception) -> bool:
-    """Whether an allocation failed: PyTorch, if it is there, has errors of its own for that."""
-    if isinstance(error, MemoryError):
+    """Whether an allocation failed: NumPy says so in a `ValueError` too, and PyTorch has errors of its own."""
+    if isinstance(error, MemoryError) or (isinstance(error, ValueError) and str(error).startswith(TOO_BIG)):
         return True
     torch = sys.modules.get("torch")
     return torch is not None and (

@@ -246,9 +246,21 @@ def test_a_number_that_leaves_doubles_is_no_result(monkeypatch: pytest.MonkeyPat
     assert "double precision" in said and "overflow" in said and "wbound.made:2" in said
 
 
-def test_memory_that_runs_out_is_one_line(monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: bytearray(1 << 62),
+        lambda: np.empty(1 << 50),
+        lambda: np.empty(1 << 61),
+        lambda: np.arange(0.0, 1e300),
+        lambda: np.empty((1 << 62, 8)),
+    ],
+)
+def test_memory_that_runs_out_is_one_line(ask: Any, monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+    """Each of these fails in words of its own."""
+
     def full(*_: Any, **__: Any) -> Any:
-        raise MemoryError
+        return ask()
 
     monkeypatch.setattr(wbound.clock.Grid, "nodes", full)
     assert "does not fit into memory" in wb.refused("schedule", *OU.split())
