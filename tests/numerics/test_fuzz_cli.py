@@ -98,7 +98,7 @@ def test_the_judge_sees_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hostile.judge([]).wrong == "exit code 1"
     monkeypatch.setattr(hostile, "main", lambda *_: 2)
     assert hostile.judge([]).wrong == "exit code 2 and not a word"
-    monkeypatch.setattr(hostile, "main", lambda *_: len(bytearray(hostile.ROOM)))
+    monkeypatch.setattr(hostile, "main", lambda *_: len(bytearray(2 * hostile.ROOM)))
     assert "MemoryError" in hostile.judge([]).wrong
 
 
