@@ -48,6 +48,8 @@ COUNTED, NOISE = 1e10, 1e-9
 WIDE, NARROW = 13, 5
 #: log K is settled within this, by the power law; horizons are near enough to a parabola's within that.
 SETTLED, CLOSE = 0.1, 0.012
+#: How often the same horizons are looked at before the search closes in anyway.
+LOOKS = 8
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def _search(
     u, log_K = np.linspace(lo, hi, WIDE), np.full(WIDE, math.log(guess))
     # far above its K a bound falls by the power law; Theorem 1 soon twice as fast, and far below it no T works
     slope, before = np.full(WIDE, -1.0 if order == 1.0 else -1.6), None
+    best, found, looks = 0.5 * (lo + hi), math.log(guess), 0
     # look at several T at once, each with a K of its own; close in on the best once its K settles
     for _ in range(60):
         K = np.exp(log_K)
@@ -174,16 +177,19 @@ def _search(
         before = log_K, off
         cost = log_K - np.where(hope, off / slope, -HOPELESS)
         i = int(np.argmin(cost))
+        best, found = float(u[i]), max(float(cost[i]), 0.0)
         if off[i] <= 0.0 and log_K[i] == 0.0:  # one step is enough
             break
         # where no K works yet that is not far above the best, a larger one may
         stuck = ~hope & (log_K > cost[i] + 7.0)
         log_K = np.maximum(np.where(hope, cost, log_K + np.where(stuck, 0.0, math.log(8.0))), 0.0)
         near = slice(max(i - 1, 0), i + 2)
-        if (np.abs(off[near]) > SETTLED)[hope[near]].any():
-            continue
         inside = 0 < i < u.size - 1
-        at = vertex(u[near], cost[near]) if inside and hope[near].all() else float(u[i])
+        best = vertex(u[near], cost[near]) if inside and hope[near].all() else float(u[i])
+        # K is a whole number: where it is small it cannot settle
+        looks, settled = looks + 1, SETTLED + math.exp(-log_K[i])
+        if looks < LOOKS and (np.abs(off[near]) > settled)[hope[near]].any():
+            continue
         spacing = float(u[1] - u[0])
         if inside or u[i] in (lo, hi):
             if spacing < CLOSE:
@@ -191,13 +197,13 @@ def _search(
             width = 2.2 * spacing
         else:  # look on, beyond the window's end
             width = float(u[-1] - u[0])
-        left = min(max(at - 0.5 * width, lo), max(hi - width, lo))
+        left = min(max(best - 0.5 * width, lo), max(hi - width, lo))
         points = WIDE if log_K[i] > math.log(SUMMED_COARSELY) else NARROW
         known, guesses, slopes = u[hope], log_K[hope], slope[hope]
         u = np.linspace(left, min(left + width, hi), points)
         log_K, slope, before = np.interp(u, known, guesses), np.interp(u, known, slopes), None
-    best = vertex(u[near], cost[near]) if 0 < i < u.size - 1 and hope[near].all() else float(u[i])
-    k, v = _solve_K(criterion, best, math.exp(float(log_K[i])), eps, order)
+        looks = 0
+    k, v = _solve_K(criterion, best, math.exp(found), eps, order)
     if k <= 4096:
         return _polish(criterion, eps, bracket, best, k, v)
     return k, best, v

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wbound.clock import Batch, batch
 from wbound.data import Curvature, softplus
+from wbound.errors import BadInput
 from wbound.forward import Process
 from wbound.quadrature import rule
 
@@ -67,6 +68,8 @@ class Quality(NamedTuple):
 
 COARSE, FINE = Quality(64, 0.5, 6, 1), Quality(2048, 1.0, 10, 3)
 CHECKED, OTHER = FINE._replace(check=True), Quality(1024, 1.5, 8, 3)
+#: log t and the clock's logarithms together move by less than this over all panels.
+FARTHEST = 2e5
 #: Relative width of the virtual steps that an extrapolation to η starts from.
 WIDTH = 2e-4
 
@@ -198,7 +201,11 @@ def _panels(
         - log_alpha
     )
     move -= move[:, :1]
-    count = max(int(np.ceil(quality.density * float(move[:, -1].max()))), 2)
+    longest = int(np.argmax(move[:, -1]))
+    if not move[longest, -1] < FARTHEST:
+        told = f"log lam = {log_lam[longest, -1]:.6g} there is too far to sum to: take a shorter one"
+        raise BadInput("T", float(T[longest]), told)
+    count = max(int(np.ceil(quality.density * float(move[longest, -1]))), 2)
     at = np.linspace(0.0, 1.0, count + 1)
     edges = np.stack([np.interp(at * own[-1], own, times) for own, times in zip(move, t, strict=True)])
     cuts = [process.crossing(kink) for kink in kinks if log_lam[:, 0].min() < kink < log_lam[:, -1].max()]

@@ -331,3 +331,8 @@ def test_no_other_horizon_needs_fewer_steps(
     if fewer >= 1.0:
         T = found.T * np.exp(np.concatenate((np.linspace(-0.5, 0.5, 11), np.linspace(-0.03, 0.03, 7))))
         assert min(v.total for v in criterion(T, np.full(T.size, fewer), FINE)) > eps
+
+
+def test_a_horizon_too_far_to_sum_to() -> None:
+    with pytest.raises(BadInput, match=r"T = 1e\+18: log lam = 1e\+18 there is too far to sum to"):
+        wbound.iterations(wbound.process("ou"), STANDARD, 0.5, scheme="hf", T=1e18)
