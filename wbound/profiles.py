@@ -343,12 +343,13 @@ class CurvatureProfile(Profile):
             value = gap(at)
             with np.errstate(invalid="ignore"):  # NaN is nobody's sign
                 turns = np.flatnonzero(value[:-1] * value[1:] < 0.0)
+                met = 1 + np.flatnonzero((value[1:-1] == 0.0) & (value[:-2] * value[2:] < 0.0))
             lo, hi, sign = at[turns], at[turns + 1], np.sign(value[turns])
             for _ in range(60):
                 mid = 0.5 * (lo + hi)
                 before = gap(mid) * sign > 0.0
                 lo, hi = np.where(before, mid, lo), np.where(before, hi, mid)
-            self._kinks = tuple((0.5 * (lo + hi)).tolist())
+            self._kinks = tuple(np.sort(np.append(0.5 * (lo + hi), at[met])).tolist())
         return self._kinks
 
     def log_contraction(self, log_lam: float) -> float:

@@ -21,6 +21,7 @@ from wbound.setting import setting
 from wbound.sharp import THEOREM_2, local, sums
 
 SCHEMES = ("em", "ei", "hf", "ddpm")
+Array = np.ndarray
 Curve = Callable[[Any], Any]
 
 
@@ -37,15 +38,15 @@ def ball(D: float, tau: float) -> tuple[Curve, Curve]:
 def plain(
     p: referee.Plain,
     times: tuple[float, ...],
-    m: Curve,
-    L: Curve,
+    shape: tuple[float, float],
     d: int,
     second_moment: float,
     scheme: str,
     M: float = 0.0,
     V: float = 0.0,
 ) -> float:
-    """Theorem 2′: e_K/α_K + √(dλ_K) by Eq. 7 in x-units, one step after the other, from section 11."""
+    """Theorem 2′: e_K/α_K + √(dλ_K) by Eq. 7 in x-units, one step after the other, from section 11, for a ball (D, τ)."""
+    m, L = ball(*shape)
     with mp.workdps(referee.DIGITS):
         path = referee.steps(p, times)
         e = p.alpha(mp.mpf(times[0])) * mp.sqrt(second_moment)
@@ -100,7 +101,7 @@ def test_theorem_2_prime_against_a_plain_loop(make: Any, scheme: str, times: tup
     )
     assert (datas[1].proved, datas[2].proved) == (True, False)
     for M, V in ((0.0, 0.0), (0.3, 0.5)):
-        want = plain(p, times, *ball(D, tau), d, M2, scheme, M, V)
+        want = plain(p, times, (D, tau), d, M2, scheme, M, V)
         for data in datas:
             b = wbound.w2_bound(p.made, data, scheme=scheme, grid=grid, score_bias=M, score_noise=V)
             assert b.total == pytest.approx(want, rel=1e-10)
@@ -125,16 +126,91 @@ def test_psi_of_all_kinds_of_steps() -> None:
     lo = np.array([0.0, 0.0, 0.0, 0.3, 0.5, 1.5, 1.0])
     hi = np.array([0.1, 3.0, 1e9, 0.3003, 1.2, 2.0, 1e5])
     b = batch(p, lo, hi)
-    m, L = ball(2.0, 1.0)
     text = CurvatureProfile(m="(1-4/(1+lam))/(1+lam)", L="1/(1+lam)", d=1, second_moment=5.0)
     for data in (bounded_data(2.0, 1.0, 1, 5.0), text):
         got = data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio)
         for k in range(lo.size):
-            with mp.workdps(30):
-                cuts = [mp.mpf(hi[k] - lo[k]) * mp.mpf(10) ** -j + mp.mpf(lo[k]) for j in range(13)]
-                points = sorted({*cuts, mp.mpf(lo[k]), *([mp.mpf(1)] if lo[k] < 1 < hi[k] else [])})
-                true = mp.log(mp.quad(lambda u, k=k: (u - lo[k]) ** 2 * max(m(u) ** 2, L(u) ** 2), points))
-            assert -1e-13 <= got[k] - float(true) < 1e-9, k
+            assert -1e-13 <= got[k] - decades(float(lo[k]), float(hi[k])) < 1e-9, k
+
+
+def decades(lo: float, hi: float) -> float:
+    """log ∫(u−λ_k)² max(m², L²) du of the ball (2, 1), decade by decade, split at its kink λ = 1."""
+    m, L = ball(2.0, 1.0)
+    with mp.workdps(30):
+        cuts = [mp.mpf(hi - lo) * mp.mpf(10) ** -j + mp.mpf(lo) for j in range(13)]
+        points = sorted({*cuts, mp.mpf(lo), *([mp.mpf(1)] if lo < 1 < hi else [])})
+        return float(mp.log(mp.quad(lambda u: (u - lo) ** 2 * max(m(u) ** 2, L(u) ** 2), points)))
+
+
+@pytest.mark.parametrize(("D", "tau"), [(2.0, 0.9), (0.7, 1.0), (1.5, 0.0)])
+def test_psi_and_profile_of_a_ball(D: float, tau: float) -> None:
+    """λm and λL from section 11, where |m| = L, what is left of E|X_0|², and units."""
+    data = bounded_data(D, tau, 2, 4.0) if tau else early_stopped(D, 0.1, 2, 4.0)
+    m, L = ball(D, tau)
+    lam = np.array([0.1, 0.4, 1.0, 3.0, 50.0])
+    np.testing.assert_allclose(data.lam_m(np.log(lam)), [float(u * m(mp.mpf(u))) for u in lam], rtol=1e-12)
+    np.testing.assert_allclose(data.lam_L(np.log(lam)), [float(u * L(mp.mpf(u))) for u in lam], rtol=1e-12)
+    np.testing.assert_allclose(data.excess(np.log(lam)), 4.0 - 2.0 * tau**2, rtol=1e-14)
+    assert data.normaliser == pytest.approx(1.0 / tau**2 if tau else 0.5, rel=1e-14)
+    assert data.kinks == pytest.approx([math.log(D**2 / 2 - tau**2)] if D**2 > 2 * tau**2 else [], rel=1e-12)
+    assert data.start_error(3.0) == 2.0
+    text = CurvatureProfile(
+        m=f"(1-{D**2}/({tau**2}+lam))/({tau**2}+lam)", L=f"1/({tau**2}+lam)", d=2, second_moment=4.0
+    )
+    for name in ("lam_m", "lam_L", "excess"):
+        np.testing.assert_allclose(
+            getattr(text, name)(np.log(lam)), getattr(data, name)(np.log(lam)), rtol=1e-11
+        )
+    text = CurvatureProfile(m="0", L="1/(1+2*lam)", d=1, second_moment=4.0)  # d(1/L − λ) = 1 + λ
+    np.testing.assert_allclose(text.excess(np.log(lam)), np.maximum(3.0 - lam, 0.0), rtol=1e-12, atol=1e-13)
+    first = 0.0 if tau else 0.1
+    with mp.workdps(20):
+        total = float(mp.quad(m, [first, 1, 4]))
+    assert data.log_contraction(math.log(4.0)) == pytest.approx(-total, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("m", "where"),
+    [
+        ("-1/7", [7.0]),
+        ("-1", [1.0]),
+        ("-1/10**26", [1e26]),
+        ("-8*lam/(1+lam)**3", [1.0, 2.0 + math.sqrt(5.0)]),  # 8λ² = (1 + λ)³
+    ],
+)
+def test_psi_knows_where_the_curvatures_meet(m: str, where: list[float]) -> None:
+    data = CurvatureProfile(m=m, L="1/lam", d=1, second_moment=2.0)
+    assert data.kinks == pytest.approx(np.log(where), rel=1e-12, abs=1e-12)
+
+
+def test_psi_of_a_small_ball() -> None:
+    """D² < 2τ²: L is the larger everywhere, and Ψ is closed from λ = 0 on: v_1 − v_0 − 2τ² log(v_1/v_0) + …"""
+    data = bounded_data(0.7, 1.2, 2, 4.0)
+    lo, hi = np.array([0.0, 0.0, 0.5, 0.0]), np.array([0.2, 3.0, 1e40, 1e40])
+    b = batch(wbound.process("ve-constant"), lo, hi)
+    v0, v1 = 1.44 + lo, 1.44 + hi
+    want = hi - lo - 2.0 * v0 * np.log(v1 / v0) + v0**2 * (1.0 / v0 - 1.0 / v1)
+    got = data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio)
+    np.testing.assert_allclose(got, np.log(want), rtol=1e-11)
+
+
+@pytest.mark.parametrize("meet", [1.0, 10.0, 0.001])
+def test_psi_in_closed_form(meet: float) -> None:
+    """m = −1/κ and L = 1/λ: ∫(u−λ_0)²/u² du below λ = κ, where they meet, and ∫(u−λ_0)²/κ² du above."""
+    data = CurvatureProfile(m=f"-1/{meet}", L="1/lam", d=1, second_moment=2.0)
+    lo = meet * np.array([0.0, 1e-3, 0.2, 0.0, 1e-4, 0.5, 0.9, 1.0, 1.5, 40.0, 0.5])
+    hi = meet * np.array([0.7, 1.0, 0.3, 2.0, 50.0, 1.2, 1.1, 3.0, 1.6, 4e3, 25.5])
+
+    def below(a: Array, b: Array) -> Array:
+        return b - a**2 / b - 2.0 * a * np.log(b / np.where(a > 0.0, a, 1.0))
+
+    top, bottom = np.minimum(hi, meet), np.maximum(lo, meet)
+    above = ((hi - lo) ** 3 - (bottom - lo) ** 3) / (3.0 * meet**2)
+    want = np.where(lo < meet, below(lo, top), 0.0) + np.where(hi > meet, above, 0.0)
+    b = batch(wbound.process("ve-constant"), lo, hi)
+    for part in (slice(None), slice(0, 3), slice(4, 5), slice(10, 11)):
+        got = data.log_psi(b.log_lam_lo[part], b.log_lam_hi[part], b.ratio[part])
+        np.testing.assert_allclose(np.exp(got), want[part], rtol=1e-10)
 
 
 def test_a_kink_of_the_users_is_integrated_too() -> None:
@@ -174,8 +250,7 @@ def test_early_stopped_data() -> None:
         assert s.nodes.K == 40 and s.nodes.stopped_early and not s.nodes.uniform
         b = THEOREM_2(s)
         times = tuple(s.nodes.t.tolist())
-        m, L = ball(0.5, 0.0)
-        want = plain(referee.vp_linear(), times, m, L, 1, 0.25, "hf")
+        want = plain(referee.vp_linear(), times, (0.5, 0.0), 1, 0.25, "hf")
         assert b.total == pytest.approx(want, rel=1e-9)
     tiny = wbound.w2_bound(p, early_stopped(2.0, 0.01, 1, 4.0), 3.0, 40, scheme="hf")
     assert tiny.vacuous and tiny.total > 1e6
