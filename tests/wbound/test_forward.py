@@ -91,7 +91,16 @@ STEPS = [(0, 1e-6), (0, 0.3), (1e-3, 1e-7), (0.5, 1e-8), (0.5, 0.01), (1.0, 1.0)
 @EVERY
 def test_the_integrals_of_a_step(make: Make) -> None:
     """F, G, Q, C, E and the differences that a scheme's error is made of, small and large steps."""
-    p = make()
+    steps_are_their_integrals(make())
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.5])
+def test_the_integrals_of_a_step_off_unit_variance(sigma: float) -> None:
+    """g² = 2κf with κ = σ² ≠ 1."""
+    steps_are_their_integrals(referee.ou(sigma=sigma))
+
+
+def steps_are_their_integrals(p: referee.Plain) -> None:
     lo = np.array([a for a, _ in STEPS])
     hi = np.array([a + h for a, h in STEPS])
     got = p.made.steps(lo, hi)
@@ -99,12 +108,18 @@ def test_the_integrals_of_a_step(make: Make) -> None:
         for i, (a, b) in enumerate(zip(lo, hi, strict=True)):
             s = referee.steps(p, [b, a])[0]
             Q, C = s.alpha_lo**2 * s.H, s.alpha_lo * s.alpha_hi * s.H
-            whole = {"F": s.F, "G": s.G, "Q": Q, "C": C, "E": s.E}
+            whole = {"F": s.F, "G": s.G, "Q": Q, "C": C, "E": s.E, "A_minus": mp.expm1(s.F) - s.F}
             for name, value in whole.items():
                 assert getattr(got, name)[i] == pytest.approx(float(value), rel=1e-12), (name, a, b)
             # what the 30 digits of the two sides leave, and for a user's process the rounding of e^A
             noise = 1e-20 * float(Q) + 1e-14 * float(s.F * s.G)
-            for name, value in {"C_minus_G": C - s.G, "C_minus_E": C - s.E, "Q_minus_G": Q - s.G}.items():
+            gaps = {
+                "C_minus_G": C - s.G,
+                "C_minus_E": C - s.E,
+                "C_minus_half_E": C - s.E / 2,
+                "Q_minus_G": Q - s.G,
+            }
+            for name, value in gaps.items():
                 assert getattr(got, name)[i] == pytest.approx(float(value), rel=1e-12, abs=noise), (
                     name,
                     a,
@@ -140,6 +155,20 @@ def test_the_small_differences(x: float) -> None:
         assert expm1_minus(np.array([x]))[0] == pytest.approx(
             float(mp.expm1(mp.mpf(x)) - mp.mpf(x)), rel=1e-13
         )
+
+
+@pytest.mark.parametrize("sizes", [(1e-9, 1e-4, 0.05), (0.05, 0.2, 0.4), (1e-6, 0.3, 3.0, 400.0)])
+def test_small_differences_of_many(sizes: tuple[float, ...]) -> None:
+    """One series for all: as long as the largest needs, which may be told."""
+    x = np.array(sizes)
+    with mp.workdps(40):
+        sinh = [float(mp.sinh(mp.mpf(v)) - mp.mpf(v)) for v in sizes]
+        up, down = ([float(mp.expm1(mp.mpf(v)) - mp.mpf(v)) for v in sign * x] for sign in (1.0, -1.0))
+    for largest in (None, sizes[-1]):
+        np.testing.assert_allclose(sinh_minus(x, largest), sinh, rtol=1e-13)
+        np.testing.assert_allclose(expm1_minus(x, largest), up, rtol=1e-13)
+        np.testing.assert_allclose(expm1_minus(-x, largest), down, rtol=1e-13)
+    assert sinh_minus(x[:0]).size == expm1_minus(x[:0]).size == 0
 
 
 @NAMED

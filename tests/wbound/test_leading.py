@@ -10,8 +10,9 @@ import pytest
 import wbound
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import exact_w2
-from wbound.leading import leading_constants
+from wbound.gaussian import exact_w2, law
+from wbound.leading import DENSITIES, _flat, leading_constants
+from wbound.setting import setting
 
 SCHEMES = ("hf", "ei", "em", "ddpm")
 TIMES = {
@@ -80,6 +81,41 @@ def test_em_can_have_either_sign_and_ddpm_has_a_logarithm() -> None:
     assert ddpm.log_part[0] == pytest.approx(-3.0 * 0.5)  # −T g(0)²
     assert ddpm.constant == math.inf
     assert leading_constants(wbound.process("ve-sqrt"), ONE, 3.0, scheme="ddpm").constant < math.inf
+
+
+@pytest.mark.parametrize("log_lam", [-80.0, -39.9, -39.0, 0.3, 8.0, 35.0])
+def test_what_makes_s_run_from_0_to_1(log_lam: float) -> None:
+    """log ∫_0^λ du/(1+u)^{3/2} = log 2(1 − (1+λ)^{−1/2}), at any λ."""
+    found = _flat(lambda u: 1.5 * np.logaddexp(0.0, u), log_lam)
+    root = -math.expm1(-0.5 * math.log1p(math.exp(log_lam)))
+    assert found == pytest.approx(math.log(2.0 * root), rel=1e-13, abs=1e-13)
+    # and twice as fast at all times: half of it
+    assert _flat(lambda u: np.full(np.shape(u), math.log(2.0)), log_lam) == pytest.approx(
+        log_lam - math.log(2.0), rel=1e-13
+    )
+
+
+@pytest.mark.parametrize("grid", DENSITIES)
+def test_densities_are_the_slopes_of_their_grids(grid: str) -> None:
+    data = Gaussian(np.zeros(2), np.array([2.0, 0.3]))
+    K = 20_000
+    nodes = setting(wbound.process("vp-linear"), data, 3.0, K, scheme="hf", grid=grid).nodes
+    lam = np.exp(nodes.log_lam)
+    k = np.arange(200, K - 200, 100)
+    slope = 0.5 * K * (lam[k - 1] - lam[k + 1])
+    found = DENSITIES[grid](nodes.log_lam[k], float(nodes.log_lam[0]), data)
+    np.testing.assert_allclose(np.exp(found), slope, rtol=3e-6)
+
+
+@pytest.mark.parametrize(("name", "T"), [("vp-linear", 0.5), ("vp-linear", 3.0), ("ve-sqrt", 0.8)])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_law_itself_with_its_signs(name: str, T: float, scheme: str) -> None:
+    p, data, K = wbound.process(name), Gaussian([1.5], 1.2), 100_000
+    s = setting(p, data, T, K, scheme=scheme, start="exact")
+    found, exact = leading_constants(p, data, T, scheme=scheme), law(s, data.eigenvalues)
+    want = found.excess + found.log_part * math.log(K)
+    np.testing.assert_allclose(K * exact.excess, want, rtol=3e-4)
+    np.testing.assert_allclose(K * exact.mean, found.mean, rtol=2e-3, atol=1e-9)
 
 
 def test_bad_input() -> None:

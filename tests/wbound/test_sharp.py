@@ -18,7 +18,10 @@ from wbound.clock import Grid, batch
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.gaussian import exact_w2
+from wbound.profiles import Profile
+from wbound.schemes import scheme_named
 
+Array = np.ndarray
 NAMES = pytest.mark.parametrize("name", referee.ALL)
 
 
@@ -109,6 +112,46 @@ def test_the_weight_of_a_step() -> None:
                 ]
                 want = float(mp.log((parts[0] - 2 * v0 * parts[1] + v0**2 * parts[2]) / mp.mpf(L0) ** 3))
             assert got[k] == pytest.approx(want, rel=1e-11, abs=1e-11), (theta, k)
+
+
+class Drawn(Profile):
+    """A profile that is a list of numbers, one a step."""
+
+    mean_norm = None
+
+    def __init__(self, lam_m: Array, lam_L: Array, normaliser: float) -> None:
+        self.d, self.second_moment, self.normaliser = 1, 1.0, normaliser
+        self._m, self._L = lam_m, lam_L
+
+    def lam_m(self, log_lam: Array) -> Array:
+        return self._m
+
+    def lam_L(self, log_lam: Array) -> Array:
+        return self._L
+
+    def log_psi(self, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
+        return np.zeros_like(log_lam1)
+
+    def excess(self, log_lam: Array) -> Array:
+        return np.ones_like(log_lam)
+
+
+@pytest.mark.parametrize("normaliser", [20.0, 100.0, 2000.0])
+def test_contraction_is_the_larger_of_two_whatever_the_curvatures(normaliser: float) -> None:
+    """γ = max(|A − Cm|, |A − CL|). Noise first and drift after it make CL large beside A: then either may be it."""
+    p = wbound.Process(f="a*t**8", g="exp(-b*t)", a=9.0, b=10.0)
+    rng, n = np.random.default_rng(3), 1000
+    lo, hi = np.zeros(n), rng.uniform(0.7, 1.1, n)
+    lam_L = rng.uniform(0.0, 1.0, n)
+    data = Drawn(lam_L * rng.uniform(-1.0, 1.0, n), lam_L, normaliser)
+    b, scheme = batch(p, lo, hi), scheme_named("em")
+    steps = scheme.steps(b)
+    m, L = np.abs([steps.A - steps.C * side / b.sigma2_hi for side in (data.lam_m(hi), lam_L)])
+    assert 100 < np.sum(L > m) < n - 100
+    # s_{k−1}/s_k with s = α(1 + cλ)
+    units = np.exp(b.log_alpha_hi - b.log_alpha_lo) * (1.0 + data.normaliser * np.exp(b.log_lam_hi))
+    got = sharp.local(b, data, scheme).log_gamma
+    np.testing.assert_allclose(np.exp(got), np.maximum(m, L) * units, rtol=1e-9)
 
 
 def test_sums_by_blocks() -> None:
