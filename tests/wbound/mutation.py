@@ -18,6 +18,7 @@ import inspect
 import itertools
 import json
 import os
+import resource
 import signal
 import time
 import warnings
@@ -30,7 +31,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 import referee
-from mutated import CALLER, COMPILED, EQUIVALENT, PASSED_OVER, REMEMBERED, TARGETS
+from mutated import CALLER, COMPILED, EQUIVALENT, NO_STEPS, PASSED_OVER, REMEMBERED, TARGETS
 
 Check = Callable[[], None]
 
@@ -41,8 +42,10 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "flipped": lambda x: -x,
     "late": lambda x: x[..., [0, *range(x.shape[-1] - 1)]] if np.ndim(x) and x.shape[-1] else x,
 }
-#: A child that needs longer than this has a mutant that never ends.
-PATIENCE = 120
+#: A check that takes so many CPU seconds, and so many times its own on the code as it is, has noticed.
+PATIENCE, TIMES = 0.5, 10.0
+#: A child that needs more CPU seconds than this, deaf to the above, is ended.
+MOST = 300
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,11 @@ class _Sites(ast.NodeTransformer):
         self.wanted, self.texts, self._seen = wanted, [], set()  # type: ignore[var-annotated]
 
     def term(self, node: ast.expr, *, plain: bool = False) -> ast.expr:
+        if isinstance(node, ast.Tuple):
+            node.elts = [self.term(part, plain=True) for part in node.elts]
+            return node
+        if isinstance(node, ast.Name) and f"{self.function}.{node.id}" in PASSED_OVER:
+            return node
         if (plain and isinstance(node, ast.Constant)) or _no_number(node):
             return self.visit(node)  # type: ignore[no-any-return]
         if isinstance(node, ast.Constant) and not isinstance(node.value, float):
@@ -148,6 +156,9 @@ class _Sites(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         if f"{self.function}.{ast.unparse(node.targets[0])}" in PASSED_OVER:
             return node
+        if isinstance(node.value, ast.Tuple):
+            node.value.elts = [self.term(e) if _named(e) else self.visit(e) for e in node.value.elts]
+            return node
         node.value = self.term(node.value) if _named(node.value) else self.visit(node.value)
         return node
 
@@ -162,7 +173,8 @@ class _Sites(ast.NodeTransformer):
 
     def visit_Return(self, node: ast.Return) -> ast.stmt:
         if node.value is not None:
-            node.value = self.term(node.value, plain=True) if _named(node.value) else self.visit(node.value)
+            term = _named(node.value) or isinstance(node.value, ast.Tuple)
+            node.value = self.term(node.value, plain=True) if term else self.visit(node.value)
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
@@ -170,6 +182,9 @@ class _Sites(ast.NodeTransformer):
         return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
         return node
 
 
@@ -186,6 +201,8 @@ def mutants() -> list[Mutant]:
                 label = f"`{text}`" + (f" (no. {shown[text]})" if shown[text] > 1 else "")
                 # a number's name says it all: one mutant is enough
                 operations = list(OPERATIONS)[: 1 if text.replace(".", "").isdigit() else None]
+                if module in NO_STEPS or f"{module}.{function}" in NO_STEPS:
+                    operations = [op for op in operations if op != "late"]
                 out += [Mutant(module, function, site, label, op) for op in operations]
     return out
 
@@ -219,11 +236,19 @@ def watch(module: str) -> None:
 
 
 def _code(tree: ast.FunctionDef, module: str) -> Any:
+    """Its code as a function inside another, since a method that calls super() has its class in a closure."""
     space = dict(vars(module_of(module)))
-    program = ast.fix_missing_locations(ast.Module([tree], []))
+    outer: Any = ast.parse("def __outer__(__class__=None): pass").body[0]
+    outer.body = [ast.Global([tree.name]), tree]
+    program = ast.fix_missing_locations(ast.Module([outer], []))
     flags = __future__.annotations.compiler_flag
     exec(compile(program, f"<{module}.{tree.name}>", "exec", flags, dont_inherit=True), space)
+    space["__outer__"]()
     return space[tree.name].__code__
+
+
+class Endless(BaseException):
+    """The mutant is too slow."""
 
 
 class NoTerm(BaseException):
@@ -309,14 +334,21 @@ def remember(module: ModuleType, name: str) -> None:
 # ---------------------------------------------------------------------- one mutant, one process
 
 
-def _child(mutant: Mutant, checks: list[tuple[str, Check]], pipe: int) -> None:
+def _late(*_: object) -> None:
+    raise Endless  # it has taken far longer than the code as it is
+
+
+def _child(mutant: Mutant, checks: list[tuple[str, Check]], seconds: dict[str, float], pipe: int) -> None:
     """Mutate, run the checks until one is red, say so through the pipe, and end."""
-    signal.alarm(PATIENCE)
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST, MOST))
+    signal.signal(signal.SIGPROF, _late)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)
     os.dup2(sink, 2)
     counts, by = apply(mutant), ""
     for name, check in checks:
+        limit = PATIENCE + TIMES * seconds[name]
+        signal.setitimer(signal.ITIMER_PROF, limit, limit)
         try:
             check()
         except pytest.skip.Exception:
@@ -324,9 +356,13 @@ def _child(mutant: Mutant, checks: list[tuple[str, Check]], pipe: int) -> None:
         except NoTerm:
             by = "none"
             break
+        except Endless:
+            by, counts["slow"] = name, 1
+            break
         except BaseException:
             by = name
             break
+    signal.setitimer(signal.ITIMER_PROF, 0.0)
     os.write(pipe, json.dumps({**counts, "by": by}).encode())
     os._exit(0)
 
@@ -372,23 +408,26 @@ class Runner:
             self.order[function, stage] = sorted(mine, key=lambda item: self.seconds[item[0]])
         return self.order[function, stage]
 
-    def start(self, mutant: Mutant, stage: int = 0) -> tuple[int, int, Mutant, int, float]:
+    def start(
+        self, mutant: Mutant, stage: int = 0, spent: float = 0.0
+    ) -> tuple[int, int, Mutant, int, float]:
         checks = self.checks(mutant, stage)
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _child(mutant, checks, write)
+            _child(mutant, checks, self.seconds, write)
         os.close(write)
-        return pid, read, mutant, stage, time.monotonic()
+        return pid, read, mutant, stage, spent
 
     def finish(
         self, running: tuple[int, int, Mutant, int, float], before: dict[str, int] | None = None
     ) -> dict[str, Any]:
-        pid, read, mutant, stage, begun = running
+        pid, read, mutant, stage, spent = running
         with os.fdopen(read, "rb") as pipe:
             said = pipe.read()
-        _, status = os.waitpid(pid, 0)
-        out = {"name": mutant.name, "seconds": round(time.monotonic() - begun, 3)}
+        _, status, used = os.wait4(pid, 0)
+        spent += used.ru_utime + used.ru_stime
+        out = {"name": mutant.name, "seconds": round(spent, 3)}
         # without a word it ended by a signal: the clock's, or for want of memory
         answer = json.loads(said) if said else {"by": f"signal {status & 127}", "met": 1, "changed": 1}
         if answer["by"] == "none":
@@ -396,12 +435,12 @@ class Runner:
         if answer["by"]:
             order = self.order[f"{mutant.module}.{mutant.function}", stage]
             order.sort(key=lambda item: item[0] != answer["by"])
-            return {**out, "outcome": "caught", "by": answer["by"]}
+            return {**out, "outcome": "caught", "by": answer["by"], "slow": bool(answer.get("slow"))}
         counts = {key: answer[key] + (before or {}).get(key, 0) for key in ("met", "changed")}
         if stage == 0 and self.quick:
             return {**out, "outcome": "left", "by": ""}
         if stage == 0:
-            return self.finish(self.start(mutant, 1), counts)
+            return self.finish(self.start(mutant, 1, spent), counts)
         if counts["changed"]:
             return {**out, "outcome": "survived", "by": ""}
         # one number for all steps is never late
@@ -424,6 +463,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--quick", action="store_true", help="the short lists alone")
+    parser.add_argument("--exceptions", action="store_true", help="those that are said to change nothing")
     options = parser.parse_args()
     warnings.simplefilter("error")
     for name in REMEMBERED:
@@ -432,7 +472,9 @@ def main() -> None:
     for target in TARGETS:
         watch(target)
     chosen = [
-        m for m in mutants() if m.name.startswith(options.only) and not m.name.startswith(tuple(EQUIVALENT))
+        m
+        for m in mutants()
+        if m.name.startswith(options.only) and m.name.startswith(tuple(EQUIVALENT)) == options.exceptions
     ][:: options.every]
     for result in Runner(options.jobs, options.quick).run(chosen):
         print(json.dumps(result), flush=True)
