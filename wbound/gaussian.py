@@ -17,7 +17,7 @@ from wbound.data import Gaussian, LogConcave, growth, softplus
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
 from wbound.forward import Process
-from wbound.schemes import Scheme, Steps, vanishes
+from wbound.schemes import Scheme, Steps, forgotten, vanishes
 from wbound.setting import Hypothesis, Setting, Statement, setting
 
 __all__ = [
@@ -91,8 +91,7 @@ def defects(
         elif not vanishes(steps.q):
             # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last
             # bit, where the plain difference loses every digit of a long last step
-            part = b.steps.Q / (b.steps.Q + b.sigma2_lo)
-            whole = b.steps.Q * np.where(np.isinf(b.steps.Q), 1.0, part)
+            whole = b.steps.Q * forgotten(b)
             rho = (whole - steps.q) - whole * np.exp(np.log(v) - log_w)
         rho *= np.exp(-2.0 * (unit + b.log_alpha_lo))
         far = endless if not endless.any() else np.isinf(b.steps.Q)

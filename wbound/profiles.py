@@ -239,6 +239,21 @@ def early_stopped(
 # ---------------------------------------------------------------------- anybody's profile
 
 
+def _crossings(gap: Callable[[Array], Array]) -> Array:
+    """log λ in −90 … 90 where ``gap`` changes its sign."""
+    at = np.linspace(-90.0, 90.0, SAMPLES)
+    value = gap(at)
+    with np.errstate(invalid="ignore"):  # NaN is nobody's sign
+        turns = np.flatnonzero(value[:-1] * value[1:] < 0.0)
+        met = 1 + np.flatnonzero((value[1:-1] == 0.0) & (value[:-2] * value[2:] < 0.0))
+    lo, hi, sign = at[turns], at[turns + 1], np.sign(value[turns])
+    for _ in range(60):
+        mid = 0.5 * (lo + hi)
+        before = gap(mid) * sign > 0.0
+        lo, hi = np.where(before, mid, lo), np.where(before, hi, mid)
+    return np.append(0.5 * (lo + hi), at[met])
+
+
 class _Side:
     """One of m and L: text or sympy in lam, a number, or a callable of λ."""
 
@@ -332,24 +347,15 @@ class CurvatureProfile(Profile):
 
     @property
     def kinks(self) -> tuple[float, ...]:  # type: ignore[override]
-        """log λ where |m| = L, found between neighbours of a fine grid; where one is missed the quadrature is
-        refined instead."""
+        """log λ where |m| = L, or where what stands in an abs(…) of m or L vanishes, found between neighbours of a
+        fine grid; where one is missed the quadrature is refined instead."""
         if self._kinks is None:
-            at = np.linspace(-90.0, 90.0, SAMPLES)
-
-            def gap(log_lam: Array) -> Array:
-                return np.asarray(np.abs(self._m.raw(log_lam)) - self._L.raw(log_lam))
-
-            value = gap(at)
-            with np.errstate(invalid="ignore"):  # NaN is nobody's sign
-                turns = np.flatnonzero(value[:-1] * value[1:] < 0.0)
-                met = 1 + np.flatnonzero((value[1:-1] == 0.0) & (value[:-2] * value[2:] < 0.0))
-            lo, hi, sign = at[turns], at[turns + 1], np.sign(value[turns])
-            for _ in range(60):
-                mid = 0.5 * (lo + hi)
-                before = gap(mid) * sign > 0.0
-                lo, hi = np.where(before, mid, lo), np.where(before, hi, mid)
-            self._kinks = tuple(np.sort(np.append(0.5 * (lo + hi), at[met])).tolist())
+            found = _crossings(lambda at: np.asarray(np.abs(self._m.raw(at)) - self._L.raw(at)))
+            for side in (self._m, self._L):
+                for size in side.expr.atoms(sympy.Abs) if side.expr is not None else ():
+                    inner = _Side(side.option, size.args[0], {})
+                    found = np.append(found, _crossings(inner.raw))
+            self._kinks = tuple(np.unique(found).tolist())
         return self._kinks
 
     def log_contraction(self, log_lam: float) -> float:

@@ -88,11 +88,18 @@ def _ei(b: Batch) -> Steps:
 
 def _ddpm(b: Batch) -> Steps:
     # Q λ_k/λ_{k−1} = Q σ_k²/(Q + σ_k²), since Q = α_k²(λ_{k−1} − λ_k)
-    Q = b.steps.Q
-    with np.errstate(invalid="ignore"):  # Q = ∞ on a huge step: the ratio is 1
-        share = np.where(np.isinf(Q), 1.0, Q / (Q + b.sigma2_lo))
-    injected = np.where(np.isinf(Q), b.sigma2_lo, b.sigma2_lo * share)
+    Q, share = b.steps.Q, forgotten(b)
+    with np.errstate(invalid="ignore"):  # as there
+        injected = np.where(np.isinf(Q), b.sigma2_lo, b.sigma2_lo * share)
     return Steps(_exp(b.steps.F), b.steps.C, injected, q=Q * share)
+
+
+def forgotten(b: Batch) -> Array:
+    """1 − λ_k/λ_{k−1} = Q/(Q + σ_k²) of each step (N,)."""
+    Q = b.steps.Q
+    # Q = ∞ on a huge step: the ratio is 1; Q = 0, below doubles: nothing is injected whatever the ratio
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(Q), 1.0, np.where(Q == 0.0, 0.0, Q / (Q + b.sigma2_lo)))
 
 
 # ---------------------------------------------------------------------- the probability-flow ODE (section 12)

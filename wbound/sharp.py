@@ -322,7 +322,10 @@ def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
     gap = (theta - 2.0) * log_V
     # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
     slope = log_V * (math.expm1(min(gap, 700.0)) / gap if gap else 1.0)
-    return data.d * L0**2 * (1.0 + theta * slope)
+    with np.errstate(
+        over="ignore"
+    ):  # V^{θ−2} beyond doubles: an infinite bound, of which another θ is better
+        return data.d * L0**2 * (1.0 + theta * slope)
 
 
 def weighted_square(theta: float, L0: float, b: Batch) -> Array:
@@ -425,7 +428,7 @@ def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
 
     def theta_term(theta: float) -> float:
         total = float(terms.weight(theta).sum())
-        return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T) * total)
+        return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T)) * math.sqrt(total)
 
     return Parts(
         start_term(s),

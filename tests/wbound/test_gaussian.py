@@ -451,3 +451,14 @@ def test_what_has_no_exact_law() -> None:
     s = wbound.setting(p, Gaussian(0.0, 1.0), 1.0, 5, score_bias=0.1)
     with pytest.raises(HypothesisFailed, match="score_bias = 0.1 has no one law"):
         EXACT_LAW(s)
+
+
+def test_steps_whose_clock_is_below_doubles() -> None:
+    """λ underflows to 0 over the last steps, where ddpm's ratio λ_k/λ_{k−1} is 0/0: found by the search of
+    test_statements.py as an infinite exact W2. The figure is from 60 digits."""
+    p = wbound.process("ve-polynomial", a=1.0, b=0.011109, c=90.0171)
+    law = Gaussian(np.zeros(1), 1.0)
+    assert exact_w2(p, law, 1.018023887859084, 403, scheme="ddpm") == pytest.approx(
+        0.220362102308330044, rel=1e-12
+    )
+    assert 0.2203 < wbound.w2_bound(p, law, 1.018023887859084, 403, scheme="ddpm").total < 0.6
