@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.clock import Batch, batch
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data import Curvature, Gaussian, LogConcave, grown
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
 from wbound.gaussian import defects, gaussian_data, law, start_defects
@@ -168,7 +168,7 @@ def sharp_criterion(
             return INFINITE
         start0 = sharp.start_at(data, start, *ends_of(process, T))
         first, n2, C = (float(v) for v in sums[:3])
-        p = sharp.Parts(start0 * math.exp(min(log_P, 700.0)), first, math.sqrt(n2), M * C if M else 0.0)
+        p = sharp.Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
         scale, extra = 1.0, 0.0
         if last:
             scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
@@ -331,7 +331,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
                 continue
             omega = omega_of(float(T[i]), quality) if m1[i] else 0.0
             first = published.start_at(data, start, float(log_alpha[i]), float(log_lam[i]))
-            first *= math.exp(min(float(got.log_P[i]), 700.0))
+            first = grown(first, float(got.log_P[i]))
             D, eta_G, G = (float(v) for v in got.sums[i])
             score = M * G if M else 0.0
             middle = D + float(m1[i]) * (1.0 + omega) * eta_G
@@ -393,7 +393,8 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
             rows = Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1))
             got = tally(process, target, T, K, rows, quality)
             error = np.fmax(error, got.error.max(axis=1))
-            total = np.exp(np.minimum(got.log_P, 700.0))
+            with np.errstate(over="ignore"):  # an unstable scheme: infinite, and said to be
+                total = np.exp(got.log_P)
             for h in range(T.size):
                 for j, start in enumerate(("exact", "prior")):
                     variance0, mean0 = start_defects(

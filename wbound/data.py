@@ -18,12 +18,35 @@ from wbound.intervals import Supremum
 from wbound.memory import dimension
 from wbound.score_rate import score_rate
 
-__all__ = ["Curvature", "Gaussian", "LogConcave", "StronglyLogConcave", "growth", "logistic", "softplus"]
+__all__ = [
+    "LEAST",
+    "Curvature",
+    "Gaussian",
+    "LogConcave",
+    "StronglyLogConcave",
+    "grown",
+    "growth",
+    "logistic",
+    "softplus",
+]
 
 Array = NDArray[np.float64]
 
 #: Facts typed in decimals may miss an equality such as E|X_0|² = d/m_0 by rounding.
 ROUNDING = 1e-9
+
+
+#: What is left of a start's error counts as at least this where it is not 0: below it doubles end, and a product
+#: of a sampler's steps that is beyond them may bring it back.
+LEAST = 1e-300
+
+
+def grown(start: float, log_P: float) -> float:
+    """start·e^{log_P}, infinite where that is beyond doubles."""
+    if start == 0.0:
+        return 0.0
+    log = math.log(start) + log_P
+    return math.exp(log) if log < 709.0 else math.inf
 
 
 def softplus(x: Array | float) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.clock import Batch
-from wbound.data import Curvature, growth, softplus
+from wbound.data import LEAST, Curvature, grown, growth, softplus
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
 from wbound.lazily import minimize_scalar
@@ -86,7 +86,8 @@ def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> f
     """E_0/u_0 for each start: it contracts as (1 + m_0λ)^{−1/2} only."""
     assert data.A1 is not None
     unit = 0.5 * float(softplus(np.array(math.log(data.A1[0]) + log_lam)))
-    return start_error(data, start, log_alpha, log_lam) * math.exp(-unit)
+    E0 = start_error(data, start, log_alpha, log_lam)
+    return max(E0 * math.exp(-unit), LEAST) if E0 else 0.0
 
 
 def best_theta(log_value: Callable[[float], float]) -> float:
@@ -126,7 +127,7 @@ def sums(s: Setting, theta: float | None = None) -> Parts:
         drift = float(np.sum(P * terms.drift)) if np.any(terms.drift) else 0.0
         score = s.score_bias * float(np.sum(P * terms.C)) if s.score_bias else 0.0
         start = start_at(data, s.start, *s.nodes.first)
-        first = start * math.exp(min(float(tail[0]), 700.0)) if start else 0.0
+        first = grown(start, float(tail[0]))
     return Parts(first, drift + float(curved), 0.0, score)
 
 
@@ -183,8 +184,7 @@ def tallied(
             ends[j], least[j], log_P[j], error[j] = one[0][0], one[1][0, 0], one[2][0], one[3][0]
     out = []
     for j in range(T.size):
-        first = start_at(data, start, float(log_alpha[j]), float(log_lam[j]))
-        first *= math.exp(min(float(log_P[j]), 700.0))
+        first = grown(start_at(data, start, float(log_alpha[j]), float(log_lam[j])), float(log_P[j]))
         drift, score = float(ends[j, 0]), float(ends[j, 1])
         out.append((Parts(first, drift + float(least[j]), 0.0, M * score if M else 0.0), float(error[j])))
     return out

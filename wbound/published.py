@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.clock import Batch
-from wbound.data import Curvature, growth, softplus
+from wbound.data import LEAST, Curvature, grown, growth, softplus
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward import Process
 from wbound.intervals import branch_and_bound
@@ -155,7 +155,7 @@ def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> f
         alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
         off = math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))
         size = math.hypot(size, off / alpha if alpha > 0.0 else 0.0)
-    return size * unit
+    return max(size * unit, LEAST)
 
 
 def _evaluate(s: Setting) -> Bound:
@@ -167,7 +167,7 @@ def _evaluate(s: Setting) -> Bound:
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite bound
         tail = np.cumsum(terms.log_gamma[::-1])[::-1]
         P = np.exp(np.concatenate((tail[1:], [0.0])))
-        first = start * math.exp(min(float(tail[0]), 700.0)) if start else 0.0
+        first = grown(start, float(tail[0]))
         middle = float(P @ terms.D) + s.M1 * (1.0 + omega) * float(P @ terms.eta_G)
         last = s.score_bias * float(P @ terms.G) if s.score_bias else 0.0
     values = [v if not math.isnan(v) else math.inf for v in (first, middle, last)]

@@ -98,7 +98,7 @@ def forgotten(b: Batch) -> Array:
     """1 − λ_k/λ_{k−1} = Q/(Q + σ_k²) of each step (N,)."""
     Q = b.steps.Q
     # Q = ∞ on a huge step: the ratio is 1; Q = 0, below doubles: nothing is injected whatever the ratio
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.where(np.isinf(Q), 1.0, np.where(Q == 0.0, 0.0, Q / (Q + b.sigma2_lo)))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.clock import Batch, GridBatch
-from wbound.data import Curvature, StronglyLogConcave, growth, logistic, softplus
+from wbound.data import LEAST, Curvature, StronglyLogConcave, grown, growth, logistic, softplus
 from wbound.errors import HypothesisFailed
 from wbound.lazily import minimize_scalar
 from wbound.quadrature import rule
@@ -146,7 +146,8 @@ def start_term(s: Setting) -> float:
 def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
     """α(T)E_0 in units of s_0 = α(1 + cλ) for each start."""
     unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
-    return start_error(data, start, log_alpha, log_lam) * unit
+    E0 = start_error(data, start, log_alpha, log_lam)
+    return max(E0 * unit, LEAST) if E0 else 0.0
 
 
 def start_error(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
@@ -235,7 +236,7 @@ class Sums:
         """The `Parts`, given e_0/s_0."""
         if not self.largest <= UNSTABLE:
             return Parts(math.inf if start else 0.0, math.inf, math.inf, math.inf if self.M else 0.0)
-        first = start * math.exp(self.log_P) if start else 0.0
+        first = grown(start, self.log_P)
         return Parts(first, self.bias, math.sqrt(self.noise2), self.score)
 
 
@@ -321,7 +322,7 @@ def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
     log_V = float(softplus(np.float64(math.log(L0) + log_lam)))
     gap = (theta - 2.0) * log_V
     # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
-    slope = log_V * (math.expm1(min(gap, 700.0)) / gap if gap else 1.0)
+    slope = log_V * (math.expm1(gap) / gap if gap else 1.0) if gap < 700.0 else math.inf
     with np.errstate(
         over="ignore"
     ):  # V^{θ−2} beyond doubles: an infinite bound, of which another θ is better

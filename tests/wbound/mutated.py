@@ -101,6 +101,7 @@ PASSED_OVER: dict[str, str] = {
 #: Modules and functions whose arrays are cells of a search or nodes of a quadrature: no steps to be late by.
 NO_STEPS = (
     "score_rate", "published._supremum_inside", "published.moment_supremum", "leading", "profiles.CurvatureProfile.kinks",
+    "profiles._crossings",
 )
 
 #: Slow references, computed once for all mutants.
@@ -150,11 +151,10 @@ EQUIVALENT: dict[str, str] = {
     "profiles.Profile._refine: `np.abs(left + right - whole)` halved": "an estimate below 1e-12 of the integral",
     "profiles.BoundedData.log_psi: `math.log(0.5)`": "below which quadrature gives the same",
     "profiles.CurvatureProfile.excess: `1e-15`": "a unit in the last place, for caution",
-    "profiles.CurvatureProfile.kinks: `np.asarray(np.abs(self._m.raw(log_lam)) - self._L.raw(log_lam))` halved": "its sign",
-    "profiles.CurvatureProfile.kinks: `np.asarray(np.abs(self._m.raw(log_lam)) - self._L.raw(log_lam))` flipped": "sign²",
-    "profiles.CurvatureProfile.kinks: `gap(at)` halved": "its sign",
-    "profiles.CurvatureProfile.kinks: `np.sign(value[turns])` halved": "its sign",
-    "profiles.CurvatureProfile.kinks: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples",
+    "profiles.CurvatureProfile.kinks: `np.asarray(np.abs(self._m.raw(at)) - self._L.raw(at))` halved": "its sign",
+    "profiles._crossings: `gap(at)` halved": "its sign",
+    "profiles._crossings: `np.sign(value[turns])` halved": "its sign",
+    "profiles._crossings: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples, from the other end",
     "profiles.CurvatureProfile.log_contraction: `DEPTH` halved": "below e^-50 of lam(T) there is nothing left",
     "leading._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
     "leading._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",

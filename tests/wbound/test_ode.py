@@ -398,3 +398,15 @@ def test_dispatch_and_refusals() -> None:
     # steps beyond doubles: infinite, and said so
     b = wbound.w2_bound(wbound.process("vp-polynomial"), data, 40.0, 3, scheme="ddim")
     assert b.total == math.inf and b.vacuous
+
+
+def test_a_clock_beyond_doubles() -> None:
+    """log λ(T) = 745: the start's share grows by e^700 in units in which it is e^{−372}, and at θ > 2 Eq. 15's
+    constant leaves doubles. Found by the grid of a million cells; the figures are from 700 digits."""
+    p, law = wbound.process("vp-exponential", a=0.5, b=2.0), Gaussian(np.zeros(3), np.geomspace(1.0, 10.0, 3))
+    for K, exact in ((42, 9.20658287675e153), (60, 1.56704669722e151), (1000, 1.43247994768e82)):
+        assert EXACT_LAW(setting(p, law, 4.0, K, scheme="ode-hf")) == pytest.approx(exact, rel=1e-10)
+        bound = wbound.w2_bound(p, law, 4.0, K, scheme="ode-hf").total
+        assert exact <= bound < 3.0 * exact
+    assert decay_constant(4.0, law, 745.0) == math.inf
+    assert 0.0 < decay_constant(1.0, law, 745.0) < 20.0

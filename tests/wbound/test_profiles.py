@@ -217,6 +217,9 @@ def test_a_kink_of_the_users_is_integrated_too() -> None:
     """|λ − 1| in m, beside where |m| = L: the integral is split there."""
     data = CurvatureProfile(m="-3*abs(lam-1)/(1+lam)**2", L="1/(1+lam)", d=1, second_moment=2.0)
     assert data.kinks == pytest.approx(np.log([0.5, 1.0, 2.0]), abs=1e-12)
+    text = "(1-abs(lam-3)/(9*(1+lam)))/(2*(1+lam))"
+    other = CurvatureProfile(m=text, L="1/(1+lam)", d=1, second_moment=2.0)
+    assert other.kinks == pytest.approx([math.log(3.0)], abs=1e-12)
     b = batch(wbound.process("ve-constant"), np.array([0.5]), np.array([1.7]))
     with mp.workdps(20):
         f = lambda u: (u - 0.5) ** 2 * max((3 * abs(u - 1) / (1 + u) ** 2) ** 2, 1 / (1 + u) ** 2)  # noqa: E731
