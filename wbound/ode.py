@@ -97,7 +97,10 @@ def best_theta(log_value: Callable[[float], float]) -> float:
     values = [log_value(float(t)) for t in grid]
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, grid.size - 1)])
-    found = minimize_scalar(log_value, bounds=(lo, hi), method="bounded", options={"xatol": 2e-4})
+    # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
+    found = minimize_scalar(
+        lambda t: min(log_value(t), 1e9), bounds=(lo, hi), method="bounded", options={"xatol": 2e-4}
+    )
     return float(found.x) if found.fun < values[i] else float(grid[i])
 
 

@@ -417,8 +417,11 @@ def best_theta(value: Callable[[float], float]) -> float:
     values = [value(float(t)) for t in grid]
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
-    found = minimize_scalar(value, bounds=(lo, hi), method="bounded", options={"xatol": 1e-3})
-    return min(float(found.fun), values[i])
+    # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
+    finite = minimize_scalar(
+        lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
+    )
+    return min(value(float(finite.x)), values[i])
 
 
 def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
