@@ -151,7 +151,6 @@ EQUIVALENT: dict[str, str] = {
     "profiles.Profile._refine: `np.abs(left + right - whole)` halved": "an estimate below 1e-12 of the integral",
     "profiles.BoundedData.log_psi: `math.log(0.5)`": "below which quadrature gives the same",
     "profiles.CurvatureProfile.excess: `1e-15`": "a unit in the last place, for caution",
-    "profiles.CurvatureProfile.kinks: `np.asarray(np.abs(self._m.raw(at)) - self._L.raw(at))` halved": "its sign",
     "profiles._crossings: `gap(at)` halved": "its sign",
     "profiles._crossings: `np.sign(value[turns])` halved": "its sign",
     "profiles._crossings: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples, from the other end",
