@@ -170,7 +170,7 @@ CLAIMS: tuple[Statement, ...] = (
 
 
 def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
-    """The symbols of `wbound.formulas` in a setting, in x-units, for K of a few: nodes and steps by their index.
+    """The symbols of `wbound.equations` in a setting, in x-units, for K of a few: nodes and steps by their index.
 
     γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
     Numbers that are too large or too small for doubles are not looked after here.

@@ -9,7 +9,7 @@ from typing import Any
 from wbound.clock import Grid, Nodes, grid_named
 from wbound.data import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
-from wbound.formulas import FORMULAS, Formula
+from wbound.formulas import Formula
 from wbound.forward import Process
 from wbound.schemes import Scheme, scheme_named
 
@@ -177,6 +177,8 @@ class Statement:
     @property
     def formula(self) -> Formula:
         """The formula as it stands in the theory."""
+        from wbound.equations import FORMULAS  # dear to build
+
         return FORMULAS[self.id]
 
     @property

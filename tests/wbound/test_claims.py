@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from truths import TRUTH, w2
 
 import wbound
-from wbound import claims, formulas, ode, sharp
+from wbound import claims, equations, ode, sharp
 from wbound.clock import Grid
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed
@@ -320,4 +320,4 @@ def test_latex_and_citation_come_from_the_object(id: str) -> None:
 
 
 def test_every_formula_has_its_statement() -> None:
-    assert set(formulas.FORMULAS) == set(STATEMENTS)
+    assert set(equations.FORMULAS) == set(STATEMENTS)
