@@ -59,9 +59,9 @@ def build(context: Context) -> Part:
         "An optimiser looked for a case in which a bound is below the exact W2: over the process and its parameters, "
         "T, K, the grid, a Gaussian's spectrum and mean, for each theorem, scheme and start ({evaluations:int} cases), "
         "and a dense grid of {cells:int} cells, {compared:int} of which could be compared. The smallest ratio of a "
-        "bound to the exact value is {ratio:.10f}; {below:int} are below 1. From p_T the start's error, which every "
-        "bound can nearly attain, does not hide the terms of the steps. A number here is an upper limit on the "
-        "smallest ratio there is.\n\n"
+        "bound to the exact value is {ratio:.10f}; {below:int} are below 1 by more than rounding. From p_T the start's "
+        "error, which every bound can nearly attain, does not hide the terms of the steps. A number here is an upper "
+        "limit on the smallest ratio there is.\n\n"
         "These are stored results of {date} ({seconds:int} s). To look longer: `wbound search --seconds 600 --cells 1e6 "
         "--out numerics/report/results/search.json` in the sources."
     )
