@@ -33,7 +33,6 @@ __all__ = [
     "output",
     "start_error",
     "start_term",
-    "weighted_square",
     "weights",
 ]
 
@@ -329,13 +328,9 @@ def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
         return data.d * L0**2 * (1.0 + theta * slope)
 
 
-def weighted_square(theta: float, L0: float, b: Batch) -> Array:
-    """log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du per step, (N,): section 12's local weight."""
-    return weights(L0, b)(theta)
-
-
 def weights(L0: float, b: Batch) -> Callable[..., Array]:
-    """(θ, part) ↦ `weighted_square` of a part (a slice, default all) of the steps.
+    """(θ, part) ↦ log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du of a part (a slice, default all) of the steps:
+    section 12's local weight.
 
     With 1+L_0u = v_0e^y it is (v_0/L_0)³ v_0^{−θ} ∫_0^Y (e^y−1)² e^{(1−θ)y} dy.
     """

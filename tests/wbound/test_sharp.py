@@ -101,7 +101,7 @@ def test_the_weight_of_a_step() -> None:
     b = batch(p, *np.array(ends).T)
     plain = referee.vp_polynomial()
     for theta in (0.0, 0.7, 1.0, 1.9, 2.0, 2.6, 3.0, 4.0):
-        got = sharp.weighted_square(theta, L0, b)
+        got = sharp.weights(L0, b)(theta)
         for k, (lo, hi) in enumerate(ends):
             with mp.workdps(60):
                 v0, v1 = (1 + mp.mpf(L0) * plain.lam(mp.mpf(t)) for t in (lo, hi))
