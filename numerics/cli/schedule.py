@@ -111,9 +111,9 @@ def schedule(
     error = None
     if out is not None:
         schedules.export(made, out, as_)
-        note(out)
         back = schedules.read(out, as_, process=made.process)
         error = float(np.abs(np.expm1(back.log_lam[:-1] - made.log_lam[:-1])).max())
+        note(out)  # last: /dev/zero takes what is written and gives no end of it back
     count("K", made.K)
     payload: dict[str, Any] = {
         **made.to_dict(),

@@ -152,7 +152,7 @@ def test_a_word_of_a_page_s_length_is_said_in_a_line(there: Path) -> None:
 @given(
     st.lists(st.text(max_size=8) | st.sampled_from((*hostile.COMMANDS, *hostile.WORDS, "--json")), max_size=5)
 )
-def test_nonsense(there: Path, line: list[str]) -> None:
+def test_nonsense(there: Path, quick: None, line: list[str]) -> None:
     if any(word.split(" ")[0] in HEAVY for word in line):
         return
     found = hostile.judge(line)
