@@ -219,7 +219,8 @@ def tamed(name: str, flag: str, value: str) -> str:
     """The value, or a small one where it is legal and the work as long as it is large."""
     if flag == "--seconds" and value in LASTING:
         return "0.02"
-    return "3" if value in ("1e4", "100") and (name in DEAR or name in IMAGES) else value
+    dear = name in DEAR or name in IMAGES or flag == "--n"  # exact transport of 1e4 points: half a minute
+    return "3" if value in ("1e4", "100") and dear else value
 
 
 def placed(name: str, begun: list[str], flag: str, value: str) -> list[str]:

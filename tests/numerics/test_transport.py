@@ -297,6 +297,21 @@ def test_the_dual_certifies_the_cost(method: str) -> None:
     assert (cost - plan.phi[:, None] - plan.psi).min() > -1e-12
 
 
+@pytest.mark.parametrize("method", ["assignment", "simplex"])
+def test_a_shift_moves_the_potentials_and_not_the_plan(method: str) -> None:
+    """The solvers see centred samples: the duals that come back must be feasible for the ones given, and tight."""
+    rng = np.random.default_rng(12)
+    x, y = rng.standard_normal((60, 3)), rng.standard_normal((60, 3))
+    shift = np.array([3.0, 0.0, -4.0])
+    near, far = (transport._solve(x, y + move, method, None) for move in (0.0, shift))
+    cost = ((x[:, None] - y - shift) ** 2).sum(axis=2)
+    assert float((cost - far.phi[:, None] - far.psi).min()) >= -1e-12
+    assert far.phi.mean() + far.psi.mean() == pytest.approx(far.cost, rel=1e-12)
+    apart = x.mean(axis=0) - y.mean(axis=0)
+    moved = near.cost - apart @ apart + (apart - shift) @ (apart - shift)
+    assert far.cost == pytest.approx(moved, rel=1e-12)
+
+
 def test_samples_that_do_not_fit_are_refused_before_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
     def allocate(*_: object) -> None:
         raise AssertionError("allocated")
@@ -315,6 +330,10 @@ def test_samples_that_do_not_fit_are_refused_before_allocation(monkeypatch: pyte
             plugin_w2(x[: fits + 1], x[: fits + 1], method=method, memory_limit=1e6)
     with pytest.raises(BadInput, match="at most"):
         empirical_w2(np.zeros((10**6, 2)), np.ones((10**6, 2)))  # 8 TB
+    with monkeypatch.context() as patch:  # no room for the simplex, nor time for the assignment
+        patch.setattr("scipy.spatial.distance.cdist", allocate)
+        with pytest.raises(BadInput, match="at most 4000 points a sample: simplex would take 4.8 GB"):
+            plugin_w2(np.zeros((10_000, 2)), np.ones((10_000, 2)), memory_limit=5e8)
     assert memory.available() > 0.0
 
 
