@@ -113,16 +113,20 @@ def defects(
             before = np.exp(log_w - 2.0 * unit_hi)
             rho -= slip * (2.0 + own + moved) * before
             shift = -steps.a * np.exp(-b.steps.F - unit)
-            if (b.steps.F > LONG).any():
-                # a, c and q are then no small differences: r and the defect as they stand lose nothing
-                r = steps.A - steps.C * per_w
-                kept = (r * np.exp(0.5 * log_w - b.steps.F - unit)) ** 2
+            long = b.steps.F > LONG
+            if long.any():
+                # a, c and q are then no small differences, and the defect as it stands loses nothing; r is from
+                # hf's or as it stands, whichever cancels less (ei may keep 1e-12 of A, with hf's r far below)
+                by_hf = np.maximum(np.abs(steps.a), np.abs(steps.c) * per_w) * lag + np.abs(own) + 1.0
+                as_it_stands = np.maximum(steps.A, steps.C * per_w) * lag
+                left = np.where(by_hf < as_it_stands, 1.0 + moved, (steps.A - steps.C * per_w) * lag)
+                kept = (left * np.exp(0.5 * log_w - unit_hi)) ** 2
                 injected = np.exp(np.log(steps.Q) - 2.0 * (unit + b.log_alpha_lo))
                 if vanishes(steps.q):
                     injected = np.exp(b.log_lam_hi + np.log(-np.expm1(-b.gap)) - 2.0 * unit)
                 after = np.exp(np.logaddexp(np.log(v), b.log_lam_lo) - 2.0 * unit)
-                moved = np.where(b.steps.F > LONG, r * lag - 1.0, moved)
-                rho = np.where(b.steps.F > LONG, kept + injected - after, rho)
+                moved = np.where(long, left - 1.0, moved)
+                rho = np.where(long, kept + injected - after, rho)
         if V2:
             rho += V2 * (steps.C * np.exp(-unit - b.log_alpha_lo)) ** 2
         if float(moved.min()) > -0.5:

@@ -462,3 +462,31 @@ def test_steps_whose_clock_is_below_doubles() -> None:
         0.220362102308330044, rel=1e-12
     )
     assert 0.2203 < wbound.w2_bound(p, law, 1.018023887859084, 403, scheme="ddpm").total < 0.6
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "T", "K"), [(1.0, 0.896394, 93.34766429352365, 3), (math.e, 1.0, 41.128, 2)]
+)
+def test_a_long_step_that_keeps_next_to_nothing(a: float, b: float, T: float, K: int) -> None:
+    """ei, over whose last step A is 3 or 15 and A − C/w is 3e-12 or 5e-8 of either sign, with all of the noise before
+    it to multiply: found by the search of test_statements.py as an exact W2 above Theorem 2. In 32 digits here."""
+    p = wbound.Process(f="a*exp(-b*t)", g="c*exp(b*t)", a=a, b=b, c=1.0)
+    got = exact_w2(p, Gaussian(np.zeros(1), 1.0), T, K, scheme="ei")
+    with mp.workdps(32):
+        nodes = [mp.mpf(T) * (K - k) / K for k in range(K + 1)]
+
+        def alpha(t: mp.mpf) -> mp.mpf:
+            return mp.exp(-mp.mpf(a) * (1 - mp.exp(-mp.mpf(b) * t)) / b)
+
+        def noise(power: int, lo: mp.mpf, hi: mp.mpf) -> mp.mpf:
+            pieces = mp.linspace(lo, hi, 30)
+            return (
+                mp.quad(lambda t: mp.exp(2 * mp.mpf(b) * t) / alpha(t) ** power, pieces) if hi else mp.mpf(0)
+            )
+
+        lam = [noise(2, mp.mpf(0), t) for t in nodes]
+        v = alpha(nodes[0]) ** 2 * lam[0]  # the prior start
+        for k, (hi, lo) in enumerate(zip(nodes[:-1], nodes[1:], strict=True)):
+            score = alpha(lo) * noise(1, lo, hi) / (alpha(hi) ** 2 * (1 + lam[k]))
+            v = (alpha(lo) / alpha(hi) - score) ** 2 * v + alpha(lo) ** 2 * (lam[k] - lam[k + 1])
+        assert got == pytest.approx(float(mp.sqrt(v) - 1), rel=1e-8)
