@@ -113,6 +113,10 @@ class Curvature(ABC):
         """λ L(λ) ≤ 1, no unit."""
         ...
 
+    def drift_L(self, log_lam: Array) -> Array:
+        """1 − L(λ)(1 + cλ)/c ≤ 0, c the normaliser: what hf's step loses or gains at curvature L. No unit."""
+        return np.asarray(1.0 - self.lam_L(log_lam) / logistic(math.log(self.normaliser) + log_lam))
+
     @abstractmethod
     def log_psi(self, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
         """log ∫_{λ_0}^{λ_1} (u − λ_0)² max(m², L²) du, with ratio = λ_1/λ_0 − 1 (+∞ at λ_0 = 0)."""
@@ -180,6 +184,10 @@ class StronglyLogConcave(Curvature):
     def lam_L(self, log_lam: Array) -> Array:
         """L_0λ/(1 + L_0λ)."""
         return np.asarray(logistic(math.log(self.L0) + log_lam))
+
+    def drift_L(self, log_lam: Array) -> Array:
+        """(1 − L_0/m_0)/(1 + L_0λ): as a difference it has no digit left where L_0λ is above 1e16."""
+        return np.asarray((1.0 - self.L0 / self.m0) * logistic(-math.log(self.L0) - log_lam))
 
     def log_psi(self, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
         """log of Ψ = (2 v_0/L_0)(sinh y − y), y = log((1+L_0λ_1)/(1+L_0λ_0)), v_0 = 1+L_0λ_0."""

@@ -99,8 +99,8 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
         log_gamma = np.log1p(np.maximum(change, -0.5))
         rest = np.flatnonzero(~((steps.C * (m + L) <= 2.0 * steps.A) & (change > -0.5)))
         if rest.size:
-            ratio = lam_L[rest] / logistic(math.log(c) + b.log_lam_hi[rest])
-            drift_L = np.where(ratio == 1.0, 0.0, np.expm1(y[rest]) * (1.0 - ratio))
+            drift_L = data.drift_L(b.log_lam_hi)[rest]
+            drift_L = np.where(drift_L == 0.0, 0.0, np.expm1(y[rest]) * drift_L)
             own = _at(steps.A, rest), _at(steps.C, rest), _at(steps.a, rest), _at(steps.c, rest)
             left = (
                 _left(*own, m[rest], _at(drift, rest), lag[rest]),
