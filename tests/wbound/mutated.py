@@ -158,11 +158,6 @@ EQUIVALENT: dict[str, str] = {
     "leading._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
     "leading._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
     "leading._flat: `60.0` dropped": "another lower end, below which the rest is closed",
-    "sharp.local: `lam_L[rest] / logistic(math.log(c) + b.log_lam_hi[rest])` dropped": "then A - CL as it stands is taken",
-    "sharp.local: `lam_L[rest] / logistic(math.log(c) + b.log_lam_hi[rest])` flipped": "then A - CL as it stands is taken",
-    "sharp.local: `1.0` (no. 2) dropped": "then A - CL as it stands is taken",
-    "sharp.local: `ratio` dropped": "then A - CL as it stands is taken",
-    "sharp.local: `ratio` flipped": "then A - CL as it stands is taken",
     "sharp.local: `_left(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
     "sharp.local: `_left(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
     "sharp._left: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"

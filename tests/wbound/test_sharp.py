@@ -15,7 +15,7 @@ from referee import Facts
 import wbound
 from wbound import sharp
 from wbound.clock import Grid, batch
-from wbound.data import Gaussian, LogConcave
+from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.gaussian import exact_w2
 from wbound.profiles import Profile
@@ -382,3 +382,14 @@ def test_a_distance_that_all_but_cancels_on_steps_far_out() -> None:
     assert exact == pytest.approx(1060695991.1106314, rel=1e-9)
     bound = wbound.w2_bound(p, s.data, s.nodes.T, 3, scheme="ei").total
     assert exact * (1.0 - 1e-9) <= bound <= exact * (1.0 + 1e-8)
+
+
+def test_what_hf_gains_at_the_largest_curvature() -> None:
+    """1 − L(1 + m_0λ)/m_0, from L itself, in the profile's closed form and in the general one; and its last digits."""
+    data, at = LogConcave(2, 0.7, 3.0, 2.0), np.linspace(-6.0, 6.0, 9)
+    plain = 1.0 - data.L(at) * (1.0 + 0.7 * np.exp(at)) / 0.7
+    assert data.drift_L(at) == pytest.approx(plain, rel=1e-12)
+    assert Curvature.drift_L(data, at) == pytest.approx(plain, rel=1e-12)
+    assert float(data.drift_L(np.array(90.0))) == pytest.approx(
+        (1.0 - 3.0 / 0.7) * math.exp(-90.0) / 3.0, rel=1e-12
+    )
