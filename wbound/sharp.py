@@ -110,8 +110,10 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
         if exact_mean or per_unit is None:
             return Local(log_gamma, 0.0, n2, C)
         # b_k² = a²‖X‖² − 2acd + c²dL = dL(c − a/L)² + a²α²(E|X_0|² + dλ − d/L(λ)): nothing left to clip
-        excess = np.exp(2.0 * b.log_alpha_hi) * data.excess(b.log_lam_hi)
-        bias = np.sqrt(data.d * L * (steps.c - steps.a / L) ** 2 + steps.a**2 * excess)
+        # (no square of c or of α: c may be 1e-170 in x²)
+        bias = np.sqrt(data.d * L) * np.abs(steps.c - steps.a / L)
+        if not vanishes(steps.a):
+            bias = np.hypot(bias, steps.a * np.exp(b.log_alpha_hi) * np.sqrt(data.excess(b.log_lam_hi)))
         return Local(log_gamma, bias * per_unit, n2, C)
 
 

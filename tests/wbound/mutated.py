@@ -18,7 +18,7 @@ TARGETS: dict[str, Target] = {
         "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*",
     ),
     "sharp": Target(
-        "test_sharp test_ode test_profiles test_statements",
+        "test_sharp test_ode test_profiles test_extremes test_statements",
         "test_sharp.test_the_total_and_its_parts* test_sharp.test_every_term* test_sharp.test_equation_9*"
         " test_sharp.test_the_noise* test_sharp.test_the_starts test_sharp.test_without* test_sharp.test_contraction*"
         " test_sharp.test_steps_too* test_sharp.test_a_sampler* test_sharp.test_the_weight*",
@@ -34,9 +34,9 @@ TARGETS: dict[str, Target] = {
         "test_ode.test_the_parts* test_ode.test_contraction* test_ode.test_early* test_ode.test_a_sum*",
     ),
     "gaussian": Target(
-        "test_gaussian test_flow test_sharp",
-        "test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_gaussian.test_clocks*"
-        " test_gaussian.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
+        "test_gaussian test_extremes test_flow test_sharp",
+        "test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_extremes.test_clocks*"
+        " test_extremes.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
     ),
     "data": Target(
         "test_data test_profiles test_sharp test_ode test_published",
