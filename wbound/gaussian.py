@@ -17,7 +17,7 @@ from wbound.data import Gaussian, LogConcave, growth, softplus
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
 from wbound.forward import Process
-from wbound.schemes import Scheme, Steps, forgotten, vanishes
+from wbound.schemes import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.setting import Hypothesis, Setting, Statement, setting
 
 __all__ = [
@@ -115,11 +115,8 @@ def defects(
             shift = -steps.a * np.exp(-b.steps.F - unit)
             long = b.steps.F > LONG
             if long.any():
-                # a, c and q are then no small differences, and the defect as it stands loses nothing; r is from
-                # hf's or as it stands, whichever cancels less (ei may keep 1e-12 of A, with hf's r far below)
-                by_hf = np.maximum(np.abs(steps.a), np.abs(steps.c) * per_w) * lag + np.abs(own) + 1.0
-                as_it_stands = np.maximum(steps.A, steps.C * per_w) * lag
-                left = np.where(by_hf < as_it_stands, 1.0 + moved, (steps.A - steps.C * per_w) * lag)
+                # a, c and q are then no small differences: the defect as it stands loses nothing
+                left = keeps(steps.A, steps.C, steps.a, steps.c, per_w, own, lag)
                 kept = (left * np.exp(0.5 * log_w - unit_hi)) ** 2
                 injected = np.exp(np.log(steps.Q) - 2.0 * (unit + b.log_alpha_lo))
                 if vanishes(steps.q):

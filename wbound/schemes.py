@@ -102,6 +102,16 @@ def forgotten(b: Batch) -> Array:
         return np.where(np.isinf(Q), 1.0, np.where(Q == 0.0, 0.0, Q / (Q + b.sigma2_lo)))
 
 
+def keeps(
+    A: Array, C: Array, a: Array | float, c: Array | float, curvature: Array, drift: Array, lag: Array
+) -> Array:
+    """(A − C·curvature)·lag, what a step keeps of a distance, which is 1 + ``drift`` for hf: from hf's or as it
+    stands, whichever cancels less (ei may keep 1e-12 of A, with hf's own far below)."""
+    by_hf = np.maximum(np.abs(a), np.abs(c) * curvature) * lag + np.abs(drift) + 1.0
+    as_it_stands = np.maximum(A, C * curvature) * lag
+    return np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag, (A - C * curvature) * lag)
+
+
 # ---------------------------------------------------------------------- the probability-flow ODE (section 12)
 # dỸ = ½∇log q dΛ, steps ỹ_k = ỹ_{k−1} + c_k ∇log q(ỹ_{k−1}); in x-units A = α_k/α_{k−1}, C = c_k α_k α_{k−1}
 

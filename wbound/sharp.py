@@ -21,7 +21,7 @@ from wbound.data import LEAST, Curvature, StronglyLogConcave, grown, growth, log
 from wbound.errors import HypothesisFailed
 from wbound.lazily import minimize_scalar
 from wbound.quadrature import rule
-from wbound.schemes import Scheme, vanishes
+from wbound.schemes import Scheme, keeps, vanishes
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 
 __all__ = [
@@ -103,8 +103,8 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
             drift_L = np.where(drift_L == 0.0, 0.0, np.expm1(y[rest]) * drift_L)
             own = _at(steps.A, rest), _at(steps.C, rest), _at(steps.a, rest), _at(steps.c, rest)
             left = (
-                _left(*own, m[rest], _at(drift, rest), lag[rest]),
-                _left(*own, L[rest], drift_L, lag[rest]),
+                keeps(*own, m[rest], _at(drift, rest), lag[rest]),
+                keeps(*own, L[rest], drift_L, lag[rest]),
             )
             log_gamma[rest] = np.log(np.maximum(*np.abs(left)))
         if exact_mean or per_unit is None:
@@ -119,13 +119,6 @@ def local(b: Batch, data: Curvature, scheme: Scheme, score: bool = True) -> Loca
 
 def _at(value: Array | float, where: NDArray[np.intp]) -> Array:
     return np.broadcast_to(value, (where.size,)) if np.ndim(value) == 0 else np.asarray(value)[where]
-
-
-def _left(A: Array, C: Array, a: Array, c: Array, curvature: Array, drift: Array, lag: Array) -> Array:
-    """(A − C·curvature)·lag, which is 1 + ``drift`` for hf: from hf's or as it stands, whichever cancels less."""
-    by_hf = np.maximum(np.abs(a), np.abs(c) * curvature) * lag + np.abs(drift) + 1.0
-    as_it_stands = np.maximum(A, C * curvature) * lag
-    return np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag, (A - C * curvature) * lag)
 
 
 def _tame_local(b: GridBatch, data: StronglyLogConcave) -> Local:

@@ -14,7 +14,7 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, Target] = {
     "schemes": Target(
-        "test_schemes test_flow test_sharp test_ode",
+        "test_schemes test_extremes test_flow test_sharp test_ode",
         "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*",
     ),
     "sharp": Target(
@@ -72,8 +72,8 @@ PASSED_OVER: dict[str, str] = {
     "sharp._run": "chooses between the recursion and its compiled twin",
     "sharp.has_ancestral": "a question",
     "sharp._at": "a look-up",
-    "sharp._left.by_hf": "either form is the value: what is smaller cancels less",
-    "sharp._left.as_it_stands": "either form is the value: what is smaller cancels less",
+    "schemes.keeps.by_hf": "either form is the value: what is smaller cancels less",
+    "schemes.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
     "sharp.best_theta": "any theta gives a bound",
     "ode.best_theta": "any theta gives a bound",
     "ode.tallied": "the sums' own terms, weighted by a quadrature",
@@ -158,9 +158,9 @@ EQUIVALENT: dict[str, str] = {
     "leading._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
     "leading._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
     "leading._flat: `60.0` dropped": "another lower end, below which the rest is closed",
-    "sharp.local: `_left(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
-    "sharp.local: `_left(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
-    "sharp._left: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
+    "sharp.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
+    "sharp.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
+    "schemes.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
     " (A - C * curvature) * lag)` flipped": "its size",
     "profiles.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n), 4))` halved": "an estimate below 1e-12",
     "sharp.sums: `s.score_noise` flipped": "its square enters",
