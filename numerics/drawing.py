@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 import re
@@ -372,18 +373,23 @@ def svg(figure: Figure, identifier: str) -> str:
 
 
 def csv_text(columns: Mapping[str, Any]) -> str:
-    """Columns as CSV, numbers with all their digits, an empty cell where there is none."""
-    names = list(columns)
-    arrays = [np.asarray(columns[name]) for name in names]
-    out = [",".join(names)]
-    for row in zip(*arrays, strict=True):
-        cells = []
-        for value in row:
-            if isinstance(value, float | np.floating):
-                number = float(value)
-                whole = number.is_integer() and abs(number) < 1e15
-                cells.append("" if math.isnan(number) else str(int(number)) if whole else repr(number))
-            else:
-                cells.append(str(value))
-        out.append(",".join(cells))
-    return "\n".join(out) + "\n"
+    """Columns as CSV (RFC 4180, but lines end in a newline alone), numbers with all their digits, an empty cell
+    where there is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_cell(name) for name in columns)
+    listed = (v.tolist() if isinstance(v, np.ndarray) else list(v) for v in columns.values())
+    writer.writerows([_cell(value) for value in row] for row in zip(*listed, strict=True))
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A float as the shortest text that reads back as itself; none for NaN and None. A carriage return is a line's
+    end, which the writer quotes."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    if not isinstance(value, float):
+        return "" if value is None else value
+    if math.isnan(value):
+        return ""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(float(value))

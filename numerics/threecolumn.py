@@ -173,7 +173,7 @@ def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> st
                 line[key] = short(row[key]) if own else formula_text(row[key])
         shown.append(line)
     if kind == "csv":
-        return csv_text({key: ["" if r[key] is None else r[key] for r in shown] for key in HEADS})
+        return csv_text({key: [row[key] for row in shown] for key in HEADS})
     parts = _tabulated(shown, width)
     parts.append(
         "x = √d/ε. = the published cell agrees; > needed: it asks for more than the bound needs; < needed: "

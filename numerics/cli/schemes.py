@@ -68,7 +68,7 @@ def schemes(
     sizes = [dimension(o.required("d", part)) for part in d.split(",")]
     errors = [o.required("eps", part) for part in eps.split(",")]
     names = [one_of("process", name, wbound.NAMED) for name in process or wbound.PUBLISHED]
-    chosen = [name.strip() for name in (scheme or ",".join(wbound.SCHEMES)).split(",")]
+    chosen = [name.strip() for name in (scheme.split(",") if scheme else wbound.SCHEMES)]
     begun = time.monotonic()
     frame = wbound.scheme_table(
         sizes,

@@ -223,7 +223,4 @@ def finite(value: Any) -> Any:
 def table_csv(columns: Iterable[Column], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """A table's rows as columns for a CSV file."""
     listed = list(rows)
-    return {
-        column.key: ["" if row[column.key] is None else row[column.key] for row in listed]
-        for column in columns
-    }
+    return {column.key: [row[column.key] for row in listed] for column in columns}
