@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -10,8 +10,9 @@ import sympy as sp
 
 from numerics import terminal
 from numerics.drawing import csv_text
+from wbound.tables import table_data
 
-__all__ = ["TITLES", "complexity_text", "formula_latex", "formula_mathml", "formula_text"]
+__all__ = ["TITLES", "complexity_text", "fewest", "formula_latex", "formula_mathml", "formula_text"]
 
 #: Titles of the complexity table's columns, plain and in LaTeX.
 TITLES: dict[str, tuple[str, str]] = {
@@ -122,7 +123,8 @@ def _latex(rows: list[dict[str, Any]], values: Mapping[str, float]) -> str:
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\caption{Steps that bring the 2-Wasserstein error below $\varepsilon$: published orders, and"
-        f" numbers at {given}.}}",
+        f" numbers at {given}, scheme \\texttt{{em}}; exact: for the worst centred Gaussian with these $d$, $m_0$,"
+        " $L_0$ and second moment.}",
         r"\centering\small",
         rf"\begin{{tabular}}{{{aligned}}}",
         r"\toprule",
@@ -163,9 +165,7 @@ def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: i
         {k: formula_text(v) if k.startswith("published_") else v for k, v in row.items()} for row in rows
     ]
     if kind == "csv":
-        return csv_text(
-            {name: ["" if row[name] is None else row[name] for row in shown] for name in shown[0]}
-        )
+        return csv_text({name: [row[name] for row in shown] for name in shown[0]})
     cells = [["—" if v is None else _number(v) for v in row.values()] for row in shown]
     names = [TITLES.get(name, (name, name))[0] for name in shown[0]]
     sides = ["left" if k == "process" or k.startswith("published_") else "right" for k in shown[0]]
@@ -175,4 +175,20 @@ def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: i
         return str(tabulate(cells, headers=names, tablefmt="pipe", disable_numparse=True, colalign=sides))
     given = ", ".join(f"{key} = {value:g}" for key, value in values.items())
     table = terminal.table(names, cells, sides, width)
-    return f"Steps K that bring W2 below eps; {given}, centred data\n\n{table}"
+    best = fewest(rows)
+    return (
+        f"Steps K of em that bring W2 below eps; {given}, centred\n\n{table}\n\n"
+        f"exact: for the worst centred Gaussian with\n{_facts(values)}.\n"
+        f"Fewest steps: {best['process']} (K, exact = {best['K_exact']})."
+    )
+
+
+def _facts(values: Mapping[str, float]) -> str:
+    """What the table's Gaussians have in common."""
+    moment = table_data(int(values["d"]), values["m0"], values["L0"]).second_moment
+    return f"variances from {1.0 / values['L0']:g} to {1.0 / values['m0']:g} and E|X_0|^2 = {moment:g}"
+
+
+def fewest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row of the complexity table that needs the fewest steps by the exact law; of equals the first."""
+    return min(rows, key=lambda row: int(row["K_exact"]))

@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "placement clock schemes formulas equations setting tally",
         "published sharp ode flow gaussian spectrum objectives leading conditions identities limits claims statements"
         " explained",
-        "criteria horizons complexity growth cells measured columns tolerance optimal"
+        "criteria horizons complexity worst_spectrum growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_path certified_terms certified_published certified",
         "tables",
     ),

@@ -20,6 +20,7 @@ from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound
 from wbound.tables import complexity_table, scheme_table
 from wbound.tolerance import score_tolerance
+from wbound.worst_spectrum import worst_iterations
 
 __version__ = "0.1.0"
 
@@ -74,4 +75,5 @@ __all__ = [
     "score_tolerance",
     "setting",
     "w2_bound",
+    "worst_iterations",
 ]

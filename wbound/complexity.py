@@ -36,7 +36,7 @@ from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
 
-__all__ = ["Iterations", "exact_iterations", "iterations"]
+__all__ = ["Iterations", "answer", "exact_iterations", "iterations"]
 
 Array = NDArray[np.float64]
 
@@ -323,14 +323,14 @@ def iterations(
             return sharp.start_error(data, start, log_alpha, log_lam) * left
 
     stopped = math.sqrt(data.d * data.delta)
-    answer = _answer(
+    found = answer(
         process, criterion, first, eps, order, name, start, T, M, data.second_moment, last, stopped
     )
-    data.check(math.log(data.delta) if data.delta else -math.inf, ends_of(process, answer.T)[1])
-    return answer
+    data.check(math.log(data.delta) if data.delta else -math.inf, ends_of(process, found.T)[1])
+    return found
 
 
-def _answer(
+def answer(
     process: Process,
     criterion: Criterion,
     first: Callable[[float], float],
@@ -344,6 +344,9 @@ def _answer(
     last: float = 0.0,
     stopped: float = 0.0,
 ) -> Iterations:
+    """The smallest K of a criterion, and its T: ``first`` is the start's share at T as η → 0, ``order`` the power
+    by which the rest falls, ``last`` where the steps end, ``stopped`` what early stopping costs. Raises
+    `Unreachable`."""
     room = eps - stopped
     if room <= 0.0:
         raise Unreachable(eps, stopped, "early stopping, sqrt(d delta)")
@@ -422,7 +425,7 @@ def exact_iterations(
         narrowed = sd * -np.expm1(0.5 * np.log1p(-(left**2))) if left.max() < 1.0 else sd
         return math.sqrt(float(narrowed @ narrowed + ((left * target.coordinates) ** 2).sum()))
 
-    return _answer(
+    return answer(
         process,
         criterion,
         first,

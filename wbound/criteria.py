@@ -341,9 +341,15 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
     return _by_size(summed, tallied)
 
 
-def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
+def exact_criterion(
+    process: Process, data: Any, scheme: Scheme, value: Callable[[Array, Array, float], Value] | None = None
+) -> Criterion:
     """W2(output from p_T, p_0) + W2(output from p_T, output from the prior): at least the W2 from the prior,
-    without its cancellations (section 6: from the prior alone a tuned T gives W2 near 0 at any K)."""
+    without its cancellations (section 6: from the prior alone a tuned T gives W2 near 0 at any K).
+
+    ``value``: makes something else of the output's variances minus ς² and its mean errors per unit mean, (2, E)
+    each, from p_T and from the prior, and their relative error.
+    """
     target = gaussian_data(data)
     variances, group = np.unique(target.eigenvalues, return_inverse=True)
     means2 = np.bincount(group, target.coordinates**2)
@@ -362,7 +368,7 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
         width = np.maximum(excess, -v) / np.maximum(np.sqrt(np.maximum(v + excess, 0.0)) + root, 1e-300)
         return math.sqrt(float(counts @ width**2 + means2 @ mean**2))
 
-    def both(excess: Array, mean: Array, error: float = 0.0) -> Value:
+    def both(excess: Array, mean: Array, error: float) -> Value:
         from_exact = np.maximum(variances + excess[0], 0.0)
         return Value(
             between(from_exact, excess[1] - excess[0], mean[1] - mean[0]), w2(excess[0], mean[0]), error=error
@@ -374,13 +380,13 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
         rows = (0.0 if d.log_r is None else d.log_r, d.rho, d.shift)
         return np.stack([np.broadcast_to(row, (1, b.size))[0] for row in rows])
 
-    at = variances[:1]
+    at, made = variances[:1], value or both
 
     def summed(T: float, K: int, quality: Quality) -> Value:
         laws = [
             law(setting(process, data, T, K, scheme=scheme, start=s), variances) for s in ("exact", "prior")
         ]
-        return both(np.stack([v.excess for v in laws]), np.stack([v.mean for v in laws]))
+        return made(np.stack([v.excess for v in laws]), np.stack([v.mean for v in laws]), 0.0)
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
         nonlocal at
@@ -402,7 +408,7 @@ def exact_criterion(process: Process, data: Any, scheme: Scheme) -> Criterion:
                     )
                     excess[h, j, i] = got.sums[h, 0] + total[h] ** 2 * variance0[0]
                     mean[h, j, i] = got.sums[h, 1] + total[h] * mean0
-        return [both(excess[h], mean[h], float(error[h])) for h in range(T.size)]
+        return [made(excess[h], mean[h], float(error[h])) for h in range(T.size)]
 
     return _by_size(summed, tallied)
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 __all__ = [
+    "barycentric",
     "brentq",
     "cho_factor",
     "cho_solve",
@@ -33,3 +34,4 @@ cho_solve = _Lazily("scipy.linalg", "cho_solve")
 solveh_banded = _Lazily("scipy.linalg", "solveh_banded")
 ellipj = _Lazily("scipy.special", "ellipj")
 elliprf = _Lazily("scipy.special", "elliprf")
+barycentric = _Lazily("scipy.interpolate", "BarycentricInterpolator")

@@ -16,6 +16,7 @@ from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, one_of, positive
 from wbound.memory import dimension
 from wbound.schemes import SCHEMES
+from wbound.worst_spectrum import worst_iterations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def table_data(d: int, m0: float = 1.0, L0: float = 1.0) -> Gaussian:
 def complexity_table(
     d: int = 10,
     eps: float = 0.1,
-    m0: float = 1.0,
+    m0: float = 0.25,
     L0: float = 1.0,
     *,
     scheme: str = "em",
@@ -48,12 +49,13 @@ def complexity_table(
 ) -> pd.DataFrame:
     """The published table's eight rows with numbers beside the orders, as a pandas DataFrame.
 
-    d: dimension; eps: W2, not squared, in the data's units; m0, L0 in 1/x²: the data are `table_data`,
-    centred Gaussian, so that every bound's constants are known exactly. Columns: process; published_K, published_M,
-    published_eta (data of Gao, Nguyen & Zhu, arXiv 2311.11003, as sympy); K_published, T_published: Theorem 1
-    (em, M_1 exact); K_sharp, T_sharp: Theorem 2 in ``scheme``; K_exact, T_exact: the exact law in ``scheme``,
-    W2(from p_T) + the difference that the prior start makes. All from the prior start, T optimised.
-    ``progress`` is called with each process's name. Raises `BadInput`.
+    d: dimension; eps: W2, not squared, in the data's units; m0, L0 in 1/x²: the facts are those of `table_data`,
+    a centred Gaussian. Columns: process; published_K, published_M, published_eta (data of Gao, Nguyen & Zhu, arXiv
+    2311.11003, as sympy); K_published, T_published: Theorem 1 (em, M_1 exact, of `table_data`); K_sharp, T_sharp:
+    Theorem 2 in ``scheme``, from the facts; K_exact, T_exact: the exact law in ``scheme`` for the worst centred
+    Gaussian with these facts, `worst_iterations`: W2(from p_T) + the difference that the prior start makes. With
+    m_0 = L_0 the facts leave one law, N(0, I/m_0), on which em's errors may cancel. All from the prior start, T
+    optimised. ``progress`` is called with each process's name. Raises `BadInput`.
     """
     import pandas as pd
 
@@ -68,7 +70,7 @@ def complexity_table(
         p = process(name)
         first = iterations(p, target, eps, theorem="published", M1="exact")
         second = iterations(p, facts, eps, scheme=scheme)
-        exact = exact_iterations(p, target, eps, scheme=scheme)
+        exact = worst_iterations(p, facts, eps, scheme=scheme)
         rows.append(
             {
                 "process": name,
@@ -134,11 +136,11 @@ def scheme_table(
     d: dimension, or several; eps: W2, not squared, in the data's units, or several; m0 ≤ L0 in 1/x²: the data
     are `table_data` (with m_0 = L_0 = 1 a VP process is stationary and frozen scores are exact: that flatters
     ei and ode-ei). A row for each process, d and ε: for every scheme ``K_bound_NAME`` (Theorem 2, or 3 for an ODE;
-    None for heun) and ``K_exact_NAME`` (`exact_iterations`), prior start, uniform grid, T optimised; the best SDE and
-    one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde, exact_ode), and how many
-    times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better); exact_gain_heun is
-    the same for heun, whose step counts as two calls of the score (2K − 1). Raises `BadInput`. Kinds: *upper*
-    and *exact*.
+    None for heun) and ``K_exact_NAME`` (`exact_iterations`, of `table_data`), prior start, uniform grid, T
+    optimised; the best SDE and one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde,
+    exact_ode), and how many times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better);
+    exact_gain_heun is the same for heun, whose step counts as two calls of the score (2K − 1). Raises `BadInput`.
+    Kinds: *upper* and *exact*.
     """
     import pandas as pd
 

@@ -16,7 +16,7 @@ from numerics.cli.progress import announcing
 
 ORDER = 30
 #: Usual ε, m_0, L_0 of the table.
-USUAL = ("0.1", "1", "1")
+USUAL = ("0.1", "0.25", "1")
 
 
 def register(app: typer.Typer) -> None:
@@ -103,7 +103,7 @@ def iterations(
 def table(
     d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
     eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
-    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1).")] = None,
+    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (0.25).")] = None,
     L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1).")] = None,
     measured: Annotated[
         bool,
@@ -149,8 +149,9 @@ def table(
 ) -> None:
     """The complexity table of the eight processes.
 
-    Published orders beside K(ε) and T of both theorems and of the exact law, on centred data. With --derived
-    or --measured, the orders of ten processes and of your own in three columns, with a footnote for each
+    Published orders beside K(ε) and T of both theorems, and of the exact law of em for the worst centred Gaussian
+    with variances in [1/L0, 1/m0] and a given mean of them (one isotropic law may flatter em). With --derived or
+    --measured, the orders of ten processes and of your own in three columns, with a footnote for each
     disagreement.
 
     \b

@@ -189,7 +189,7 @@ def test_the_table_in_every_format(
     monkeypatch.setattr("wbound.tables.complexity_table", cached)
     target = tmp_path / "table"
     code, out, _ = wb("table", "--d", "2", "--eps", "1", "--format", kind, "-o", str(target))
-    assert code == 0 and out == "" and asked == {"d": 2, "eps": 1.0, "m0": 1.0, "L0": 1.0}
+    assert code == 0 and out == "" and asked == {"d": 2, "eps": 1.0, "m0": 0.25, "L0": 1.0}
     text = target.read_text("utf-8")
     for name, K in zip(frame["process"], frame["K_published"], strict=True):
         shown = f"{K:,}".replace(",", r"\,") if kind == "latex" and K >= 10**4 else str(K)
