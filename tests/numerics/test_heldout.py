@@ -18,7 +18,6 @@ def test_digits() -> None:
     assert points.shape[1] == digits().d
     got = held_out(points, 1.0, K=200, n=1000)
     assert got.samples.shape == (1000, 64) and got.pairs == 898
-    assert got.seconds < 60.0
     assert got.w2 == pytest.approx(got.floor_smoothed, rel=0.02)
     assert got.floor < got.floor_smoothed
     assert got.bound is not None and got.bound.vacuous and got.bound.statement == "Theorem 2'"

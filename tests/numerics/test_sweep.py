@@ -154,9 +154,8 @@ def run(config: Path, out: Path, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
 
 
-def wait_for_parts(out: Path, least: int, process: subprocess.Popen[str], limit: float = 60.0) -> None:
-    end = time.monotonic() + limit
-    while process.poll() is None and time.monotonic() < end:
+def wait_for_parts(out: Path, least: int, process: subprocess.Popen[str]) -> None:
+    while process.poll() is None:
         if len(list((out / "parts").glob("*.parquet"))) >= least:
             return
         time.sleep(0.002)

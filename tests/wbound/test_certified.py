@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -453,8 +452,7 @@ def test_without_the_library_one_line_says_how_to_get_it() -> None:
     assert "pip install" in run.stdout and run.stdout.count("\n") == 1
 
 
-def test_hf_at_many_steps_is_quick() -> None:
-    """K = 10⁵ in 5 s on a quiet machine (benchmarks/); here a twentieth of it, with room for a busy one."""
-    start = time.perf_counter()
+def test_hf_at_many_steps_needs_no_more_digits() -> None:
+    """How long it takes is for benchmarks/; one pass at 160 bits is what makes it quick."""
     c = compare(wbound.process("vp-linear"), ISOTROPIC, 4.0, 5000, {"scheme": "hf", "theorem": "sharp"})
-    assert c.bits == 160 and time.perf_counter() - start < 5.0
+    assert c.bits == 160

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import os
-import time
 from fractions import Fraction
 
 import numpy as np
@@ -211,10 +210,8 @@ def test_hostile_text_is_refused_in_one_line_at_once(text: str, monkeypatch: pyt
 
     monkeypatch.setattr(builtins, "compile", only_tree)
     monkeypatch.setattr(os, "system", ran)
-    start = time.perf_counter()
     with pytest.raises(BadInput) as caught:
         parse(text, "t", (), option="f")
-    assert time.perf_counter() - start < 2.0
     message = str(caught.value)
     assert message.startswith("f = ") and "\n" not in message and message.isascii() and message.isprintable()
     assert len(message) < 400
@@ -307,7 +304,6 @@ def test_fuzz_of_trees(text: str) -> None:
 
 
 def _refused_or_usable(text: str) -> None:
-    start = time.perf_counter()
     try:
         expr = parse(text, "t", ("a",))
     except BadInput as error:
@@ -315,7 +311,6 @@ def _refused_or_usable(text: str) -> None:
     else:
         assert expr.free_symbols <= {T, A} and not expr.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I)
         assert isinstance(function(expr, T, A)(0.5, 1.5), float)
-    assert time.perf_counter() - start < 2.0
 
 
 # ---- sympy objects and numbers -------------------------------------------------------------------------
@@ -358,13 +353,3 @@ def test_numbers() -> None:
     for bad in ("", "t", "nan", "inf", "1e999", "one", "1,5", float("nan"), float("inf"), True, None):
         with pytest.raises(BadInput):
             number(bad, "--eps")
-
-
-def test_speed_of_parsing() -> None:
-    texts = [f"({k}+a*t)*exp(-t/{k})" for k in range(1, 60)]
-    times = []
-    for text in texts:
-        start = time.perf_counter()
-        parse(text, "t", ("a",))
-        times.append(time.perf_counter() - start)
-    assert np.median(times) < 5e-3  # under 1 ms on a quiet machine

