@@ -7,7 +7,6 @@ bits do not depend on how many threads share the chunks.
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -293,10 +292,17 @@ class _Chunks:
         return self.out[lo:hi].reshape(shape)
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
 def _run(plan: Plan, n: int, seed: Seed, threads: int | None, progress: bool | None) -> Array:
     n = count("n", n)
     _refuse_oversize(n, plan)
-    workers = len(os.sched_getaffinity(0)) if threads is None else count("threads", threads)
+    workers = cores() if threads is None else count("threads", threads)
     chunks, K = _Chunks(plan, n, seed), plan.s.nodes.K
     done = 0
     with _bar(n * K, progress) as tick:

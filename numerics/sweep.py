@@ -212,7 +212,7 @@ def _kill(executor: Any) -> None:
 
     def hook(args: threading.ExceptHookArgs) -> None:
         # the pool's own thread may still look for a batch that the pool has just given up
-        if not (args.exc_type is KeyError and type(args.thread).__module__.startswith("joblib.")):
+        if not (args.exc_type is KeyError and type(args.thread).__module__.startswith("loky.")):
             before(args)
 
     threading.excepthook = hook
@@ -238,7 +238,7 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[
     from concurrent.futures import FIRST_COMPLETED, wait
     from concurrent.futures.process import BrokenProcessPool
 
-    from joblib.externals.loky import ProcessPoolExecutor  # a pool of ours: joblib's own is its callers'
+    from loky import ProcessPoolExecutor  # a pool of ours: joblib's own is its callers'
 
     body, left = plan.to_dict(), dict.fromkeys(spans, 0)
     while left:

@@ -44,14 +44,14 @@ FLOORS: dict[str, tuple[str, ...]] = {
 
 # What each package may import besides the standard library and itself; numerics stands on wbound.
 MAY_IMPORT: dict[str, str] = {
-    "wbound": "numpy scipy sympy pandas numba flint",
-    "numerics": "wbound numpy scipy sympy numba pandas matplotlib sklearn joblib pyarrow PIL tqdm rich typer"
+    "wbound": "numpy scipy sympy pandas numba flint psutil",
+    "numerics": "wbound numpy scipy sympy numba pandas matplotlib sklearn joblib loky pyarrow PIL tqdm rich typer"
     " jinja2 tabulate ot dask distributed torch diffusers accelerate torchmetrics safetensors",
 }
 
 # Only inside a function (or under TYPE_CHECKING), so that importing the package stays cheap.
 LAZY: dict[str, frozenset[str]] = {
-    "wbound": frozenset({"pandas", "numba", "flint"}),
+    "wbound": frozenset({"pandas", "numba", "flint", "psutil"}),
     "numerics": frozenset({"ot", "dask", "distributed", "numerics.cifar10"}),
 }
 

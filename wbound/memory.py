@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from wbound.errors import BadInput, count
@@ -14,6 +13,8 @@ __all__ = ["available", "dimension", "fits"]
 SMALL = 1e8
 #: Share of the memory that a single request may take.
 SHARE = 0.8
+#: What is left in any case, in bytes.
+PAGE = 4096.0
 #: Bytes that an exact law or a sample takes for a dimension: a dozen arrays (d,).
 EACH = 100.0
 
@@ -21,27 +22,21 @@ EACH = 100.0
 def available() -> float:
     """Bytes that this process can still take: of the machine, of its control group and of its own limit
     (``ulimit -v``) where there are any."""
-    page = float(os.sysconf("SC_PAGE_SIZE"))
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # counts what caches would give back
-            rows = dict(line.split(":", 1) for line in file)
-        found = 1024.0 * int(rows["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        names = ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES")
-        found = page * float(os.sysconf(next(name for name in names if name in os.sysconf_names)))
+    import psutil
+
+    found = float(psutil.virtual_memory().available)  # counts what caches would give back
     # absent, or "max": no limit of its own
     with contextlib.suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
         allowed, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
         found = min(found, allowed - used)
     with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
+        import resource  # not on Windows
 
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit != resource.RLIM_INFINITY:
-            used = page * int(Path("/proc/self/statm").read_text("ascii").split()[0])
-            found = min(found, limit - used)
-    return max(found, page)
+            found = min(found, float(limit - psutil.Process().memory_info().vms))
+    return max(found, PAGE)
 
 
 def fits(option: str, value: int, each: float, why: str = "") -> None:

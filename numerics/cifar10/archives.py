@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import pickletools
 import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,42 +220,55 @@ def _reconstruct(subtype: Any, shape: Any, code: Any) -> _Array:
     return _Array()
 
 
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy", "ndarray"): _NDArray,
-    ("numpy", "dtype"): _DType,
+class _Name:
+    """An admitted name: to be called, not to be changed."""
+
+    __slots__ = ("made",)
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.made(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it gives a state to what is no array")
+
+
+_ADMITTED: dict[tuple[str, str], _Name] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Name(_reconstruct),
+    ("numpy._core.multiarray", "_reconstruct"): _Name(_reconstruct),
+    ("numpy", "ndarray"): _Name(_NDArray),
+    ("numpy", "dtype"): _Name(_DType),
 }
 
 
-#: Python's unpickler and not C's, which makes room for any number that a file names as a position.
-_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined,unused-ignore]
+#: Room made before it is filled, buffers from elsewhere, and names as types: no batch has them.
+REFUSED = frozenset({"BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "NEWOBJ", "NEWOBJ_EX"})
 
 
-class _Restricted(_Unpickler):
-    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
-    # room made before it is filled, and buffers from elsewhere: no batch has them
-    for code in (pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER):
-        del dispatch[code[0]]
-
+class _Restricted(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
         return _ADMITTED[module, name]
 
-    def load_build(self) -> None:
-        """State for the inert records only: a state would change the admitted names themselves."""
-        if not isinstance(self.stack[-2], _Array | _DType):
-            raise pickle.UnpicklingError("it gives a state to what is no array")
-        super().load_build()
 
-    dispatch[pickle.BUILD[0]] = load_build
+def _looked_through(content: bytes) -> None:
+    """Refuse what would take memory before it is read: lengths beyond the file's end (`pickletools` reads all that
+    is announced), and positions to be remembered beyond what could have been counted up to."""
+    for i, (code, argument, _) in enumerate(pickletools.genops(content)):
+        if code.name in REFUSED:
+            raise pickle.UnpicklingError(f"it has the code {code.name}")
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= argument <= i + 1:
+            raise pickle.UnpicklingError(f"it remembers a value at position {argument}")
 
 
 def restricted_loads(content: bytes, name: str) -> Any:
     """The value of a pickle of plain values and arrays (as inert records). Raises `BadInput` on any other
     name."""
     try:
+        _looked_through(content)
         return _Restricted(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a damaged pickle may fail in any way, and runs nothing
         said = " ".join(str(error).split())[:120] or type(error).__name__

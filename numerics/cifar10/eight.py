@@ -4,7 +4,6 @@ sampled from its checkpoints and from the network as it was made; several proces
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
 from numerics.loading import is_file
 from numerics.locks import locked
+from numerics.samplers import cores
 from wbound.errors import BadInput, count, one_of
 
 __all__ = ["SWEEPS", "Job", "Prepared", "compare_runs", "device_of", "prepared", "snapshots_of", "trained"]
@@ -168,10 +168,10 @@ def prepared(
         settled = {"checkpoint_every": every, "keep": FOLLOWED + 1} | settings
         configs.append(make_config(name, data, preset, **settled))
     on = device_of(device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    have = cores()
     alone = on.type != "cpu" or weights is not None
-    many = min(count("jobs", jobs) if jobs is not None else 1 if alone else cores, len(configs))
-    threads = max(1, cores // many) if many > 1 else None
+    many = min(count("jobs", jobs) if jobs is not None else 1 if alone else have, len(configs))
+    threads = max(1, have // many) if many > 1 else None
     todo = [Job(Path(out) / "runs" / c.process, c, chosen, device, weights, threads, quiet) for c in configs]
     for c in configs:
         for K in {*chosen.steps, chosen.at}:

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -230,10 +231,9 @@ def inception(path: str | Path, device: str | torch.device = "cpu") -> Extractor
     state, digest = _weights(path)
     try:
         from torchmetrics.image.fid import NoTrainInceptionV3
-        from torchmetrics.utilities.imports import _TORCH_FIDELITY_AVAILABLE as there
     except Exception as error:  # torch-fidelity imports torchvision, which may not fit this torch
         raise BadInput("inception", Path(path).name, f"torch-fidelity does not load: {error}") from None
-    if not there:
+    if find_spec("torch_fidelity") is None:
         raise BadInput(
             "inception", Path(path).name, "needs torch-fidelity and torchvision: pip install 'wbound[fid]'"
         )

@@ -10,7 +10,7 @@ import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,29 +39,38 @@ def content() -> Content:
     }
 
 
-class Python2(pickle._Pickler):  # type: ignore[misc, name-defined]
-    """Writes a pickle as Python 2 did, protocol 2: every string a byte string, NumPy under its old names."""
-
-    dispatch: ClassVar = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
-
-    def save_string(self, text: Any) -> None:
-        raw = text.encode("latin1") if isinstance(text, str) else text
-        short = len(raw) < 256
-        self.write(b"U" + bytes([len(raw)]) + raw if short else b"T" + struct.pack("<i", len(raw)) + raw)
-        self.memoize(text)
-
-    dispatch[str] = dispatch[bytes] = save_string
-
-    def save_global(self, obj: Any, name: str | None = None) -> None:
-        module = obj.__module__.replace("numpy._core", "numpy.core")
-        self.write(b"c" + module.encode() + b"\n" + (name or obj.__qualname__).encode() + b"\n")
-        self.memoize(obj)
-
-
 def python2(value: Any) -> bytes:
-    out = io.BytesIO()
-    Python2(out, protocol=2).dump(value)
-    return out.getvalue()
+    """A pickle as Python 2 wrote it, protocol 2: every string a byte string, NumPy under its old names."""
+
+    def whole(v: int) -> bytes:
+        if 0 <= v < 1 << 16:
+            return b"K" + struct.pack("<B", v) if v < 1 << 8 else b"M" + struct.pack("<H", v)
+        if -(1 << 31) <= v < 1 << 31:
+            return b"J" + struct.pack("<i", v)
+        raw = v.to_bytes(v.bit_length() // 8 + 1, "little", signed=True)
+        return b"\x8a" + bytes([len(raw)]) + raw
+
+    def written(v: Any) -> bytes:
+        if v is None or isinstance(v, bool):
+            return {None: b"N", True: b"\x88", False: b"\x89"}[v]
+        if isinstance(v, int):
+            return whole(v)
+        if isinstance(v, str | bytes):
+            raw = v.encode("latin1") if isinstance(v, str) else v
+            return (b"U" + bytes([len(raw)]) if len(raw) < 256 else b"T" + struct.pack("<i", len(raw))) + raw
+        if isinstance(v, tuple):
+            return b"(" + b"".join(map(written, v)) + b"t"
+        if isinstance(v, list):
+            return b"](" + b"".join(map(written, v)) + b"e"
+        if isinstance(v, dict):
+            return b"}(" + b"".join(written(x) for item in v.items() for x in item) + b"u"
+        if isinstance(v, np.ndarray | np.dtype):
+            function, arguments, state = v.__reduce__()
+            return written(function) + written(arguments) + b"R" + written(state) + b"b"
+        module = v.__module__.replace("numpy._core", "numpy.core")
+        return f"c{module}\n{v.__qualname__}\n".encode()
+
+    return b"\x80\x02" + written(value) + b"."
 
 
 def batch_of(images: np.ndarray, labels: list[int], name: str = "batch") -> dict[str, Any]:
