@@ -159,7 +159,7 @@ def transport(quick: bool) -> list[Claim]:
 
 
 def images(quick: bool) -> list[Claim]:
-    """Training and sampling of networks against the same in float32 as one writes it down: 3 × on a GPU."""
+    """Training of networks against the same in float32 as one writes it down: 3 × on a GPU."""
     if not all(find_spec(name) for name in ("torch", "diffusers", "accelerate")):
         print("SKIPPED: images (the extra cifar10 is not installed)", file=sys.stderr)
         return []

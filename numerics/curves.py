@@ -342,7 +342,7 @@ def exact_curve(
     far: tuple[float, float] = (1.0, 1e8),
     watch: Watch = unwatched,
 ) -> Curve:
-    """Exact W2 against K on Gaussian data, each K with its best T: λ(T) between ``far`` times the data's
+    """Exact W2 against K on Gaussian data, each K with the best T found: λ(T) between ``far`` times the data's
     variance per coordinate. Singular covariances are taken. Kind: *exact*."""
     values = np.asarray(at, float)
     scale = max(float(data.eigenvalues.mean()), np.finfo(float).tiny)
@@ -366,7 +366,7 @@ def exact_curve(
         tell(process.name, float(K), float(best[i]))
         coarse = np.clip(at_best + np.array([-0.8, 0.0, 0.8, 1.6, 2.4]), *ends)
     line = Line("exact", f"exact ({scheme})", best, np.zeros(values.size), slope(values, best))
-    horizon_line = Line("T", "best T", time, np.zeros(values.size))
+    horizon_line = Line("T", "best T found", time, np.zeros(values.size))
     facts = {
         "process": process.name,
         "parameters": process.parameters,

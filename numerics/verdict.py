@@ -138,7 +138,7 @@ def verify(
 ) -> Verdict:
     """Put a bound beside what is known of the sampler's W2, and say whether it holds.
 
-    The order of evidence (design, section "Manners"):
+    Evidence, the strongest first:
 
     1. *exact law* (Gaussian data, no score bias): holds if bound ≥ W2 (to 1e-10), else refuted;
     2. *quadrature* (product targets, no score bias), W2 ± error: holds if bound ≥ W2 + error, refuted if

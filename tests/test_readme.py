@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -63,6 +64,37 @@ def test_the_readme_has_ten_lines_of_each() -> None:
     readme = ROOT / "README.md"
     assert len(commands(readme)) == 10
     assert len([line for line in blocks(readme, "python")[0].splitlines() if line.strip()]) <= 12
+
+
+def test_the_readmes_python_and_shell_give_one_answer(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme, shared = ROOT / "README.md", {}  # type: ignore[var-annotated]
+    for code in blocks(readme, "python"):
+        exec(compile(code, "README.md", "exec"), shared)
+    exact = float(capsys.readouterr().out.splitlines()[-1])
+
+    def asked(name: str) -> dict[str, object]:
+        line = next(line for line in commands(readme) if line[1] == name)
+        assert main([*(word for word in line[1:] if word != "--explain"), "--json"]) == 0
+        return dict(json.loads(capsys.readouterr().out))
+
+    bound, need = asked("bound"), asked("iterations")
+    b, found = shared["b"], shared["need"]
+    assert (bound["total"], bound["initialisation"], bound["discretisation"]) == (
+        b.total,
+        b.initialisation,
+        b.discretisation,
+    )
+    assert bound["exact"] == pytest.approx(exact, rel=1e-12)
+    assert (need["K"], need["T"]) == (found.K, found.T)
+    # and the page's own numbers are these
+    text = readme.read_text("utf-8")
+    line = next(line for line in commands(readme) if line[1] == "iterations")
+    at = line.index("--mean-norm")
+    assert main([*line[1:at], *line[at + 2 :], "--json"]) == 0
+    without = json.loads(capsys.readouterr().out)["K"]
+    assert f"here {without} in place of {found.K}" in text
 
 
 def test_the_readme_names_files_that_exist() -> None:

@@ -78,7 +78,7 @@ def choose(
 ) -> None:
     """Rank schedules for your own data.
 
-    All processes and grids, each at its best T (or σ_max, β_max), by the exact W2 of the Gaussian with the
+    All processes and grids, each at the best T (or σ_max, β_max) within the search's limits, by the exact W2 of the Gaussian with the
     data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. Your
     own schedules are ranked at their own number of steps.
 
@@ -162,7 +162,7 @@ def choose(
             ("", "rank"),
             ("process", "process"),
             ("grid", "grid"),
-            ("best T", "T"),
+            ("T found", "T"),
             ("σ_max", "sigma_max"),
             ("K", "K"),
             ("error", "error"),

@@ -55,7 +55,7 @@ def build(context: Context) -> Part:
         .replace("}", "}}")
     )
     text = (
-        "Which schedule for digits at K = {K:int} steps of hf? {schedules:int} of them, each at its best T, by the "
+        "Which schedule for digits at K = {K:int} steps of hf? {schedules:int} of them, each at the best T found, by the "
         "exact error on the Gaussian with the digits' mean and covariance. The numerically optimal grid gives "
         "{best_error:.4g}, {best_share:.3g} of the data's scale {scale:.4g}; the best named schedule is {gain:.4f} "
         "times that, the best process on its uniform grid {uniform:.4f} times, and the worst, {worst}, "
@@ -67,7 +67,7 @@ def build(context: Context) -> Part:
         figures.svg(ranking_figure(ranking), "cho"),
         f"Exact W2 of {len(rows)} schedules on digits as points on one logarithmic axis, best on top, with the factor "
         "to the best.",
-        "Each schedule at its best T; the factor is to the best.",
+        "Each schedule at the best T found; the factor is to the best.",
         {
             key: [row[key] for row in rows]
             for key in ("rank", "process", "grid", "sigma_max", "error", "factor")
@@ -78,7 +78,7 @@ def build(context: Context) -> Part:
         Column("rank", "rank", "int"),
         Column("process", "process"),
         Column("grid", "grid"),
-        Column("T", "best T", ".4g", "forward time; — where the scheme sees the clock alone"),
+        Column("T", "T found", ".4g", "forward time; — where the scheme sees the clock alone"),
         Column("sigma_max", "σ_max", ".4g", "√λ(T), where the sampler starts, pixel units"),
         Column("error", "exact W2", ".5g", "from p_T, plus what the prior start changes; pixel units"),
         Column("factor", "× best", ".4f"),

@@ -65,7 +65,8 @@ def build(context: Context) -> Part:
     text = (
         "scikit-learn's digits: {n:int} images of 8 × 8 pixels, d = {d}, values from 0 to 16, ‖X_0 - E X_0‖ "
         "= {scale:.4g}. Their mean and covariance give a Gaussian on which the error of every sampler is "
-        "exact: no network, no training, no sampling. Each point has the best T of its process. At K = "
+        "exact: no network, no training, no sampling. Each point has the best T found for its process, λ(T) up to 1e8 times the "
+        "mean variance. At K = "
         "{K_last:int} the best process, {best}, is {factor:.3g} times closer than the worst, {worst}. What "
         "this surrogate leaves out is everything beyond the first two moments.\n\n"
         "{constant:int} pixels are constant: the covariance is singular, of rank {rank}. The exact law "
@@ -80,7 +81,7 @@ def build(context: Context) -> Part:
             ),
             "Exact W2 against the number of steps for the eight processes on the digits' Gaussian, scheme "
             "em, both axes logarithmic. The table gives the values.",
-            "Scheme em, prior start, best T for each point.",
+            "Scheme em, prior start, the best T found for each point.",
             {"K": at} | {c.process.name: c.lines[0].values for c in curves["em"]},
             "wbound curve --data digits --scheme em --from 5 --to 1000 --points 12 -o digits.svg",
         ),
@@ -104,7 +105,7 @@ def build(context: Context) -> Part:
             Column(f"hf_{K}", f"hf, K = {int(at[i])}", ".4g"),
         ]
     columns += [
-        Column("T", "best T", ".4g", "of em at the last K"),
+        Column("T", "T found", ".4g", "of em at the last K"),
         Column("slope", "slope", ".3f", "power of K, em, last decade"),
     ]
     shades = [figures.colour(name) for name in PUBLISHED]
