@@ -49,14 +49,20 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
     if kind.startswith("EDM"):
         return _edm(config, kind, steps)
     if kind.startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction":
-        raise BadInput("diffusers", kind, "flow matching starts at lam = infinity, which is not read: write sigma = t/(1 - t) of the later levels")
+        raise BadInput(
+            "diffusers",
+            kind,
+            "flow matching starts at lam = infinity, which is not read: write sigma = t/(1 - t) of the later levels",
+        )
     if not kind.startswith((*_ROUNDED, *_SIGMA)):
         raise BadInput(
             "diffusers", kind, "must be one of " + ", ".join((*_ROUNDED, *_SIGMA, "EDM")) + " schedulers"
         )
     if config.get("rescale_betas_zero_snr"):
         raise BadInput(
-            "rescale_betas_zero_snr", "true", "starts at lam = infinity, which is not read: write the sigmas of the later levels"
+            "rescale_betas_zero_snr",
+            "true",
+            "starts at lam = infinity, which is not read: write the sigmas of the later levels",
         )
     betas = _betas(config)
     N = betas.size

@@ -2,6 +2,7 @@
 Eq. 12′).
 
 They are orders, not lower bounds: for em and ei positive and negative defects meet, and W2 may cross zero.
+First-order expansions of Euler–Maruyama on Gaussians: Hurault, Moreau & Peyré (arXiv 2605.08392).
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _scheme(s: Setting) -> None:
         raise HypothesisFailed(
             "Theorem 3",
             "a step of one stage",
-            f"no bound is proved for {s.scheme.name}; its exact laws and samples are there",
+            f"no bound is proved here for {s.scheme.name}; its exact laws and samples are there",
         )
 
 

@@ -99,7 +99,7 @@ def scheme_row(name: str, d: int, eps: float, m0: float, L0: float, schemes: Ite
     for scheme in schemes:
         of = SCHEMES[one_of("scheme", scheme, SCHEMES)]
         exact = exact_iterations(p, target, eps, scheme=scheme).K
-        # Heun asks for the score twice a step, but once in the last; no bound of it is proved
+        # Heun asks for the score twice a step, but once in the last; no bound of it is proved here
         bound = iterations(p, facts, eps, scheme=scheme).K if of.stages == 1 else None
         row |= {f"K_bound_{scheme}": bound, f"K_exact_{scheme}": exact}
         kind = of.kind if of.stages == 1 else "stages"

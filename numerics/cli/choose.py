@@ -78,8 +78,8 @@ def choose(
 ) -> None:
     """Rank schedules for your own data.
 
-    All processes and grids, each at the best T (or σ_max, β_max) within the search's limits, by the exact W2 of the Gaussian with the
-    data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. Your
+    All processes and grids, each at the best T (or σ_max, β_max) within the search's limits, by the exact W2 of the Gaussian
+    with the data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. Your
     own schedules are ranked at their own number of steps.
 
     \b

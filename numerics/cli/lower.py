@@ -58,9 +58,10 @@ def lower_bound(
 ) -> None:
     """How many steps of hf W2 ≤ ε needs at least, on N(0, σ_0² I).
 
-    Proposition 1 (Eq. 12): for these data and the scheme hf, from p_T, whatever the process and the grid (other
-    schemes may need fewer: on one Gaussian their errors can cancel); and its check: for K over four decades the exact W2 from both starts above the floor (Eq. 11),
-    with fitted slopes, and the tuned λ(T) at which the prior start's error cancels the discretisation.
+    Proposition 1 (Eq. 12): for these data and the scheme hf, from p_T (from the prior under a proviso, --theta),
+    whatever the process and the grid; other schemes may need fewer, since on one Gaussian their errors can
+    cancel. And its check: for K over four decades the exact W2 from both starts above the floor (Eq. 11), with
+    fitted slopes, and the tuned λ(T) at which the prior start's error cancels the discretisation.
 
     Beside it, for hf, ei, em and ddpm, the leading constant c of the exact law from p_T, W2 ≈ c/K (Eq. 12′):
     an order and not a bound, since em's W2 crosses zero even from p_T. With --scheme em, ei or ddpm, or

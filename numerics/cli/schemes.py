@@ -126,7 +126,9 @@ def schemes(
         return f"K(ε) by bound and by exact law; data N(0, ·), variances 1/{m0} and 1/{L0}\n\n{table}"
 
     because = {
-        f"rows.{i}.{key}": "no bound is proved" if key.startswith("K_bound") else "nothing to compare with"
+        f"rows.{i}.{key}": "no bound is proved here"
+        if key.startswith("K_bound")
+        else "nothing to compare with"
         for i, row in enumerate(records)
         for key, value in row.items()
         if value is None

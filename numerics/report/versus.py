@@ -97,7 +97,7 @@ def build(context: Context) -> Part:
         "exact law. The reason: the start's error contracts as the root only, so the ODE needs a longer clock. "
         "What makes an ODE pay is order: Heun, counted at two calls of the score a step, needs fewer calls in "
         "{heun_better:int} settings, up to {heun_gain:.3g} times fewer, and in {heun_small:int} of the {small:int} "
-        "in which ε is at most a hundredth of √d. No bound is proved for it.\n\n"
+        "in which ε is at most a hundredth of √d. No bound is proved for it here.\n\n"
         "Only ε/√d matters for data of this kind; d = {d_last:int} is shown at ε = {eps_last:g}. These are stored "
         "results of {date} ({seconds:.0f} s); to renew them: `" + RENEW + "` in the sources."
     )

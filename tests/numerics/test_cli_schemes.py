@@ -20,7 +20,7 @@ def test_the_rows_are_the_librarys(wb: Any, tmp_path: Path) -> None:
     assert [row["d"] for row in got["rows"]] == [2, 3] and got["out"] == str(path)
     for row, want in zip(got["rows"], frame.to_dict("records"), strict=True):
         assert row == {key: None if value is None else value for key, value in want.items()}
-    assert got["null_because"]["rows.0.K_bound_heun"] == "no bound is proved"
+    assert got["null_because"]["rows.0.K_bound_heun"] == "no bound is proved here"
     kept = json.loads(path.read_text("utf-8"))
     assert kept["rows"] == got["rows"] and kept["schemes"] == ["hf", "ddim", "heun"]
     code, out, _ = wb("schemes", *given)
