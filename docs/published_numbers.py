@@ -23,9 +23,11 @@ the page [what the published table says](published-table.md).
 ## Steps
 
 The smallest $K$ with $W_2\le\varepsilon$ and its $T$, on the uniform grid from the prior start with the best
-$T$, for centred Gaussian data with $m_0=L_0=1$ and the scheme `em`: by [Theorem 1](#theorem-1), by
-[Theorem 2](#theorem-2), and by the exact law ([definition](#exact-iterations)). The last two tables have one
-and the same $x=\sqrt d/\varepsilon$, and hardly differ.
+$T$, for centred data with $m_0=\frac14$, $L_0=1$, $\|X_0\|^2=\frac52d$, and the scheme `em`: by
+[Theorem 1](#theorem-1) (with $M_1$ of the Gaussian half of whose variances are 4 and half 1), by
+[Theorem 2](#theorem-2), and by the exact law of the worst Gaussian with these facts
+([definition](#exact-iterations)). The last two tables have one and the same $x=\sqrt d/\varepsilon$, and hardly
+differ.
 """
 ORDERS = r"""
 ## Orders

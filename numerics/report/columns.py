@@ -82,7 +82,7 @@ def build(context: Context) -> Part:
         "by sympy's limits. For Theorem 1 the derived K equals the published one in its powers in {powers:int} rows "
         "of {published:int}, and in its logarithms too in {logs:int}; a note explains each disagreement. Theorem 2 "
         "asks for √d/ε where Theorem 1 asks for d/ε².\n\n"
-        "Measured: powers fitted to K(ε), which is exact at any size, for ε from {eps_first:.0e} to {eps_last:.0e} "
+        "Measured: powers fitted to K(ε), which is found at any size, for ε from {eps_first:.0e} to {eps_last:.0e} "
         "and d up to {d_last:int}, logarithms at their derived powers. {agree:int} of {measured:int} rows agree "
         "within {tolerance:g}; the largest gap is {largest_gap:.4f}. These are stored results of {date}; renew them, "
         "in {seconds:.0f} s, with `" + stored["renew"] + "`."

@@ -29,8 +29,8 @@ def build(context: Context) -> Part:
         "In {bounds.compared:int} comparisons with the exact error {bounds.violations:int} bounds fail: "
         "Theorem 2 comes within a factor {bounds.smallest_2:.3f} of it, the published Theorem 1 within a "
         "factor {bounds.smallest_1:.3g}.\n\n"
-        "From the exact start no forward process and no grid can do better than the lower bound of order √d/ε; "
-        "one grid reaches it up to a factor {lower.closest:.5f}, and Theorem 2 on the optimal clock asks for at "
+        "For hf on isotropic Gaussian data, from the exact start, no forward process and no grid can do better than "
+        "the lower bound of order √d/ε; one grid reaches it up to a factor {lower.closest:.5f}, and Theorem 2 on the optimal clock asks for at "
         "most {gap.theorem_2_most:.3f} times its steps."
     )
     return Part(data, (Prose(text, lead=True),))
