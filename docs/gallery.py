@@ -103,7 +103,7 @@ GALLERY = (
         "logistic clock",
         "0",
         "exp(-t/2)/(1+exp(-t))",
-        "VE with λ = 1/(1+e^{−t}) − ½: noise that dies out. λ never exceeds ½, so no K helps.",
+        "VE with λ = 1/(1+e^{−t}) − ½: noise that dies out. λ never exceeds ½: no K reaches a small ε.",
         "(exp(-lo)-exp(-hi))/((1+exp(-lo))*(1+exp(-hi)))",
     ),
     Exhibit(
