@@ -145,8 +145,11 @@ RIGHT, WRONG = Agreement(0.5, "mean", 0.1, 9), Agreement(0.5 * RISK, "mean", 9.0
         (1.0, Referee("quadrature", 1.01, 1e-3, ()), None, None, None, ("refuted", "quadrature")),
         (math.inf, Referee("exact law", math.inf, 0.0, ()), None, None, None, ("holds", "exact law")),
         (1.0, Referee("exact law", math.inf, 0.0, ()), None, None, None, ("refuted", "exact law")),
-        # samples of the right law do not overrule the referee, whatever they say
-        (1.0, Referee("exact law", 0.9, 0.0, ()), RIGHT, _bracket(1.1, 1.3), None, ("holds", "exact law")),
+        # a bracket above the bound: nothing holds, whatever the referee says
+        (1.0, Referee("exact law", 0.9, 0.0, ()), RIGHT, _bracket(1.1, 1.3), None, ("undecided", "samples")),
+        (1.0, Referee("quadrature", 0.9, 0.0, ()), None, _bracket(1.1, 1.3), None, ("undecided", "samples")),
+        (1.0, Referee("exact law", 1.1, 0.0, ()), RIGHT, _bracket(1.2, 1.3), None, ("refuted", "exact law")),
+        (1.0, Referee("exact law", 0.9, 0.0, ()), RIGHT, _bracket(1.0, 1.3), None, ("holds", "exact law")),
         # samples of another law do
         (1.0, Referee("exact law", 0.9, 0.0, ()), WRONG, _bracket(1.1, 1.3), None, ("refuted", "samples")),
         (1.0, Referee("exact law", 0.9, 0.0, ()), WRONG, _bracket(0.9, 1.3), None, ("undecided", "samples")),
