@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 from scipy.special import ndtri
 
-from numerics import Gaussian, LogCosh, independence, matrix, verdict
-from numerics.agreement import RISK, agreement, levels
+from numerics import Gaussian, LogCosh, independence, law1d, matrix, verdict
+from numerics.agreement import RISK, _statistics, agreement, levels
 from numerics.cli.main import main
 from numerics.independence import Departure, departure
 from numerics.samplers import samples
@@ -174,17 +174,84 @@ def test_pairs_row_by_row() -> None:
     assert pair.z**2 == pytest.approx(n * max(means) ** 2, rel=1e-9)
     assert pair.log_p == pytest.approx(log_p(max(means), 2.0, 36 * d * d), rel=1e-9)
     assert pair.statistic == "rank correlation of coordinates 1 and 3"
-    half, found = n // 2, []
+    assert learnt.log_p == pytest.approx(_together(u, orders) + math.log(36), rel=1e-9)
+
+
+def _together(u: Array, orders: list[tuple[int, int]]) -> float:
+    """log of Bernstein's bound for the statistic of all pairs, the least over orders."""
+    (n, d), found = u.shape, []
+    half = n // 2
     for a, b in orders:
         left, right = _cosine(u, a), _cosine(u, b)
         M = left[:half].T @ right[:half] / half
         np.fill_diagonal(M, 0.0)
-        h = np.einsum("ij,jk,ik->i", left[half:], M, right[half:])
+        h = ((left[half:] @ M) * right[half:]).sum(axis=1)
         size = float((M**2).sum()) * (2 if a == b else 1)
         most = min(2 * d * np.linalg.norm(M, 2), 2 * np.abs(M).sum())
         assert np.abs(h).max() <= most
-        found.append(-(max(h.mean(), 0.0) ** 2) * h.size / (2 * (size + most * max(h.mean(), 0.0) / 3)))
-    assert learnt.log_p == pytest.approx(min(found) + math.log(36), rel=1e-9)
+        mean = max(h.mean(), 0.0)
+        found.append(-(mean**2) * h.size / (2 * (size + most * mean / 3)))
+    return float(min(found))
+
+
+def test_all_pairs_together_in_higher_dimension() -> None:
+    """There |M|_op, not the sum of all |M_jk|, bounds the statistic."""
+    u = stats.norm.cdf(_block(_normal(3000, 24, 9)))
+    learnt = list(independence._cosines(u))[2]
+    orders = independence._orders(*u.shape)
+    assert learnt.log_p == pytest.approx(_together(u, orders) + math.log(len(orders)), rel=1e-9)
+    M = _cosine(u[:1500], 1).T @ _cosine(u[:1500], 1) / 1500
+    np.fill_diagonal(M, 0.0)
+    assert 2 * 24 * np.linalg.norm(M, 2) < 2 * np.abs(M).sum()
+
+
+@pytest.mark.parametrize("d", [3, 5, 13])
+def test_cells_by_hadamards_matrix(d: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(independence, "BITS", 8)
+    monkeypatch.setattr(independence, "GROUPS", 3)
+    n = 3001
+    u = np.random.default_rng(13).random((n, d))
+    u[:, 2] = (u[:, 2] + 0.1 * u[:, 0]) % 1.0
+    alone, together = independence._grids(u, np.random.default_rng(14))
+    groups = list(independence._groups(d, np.random.default_rng(14)))
+    half, tests, largest, found = n // 2, 0, 0.0, []
+    for group, bits in groups:
+        cell = np.zeros(n, int)
+        for j in group:
+            cell = cell * 2**bits + (u[:, j] * 2**bits).astype(int)
+        walsh = linalg.hadamard(2 ** (bits * len(group)), dtype=float)[1:]
+        first, second = (
+            walsh @ (np.bincount(c, minlength=walsh.shape[1]) / c.size) for c in (cell[:half], cell[half:])
+        )
+        largest = max(largest, float(np.abs(half * first + (n - half) * second).max()) / n)
+        tests += len(walsh)
+        h = first @ walsh  # the statistic in every cell
+        assert h.mean() == pytest.approx(0.0, abs=1e-9)
+        value = max(float(h[cell[half:]].mean()), 0.0)
+        rate = 0.5 * (n - half) * value**2 / ((h**2).mean() + np.abs(h).max() * value / 3.0)
+        found.append(math.log(len(groups)) - rate)
+    assert alone.log_p == pytest.approx(math.log(2 * tests) - 0.5 * n * largest**2, rel=1e-9)
+    assert together.log_p == pytest.approx(min(found), rel=1e-9)
+
+
+def test_groups_are_all_coordinates_or_many_of_some() -> None:
+    for d, bits in ((2, 6), (3, 4), (4, 3), (5, 2), (6, 2), (12, 1)):
+        (group, each), *more = independence._groups(d, np.random.default_rng(0))
+        assert (list(group), each, more) == (list(range(d)), bits, [])
+    # all 13 groups of 12, then 16 of each size
+    for d, many in ((13, 13 + 48), (40, 64)):
+        groups = list(independence._groups(d, np.random.default_rng(0)))
+        assert len(groups) == many and all(group.size * bits == 12 for group, bits in groups)
+
+
+def test_the_families_share_the_risk() -> None:
+    u = np.random.default_rng(15).random((2000, 2))
+    u[:, 1] = np.where(u[:, 0] < 0.3, u[:, 0], 0.3 + 0.7 * u[:, 1])
+    rng = np.random.default_rng(0)
+    shuffled = u[rng.permutation(2000)]
+    parts = (*independence._cosines(shuffled), *independence._grids(shuffled, rng))
+    least = min(one.log_p for one in (*parts, *independence._projections(shuffled, rng)))
+    assert departure(u).log_p == pytest.approx(least + math.log(8), rel=1e-12)  # no triples in the plane
 
 
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 2)])
@@ -241,6 +308,8 @@ def test_a_wide_direction_is_measured_in_the_other_half() -> None:
     assert wide.z == pytest.approx((min(sums) / 4000 - 1.0) * math.sqrt(2000), rel=1e-9)
     exact = stats.chi2.logcdf(min(sums), 4000)
     assert exact < wide.log_p - math.log(4) < 0.97 * exact
+    r = min(sums) / 4000
+    assert wide.log_p == pytest.approx(math.log(4) - 2000 * (r - 1.0 - math.log(r)), rel=1e-9)
 
 
 # ---------------------------------------------------------------------- verdicts
@@ -300,3 +369,28 @@ def test_the_matrix_counts_a_bracket_above_a_bound() -> None:
     odd = row | {"low": 1.1 * row["bound"], "high": 2.0 * row["bound"]}
     runs = [matrix.Matrix((one,), "", 0.0, 0, 16, {}) for one in (row, odd)]
     assert [run.inconsistent for run in runs] == [0, 1]
+
+
+def test_the_tests_of_factors_and_of_the_joint_law_share_the_risk() -> None:
+    target, x = _shared("gaussian")
+    laws = law1d.law1d(setting(VP, target, 4.0, 100, scheme="hf")).factors
+    few = x[:900, [0, 1]].copy()
+    few[:, 1] = 0.8 * few[:, 1] + 0.6 * few[:, 0]
+    off = departure(levels(target, few, laws))
+    alone = agreement(target, few, laws)  # 1800 values: too few for the tests of factors
+    assert alone is not None and alone.p == pytest.approx(math.exp(off.log_p)) and alone.p < RISK
+    more = np.concatenate((few, few[:300] + 0.4))
+    found = agreement(target, more, laws)
+    single = [p for p, _, _ in _statistics(more.ravel(), laws[0])]
+    joint = math.exp(departure(levels(target, more, laws)).log_p)
+    assert found is not None and found.p == pytest.approx(2.0 * min(3.0 * min(single), joint))
+    shifted = x[:1500] + 0.2
+    found = agreement(target, shifted, laws)
+    single = [p for p, _, _ in _statistics(shifted.ravel(), laws[0])]
+    joint = math.exp(departure(levels(target, shifted, laws)).log_p)
+    assert 3.0 * min(single) < joint  # here it is the mean
+    assert (
+        found is not None
+        and found.p == pytest.approx(6.0 * min(single))
+        and found.statistic == "mean of the coordinates"
+    )
