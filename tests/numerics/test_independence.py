@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 from scipy.special import ndtri
 
-from numerics import Gaussian, LogCosh, independence, law1d, matrix, verdict
-from numerics.agreement import RISK, _statistics, agreement, levels
+from numerics import Gaussian, LogCosh, independence, matrix
+from numerics.agreement import RISK, levels
 from numerics.cli.main import main
 from numerics.independence import Departure, departure
 from numerics.samplers import samples
@@ -353,44 +353,8 @@ def test_nothing_holds_against_a_bracket_of_the_same_run(
     assert code == 3 and "holds" not in out
 
 
-def test_a_few_hundred_rows_are_tested_too() -> None:
-    target, x = _shared("gaussian")
-    laws = verdict.referee(setting(VP, target, 4.0, 100, scheme="hf"))[0]
-    assert laws is not None
-    right, wrong = x[:300], x[:300, [0, 0]]
-    found = [agreement(target, one, laws.laws) for one in (right, wrong, right[:199])]
-    assert found[0] is not None and found[0].holds and found[0].n == 600
-    assert found[1] is not None and not found[1].holds
-    assert found[2] is None
-
-
 def test_the_matrix_counts_a_bracket_above_a_bound() -> None:
     row = matrix.run_cell(matrix.Cell("sharp", "ou", "hf", "gaussian", 30.0, 50), n=16)
     odd = row | {"low": 1.1 * row["bound"], "high": 2.0 * row["bound"]}
     runs = [matrix.Matrix((one,), "", 0.0, 0, 16, {}) for one in (row, odd)]
     assert [run.inconsistent for run in runs] == [0, 1]
-
-
-def test_the_tests_of_factors_and_of_the_joint_law_share_the_risk() -> None:
-    target, x = _shared("gaussian")
-    laws = law1d.law1d(setting(VP, target, 4.0, 100, scheme="hf")).factors
-    few = x[:900, [0, 1]].copy()
-    few[:, 1] = 0.8 * few[:, 1] + 0.6 * few[:, 0]
-    off = departure(levels(target, few, laws))
-    alone = agreement(target, few, laws)  # 1800 values: too few for the tests of factors
-    assert alone is not None and alone.p == pytest.approx(math.exp(off.log_p)) and alone.p < RISK
-    more = np.concatenate((few, few[:300] + 0.4))
-    found = agreement(target, more, laws)
-    single = [p for p, _, _ in _statistics(more.ravel(), laws[0])]
-    joint = math.exp(departure(levels(target, more, laws)).log_p)
-    assert found is not None and found.p == pytest.approx(2.0 * min(3.0 * min(single), joint))
-    shifted = x[:1500] + 0.2
-    found = agreement(target, shifted, laws)
-    single = [p for p, _, _ in _statistics(shifted.ravel(), laws[0])]
-    joint = math.exp(departure(levels(target, shifted, laws)).log_p)
-    assert 3.0 * min(single) < joint  # here it is the mean
-    assert (
-        found is not None
-        and found.p == pytest.approx(6.0 * min(single))
-        and found.statistic == "mean of the coordinates"
-    )
