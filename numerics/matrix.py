@@ -24,7 +24,7 @@ import numpy as np
 from numerics.agreement import RISK
 from numerics.mixtures import Bimodal, GaussianMixture, SmoothedData
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
-from numerics.verdict import HOLDS, REFUTED, UNDECIDED, follow, verify
+from numerics.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
 from wbound.catalogue import PUBLISHED
 from wbound.catalogue import process as named
 from wbound.clock import Grid
@@ -102,7 +102,7 @@ class Cell(NamedTuple):
 
 
 #: A stored row, in this order. statement: what bounds it, "" where nothing does; p: the samples under the
-#: referee's law; reason: only where it did not hold.
+#: referee's law (`numerics.agreement`); reason: only where it did not hold.
 COLUMNS = [
     *("theorem", "statement", "process", "scheme", "target", "T", "K", "M", "V", "delta"),
     *("verdict", "evidence", "bound", "exact", "error", "low", "high", "ratio", "p", "reason"),
@@ -199,12 +199,19 @@ class Matrix:
 
     @property
     def inconsistent(self) -> int:
-        """Cells whose samples do not have the referee's law."""
-        return sum(row["p"] is not None and row["p"] < RISK for row in self.rows)
+        """Cells whose samples do not have the referee's law, or stand against a bound that it does not refute."""
+        return sum(
+            (row["p"] is not None and row["p"] < RISK)
+            or (
+                row["bound"] is not None
+                and contradicted(row["bound"], row["exact"], row["error"], row["low"])
+            )
+            for row in self.rows
+        )
 
     def summary(self, by: Sequence[str] = ("statement", "evidence")) -> list[dict[str, Any]]:
         """One row for each value of the columns ``by``: how many cells, verdicts, the smallest ratio and
-        where, and in how many the samples have the referee's law and their bracket holds its value."""
+        where, and in how many the samples pass for the referee's law and their bracket holds its value."""
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in self.rows:
             groups.setdefault(tuple(row[key] for key in by), []).append(row)

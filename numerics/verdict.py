@@ -1,7 +1,8 @@
 """A bound beside its referee and beside samples: does it hold, is it refuted, or is that undecided?
 
 Evidence has an order: the exact Gaussian law, quadrature on the line, samples. Samples decide only where no
-referee without noise exists, or where they do not have the law that the referee computes.
+referee without noise exists, or where they do not have the law that the referee computes; but nothing "holds"
+against a bracket of the same run.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ __all__ = [
     "Referee",
     "Verdict",
     "bracket",
+    "contradicted",
     "follow",
     "referee",
     "verify",
@@ -76,9 +78,10 @@ class Verdict:
     ``verdict``: "holds", "refuted" or "undecided", decided by ``evidence`` (one of `EVIDENCE`; "none"
     without any), and ``reason`` in words. ``exact`` and ``error``: the referee's value and its error, None
     without one. ``empirical``: the bracket low ≤ W2 ≤ high of the samples at ``level``; ``coupling``: an
-    upper limit of W2 from coupled exact paths, at the same level. ``ratio``: bound/exact, or without a
-    referee bound over the upper limit. ``agreement``: the samples against the referee's law;
-    ``consistent`` is False where they do not have it: then the sampler that ran is not the setting's.
+    upper limit of W2 from coupled exact paths, at the same level. ``ratio``: bound/exact, or bound over the
+    upper limit without a referee and where the samples do not have its law. ``agreement``: the samples against the referee's law;
+    ``consistent`` is False where they do not have it (then the sampler that ran is not the setting's), or
+    where their bracket lies above a bound that the referee does not refute.
     """
 
     process: str
@@ -108,7 +111,10 @@ class Verdict:
     @property
     def consistent(self) -> bool:
         """Whether samples and referee agree (True where only one of them is there)."""
-        return self.agreement is None or self.agreement.holds
+        if self.agreement is not None and not self.agreement.holds:
+            return False
+        low = None if self.empirical is None else self.empirical.low
+        return not contradicted(self.bound.total, self.exact, self.error, low)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields, nested ones as dictionaries, with ``vacuous`` and ``consistent``."""
@@ -142,12 +148,14 @@ def verify(
 
     1. *exact law* (Gaussian data, no score bias): holds if bound ≥ W2 (to 1e-10), else refuted;
     2. *quadrature* (product targets, no score bias), W2 ± error: holds if bound ≥ W2 + error, refuted if
-       bound < W2 − error, undecided in between;
+       bound < W2 − error, undecided in between; undecided too, in 1 and 2, where it would hold and a bracket
+       of the samples has .low > bound: then they contradict each other (`Verdict.consistent` is False);
     3. *samples*, where there is no referee, or where they do not have its law: refuted if .low > bound, holds
        if .high ≤ bound, both at ``level``; else undecided. For Gaussian data with a score bias the L2
        distance to the coupled exact paths is a second upper limit.
 
-    The plug-in W2 decides nothing: it is biased upward. Samples are compared with the referee's law too.
+    The plug-in W2 decides nothing: it is biased upward. Samples are compared with the referee's law too, its
+    factors and their independence (`numerics.agreement`).
 
     process, T, K, scheme, start, grid, score_bias M, score_noise V: as in `wbound.w2_bound`; theorem: "sharp"
     or "published" (which takes M1: a number, or "exact" for a target that knows or bounds it). n: points of
@@ -277,6 +285,12 @@ def follow(
     return Followed(value, follows, empirical, reason)
 
 
+def contradicted(bound: float, exact: float | None, error: float | None, low: float | None) -> bool:
+    """Whether samples with W2 ≥ ``low`` stand against a bound that the referee, W2 = exact ± error, does not
+    refute."""
+    return exact is not None and error is not None and low is not None and exact - error <= bound < low
+
+
 def referee(s: Setting) -> tuple[Referee | None, str]:
     """W2 without noise for the setting, by the exact law, else by quadrature on the line; or None, and why
     there is neither (a score bias; a target that is no product of laws on the line)."""
@@ -356,6 +370,12 @@ def _decide(
         shown = f"{value.evidence}: W2 = {value.w2:.6g}, bound {bound:.6g}"
         # the exact law has rounding only, on either side; a quadrature's error is held against the bound
         least = value.w2 - value.error if value.evidence == EVIDENCE[0] else value.w2 + value.error
+        if empirical is not None and contradicted(bound, value.w2, value.error, empirical.low):
+            shown += (
+                f"; but samples: {empirical.low:.6g} <= W2 at level {empirical.level:g}, above the bound: by "
+                "chance, or they do not have the referee's law"
+            )
+            return UNDECIDED, EVIDENCE[2], shown, ratio
         if bound >= least or bound == value.w2:
             return HOLDS, value.evidence, shown, ratio
         if bound < value.w2 - value.error:
@@ -368,7 +388,7 @@ def _decide(
     shown = f"samples: {low:.6g} <= W2 <= {high:.6g} at level {empirical.level:g}, bound {bound:.6g}"
     if strange and follows is not None and value is not None:
         shown += (
-            f"; they do not have the law of the {value.evidence}, W2 = {value.w2:.6g}: "
+            f"; they do not have the law of the referee ({value.evidence}, W2 = {value.w2:.6g}): "
             f"the {follows.statistic} is {abs(follows.z):.3g} standard errors off"
         )
     if low > bound:

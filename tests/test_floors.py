@@ -35,7 +35,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "potentials quantiles bures transport files locks tiles terminal loading schedules scheduler_config datasets",
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
-        "heldout agreement verdict matrix scatter",
+        "heldout independence agreement verdict matrix scatter",
         "ranking candidates choose sweep_config sweep_cells sweep search doctor",
         "curves floorcheck needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",

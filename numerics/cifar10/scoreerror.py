@@ -18,6 +18,7 @@ from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import Score, plan, sample_images, theory_scheme, theory_setting
 from numerics.transport import EmpiricalW2, empirical_w2, gaussian_w2
+from numerics.verdict import HOLDS, REFUTED, UNDECIDED
 from wbound.data import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
@@ -80,15 +81,17 @@ class ScoreError:
         return float(self.M_k.max())
 
     @property
-    def holds(self) -> bool:
-        """Whether the samples do not refute the bound: their lower limit is at most the total."""
-        return self.sampled.low <= self.total
+    def verdict(self) -> str:
+        """What the samples' bracket, at its level, says of the total: "holds", "refuted" or "undecided"."""
+        if self.sampled.low > self.total:
+            return REFUTED
+        return HOLDS if self.sampled.high <= self.total else UNDECIDED
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
         plain = {k: v for k, v in vars(self).items() if k not in ("bound", "sampled")}
         bound = {k: getattr(self.bound, k) for k in ("total", "initialisation", "discretisation", "score")}
-        more = {"M": self.M, "holds": self.holds, "theorem_2": bound, "sampled": asdict(self.sampled)}
+        more = {"M": self.M, "verdict": self.verdict, "theorem_2": bound, "sampled": asdict(self.sampled)}
         return plain | more
 
 

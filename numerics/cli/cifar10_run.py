@@ -440,10 +440,10 @@ def score_error(
             f"{found.process}, step {trained.step}, {scheme}, K = {found.K}, {found.n} images, d = {found.d}, "
             f"tau = {trained.config.gaussian_tau:g}"
         )
-        return f"{head}\n\n{aligned(rows)}\n\n" + ("holds" if found.holds else "REFUTED by the samples")
+        return f"{head}\n\n{aligned(rows)}\n\n" + f"{found.verdict} (by the samples' bracket)"
 
     emit(payload, json, text)
-    if not found.holds:
+    if found.verdict == "refuted":
         raise typer.Exit(3)
 
 

@@ -317,12 +317,14 @@ def test_the_command_score_error(command, tmp_path: Path) -> None:
     code, out, err = command(["score-error", run, "--K", "30", "--n", "100", "--scheme", "hf", "--json"])
     assert code == 0, err
     found = json.loads(out)
-    assert found["holds"] and len(found["M_k"]) == 30 and found["M"] == max(found["M_k"])
+    low, high = (found["sampled"][end] > found["total"] for end in ("low", "high"))
+    assert found["verdict"] == ("refuted" if low else "undecided" if high else "holds") and not low
+    assert len(found["M_k"]) == 30 and found["M"] == max(found["M_k"])
     parts = found["initialisation"] + found["discretisation"] + found["score"]
     assert 0.0 < found["exact"] < found["total"] <= parts * (1 + 1e-12)
     assert found["sampled"]["low"] <= found["total"] <= found["theorem_2"]["total"]
     code, out, _ = command(["score-error", run, "--K", "30", "--n", "100", "--scheme", "hf"])
-    assert code == 0 and "initialisation" in out and "holds" in out
+    assert code == 0 and "initialisation" in out and f"{found['verdict']} (by" in out
 
 
 @pytest.mark.parametrize(

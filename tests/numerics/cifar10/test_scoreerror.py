@@ -55,7 +55,12 @@ def test_the_exact_score_has_no_error(law: GaussianImages) -> None:
     assert found.exact == exact_w2(
         process.process, final_law(process, law), T=1.0, K=50, scheme="hf", start="standard"
     )
-    assert found.exact < found.total and found.holds
+    assert found.exact < found.total
+    # each end of the bracket beside the total
+    ends = ((0.5, 0.9, "holds"), (0.5, 1.1, "undecided"), (1.1, 1.3, "refuted"))
+    for low, high, said in ends:
+        moved = replace(found.sampled, low=low * found.total, high=high * found.total)
+        assert replace(found, sampled=moved).verdict == said
 
 
 @pytest.mark.parametrize("name", ["vp-v2", "ve-original"])
