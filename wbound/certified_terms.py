@@ -78,8 +78,10 @@ def psi(v0: Ball, v1: Ball, L: Ball) -> Ball:
 
 def off(path: Path, d: int) -> Ball:
     """√d |1−σ(T)|/α(T): what N(0, I) adds to the prior's start error (section 5)."""
-    sigma = path.alpha[0] * path.lam[0].sqrt()
-    return flint().arb(d).sqrt() * abs(1 - sigma) / path.alpha[0]
+    alpha = path.alpha[0]
+    sigma = alpha * path.lam[0].sqrt()
+    # (1 − σ)/α = α (1 − σ²)/α² / (1 + σ): 1 − σ as a difference asks for as many bits as 1/α² has
+    return flint().arb(d).sqrt() * abs(path.short_of_one()) * alpha / (1 + sigma)
 
 
 def start_error(path: Path, data: Facts, start: str) -> Ball:

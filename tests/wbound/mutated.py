@@ -124,7 +124,7 @@ EQUIVALENT: dict[str, str] = {
     "sharp.Sums.parts: `math.inf` halved": "half of infinity",
     "sharp.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
     "sharp.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
-    "published.start_at: `math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))` flipped": "its square enters",
+    "published.start_at: `math.sqrt(data.d) * process.short_of_one(log_alpha)[1]` flipped": "its square enters",
     "data.LogConcave.gaussian: `math.sqrt(max(self.second_moment - self.d / self.m0, 0.0))` flipped": "any direction does",
     "data.LogConcave.gaussian: `mean` flipped": "any direction does",
     "score_rate.score_rate: `np.exp(log_a_lo)` flipped": "its square enters, or the larger size of both ends",
