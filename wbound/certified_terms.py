@@ -25,7 +25,7 @@ class Spectrum(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of p_0, in balls: A1's facts, and the law itself where it is Gaussian."""
+    """What is known of p_0, in balls: A1's facts, and the law itself where it is Gaussian; else ``why`` not."""
 
     d: int
     second_moment: Ball
@@ -33,6 +33,7 @@ class Facts(NamedTuple):
     L0: Ball = None
     mean_norm: Ball = None
     spectrum: Spectrum | None = None
+    why: str = "p_0 is not known to be Gaussian (m0 = L0)"
 
 
 class Coefficients(NamedTuple):

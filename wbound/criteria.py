@@ -255,7 +255,8 @@ class _A2:
     def __init__(self, process: Process, data: Curvature, M1: Any) -> None:
         self.process, self.data = process, data
         self.given = None if M1 == "exact" else float(M1)
-        self.law = (data.gaussian() if isinstance(data, LogConcave) else None) or data
+        exact = self.given is None and isinstance(data, LogConcave)
+        self.law = (data.gaussian() if exact else None) or data  # type: ignore[attr-defined]
         self.known: dict[float, float] = {}
         self.rough: list[tuple[float, float, float]] = []
 

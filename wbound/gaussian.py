@@ -305,13 +305,16 @@ def _evaluate(s: Setting) -> float:
 
 
 def gaussian_data(data: Any) -> Gaussian:
-    """``data`` as a Gaussian: itself, or the law that facts with m_0 = L_0 leave no choice about."""
+    """``data`` as a Gaussian: itself, or the law that facts with m_0 = L_0 leave no choice about. Raises
+    `HypothesisFailed` where they do not, or contradict each other (`LogConcave.gaussian`)."""
     if isinstance(data, Gaussian):
         return data
     try:
         law_ = data.gaussian() if isinstance(data, LogConcave) else None
     except BadInput as error:
         raise HypothesisFailed("the exact law", "a dimension that fits into memory", str(error)) from None
+    except HypothesisFailed as failed:
+        raise HypothesisFailed("the exact law", failed.hypothesis, failed.detail) from None
     if law_ is None:
         raise HypothesisFailed("the exact law", "Gaussian data", "p_0 is not known to be Gaussian (m0 = L0)")
     return law_
