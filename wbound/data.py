@@ -296,23 +296,26 @@ class LogConcave(StronglyLogConcave):
         """
         if self.m0 != self.L0:
             return None
-        noise = self.d / Fraction(self.m0)  # exactly: the difference may be all that is known of the mean
-        left = Fraction(self.second_moment) - noise
-        known = None if self.mean_norm is None else Fraction(self.mean_norm) ** 2
-        if abs(left - (known or 0)) > AGREE * self.second_moment and (known is not None or left < 0):
-            total = float(noise + (known or 0))
-            said = " makes it at least" if known is None else f" and mean_norm = {self.mean_norm!r} make it"
-            raise HypothesisFailed(
-                "the Gaussian law",
-                "E|X0|^2 = d/m0 + |E X0|^2",
-                f"second_moment = {self.second_moment!r}, but d/m0 = {float(noise)!r}{said} {total!r}",
-            )
+        # exactly: the difference may be all that is known of the mean
+        left, known = Fraction(self.second_moment) - self.d / Fraction(self.m0), self.mean_norm is not None
+        off = abs(left - Fraction(self.mean_norm or 0.0) ** 2)
+        if off > AGREE * self.second_moment and (known or left < 0):
+            raise self._contradiction()
         mean = np.zeros(dimension(self.d))
-        if self.mean_norm is not None:
+        if known:
             mean[0] = self.mean_norm
         elif left > EQUAL * self.second_moment:
             mean[0] = math.sqrt(left)
         return Gaussian(mean, 1.0 / self.m0)
+
+    def _contradiction(self) -> HypothesisFailed:
+        noise, mean = self.d / self.m0, self.mean_norm
+        rest = " makes it at least" if mean is None else f" and mean_norm = {mean!r} make it"
+        return HypothesisFailed(
+            "the Gaussian law",
+            "E|X0|^2 = d/m0 + |E X0|^2",
+            f"second_moment = {self.second_moment!r}, but d/m0 = {noise!r}{rest} {noise + (mean or 0.0) ** 2!r}",
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -261,7 +261,7 @@ def test_facts_of_a_gaussian_agree_or_are_refused() -> None:
     in the law and in what rests on it, and a bound, which A1's window is enough for, is still given."""
     rng = np.random.default_rng(5)
     p = wbound.process("vp-linear")
-    for _ in range(200):
+    for _ in range(100):
         d, m0 = int(rng.integers(1, 300)), float(np.exp(rng.uniform(-6, 6)))
         mu = float(np.exp(rng.uniform(-12, 3)) / math.sqrt(m0)) if rng.random() < 0.8 else 0.0
         second = d / m0 + mu**2
