@@ -244,12 +244,11 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
     holds = None
     if bound is not None and exact is not None:  # certainly, certainly not, or undecided
         holds = True if bound >= exact else False if bound < exact else None
-    known = {"bound": bound, "exact": exact, "floor": floor, "steps": steps}
     return Certificate(
         inputs,
         bits,
         statement,
-        **{name: None if x is None else enclosure(x, 0.0) for name, x in known.items()},
+        *(None if x is None else enclosure(x, 0.0) for x in (bound, exact, floor, steps)),
         holds=holds,
         reasons=reasons,
         versions=_versions(),

@@ -255,8 +255,9 @@ class _A2:
     def __init__(self, process: Process, data: Curvature, M1: Any) -> None:
         self.process, self.data = process, data
         self.given = None if M1 == "exact" else float(M1)
-        exact = self.given is None and isinstance(data, LogConcave)
-        self.law = (data.gaussian() if exact else None) or data  # type: ignore[attr-defined]
+        self.law: Any = data
+        if self.given is None and isinstance(data, LogConcave):
+            self.law = data.gaussian() or data
         self.known: dict[float, float] = {}
         self.rough: list[tuple[float, float, float]] = []
 
@@ -264,7 +265,7 @@ class _A2:
         if self.given is not None:
             return self.given
         if T not in self.known:
-            self.known[T] = self.law.M1(self.process, T)  # type: ignore[attr-defined]
+            self.known[T] = self.law.M1(self.process, T)
         return self.known[T]
 
     def roughly(self, T: float) -> float:

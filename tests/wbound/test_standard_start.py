@@ -13,7 +13,7 @@ import wbound
 from wbound import ode, published, sharp
 from wbound.certified import certify
 from wbound.data import Gaussian, LogConcave
-from wbound.errors import BadInput
+from wbound.errors import BadInput, Unreachable
 from wbound.forward import Process
 from wbound.gaussian import exact_w2
 
@@ -70,12 +70,14 @@ def test_the_start_errors_against_many_digits(seed: int) -> None:
         m0 = mp.mpf(data.m0)
         units = [float(v / (1 + m0 * lam)) for v in (want, coupled)]
         flow = float(want / mp.sqrt(1 + m0 * lam))
-    assert sharp.start_error(data, "standard", p, log_alpha, log_lam) == pytest.approx(want, rel=1e-11)
+    assert sharp.start_error(data, "standard", p, log_alpha, log_lam) == pytest.approx(
+        want, rel=1e-11, abs=0.0
+    )
     got = [
         of.start_at(data, "standard", p, log_alpha, log_lam)  # type: ignore[attr-defined]
         for of in (sharp, published, ode)
     ]
-    assert got == pytest.approx([max(units[0], 1e-300), max(units[1], 1e-300), flow], rel=1e-11)
+    assert got == pytest.approx([max(units[0], 1e-300), max(units[1], 1e-300), flow], rel=1e-11, abs=0.0)
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -100,9 +102,11 @@ def test_the_exact_law_and_the_bound_from_it(seed: int) -> None:
         off = mp.sqrt(2) * abs(1 - mp.sqrt(sigma2)) / alpha
         size = mp.sqrt(mean**2 + 2 * v)
         start = float(min(mp.sqrt(size**2 + off**2), min(E0, size) + off) / (1 + lam / v))
-    assert exact_w2(p, law, T, 1, scheme="hf", start="standard") == pytest.approx(want, rel=1e-9)
+    assert exact_w2(p, law, T, 1, scheme="hf", start="standard") == pytest.approx(want, rel=1e-9, abs=0.0)
     bound = wbound.w2_bound(p, law, T, 1, scheme="hf", start="standard")
-    assert bound.initialisation == pytest.approx(start, rel=1e-10) and bound.total >= want * (1 - 1e-12)
+    assert bound.initialisation == pytest.approx(start, rel=1e-10, abs=0.0) and bound.total >= want * (
+        1 - 1e-12
+    )
     certificate = certify(p, law, T, 1, scheme="hf", start="standard")
     assert certificate.holds is True and certificate.bits <= 640
     certificate.check("bound", bound.total)
@@ -117,7 +121,7 @@ def test_the_initialisation_is_an_upper_bound_where_alpha2_is_lost() -> None:
         for start in ("standard", "prior")
     )
     # αE_0 = √d α²/m_0 and √d(1 − σ) = √d α²/2: m_0/2 more
-    assert standard / prior == pytest.approx(1.25, rel=1e-12)
+    assert standard / prior == pytest.approx(1.25, rel=1e-12, abs=0.0)
 
 
 def test_who_is_variance_preserving_is_seen_not_named() -> None:
@@ -154,7 +158,7 @@ def test_a_process_that_preserves_variance_up_to_rounding() -> None:
             alpha2 = mp.exp(2 * mp.mpf(log_alpha))
             sigma2 = kappa * (1 - alpha2)
             want = float((1 - sigma2) / alpha2), float(abs(1 - mp.sqrt(sigma2)) / mp.sqrt(alpha2))
-        assert p.short_of_one(log_alpha) == pytest.approx(want, rel=1e-12)
+        assert p.short_of_one(log_alpha) == pytest.approx(want, rel=1e-12, abs=0.0)
 
 
 def test_a_wrong_closed_form_of_the_start_is_refused() -> None:
@@ -169,3 +173,14 @@ def test_a_wrong_closed_form_of_the_start_is_refused() -> None:
         Process.named(
             "sub-vp", right.parameters, f, g, **closed, short=parse("1.99-alpha**2", "t", ("alpha",))
         )
+
+
+def test_iterations_know_the_floor_of_the_start() -> None:
+    """B = 28, between what the prior's start and N(0, I)'s leave: no K is enough from N(0, I)."""
+    p, data = wbound.process("vp-linear"), LogConcave(3, 0.5, 2.0, 3.0, 0.0)
+    with pytest.raises(Unreachable) as caught:
+        wbound.iterations(p, data, 4.5e-18, scheme="hf", start="standard", T=7.0)
+    # E_0 = √d α/m_0 and √d (1−σ)/α = √d α/2, over 1 + m_0λ = m_0/α², with α = e^{−14}
+    assert caught.value.floor == pytest.approx(
+        math.sqrt(3.0) * 2.5 * 2.0 * math.exp(-42.0), rel=1e-9, abs=0.0
+    )
