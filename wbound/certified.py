@@ -244,11 +244,12 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
     holds = None
     if bound is not None and exact is not None:  # certainly, certainly not, or undecided
         holds = True if bound >= exact else False if bound < exact else None
+    made = [None if x is None else enclosure(x, 0.0) for x in (bound, exact, floor, steps)]
     return Certificate(
         inputs,
         bits,
         statement,
-        *(None if x is None else enclosure(x, 0.0) for x in (bound, exact, floor, steps)),
+        *(made[0], made[1], made[2], made[3]),
         holds=holds,
         reasons=reasons,
         versions=_versions(),
