@@ -72,20 +72,25 @@ class Diagnosis:
         return {"name": self.name, "consistent": self.consistent, "findings": rows}
 
 
-def start_w2(data: Gaussian, log_alpha: float, log_lam: float, prior_variance: float) -> tuple[float, float]:
+def start_w2(
+    data: Gaussian, log_alpha: float, log_lam: float, prior_variance: float, over: float | None = None
+) -> tuple[float, float]:
     """W2 in x between p_T and the start N(0, prior_variance·I), and what is left of it after the exact
     reverse SDE.
 
     For Gaussian data, exactly: each coordinate of p_T has variance α²(ς²+λ) and the reverse SDE carries a
-    difference of variances to the output times (ς²/(α(ς²+λ)))². Kind: *exact*.
+    difference of variances to the output times (ς²/(α(ς²+λ)))². ``over``: (prior_variance − σ²)/α², where it is
+    known without the difference, which has no digit left for small α². Kind: *exact*.
     """
     s, mean2 = data.eigenvalues, data.coordinates**2
     alpha, lam = math.exp(log_alpha), math.exp(log_lam)
     w = alpha**2 * (s + lam)
-    at_T = (np.sqrt(w) - math.sqrt(prior_variance)) ** 2 + alpha**2 * mean2
+    more = (prior_variance / alpha**2 - lam if over is None else over) - s  # of the variance, over α²
+    at_T = (alpha**2 * more / (np.sqrt(w) + math.sqrt(prior_variance))) ** 2 + alpha**2 * mean2
     share = s / (s + lam)
-    left = np.maximum(s + share**2 * (prior_variance / alpha**2 - s - lam), 0.0)
-    out = (np.sqrt(left) - np.sqrt(s)) ** 2 + mean2 * share**2
+    moved = np.maximum(share**2 * more, -s)
+    wide = np.sqrt(s + moved) + np.sqrt(s)
+    out = np.divide(moved, wide, out=np.zeros_like(s), where=wide > 0.0) ** 2 + mean2 * share**2
     return math.sqrt(float(at_T.sum())), math.sqrt(float(out.sum()))
 
 
@@ -171,7 +176,12 @@ def check_expressions(
         if std is not None
         else math.exp(end + 2.0 * float(log_alpha[-1]))
     )
-    found += _ending(gaussian, float(log_alpha[-1]), end, smoothing, prior, start)
+    over = None  # of a claimed std: the difference to it
+    if start == "standard" and process.standard_start and not smoothing:
+        over = process.short_of_one(float(log_alpha[-1]))[0]
+    elif start == "prior" and std is None:
+        over = 0.0
+    found += _ending(gaussian, float(log_alpha[-1]), end, smoothing, prior, start, over)
     return Diagnosis(name, tuple(found))
 
 
@@ -241,7 +251,13 @@ def _marginal(
 
 
 def _ending(
-    data: Gaussian, log_alpha: float, log_lam: float, smoothing: float, prior: float, start: str
+    data: Gaussian,
+    log_alpha: float,
+    log_lam: float,
+    smoothing: float,
+    prior: float,
+    start: str,
+    over: float | None,
 ) -> list[Finding]:
     spread = float(data.eigenvalues.sum()) / data.d
     snr = spread / math.exp(min(log_lam, 700.0))
@@ -255,7 +271,7 @@ def _ending(
         )
     ]
     smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
-    at_T, left = start_w2(smoothed, log_alpha, log_lam, prior)
+    at_T, left = start_w2(smoothed, log_alpha, log_lam, prior, over)
     whole = math.sqrt(data.second_moment)
     name = "N(0, I)" if start == "standard" else f"N(0, {prior:.6g} I)"
     detail = f"W2(p_T, {name}) = {at_T:.6g}; after the exact reverse SDE {left:.6g} of the data's {whole:.6g}"
@@ -319,10 +335,10 @@ def check_schedule(
     )
     log_alpha = float(first.process.law(first.process.time_of(first.log_lam[:1]))[0][0])
     end = float(first.log_lam[0])
-    kappa = first.process.kappa
-    start = "standard" if kappa is not None and abs(kappa - 1.0) < 1e-12 else "prior"  # samplers of ᾱ and β
+    start = "standard" if first.process.standard_start else "prior"  # samplers of ᾱ and β
     prior = 1.0 if start == "standard" else math.exp(end + 2.0 * log_alpha)
-    found += _ending(data or _unit(), log_alpha, end, 0.0, prior, start)
+    over = first.process.short_of_one(log_alpha)[0] if start == "standard" else 0.0
+    found += _ending(data or _unit(), log_alpha, end, 0.0, prior, start, over)
     return Diagnosis(name or first.name, tuple(found))
 
 

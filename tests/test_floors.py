@@ -28,7 +28,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "published sharp ode flow gaussian spectrum objectives leading conditions identities limits claims statements"
         " explained",
         "criteria horizons complexity worst_spectrum growth cells measured columns tolerance optimal"
-        " balls certified_inputs certified_path certified_terms certified_published certified",
+        " balls certified_inputs certified_file certified_path certified_terms certified_published certified",
         "tables",
     ),
     "numerics": (

@@ -31,6 +31,7 @@ __all__ = [
     "double_of",
     "enclosure",
     "exact_ball",
+    "exact_number",
     "exact_text",
     "flint",
     "precision",
@@ -117,6 +118,13 @@ def double_of(option: str, text: str) -> float:
     if not math.isfinite(value):
         raise BadInput(option, text, "must be a finite number")
     return value
+
+
+def exact_number(option: str, text: str) -> sympy.Expr:
+    """The number of an exact text, in sympy."""
+    if _is_binary(text):
+        return sympy.Rational(double_of(option, text))
+    return parse(text, "", (), option=option)
 
 
 def exact_ball(option: str, text: str) -> Ball:

@@ -41,7 +41,6 @@ CATALOGUE: dict[str, Row] = {
             "sqrt(b+a*t)",
             "stationary",
             "(hi-lo)*(b+a*(lo+hi)/2)/2",
-            standard_start=True,
         ),
         Row(
             "vp-polynomial",
@@ -50,7 +49,6 @@ CATALOGUE: dict[str, Row] = {
             "(b+a*t)**(rho/2)",
             "stationary",
             _polynomial("rho+1") + "/2",
-            standard_start=True,
         ),
         Row(
             "vp-exponential",
@@ -59,7 +57,6 @@ CATALOGUE: dict[str, Row] = {
             "sqrt(a)*exp(b*t/2)",
             "stationary",
             "-a/(2*b)*exp(b*hi)*expm1(-b*(hi-lo))",
-            standard_start=True,
         ),
         Row(
             "sub-vp",
@@ -72,7 +69,8 @@ CATALOGUE: dict[str, Row] = {
             log_lam="b*t+a*t**2/2 + 2*log(-expm1(-(b*t+a*t**2/2)))",
             source="Song et al., 2021",
             published=False,
-            standard_start=True,
+            # σ = 1 − e^{−B}, α² = e^{−B}
+            short="2-alpha**2",
         ),
     )
 }

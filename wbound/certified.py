@@ -11,7 +11,6 @@ axes.
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,12 +20,13 @@ from typing import Any
 import numpy as np
 
 from wbound import certified_terms as terms
-from wbound.balls import Ball, Enclosure, double_of, enclosure, exact_ball, flint, precision
-from wbound.certified_inputs import Inputs, inputs_of, mapping
+from wbound.balls import Ball, Enclosure, double_of, enclosure, exact_ball, exact_number, flint, precision
+from wbound.certified_file import OLD, read, written
+from wbound.certified_inputs import Inputs, inputs_of
 from wbound.certified_path import Path
 from wbound.certified_published import Slack, theorem_1
 from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.data import AGREE, EQUAL, Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW
@@ -50,8 +50,12 @@ WIDE = 1e-5
 ALLOWED = 1e-11
 #: By how much it lets ω² err upward in the general family (`wbound.published.moment_supremum`).
 OMEGA_RTOL = 1e-6
-
-FORMAT = "wbound-certificate-1"
+#: What is said of a file without a digest.
+UNPROTECTED = (
+    f"format {OLD} has no digest: every number, statement and verdict in it was computed again and agrees, but an edit "
+    "that changes none of them would not be noticed (versions, bits, inputs that this scheme and theorem do not use, "
+    "digits of the inputs below the intervals); write it again with wbound certify"
+)
 
 
 @dataclass(frozen=True)
@@ -75,33 +79,40 @@ class Certificate:
     versions: Mapping[str, str] = field(default_factory=dict)
     #: whether the bound holds a supremum that is bounded from above, not known to the last digit
     slack: bool = False
+    #: of a file that was verified: what its format leaves unprotected, or nothing
+    caveat: str = ""
 
     def enclosures(self) -> dict[str, Enclosure]:
         """Those that there are, by name."""
         every = {"bound": self.bound, "exact": self.exact, "floor": self.floor, "steps": self.steps}
         return {name: e for name, e in every.items() if e is not None}
 
+    def statements(self) -> dict[str, str | None]:
+        """What each enclosure is of, by name; None where there is none."""
+        return {
+            "bound": self.statement,
+            "exact": None if self.exact is None else EXACT_LAW.id,
+            "floor": None if self.floor is None else "proposition-1 (Eq. 11)",
+            "steps": None if self.steps is None else "proposition-1 (Eq. 12)",
+        }
+
     def check(self, name: str, value: float) -> None:
-        """Raise `Inconsistent` unless |value − mid| ≤ radius + 1e-11 |mid|."""
+        """Raise `Inconsistent` unless |value − mid| ≤ radius + 1e-11 |mid|, and what the double path's mean may be off
+        where E|X_0|² − d/m_0 says it (of the exact law)."""
         e = self.enclosures()[name]
+        allowed = ALLOWED + (_mean_rounding(self.inputs) if name == "exact" else 0.0)
         # an enclosure that knows nothing says nothing
-        if np.isfinite(e.radius) and not abs(value - e.mid) <= e.radius + ALLOWED * abs(e.mid):
+        if np.isfinite(e.radius) and not abs(value - e.mid) <= e.radius + allowed * abs(e.mid):
             off = abs(value - e.mid) / abs(e.mid) if e.mid else abs(value)
             raise Inconsistent(
                 f"the double path's {name} {value!r} is {off:.3g} (relative) off the certified {e.mid!r}"
             )
 
     def to_json(self) -> str:
-        """The certificate file's text."""
+        """The certificate file's text: the digest in it covers all the rest."""
         body = {
-            "format": FORMAT,
             "inputs": self.inputs.to_dict(),
-            "statements": {
-                "bound": self.statement,
-                "exact": None if self.exact is None else EXACT_LAW.id,
-                "floor": None if self.floor is None else "proposition-1 (Eq. 11)",
-                "steps": None if self.steps is None else "proposition-1 (Eq. 12)",
-            },
+            "statements": self.statements(),
             "enclosures": {
                 name: {"lower": repr(e.lower), "upper": repr(e.upper)}
                 for name, e in self.enclosures().items()
@@ -110,7 +121,7 @@ class Certificate:
             "bits": self.bits,
             "versions": dict(self.versions),
         }
-        return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
+        return written(body)
 
 
 def certify(
@@ -212,7 +223,7 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
     else:
         t = [exact_ball("nodes", text) for text in inputs.nodes]
     path = Path(where.process, values, t)
-    data = _facts(inputs, where)
+    data = _facts(inputs)
     M, V = exact_ball("score_bias", inputs.score_bias), exact_ball("score_noise", inputs.score_noise)
     reasons: dict[str, str] = {}
 
@@ -233,12 +244,12 @@ def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
     holds = None
     if bound is not None and exact is not None:  # certainly, certainly not, or undecided
         holds = True if bound >= exact else False if bound < exact else None
-    known = {"bound": bound, "exact": exact, "floor": floor, "steps": steps}
+    made = [None if x is None else enclosure(x, 0.0) for x in (bound, exact, floor, steps)]
     return Certificate(
         inputs,
         bits,
         statement,
-        **{name: None if x is None else enclosure(x, 0.0) for name, x in known.items()},
+        *(made[0], made[1], made[2], made[3]),
         holds=holds,
         reasons=reasons,
         versions=_versions(),
@@ -260,7 +271,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _facts(inputs: Inputs, where: Setting) -> terms.Facts:
+def _facts(inputs: Inputs) -> terms.Facts:
     """The data in balls."""
     facts = inputs.data
     d = int(facts["d"])
@@ -278,16 +289,48 @@ def _facts(inputs: Inputs, where: Setting) -> terms.Facts:
             return terms.Facts(d, moment, spectrum=spectrum)
         largest, smallest = (spectrum.variance[int(i)] for i in (values.argmax(), values.argmin()))
         return terms.Facts(d, moment, 1 / largest, 1 / smallest, mean2.sqrt(), spectrum)
-    m0, L0, moment = (exact_ball(name, facts[name]) for name in ("m0", "L0", "second_moment"))
-    mean = exact_ball("mean_norm", facts["mean_norm"]) if "mean_norm" in facts else None
-    spectrum_ = None
-    if facts["m0"] == facts["L0"] or (m0 - L0).is_zero():
-        # facts that leave no choice: |μ|² = E|X_0|² − d/m_0, and 0 where it is within rounding of that
-        law_ = where.data.gaussian() if isinstance(where.data, LogConcave) else None
-        centred = law_ is None or not law_.mean.any()
-        mean2 = flint().arb(0) if centred else moment - d / m0
-        spectrum_ = terms.Spectrum([1 / m0], [d], [mean2])
-    return terms.Facts(d, moment, m0, L0, mean, spectrum_)
+    return _log_concave(d, {name: str(facts[name]) for name in facts if name != "d"})
+
+
+def _mean_rounding(inputs: Inputs) -> float:
+    """By how much, relatively, a mean that is known as √(E|X_0|² − d/m_0) moves with the last digits of these doubles."""
+    data = inputs.made_data
+    if isinstance(data, Gaussian) or data.m0 != data.L0 or data.mean_norm is not None:
+        return 0.0
+    left = data.second_moment - data.d / data.m0
+    return EQUAL * data.second_moment / left if left > 0.0 else 0.0
+
+
+def _log_concave(d: int, texts: Mapping[str, str]) -> terms.Facts:
+    """A1's facts in balls, and the Gaussian that m_0 = L_0 leaves: as `LogConcave.gaussian` has it, but that a mean
+    which E|X_0|² − d/m_0 would say with no digit of its own is unknown here. Raises `HypothesisFailed`."""
+    m0, L0, moment = (exact_ball(name, texts[name]) for name in ("m0", "L0", "second_moment"))
+    mean = exact_ball("mean_norm", texts["mean_norm"]) if "mean_norm" in texts else None
+    mean2 = flint().arb(0) if mean is None else mean**2
+    least, most = d / L0 + mean2, d / m0 + mean2
+    slack = AGREE * moment
+    if moment < least - slack or (mean is not None and moment > most + slack):
+        given = ", ".join(f"{name} = {text}" for name, text in texts.items())
+        raise HypothesisFailed(
+            "A1",
+            "d/L0 <= E|X0 - E X0|^2 <= d/m0",
+            f"{given} leave a variance of {float(moment - mean2)!r}, outside [{float(d / L0)!r}, {float(d / m0)!r}]",
+        )
+    # facts that contradict each other by a rounding: the larger E|X_0|² is a bound for both
+    facts = terms.Facts(d, moment.max(least), m0, L0, mean)
+    numbers = {name: exact_number(name, texts[name]) for name in ("m0", "L0", "second_moment")}
+    if numbers["m0"] != numbers["L0"]:
+        return facts
+    if mean is None:
+        mean2 = moment - d / m0
+        if numbers["second_moment"] == d / numbers["m0"]:
+            mean2 = flint().arb(0)
+        elif not mean2 > EQUAL * moment:
+            return facts._replace(
+                why=f"second_moment = {texts['second_moment']} and d/m0 for m0 = {texts['m0']} differ by a rounding, "
+                "which says nothing about the mean: give mean_norm"
+            )
+    return facts._replace(spectrum=terms.Spectrum([1 / m0], [d], [mean2]))
 
 
 def _bound(
@@ -311,7 +354,7 @@ def _bound(
 
 def _exact(inputs: Inputs, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:
     if data.spectrum is None:
-        raise HypothesisFailed("the exact law", "Gaussian data", "p_0 is not known to be Gaussian (m0 = L0)")
+        raise HypothesisFailed("the exact law", "Gaussian data", data.why)
     if not M.is_zero():
         raise HypothesisFailed(
             "the exact law", "an unbiased score", f"score_bias = {inputs.score_bias} has no one law"
@@ -349,56 +392,65 @@ def _floor(inputs: Inputs, path: Path, data: terms.Facts, with_eps: bool) -> Bal
 
 
 def verify(text: str, bits: int | None = None) -> Certificate:
-    """Re-check a certificate file's text: recompute at another precision, and compare.
+    """Re-check a certificate file's text: its digest, and all of it computed again at another precision.
 
-    Returns the new certificate. Raises `BadInput` where the text is no certificate, and `Inconsistent` where
-    a recorded enclosure does not contain the recomputed one, or the verdict differs.
+    Returns the new certificate; its ``caveat`` says what a file without a digest (`OLD`) leaves unprotected. Raises
+    `BadInput` where the text is no certificate, and `Inconsistent` where the content is not what was written, a
+    recorded enclosure does not contain the recomputed one or is wider than it is at its own precision, or a statement
+    or the verdict differs.
     """
     flint()
-    inputs, recorded, holds, before = _read(text)
-    again = prove(inputs, bits or before + 64)
+    file = read(text)
+    again = prove(file.inputs, bits or file.bits + 64)
     new = again.enclosures()
-    if new.keys() != recorded.keys():
+    if new.keys() != file.enclosures.keys():
+        why = "".join(f"; {again.reasons[k]}" for k in file.enclosures if k not in new)
         raise Inconsistent(
-            f"certificate: it has {', '.join(recorded) or 'nothing'}, but {', '.join(new)} is what there is"
+            f"certificate: it has {', '.join(file.enclosures) or 'nothing'}, but {', '.join(new)} is what there is{why}"
         )
-    for name, (lower, upper) in recorded.items():
-        e = new[name]
-        # what is recomputed is itself rounded outward: one double is granted on either side
-        inside = np.nextafter(lower, -np.inf) <= e.lower and e.upper <= np.nextafter(upper, np.inf)
-        slack = 1e-6 * abs(e.mid) if name == "bound" and again.slack else 0.0
-        if not inside and not (lower - slack <= e.lower and e.upper <= upper + slack):
+    own: dict[str, Enclosure] = {}
+    for name, recorded in file.enclosures.items():
+        slack = 1e-6 * abs(new[name].mid) if name == "bound" and again.slack else 0.0
+        if not _within(new[name], recorded, slack):
             raise Inconsistent(
-                f"certificate: {name} is recorded within [{lower!r}, {upper!r}] but is within "
-                f"[{e.lower!r}, {e.upper!r}]"
+                f"certificate: {name} is recorded within {_said(*recorded)} but is within {_of(new[name])}"
             )
-    if holds is not again.holds:
-        raise Inconsistent(f"certificate: holds is recorded as {holds} but is {again.holds}")
-    return again
+        if not _as_tight(new[name], recorded):  # then it may be so at its own precision only
+            own = own or _at(file.inputs, file.inputs.setting, file.bits).enclosures()
+            if not _as_tight(own[name], recorded):
+                raise Inconsistent(
+                    f"certificate: {name} is recorded within {_said(*recorded)}, wider than {_of(own[name])}, which is "
+                    f"what {file.bits} bits give"
+                )
+    for name, statement in again.statements().items():
+        if file.statements[name] != statement:
+            raise Inconsistent(
+                f"certificate: {name} is recorded as {file.statements[name]} but is {statement}"
+            )
+    if file.holds is not again.holds:
+        raise Inconsistent(f"certificate: holds is recorded as {file.holds} but is {again.holds}")
+    return again if file.protected else replace(again, caveat=UNPROTECTED)
 
 
-def _read(text: str) -> tuple[Inputs, dict[str, tuple[float, float]], bool | None, int]:
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadInput("certificate", text[:40] or "(empty)", "is not JSON") from None
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise BadInput("certificate", text[:40], f"must be an object of format {FORMAT}")
-    bits, holds, given = body.get("bits"), body.get("holds"), body.get("enclosures")
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 64 <= bits <= 1 << 14:
-        raise BadInput("certificate", bits, "bits must be an integer from 64 to 16384")
-    if holds not in (True, False, None) or (isinstance(holds, int) and not isinstance(holds, bool)):
-        raise BadInput("certificate", holds, "holds must be true, false or null")
-    mapping("enclosures", given, ("bound", "exact", "floor", "steps"))
-    assert isinstance(given, dict)
-    recorded = {}
-    for name, ends in given.items():
-        mapping(name, ends, ("lower", "upper"))
-        try:
-            lower, upper = (float(ends[k]) for k in ("lower", "upper"))
-        except (KeyError, TypeError, ValueError):
-            raise BadInput("certificate", name, "needs lower and upper as numbers in text") from None
-        if not lower <= upper:
-            raise BadInput("certificate", name, "needs lower <= upper")
-        recorded[name] = (lower, upper)
-    return Inputs.from_dict(body.get("inputs")), recorded, holds, bits
+def _said(lower: float, upper: float) -> str:
+    return f"[{lower!r}, {upper!r}]"
+
+
+def _of(e: Enclosure) -> str:
+    return _said(e.lower, e.upper)
+
+
+def _within(e: Enclosure, recorded: tuple[float, float], slack: float) -> bool:
+    lower, upper = recorded
+    # what is recomputed is itself rounded outward: one double is granted on either side
+    inside = np.nextafter(lower, -np.inf) <= e.lower and e.upper <= np.nextafter(upper, np.inf)
+    return bool(inside or (lower - slack <= e.lower and e.upper <= upper + slack))
+
+
+def _as_tight(e: Enclosure, recorded: tuple[float, float]) -> bool:
+    """Whether an interval reaches beyond an enclosure by no more than roundings: two doubles, or a quarter of its
+    width where that is more."""
+    lower, upper = recorded
+    more = 0.25 * (e.upper - e.lower) if np.isfinite(e.upper) else 0.0
+    down, up = (np.nextafter(np.nextafter(x, way), way) for x, way in ((e.lower, -np.inf), (e.upper, np.inf)))
+    return bool(lower >= min(down, e.lower - more) and upper <= max(up, e.upper + more))

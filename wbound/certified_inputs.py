@@ -55,6 +55,9 @@ class Inputs:
         """The process in doubles."""
         values = {name: double_of(name, text) for name, text in self.parameters.items()}
         if self.process != "user":
+            for name, text in (("f", self.f), ("g", self.g)):
+                if text is not None:
+                    raise BadInput(name, text, f"is for process user: here the process is {self.process}")
             return named(self.process, form=None, **values)
         return Process(f=self.f, g=self.g, **values)
 
@@ -63,7 +66,9 @@ class Inputs:
         """The data in doubles."""
         facts = dict(self.data)
         d = count("d", facts.pop("d", None))
-        if "variances" in facts:
+        if facts.keys() & {"variances", "means"}:
+            if facts.keys() != {"variances", "means"}:
+                raise BadInput("data", ", ".join(facts), "must be d, variances and means, and nothing else")
             both = [[double_of(name, text) for text in facts[name]] for name in ("means", "variances")]
             if {len(both[0]), len(both[1])} != {d}:
                 raise BadInput("data", d, "needs d means and d variances")

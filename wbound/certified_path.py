@@ -88,6 +88,13 @@ class Path:
         """g² at a ball (real or complex)."""
         return self._g2(t, analytic=analytic)
 
+    def short_of_one(self) -> Ball:
+        """(1 − σ²)/α² at the first node (`Process.short_of_one`)."""
+        alpha = self.alpha[0]
+        if self.kappa is not None:
+            return self.kappa + (1 - self.kappa) / alpha**2
+        return self._program(self.process._short, symbol("alpha"))(alpha)
+
     # ------------------------------------------------------------------ nodes
     def _law_closed(self, t: Any, analytic: bool = False) -> tuple[Any, Any]:
         """A = ∫_0^t f (0 for ve) and λ by the closed forms."""
@@ -145,11 +152,12 @@ class Path:
     # ------------------------------------------------------------------ integrands
     @property
     def _f_of(self) -> Analytic:
-        return lambda t, analytic: self._f(t, analytic=analytic)
+        # a constant comes as a real ball, which the library's integral refuses
+        return lambda t, analytic: flint().acb(self._f(t, analytic=analytic))
 
     @property
     def _g2_of(self) -> Analytic:
-        return lambda t, analytic: self._g2(t, analytic=analytic)
+        return lambda t, analytic: flint().acb(self._g2(t, analytic=analytic))
 
     def _since(self, lo: Ball) -> Analytic:
         """s ↦ ∫_lo^s f."""

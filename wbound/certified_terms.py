@@ -25,7 +25,7 @@ class Spectrum(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of p_0, in balls: A1's facts, and the law itself where it is Gaussian."""
+    """What is known of p_0, in balls: A1's facts, and the law itself where it is Gaussian; else ``why`` not."""
 
     d: int
     second_moment: Ball
@@ -33,6 +33,7 @@ class Facts(NamedTuple):
     L0: Ball = None
     mean_norm: Ball = None
     spectrum: Spectrum | None = None
+    why: str = "p_0 is not known to be Gaussian (m0 = L0)"
 
 
 class Coefficients(NamedTuple):
@@ -78,8 +79,10 @@ def psi(v0: Ball, v1: Ball, L: Ball) -> Ball:
 
 def off(path: Path, d: int) -> Ball:
     """√d |1−σ(T)|/α(T): what N(0, I) adds to the prior's start error (section 5)."""
-    sigma = path.alpha[0] * path.lam[0].sqrt()
-    return flint().arb(d).sqrt() * abs(1 - sigma) / path.alpha[0]
+    alpha = path.alpha[0]
+    sigma = alpha * path.lam[0].sqrt()
+    # (1 − σ)/α = α (1 − σ²)/α² / (1 + σ): 1 − σ as a difference asks for as many bits as 1/α² has
+    return flint().arb(d).sqrt() * abs(path.short_of_one()) * alpha / (1 + sigma)
 
 
 def start_error(path: Path, data: Facts, start: str) -> Ball:

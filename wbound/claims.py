@@ -17,7 +17,7 @@ from wbound import conditions as c
 from wbound import ode, published, sharp
 from wbound.conditions import sigma0, statement
 from wbound.data import Gaussian
-from wbound.gaussian import EXACT_LAW, gaussian_data, law, lower_bound
+from wbound.gaussian import EXACT_LAW, gaussian_data, law, lower_bound, start_defects
 from wbound.identities import IDENTITIES
 from wbound.limits import LIMITS
 from wbound.profiles import BoundedData
@@ -76,7 +76,7 @@ def _through_the_exact_start(s: Setting) -> float:
 def _from_standard(s: Setting) -> float:
     """e_0 from N(0, I), in x."""
     log_alpha, log_lam = s.nodes.first
-    return math.exp(log_alpha) * sharp.start_error(s.data, "standard", log_alpha, log_lam)
+    return math.exp(log_alpha) * sharp.start_error(s.data, "standard", s.process, log_alpha, log_lam)
 
 
 _SDE = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "sde")
@@ -203,7 +203,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= {"D": data.D, "s": data.tau}
     if data.A1 is not None:
         out |= {"m_0": data.A1[0], "L_0": data.A1[1], "P": 1.0 / (1.0 + data.A1[0] * lam)}
-        out |= {"E_0": sharp.start_error(data, s.start, *nodes.first)}
+        out |= {"E_0": sharp.start_error(data, s.start, process, *nodes.first)}
         out |= {"Psi": _step_array(data.psi(log_lam[1:], log_lam[:-1]))}
     law_ = data if isinstance(data, Gaussian) else None
     if law_ is not None and not np.ptp(law_.eigenvalues):
@@ -227,6 +227,7 @@ def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
     start = {"exact": w[0], "prior": lam[0], "standard": alpha[0] ** -2.0}[s.start]  # v_0/α_0²
     noise = s.score_noise**2 / s.data.d * steps.C**2
     sigma0 = math.sqrt(variance)
+    missing, _ = start_defects(s.start, np.array([variance]), 1.0, s.process, *nodes.first, power=0.0)
     return {
         "sigma_0": sigma0,
         "w": w,
@@ -234,7 +235,7 @@ def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
         "Q": _step_array(steps.Q + noise),
         "v_0": start * alpha[0] ** 2,
         "y_0": alpha[0] * float(s.data.mean_norm) if s.start == "exact" else 0.0,
-        "delta": (w[0] - start) * variance**2 / w[0] ** 2,
+        "delta": -float(missing[0]) * variance**2 / w[0] ** 2,
         "varrho": sigma0 / math.sqrt(w[0]),
     }
 
@@ -285,5 +286,5 @@ def _published_terms(s: Setting) -> dict[str, Any]:
         "M_1": s.M1,
         "eta": nodes.T / nodes.K,
         "omega": published.moment_supremum(s.process, s.data, nodes.T),
-        "e_0": published.start_at(s.data, s.start, *nodes.first) * unit[0],
+        "e_0": published.start_at(s.data, s.start, s.process, *nodes.first) * unit[0],
     }

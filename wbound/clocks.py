@@ -60,7 +60,6 @@ def _vp(values: Mapping[str, float]) -> dict[str, Any]:
         "family": "stationary",
         "increment": log1p(step / (1 + before)) / 2,
         "log_lam": sp.log(lam),
-        "standard_start": True,
         "t_max": end,
     }
 
@@ -90,7 +89,6 @@ OPTIMAL: tuple[Row, ...] = (
         _LAM,
         source="derived here (section 7)",
         published=False,
-        standard_start=True,
         closed=_vp,
     ),
 )

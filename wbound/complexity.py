@@ -300,7 +300,7 @@ def iterations(
         order, name = 0.5, "Eq. 5"
 
         def first(t: float) -> float:
-            return published.start_at(data, start, *ends_of(process, t))
+            return published.start_at(data, start, process, *ends_of(process, t))
     elif chosen.kind == "ode":
         for hypothesis in ode.THEOREM_3.hypotheses:
             hypothesis.check(probe)
@@ -308,7 +308,7 @@ def iterations(
         order, name = 1.0, "Eq. 15"
 
         def first(t: float) -> float:
-            return ode.start_at(data, start, *ends_of(process, t))
+            return ode.start_at(data, start, process, *ends_of(process, t))
     else:
         for hypothesis in sharp.THEOREM_2.hypotheses:
             hypothesis.check(probe)
@@ -320,7 +320,7 @@ def iterations(
                 return math.inf
             log_alpha, log_lam = ends_of(process, t)
             left = math.exp(min(data.log_contraction(log_lam), 700.0))
-            return sharp.start_error(data, start, log_alpha, log_lam) * left
+            return sharp.start_error(data, start, process, log_alpha, log_lam) * left
 
     stopped = math.sqrt(data.d * data.delta)
     found = answer(

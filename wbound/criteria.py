@@ -166,7 +166,7 @@ def sharp_criterion(
     def value(T: float, theta: float, log_P: float, sums: Array, error: Array) -> Value:
         if not (sums >= 0.0).all():  # steps too long for an expansion: K is far too small
             return INFINITE
-        start0 = sharp.start_at(data, start, *ends_of(process, T))
+        start0 = sharp.start_at(data, start, process, *ends_of(process, T))
         first, n2, C = (float(v) for v in sums[:3])
         p = sharp.Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
         scale, extra = 1.0, 0.0
@@ -255,7 +255,9 @@ class _A2:
     def __init__(self, process: Process, data: Curvature, M1: Any) -> None:
         self.process, self.data = process, data
         self.given = None if M1 == "exact" else float(M1)
-        self.law = (data.gaussian() if isinstance(data, LogConcave) else None) or data
+        self.law: Any = data
+        if self.given is None and isinstance(data, LogConcave):
+            self.law = data.gaussian() or data
         self.known: dict[float, float] = {}
         self.rough: list[tuple[float, float, float]] = []
 
@@ -263,7 +265,7 @@ class _A2:
         if self.given is not None:
             return self.given
         if T not in self.known:
-            self.known[T] = self.law.M1(self.process, T)  # type: ignore[attr-defined]
+            self.known[T] = self.law.M1(self.process, T)
         return self.known[T]
 
     def roughly(self, T: float) -> float:
@@ -330,7 +332,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
                 out.append(INFINITE)
                 continue
             omega = omega_of(float(T[i]), quality) if m1[i] else 0.0
-            first = published.start_at(data, start, float(log_alpha[i]), float(log_lam[i]))
+            first = published.start_at(data, start, process, float(log_alpha[i]), float(log_lam[i]))
             first = grown(first, float(got.log_P[i]))
             D, eta_G, G = (float(v) for v in got.sums[i])
             score = M * G if M else 0.0
@@ -404,7 +406,7 @@ def exact_criterion(
             for h in range(T.size):
                 for j, start in enumerate(("exact", "prior")):
                     variance0, mean0 = start_defects(
-                        start, at, c, float(log_alpha[h]), float(log_lam[h]), power
+                        start, at, c, process, float(log_alpha[h]), float(log_lam[h]), power
                     )
                     excess[h, j, i] = got.sums[h, 0] + total[h] ** 2 * variance0[0]
                     mean[h, j, i] = got.sums[h, 1] + total[h] * mean0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -32,8 +33,12 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-#: Facts typed in decimals may miss an equality such as E|X_0|² = d/m_0 by rounding.
+#: Facts typed in decimals may miss an inequality of A1 such as E|X_0|² ≥ d/L_0 by this, of E|X_0|².
 ROUNDING = 1e-9
+#: Where m_0 = L_0 the facts say E|X_0|² twice, as itself and as d/m_0 + |E X_0|²: as far as that they must agree.
+AGREE = 1e-13
+#: E|X_0|² and d/m_0 that differ by less are the same double but for rounding: then an unknown mean is 0.
+EQUAL = 8.0 * float(np.finfo(float).eps)
 
 
 #: What is left of a start's error counts as at least this where it is not 0: below it doubles end, and a product
@@ -284,14 +289,33 @@ class LogConcave(StronglyLogConcave):
         return law.M1(process, T)
 
     def gaussian(self) -> Gaussian | None:
-        """The law itself when m_0 = L_0: then p_0 = N(μ, I/m_0) with |μ|² = E|X_0|² − d/m_0; else None."""
+        """The law itself when m_0 = L_0: then p_0 = N(μ, I/m_0), and |μ| is ``mean_norm``, or where that is not known
+        what E|X_0|² − d/m_0 = |μ|² says (0 where the two are equal up to the rounding of doubles); else None.
+
+        Raises `HypothesisFailed` where the facts are of no Gaussian: E|X_0|² is not d/m_0 + |μ|² (to `AGREE`).
+        """
         if self.m0 != self.L0:
             return None
+        # exactly: the difference may be all that is known of the mean
+        left, known = Fraction(self.second_moment) - self.d / Fraction(self.m0), self.mean_norm is not None
+        off = abs(left - Fraction(self.mean_norm or 0.0) ** 2)
+        if off > AGREE * self.second_moment and (known or left < 0):
+            raise self._contradiction()
         mean = np.zeros(dimension(self.d))
-        mean[0] = math.sqrt(max(self.second_moment - self.d / self.m0, 0.0))
-        if mean[0] ** 2 <= ROUNDING * self.second_moment:
-            mean[0] = 0.0
+        if known:
+            mean[0] = self.mean_norm
+        elif left > EQUAL * self.second_moment:
+            mean[0] = math.sqrt(left)
         return Gaussian(mean, 1.0 / self.m0)
+
+    def _contradiction(self) -> HypothesisFailed:
+        noise, mean = self.d / self.m0, self.mean_norm
+        rest = " makes it at least" if mean is None else f" and mean_norm = {mean!r} make it"
+        return HypothesisFailed(
+            "the Gaussian law",
+            "E|X0|^2 = d/m0 + |E X0|^2",
+            f"second_moment = {self.second_moment!r}, but d/m0 = {noise!r}{rest} {noise + (mean or 0.0) ** 2!r}",
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -173,7 +173,9 @@ def _theorem_1(s: Setting, bound: Bound) -> Explanation:
     D, eta_G, G = (float(P @ v) for v in (terms.D, terms.eta_G, terms.G))
     size = 0.0 if s.start == "exact" else bound.trivial
     if s.start == "standard":  # Theorem 1 has its own error of this start
-        prior, own = (published.start_at(data, name, *s.nodes.first) for name in ("prior", s.start))
+        prior, own = (
+            published.start_at(data, name, s.process, *s.nodes.first) for name in ("prior", s.start)
+        )
         size *= own / prior
     start_known, start = _start(s, size, bound.initialisation, "P_0α(T) E_0")
     known = [
@@ -206,7 +208,7 @@ def _theorem_1(s: Setting, bound: Bound) -> Explanation:
 def _eq_7(s: Setting, bound: Bound) -> Explanation:
     scale, extra = sharp.output(s)
     found = shares(s)
-    size = sharp.start_error(s.data, s.start, *s.nodes.first)
+    size = sharp.start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = _start(s, size, math.sqrt(found.start) * scale, "(P_0α(T) E_0)²")
     squared = scale * scale
     steps = f"sum over {s.nodes.K} steps"
@@ -249,7 +251,7 @@ def _eq_7(s: Setting, bound: Bound) -> Explanation:
 def _eq_9(s: Setting, bound: Bound) -> Explanation:
     found = sharp.ancestral_sums(s)
     drift = float(sharp.ancestral_terms(s.nodes.batch, s.data).drift.sum())
-    size = sharp.start_error(s.data, s.start, *s.nodes.first)
+    size = sharp.start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = _start(s, size, found.start, "(P_0 E_0)²")
     steps = f"sum over {s.nodes.K} steps"
     root = Term(
@@ -293,7 +295,7 @@ def _theorem_3(s: Setting, bound: Bound) -> Explanation:
     terms = ode.local(s.nodes.batch, s.data, s.scheme)
     P = np.exp(np.append(np.cumsum(terms.log_gamma[::-1])[::-1][1:], 0.0))
     drift = float(np.sum(P * terms.drift)) * scale
-    size = sharp.start_error(s.data, s.start, *s.nodes.first)
+    size = sharp.start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = _start(s, size, bound.initialisation, "P_0 E_0")
     known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*_facts(s), *start_known)]
     steps = f"sum over {s.nodes.K} steps"

@@ -110,7 +110,7 @@ class Process:
         family: str | None = None,
         increment: sp.Expr | None = None,
         log_lam: sp.Expr | None = None,
-        standard_start: bool | None = None,
+        short: sp.Expr | None = None,
         t_max: float = math.inf,
     ) -> None:
         self.name, self.parameters = name, dict(parameters)
@@ -137,10 +137,8 @@ class Process:
             None if increment is None else self._function(increment, symbol("lo"), symbol("hi"))
         )
         self._log_lam_of = None if log_lam is None else self._function(log_lam, t)
-        if standard_start is None:
-            standard_start = self.kappa is not None and abs(self.kappa - 1.0) < 1e-12
-        #: whether samplers may start from N(0, I): the law tends to it as T grows
-        self.standard_start = standard_start
+        #: (1 − σ²)/α² in α, where the row says it, as sympy; for g² = 2κf it is κ + (1 − κ)/α²
+        self._short = short
         if increment is not None:
             self._check_identities()
 
@@ -149,9 +147,9 @@ class Process:
         cls, name: str, parameters: Mapping[str, float], f: sp.Expr, g: sp.Expr, **closed: Any
     ) -> Process:
         """A process with closed forms: ``family``; ``increment`` in lo < hi, which is ∫_lo^hi g² (family ve)
-        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``standard_start``; ``t_max``,
-        where λ becomes infinite, if it does. They are checked against quadrature here; raises `BadInput`
-        where they differ."""
+        or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``short``, (1 − σ²)/α² in alpha, where
+        the family does not say it; ``t_max``, where λ becomes infinite, if it does. They are checked against
+        quadrature here; raises `BadInput` where they differ."""
         self = cls.__new__(cls)
         self._setup(name, parameters, f, g, **closed)
         return self
@@ -235,6 +233,37 @@ class Process:
         if self.family == "general":
             return self._general(times)[1]
         return self._log_lam_from(times, self._from_zero(times))
+
+    @cached_property
+    def standard_start(self) -> bool:
+        """Whether samplers may start from N(0, I): the law of X_T tends to it as T grows, which says that g² = 2f
+        (κ = 1, up to the rounding of parameters), or that a closed form of the row's own says it."""
+        if self._kappa is None:
+            return self._short is not None
+        return abs(self._limit[1]) < 1e-12
+
+    @cached_property
+    def _limit(self) -> tuple[float, float]:
+        """κ and 1 − κ, the latter with its own digits."""
+        assert self._kappa is not None
+        exact = {s: sp.Rational(v) for s, v in zip(self._symbols, self._values, strict=True)}
+        return self._number(self._kappa), float(sp.N((1 - self._kappa).subs(exact), 30))
+
+    def short_of_one(self, log_alpha: float) -> tuple[float, float]:
+        """(1 − σ²)/α² and |1 − σ|/α at log α, without the difference, which has no digit left for α² < 1e-16: for
+        g² = 2κf, σ² = κ(1 − α²) and so (1 − σ²)/α² = κ + (1 − κ)/α². Raises `BadInput` where σ² is no function of α."""
+        alpha = math.exp(log_alpha)
+        if self._kappa is None:
+            if self._short is None:
+                raise BadInput("start", "standard", f"sigma is no function of alpha for process {self.name}")
+            per_alpha2 = float(function(self._short, symbol("alpha"), *self._symbols)(alpha, *self._values))
+            short = alpha * per_alpha2
+        else:
+            kappa, rest = self._limit
+            # beyond e^700 nothing is left of it once a sampler has run
+            per_alpha2 = kappa + (rest * math.exp(min(-2.0 * log_alpha, 700.0)) if rest else 0.0)
+            short = kappa * alpha + (rest * math.exp(min(-log_alpha, 700.0)) if rest else 0.0)
+        return per_alpha2, abs(short) / (1.0 + math.sqrt(max(1.0 - alpha * short, 0.0)))
 
     def law(self, t: ArrayLike) -> tuple[Array, Array]:
         """log α and log λ at once: one pass of quadrature where there is no closed form."""
@@ -506,6 +535,10 @@ class Process:
             raise BadInput(
                 "process", repr(self), f"exceeds double precision by t = {end:.3g}: take smaller parameters"
             )
+        if self._short is not None:
+            short = np.array([self.short_of_one(float(a))[0] for a in self.log_alpha(hi)])
+            claimed = np.append(claimed, short * self.alpha(hi) ** 2 + self.sigma2(hi))
+            value = np.append(value, np.ones_like(hi))
         if not np.allclose(claimed, value, rtol=1e-9, atol=0.0):
             raise BadInput(
                 "process", self.name, f"closed form {claimed} differs from the quadrature {value} of f and g"
@@ -535,7 +568,7 @@ class Process:
             self.family,
             self._increment,
             self._log_lam,
-            self.standard_start,
+            self._short,
             self._ends_at,
         )
         return _rebuild, (type(self), state)

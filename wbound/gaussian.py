@@ -172,11 +172,17 @@ def _tame_defects(b: GridBatch, steps: Steps, c: float, V2: float, means: bool) 
 
 
 def start_defects(
-    start: str, variances: Array, c: float, log_alpha: float, log_lam: float, power: float = 1.0
+    start: str,
+    variances: Array,
+    c: float,
+    process: Process,
+    log_alpha: float,
+    log_lam: float,
+    power: float = 1.0,
 ) -> tuple[Array, float]:
     """The start's variance defect (v_0 − w_0)/s_0² (E,) and mean defect over s_0 per unit mean, with
     s_0 = α(1 + cλ)^power."""
-    missing, lost = _missing(start, variances, log_alpha, log_lam)
+    missing, lost = _missing(start, variances, process, log_alpha)
     per = math.exp(_log_unit(c, log_lam, power))
     return missing * per**2, lost * per
 
@@ -186,14 +192,13 @@ def _log_unit(c: float, log_lam: float, power: float) -> float:
     return -power * float(softplus(np.float64(math.log(c) + log_lam)))
 
 
-def _missing(start: str, variances: Array, log_alpha: float, log_lam: float) -> tuple[Array, float]:
+def _missing(start: str, variances: Array, process: Process, log_alpha: float) -> tuple[Array, float]:
     """The start's variance defect over α² (E,) in x², and mean defect over α per unit mean."""
     if start == "exact":
         return np.zeros_like(variances), 0.0
     missing = -variances  # N(0, σ²I): v_0 − w_0 = −α²ς²
     if start == "standard":
-        alpha2, sigma2 = math.exp(2.0 * log_alpha), math.exp(log_lam + 2.0 * log_alpha)
-        missing = missing + ((1.0 - sigma2) / alpha2 if alpha2 > 0.0 else 0.0)
+        missing = missing + process.short_of_one(log_alpha)[0]  # 1 − w_0 = (1 − σ²) − α²ς²
     return missing, -1.0
 
 
@@ -240,7 +245,7 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
                 P *= 2.0
                 np.exp(P, out=P)
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
-    missing, lost = _missing(s.start, variances, *s.nodes.first)
+    missing, lost = _missing(s.start, variances, s.process, s.nodes.first[0])
     with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
         scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
         excess = excess + scaled**2 * missing
@@ -301,13 +306,16 @@ def _evaluate(s: Setting) -> float:
 
 
 def gaussian_data(data: Any) -> Gaussian:
-    """``data`` as a Gaussian: itself, or the law that facts with m_0 = L_0 leave no choice about."""
+    """``data`` as a Gaussian: itself, or the law that facts with m_0 = L_0 leave no choice about. Raises
+    `HypothesisFailed` where they do not, or contradict each other (`LogConcave.gaussian`)."""
     if isinstance(data, Gaussian):
         return data
     try:
         law_ = data.gaussian() if isinstance(data, LogConcave) else None
     except BadInput as error:
         raise HypothesisFailed("the exact law", "a dimension that fits into memory", str(error)) from None
+    except HypothesisFailed as failed:
+        raise HypothesisFailed("the exact law", failed.hypothesis, failed.detail) from None
     if law_ is None:
         raise HypothesisFailed("the exact law", "Gaussian data", "p_0 is not known to be Gaussian (m0 = L0)")
     return law_

@@ -58,7 +58,6 @@ def _vp(name: str, beta: str, increment: str, source: str = _PAPER, rho: float |
         increment,
         source=source,
         published=False,
-        standard_start=True,
         ordered=(("beta_min", "beta_max"),),
     )
 

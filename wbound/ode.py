@@ -82,11 +82,11 @@ def local(b: Batch, data: Curvature, scheme: Scheme) -> Local:
     return Local(log_gamma + y, drift, C, log_weight)
 
 
-def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
+def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
     """E_0/u_0 for each start: it contracts as (1 + m_0λ)^{−1/2} only."""
     assert data.A1 is not None
     unit = 0.5 * float(softplus(np.array(math.log(data.A1[0]) + log_lam)))
-    E0 = start_error(data, start, log_alpha, log_lam)
+    E0 = start_error(data, start, process, log_alpha, log_lam)
     return max(E0 * math.exp(-unit), LEAST) if E0 else 0.0
 
 
@@ -129,7 +129,7 @@ def sums(s: Setting, theta: float | None = None) -> Parts:
         P = np.exp(log_P)
         drift = float(np.sum(P * terms.drift)) if np.any(terms.drift) else 0.0
         score = s.score_bias * float(np.sum(P * terms.C)) if s.score_bias else 0.0
-        start = start_at(data, s.start, *s.nodes.first)
+        start = start_at(data, s.start, s.process, *s.nodes.first)
         first = grown(start, float(tail[0]))
     return Parts(first, drift + float(curved), 0.0, score)
 
@@ -187,7 +187,8 @@ def tallied(
             ends[j], least[j], log_P[j], error[j] = one[0][0], one[1][0, 0], one[2][0], one[3][0]
     out = []
     for j in range(T.size):
-        first = grown(start_at(data, start, float(log_alpha[j]), float(log_lam[j])), float(log_P[j]))
+        at_T = start_at(data, start, process, float(log_alpha[j]), float(log_lam[j]))
+        first = grown(at_T, float(log_P[j]))
         drift, score = float(ends[j, 0]), float(ends[j, 1])
         out.append((Parts(first, drift + float(least[j]), 0.0, M * score if M else 0.0), float(error[j])))
     return out

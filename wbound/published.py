@@ -144,7 +144,7 @@ def moment_supremum(process: Process, data: Curvature, T: float, rtol: float = 1
     return math.sqrt(branch_and_bound(enclosure, 0.0, T, rtol=rtol).upper)
 
 
-def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
+def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
     """α(T)‖X_0‖ in units of s_0 (Y and y share the noise of the start); 0 from p_T; from N(0, I) with σZ
     and Z coupled."""
     if start == "exact":
@@ -152,9 +152,7 @@ def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> f
     unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
     size = math.sqrt(data.second_moment)
     if start == "standard":
-        alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
-        off = math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))
-        size = math.hypot(size, off / alpha if alpha > 0.0 else 0.0)
+        size = math.hypot(size, math.sqrt(data.d) * process.short_of_one(log_alpha)[1])
     return max(size * unit, LEAST)
 
 
@@ -162,7 +160,7 @@ def _evaluate(s: Setting) -> Bound:
     assert s.M1 is not None
     b, data = s.nodes.batch, s.data
     terms = local(b, s.process, data, s.M1)
-    start = start_at(data, s.start, *s.nodes.first)
+    start = start_at(data, s.start, s.process, *s.nodes.first)
     omega = moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite bound
         tail = np.cumsum(terms.log_gamma[::-1])[::-1]

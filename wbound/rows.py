@@ -34,8 +34,8 @@ class Row:
     log_lam: str | None = None
     source: str = "Gao, Nguyen & Zhu, arXiv 2311.11003"
     published: bool = True
-    #: whether samplers may start from N(0, I): the law tends to it as T grows
-    standard_start: bool = False
+    #: (1 − σ²)/α² in alpha, of a law that tends to N(0, I) though it is not of the stationary family
+    short: str | None = None
     #: pairs (small, large) of parameters that must be in this order
     ordered: tuple[tuple[str, str], ...] = ()
     closed: Callable[[Mapping[str, float]], dict[str, Any]] | None = None
@@ -52,7 +52,7 @@ class Row:
                 raise BadInput(small, values[small], f"must be below {large} = {values[large]:g}")
         if self.closed is not None:
             return Process.named(self.name, values, **self.closed(values))
-        f, g, increment, log_lam = _expressions(self)
+        f, g, increment, log_lam, short = _expressions(self)
         return Process.named(
             self.name,
             values,
@@ -61,12 +61,12 @@ class Row:
             family=self.family,
             increment=increment,
             log_lam=log_lam,
-            standard_start=self.standard_start,
+            short=short,
         )
 
 
 @cache
 def _expressions(row: Row) -> tuple[sp.Expr | None, ...]:
     names = tuple(p for p, _ in row.defaults)
-    texts = (row.f, row.g, row.increment, row.log_lam)
-    return tuple(None if text is None else parse(text, "t", (*names, "lo", "hi")) for text in texts)
+    texts = (row.f, row.g, row.increment, row.log_lam, row.short)
+    return tuple(None if text is None else parse(text, "t", (*names, "lo", "hi", "alpha")) for text in texts)

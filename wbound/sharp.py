@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wbound.clock import Batch, GridBatch
 from wbound.data import LEAST, Curvature, StronglyLogConcave, grown, growth, logistic, softplus
 from wbound.errors import HypothesisFailed
+from wbound.forward import Process
 from wbound.lazily import minimize_scalar
 from wbound.quadrature import rule
 from wbound.schemes import Scheme, keeps, vanishes
@@ -134,17 +135,17 @@ def _tame_local(b: GridBatch, data: StronglyLogConcave) -> Local:
 
 def start_term(s: Setting) -> float:
     """e_0/s_0: the start's error (Theorem 2) in units of s_0."""
-    return start_at(s.data, s.start, *s.nodes.first)
+    return start_at(s.data, s.start, s.process, *s.nodes.first)
 
 
-def start_at(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
+def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
     """α(T)E_0 in units of s_0 = α(1 + cλ) for each start."""
     unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
-    E0 = start_error(data, start, log_alpha, log_lam)
+    E0 = start_error(data, start, process, log_alpha, log_lam)
     return max(E0 * unit, LEAST) if E0 else 0.0
 
 
-def start_error(data: Curvature, start: str, log_alpha: float, log_lam: float) -> float:
+def start_error(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
     """E_0 for each start, in x. From N(0, I) the noises of X_T = αX_0 + σZ and y_0 = Z are coupled: the error
     is ‖αX_0 + (σ−1)Z‖ over α, or the centred one plus √d(1−σ)/α."""
     if start == "exact":
@@ -152,10 +153,7 @@ def start_error(data: Curvature, start: str, log_alpha: float, log_lam: float) -
     E0 = data.start_error(log_lam)
     if start == "prior":
         return E0
-    alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
-    # (1 − σ)/α = (1 − σ²)/(α(1 + σ))
-    off = math.sqrt(data.d) * abs(1.0 - sigma2) / (1.0 + math.sqrt(sigma2))
-    off = off / alpha if alpha > 0.0 else 0.0
+    off = math.sqrt(data.d) * process.short_of_one(log_alpha)[1]
     return min(math.hypot(math.sqrt(data.second_moment), off), E0 + off)
 
 

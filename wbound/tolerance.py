@@ -104,7 +104,7 @@ def score_tolerance(
     def starts(times: Array) -> Array:
         log_alpha, log_lam = process.law(times)
         return np.array(
-            [first(data, start, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)]
+            [first(data, start, process, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)]
         )
 
     return _largest(process, data, starts, eps, share, flow)

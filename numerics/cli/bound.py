@@ -144,7 +144,7 @@ def bound(
             *(scheme, theorem, M1, score_bias, score_noise, start, chosen_grid),
         )
         certificate.check("bound", b.total)  # or the doubles are wrong
-        if exact is not None:
+        if exact is not None and certificate.exact is not None:
             certificate.check("exact", exact)
         payload["certified"] = payload_of(certificate)[0]
     explanation = None
@@ -160,6 +160,7 @@ def bound(
         "M1": "Theorem 2 needs no M1",
         "scale": "the mean is not known: give --mean-norm",
         "lam_T": "beyond double precision",
+        **({} if certificate is None else {f"certified.{k}": why for k, why in certificate.reasons.items()}),
     }
 
     def text() -> str:
@@ -184,6 +185,8 @@ def bound(
         if certificate is not None:
             found = certificate.enclosures()
             rows += [(f"certified {k}", repr(e.mid), f"± {e.radius:.2g}") for k, e in found.items()]
+            if exact is not None and certificate.exact is None:
+                rows.append(("certified exact", None, certificate.reasons["exact"]))
             proved = {True: "proved", False: "REFUTED", None: "not decided"}[certificate.holds]
             rows.append(("bound >= exact", proved, f"{certificate.bits} bits"))
         lines.append(aligned(rows))

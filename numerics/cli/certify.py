@@ -157,6 +157,8 @@ def certificate_of(
 def show(certificate: Certificate, json: bool) -> None:
     """Print a certificate as one JSON object or text; exit code 3 if it refutes bound ≥ exact."""
     payload, reasons = payload_of(certificate)
+    if certificate.caveat:
+        payload["caveat"] = certificate.caveat
 
     def text() -> str:
         inputs = certificate.inputs
@@ -182,7 +184,8 @@ def show(certificate: Certificate, json: bool) -> None:
             False: "bound < exact: REFUTED for these numbers",
             None: "bound >= exact: not decided",
         }[certificate.holds]
-        return "\n".join([head, "", aligned(rows), "", f"{verdict} ({certificate.bits} bits)"])
+        lines = [head, "", aligned(rows), "", f"{verdict} ({certificate.bits} bits)"]
+        return "\n".join([*lines, "", certificate.caveat] if certificate.caveat else lines)
 
     emit(payload, json, text, reasons)
     if certificate.holds is False:
@@ -218,8 +221,10 @@ def verify_certificate(
 ) -> None:
     """Re-check a certificate at another precision.
 
-    Everything is computed again.
-    Exit code 3 if an interval it records does not contain the value, 2 if it is no certificate.
+    Its digest says that nothing in it was edited, and everything is computed again. A file of the first format
+    (wbound-certificate-1) has no digest: what that leaves unprotected is said.
+    Exit code 3 if it was edited, or an interval, statement or verdict in it is not what is computed; 2 if it is no
+    certificate.
 
     \b
     Example:

@@ -27,7 +27,16 @@ def test_a_certificate_is_written_and_rechecked(tmp_path: Path, wb: Any) -> None
     body = json.loads(file.read_text("utf-8"))
     body["inputs"]["T"] = "4.0001"
     file.write_text(json.dumps(body), "utf-8")
+    assert "has been edited" in wb.refused("verify-certificate", str(file), code=3)
+    del body["digest"]
+    body["format"] = "wbound-certificate-1"
+    file.write_text(json.dumps(body), "utf-8")
     assert "recorded" in wb.refused("verify-certificate", str(file), code=3)
+    body["inputs"]["T"] = "4"
+    file.write_text(json.dumps(body), "utf-8")
+    code, out, _ = wb("verify-certificate", str(file))
+    assert code == 0 and "has no digest" in out and "proved" in out
+    assert "would not be noticed" in wb.ask("verify-certificate", str(file))["caveat"]
     file.write_text("{", "utf-8")
     assert "JSON" in wb.refused("verify-certificate", str(file))
     file.write_bytes(b"\xff\xfe")
@@ -50,3 +59,49 @@ def test_bad_options(wb: Any) -> None:
     assert "bits" in wb.refused("certify", *WHERE, "--bits", "8")
     assert "ddpm" in wb.refused("certify", *WHERE[:-1], "ddim")
     assert "theta" in wb.refused("certify", *WHERE[:-1], "ddpm", "--theta", "-1")
+
+
+NEARLY = ("--T", "2.841803", "--K", "10", "--d", "3", "--scheme", "em", "--start", "exact")
+
+
+def test_a_small_mean_is_as_given(wb: Any) -> None:
+    """A mean of 7e-5 beside a standard deviation of 1.4 was taken as 0, and 2.23e-9 was proved; in mpmath it is 4.9113e-6."""
+    where = ("--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", *NEARLY, "--m0", "0.5", "--L0", "0.5")
+    second = ("--second-moment", "6.000000005")
+    for mean in (("--mean-norm", "7.0710678e-5"), ()):
+        proved = wb.ask("certify", *where, *second, *mean)["exact"]
+        assert proved["mid"] == pytest.approx(4.91127150e-6, rel=1e-8, abs=0.0)
+        beside = wb.ask("bound", *where, *second, *mean, "--certify")
+        assert beside["exact"] == pytest.approx(proved["mid"], rel=1e-7, abs=0.0)
+        assert beside["certified"]["exact"] == proved
+    wrong = (*where, *second, "--mean-norm", "0")
+    assert "6.000000005" in wb.refused("certify", *wrong)
+    said = wb.ask("bound", *wrong)
+    assert (
+        said["exact"] is None
+        and "second_moment = 6.000000005, but d/m0 = 6.0" in said["null_because"]["exact"]
+    )
+    assert said["total"] > 1.0
+
+
+def test_a_mean_that_no_digit_says_is_not_certified(wb: Any) -> None:
+    """3/0.7 in doubles is not 30/7: the difference is no mean, and a certificate does not guess."""
+    where = (
+        "--process",
+        "vp-linear",
+        *NEARLY,
+        "--m0",
+        "0.7",
+        "--L0",
+        "0.7",
+        "--second-moment",
+        "4.285714285714286",
+    )
+    answer = wb.ask("bound", *where, "--certify")
+    assert answer["exact"] > 0.0 and answer["certified"]["exact"] is None
+    assert "give mean_norm" in answer["null_because"]["certified.exact"]
+    code, out, _ = wb("bound", *where, "--certify")
+    assert code == 0 and "give mean_norm" in " ".join(out.split())
+    assert wb.ask("certify", *where, "--mean-norm", "0")["exact"]["mid"] == pytest.approx(
+        answer["exact"], rel=1e-11
+    )

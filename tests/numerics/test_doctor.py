@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -106,3 +107,14 @@ def test_arrays() -> None:
 def test_plain_values() -> None:
     record = json.loads(json.dumps(check_expressions("0", "1").to_dict(), allow_nan=False))
     assert record["consistent"] is True
+
+
+def test_the_standard_start_of_arrays_where_alpha2_is_lost() -> None:
+    """W2(p_T, N(0, I)) with variance 4 is 1.5 ᾱ_T, and 12 ᾱ_T² is left of it, to the leading order: 0 was said."""
+    for B in (30.0, 40.0, 100.0):
+        found = check_schedule(alphas_cumprod=np.exp(-np.linspace(0.5, B, 60)), data=Gaussian([0.0], 4.0))
+        (start,) = (f for f in found.findings if f.name == "start error")
+        at_T, left = (float(v) for v in re.findall(r"= ([0-9.e+-]+);.* SDE ([0-9.e+-]+)", start.detail)[0])
+        assert at_T == pytest.approx(1.5 * math.exp(-B), rel=1e-5, abs=0.0)
+        # the variance is off by (4/λ)² (1 − 4), its root by that over 2·2
+        assert left == pytest.approx(12.0 * math.exp(-2.0 * B), rel=1e-5, abs=0.0)

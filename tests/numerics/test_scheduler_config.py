@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import wbound
 from numerics.scheduler_config import from_diffusers
+from numerics.schedules import from_array
+from wbound.data import Gaussian
 from wbound.errors import BadInput, IOFailure
+from wbound.gaussian import exact_w2
 
 #: class, configuration, and the first, second and last level above 0 that its set_timesteps(20) visits
 SEEN = [
@@ -105,3 +109,28 @@ def test_files_that_are_no_config(tmp_path: Path) -> None:
     path.write_text("[1]")
     with pytest.raises(BadInput, match="must be a JSON object"):
         from_diffusers(path)
+
+
+def test_what_preserves_variance_may_start_from_a_standard_normal() -> None:
+    """Schedules of betas, of abar and of VP configurations: hf from N(0, I) against the plain recursion in abar."""
+    bar = np.cumprod(1.0 - np.linspace(1e-3, 0.3, 12))
+    betas = 1.0 - bar / np.concatenate(([1.0], bar[:-1]))
+    config = {"_class_name": "DDIMScheduler", "trained_betas": betas.tolist(), "timestep_spacing": "linspace"}
+    law = Gaussian([0.5, 0.0], 0.3)
+    for made in (
+        from_array(betas, "betas"),
+        from_array(bar, "alphas_cumprod"),
+        from_diffusers(config),
+    ):
+        lam = 1.0 / bar[::-1] - 1.0
+        np.testing.assert_allclose(made.lam[:-1], lam, rtol=1e-12)
+        variance, mean = 1.0 / bar[-1], 0.0  # of y_0/alpha(T), y_0 from N(0, I)
+        for hi, lo in zip(lam, np.append(lam[1:], 0.0), strict=True):
+            variance = ((0.3 + lo) / (0.3 + hi)) ** 2 * variance + hi - lo
+            mean = (0.3 + lo) / (0.3 + hi) * mean + (hi - lo) / (0.3 + hi) * 0.5
+        want = np.sqrt(2.0 * (np.sqrt(variance) - np.sqrt(0.3)) ** 2 + (mean - 0.5) ** 2)
+        given = {"scheme": "hf", "start": "standard", "grid": made.grid}
+        assert exact_w2(made.process, law, **given) == pytest.approx(float(want), rel=1e-10)
+        assert wbound.w2_bound(made.process, law, **given).total > want
+    with pytest.raises(BadInput, match="variance-preserving"):
+        wbound.setting(from_array([2.0, 1.0], "sigmas").process, law, 1.0, 2, start="standard")

@@ -16,6 +16,7 @@ from scipy.integrate import quad
 import wbound
 from wbound.data import Curvature, Gaussian, LogConcave, growth, logistic, softplus
 from wbound.errors import BadInput, HypothesisFailed
+from wbound.gaussian import exact_w2
 
 Array = np.ndarray
 Make = Callable[..., referee.Plain]
@@ -247,8 +248,40 @@ def test_facts_of_a_gaussian_are_a_gaussian_again() -> None:
     np.testing.assert_allclose(law.eigenvalues, 2.0)
     assert law.mean_norm == pytest.approx(1.0, rel=1e-12)
     assert LogConcave(3, 0.5, 0.6, 6.0).gaussian() is None
-    centred = LogConcave(3, 0.5, 0.5, 6.0 * (1 + 1e-12)).gaussian()
+    centred = LogConcave(3, 0.7, 0.7, 3 / 0.7).gaussian()
     assert centred is not None and centred.mean_norm == 0.0
+    near = LogConcave(3, 0.5, 0.5, 6.0 * (1 + 1e-12)).gaussian()  # a mean is as given, however small
+    assert near is not None and near.mean_norm == pytest.approx(
+        math.sqrt(6.0 * (1 + 1e-12) - 6.0), rel=1e-12, abs=0.0
+    )
+    given = LogConcave(3, 0.5, 0.5, 6.000000005, 7.0710678e-5).gaussian()
+    assert given is not None and given.mean_norm == 7.0710678e-5
+
+
+def test_facts_of_a_gaussian_agree_or_are_refused() -> None:
+    """Where m_0 = L_0, E|X_0|² = d/m_0 + |μ|² over random facts; what misses it by 1e-12 is refused with the numbers,
+    in the law and in what rests on it, and a bound, which A1's window is enough for, is still given."""
+    rng = np.random.default_rng(5)
+    p = wbound.process("vp-linear")
+    for _ in range(100):
+        d, m0 = int(rng.integers(1, 300)), float(np.exp(rng.uniform(-6, 6)))
+        mu = float(np.exp(rng.uniform(-12, 3)) / math.sqrt(m0)) if rng.random() < 0.8 else 0.0
+        second = d / m0 + mu**2
+        law = LogConcave(d, m0, m0, second, mu).gaussian()
+        assert law is not None and law.mean_norm == mu
+        assert law.second_moment == pytest.approx(second, rel=1e-13)
+        alone = LogConcave(d, m0, m0, second).gaussian()
+        assert alone is not None
+        # what E|X_0|² − d/m_0 says, to the rounding of E|X_0|²
+        assert abs(alone.mean_norm**2 - mu**2) <= 1e-14 * second  # type: ignore[operator]
+        off = float(rng.choice([-1.0, 1.0]) * np.exp(rng.uniform(math.log(1e-12), math.log(9e-10))))
+        wrong = LogConcave(d, m0, m0, second * (1 + off), mu)
+        for call in (wrong.gaussian, lambda: wrong.M1(p, 1.0), lambda: exact_w2(p, wrong, 1.0, 2)):
+            with pytest.raises(HypothesisFailed, match="second_moment = .* but d/m0 = .* and mean_norm"):
+                call()
+        assert wbound.w2_bound(p, wrong, 1.0, 2).total > 0.0
+    with pytest.raises(HypothesisFailed, match="makes it at least 6"):
+        LogConcave(3, 0.5, 0.5, 6.0 * (1 - 1e-12)).gaussian()
 
 
 def test_a_singular_gaussian_is_a_law_without_a_bound() -> None:

@@ -244,7 +244,9 @@ def test_families_and_starts() -> None:
     assert scaled.kappa == pytest.approx(2.0, rel=1e-15) and not scaled.standard_start
     assert wbound.Process(f="t", g="t").family == "general"
     allowed = [name for name in wbound.CATALOGUE if wbound.process(name).standard_start]
-    assert allowed == ["vp-linear", "vp-polynomial", "vp-exponential", "sub-vp"]
+    assert allowed == ["ou", "vp-linear", "vp-polynomial", "vp-exponential", "sub-vp"]  # ou(1/2, 1) is VP
+    assert not wbound.process("ou", theta=1.0).standard_start
+    assert wbound.process("ou", theta=0.05, sigma=math.sqrt(0.1)).standard_start  # VP up to rounding
 
 
 def test_sympy_comes_in_and_goes_out() -> None:

@@ -193,11 +193,12 @@ def test_the_starts_defects() -> None:
     """v_0 − w_0 and the mean's error at the start, in units of α(1 + cλ)^power."""
     alpha, lam, c, v = 0.3, 5.0, 0.7, np.array([0.2, 3.0])
     sigma2 = alpha**2 * lam
+    p = wbound.process("ou", theta=0.5, sigma=math.sqrt(sigma2 / (1.0 - alpha**2)))
     for power in (1.0, 0.5):
         unit = alpha * (1.0 + c * lam) ** power
         for start, v0, mean in (("prior", sigma2, -1.0), ("standard", 1.0, -1.0), ("exact", None, 0.0)):
             w0 = alpha**2 * v + sigma2
-            missing, lost = start_defects(start, v, c, math.log(alpha), math.log(lam), power)
+            missing, lost = start_defects(start, v, c, p, math.log(alpha), math.log(lam), power)
             want = np.zeros(2) if v0 is None else (v0 - w0) / unit**2
             assert missing == pytest.approx(want, rel=1e-12)
             assert lost == pytest.approx(mean * alpha / unit, rel=1e-12)
