@@ -14,7 +14,7 @@ from wbound.clock import Batch
 from wbound.errors import BadInput, one_of
 from wbound.pointwise import pointwise
 
-__all__ = ["SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]
+__all__ = ["POINTWISE", "SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]
 
 Array = NDArray[np.float64]
 
@@ -357,6 +357,10 @@ SCHEMES: dict[str, Scheme] = {
         ),
     )
 }
+
+
+#: The schemes that see f and g at a time, and so more of a process than α and the clock.
+POINTWISE = ("em-point", "em-point-arrival")
 
 
 def scheme_named(scheme: str | Scheme) -> Scheme:

@@ -116,7 +116,7 @@ REMEMBERED = (
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
     "schemes._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
-    "flow._heun: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "flow._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "published._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "published._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "sharp.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
