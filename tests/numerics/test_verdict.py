@@ -309,7 +309,7 @@ def test_the_matrix_has_every_cell() -> None:
     assert {c.target for c in all_cells if c.V} == {"mixture-1d", "modes"}
     assert {c.target for c in all_cells if c.delta} == {"points"}
     law = {(c.process, c.scheme, c.target) for c in all_cells if c.theorem == matrix.LAW}
-    assert {s for _, s, _ in law} == {*matrix.ODE, "heun"} and len(law) == 8 * (4 + 2 * 4)
+    assert {s for _, s, _ in law} == {*matrix.ODE, "heun", "heun-lam"} and len(law) == 8 * (2 * 4 + 2 * 4)
     published = {(c.process, c.scheme, c.target) for c in all_cells if c.theorem == "published"}
     assert len(published) == 8 * 4 and {scheme for _, scheme, _ in published} == {"em"}
 
