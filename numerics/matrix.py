@@ -124,9 +124,10 @@ def cells(processes: Iterable[str] = PUBLISHED) -> list[Cell]:
         ("sharp", BEYOND, SCHEMES, SHARP[:1], 0.0, 0.0, 0.0),
         ("sharp", BEYOND[:1], SCHEMES, SHARP[:1], 0.0, NOISE, 0.0),
         ("sharp", ("points",), SCHEMES, SHARP[:1], 0.0, 0.0, DELTA),
-        ("sharp", PROPER, POINTWISE, SHARP[:1], 0.0, 0.0, 0.0),
-        (LAW, PROPER, ("heun", "heun-lam"), SHARP[:1], 0.0, 0.0, 0.0),
+        (LAW, PROPER, ("heun",), SHARP[:1], 0.0, 0.0, 0.0),
         (LAW, BEYOND[:2], (*ODE, "heun"), SHARP[:1], 0.0, 0.0, 0.0),
+        ("sharp", PROPER, POINTWISE, SHARP[:1], 0.0, 0.0, 0.0),
+        (LAW, PROPER, ("heun-lam",), SHARP[:1], 0.0, 0.0, 0.0),
     ]
     return [
         Cell(theorem, p, scheme, target, far, K, M, V, delta)

@@ -19,7 +19,8 @@ Scheme = Annotated[
     typer.Option(
         "--scheme",
         metavar="NAME",
-        help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, ddpm, pc, ode-heun.",
+        help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, "
+        "ddpm, pc, ode-heun.",
     ),
 ]
 GridName = Annotated[

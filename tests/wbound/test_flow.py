@@ -177,6 +177,18 @@ def test_given_numbers() -> None:
     assert exact_w2(p, data, 6.0, 1000, scheme="ode-hf") == pytest.approx(0.170365, abs=5e-7)
 
 
+def test_heun_is_diffusers_heun() -> None:
+    """HeunDiscreteScheduler 0.42.1 (scaled linear β, linspace, K = 10), run with the exact score of N(0, 0.01) from its
+    own start: the one output per unit of noise that it gave, whose tables are float32."""
+    abar = np.cumprod(1.0 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
+    sigma = np.sqrt((1.0 - abar) / abar)[np.linspace(0, 999, 10).astype(int)[::-1]]
+    grid = Grid.from_sigma(np.append(sigma, 0.0))
+    given = {"heun": 0.17906232625224 - 0.1, "heun-lam": 0.08667914616}
+    for name, w2 in given.items():
+        got = exact_w2(wbound.process("ve-sqrt"), Gaussian([0.0], 0.01), scheme=name, grid=grid)
+        assert got == pytest.approx(w2, rel=1e-5)
+
+
 def test_the_clock_beyond_doubles() -> None:
     """vp-polynomial at T = 40: log λ(T) = 22143."""
     p, data = wbound.process("vp-polynomial"), Gaussian(np.zeros(3), 2.0)
