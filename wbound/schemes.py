@@ -145,9 +145,13 @@ class Own:
         if isinstance(given, float) and math.isnan(given):
             return exact - own
         value = self._read(key, given, b)
-        if (np.abs(exact - own - value) > AGREED * (np.abs(exact) + np.abs(own))).any():
-            raise BadInput("scheme", self.name, f"its {key} is not hf's {key.upper()} minus its own")
+        size = np.abs(exact) + np.abs(own)
+        self._agree(value, exact - own, size, f"its {key} is not hf's {key.upper()} minus its own")
         return value
+
+    def _agree(self, given: Array | float, own: Array, size: Array, said: str) -> None:
+        if (np.abs(given - own) > AGREED * size).any():
+            raise BadInput("scheme", self.name, said)
 
     def _corrector(self, given: Corrector | None, b: Batch) -> Corrector | None:
         if given is None:
@@ -160,17 +164,13 @@ class Own:
         return Corrector(C, D)
 
     def _flow(self, given: Flow | None, C: Array, b: Batch) -> Flow:
-        half, kappa2 = 0.5 * b.steps.C - C, np.exp(-b.gap)
         keep = np.where(b.sigma2_hi > 0.0, 1.0 - C * np.exp(-b.steps.F) / b.sigma2_hi, 0.5)
+        own = Flow(0.5 * b.steps.C - C, keep, keep**2 - np.exp(-b.gap))
         if given is None:
-            return Flow(half, keep, keep**2 - kappa2)
-        for value, own, size in (
-            (given.half, half, b.steps.C + np.abs(C)),
-            (given.keep, keep, 2.0 + np.abs(keep)),
-            (given.excess, keep**2 - kappa2, 2.0 + keep**2),
-        ):
-            if (np.abs(value - own) > AGREED * size).any():
-                raise BadInput("scheme", self.name, "its flow does not belong to its C")
+            return own
+        sizes = b.steps.C + np.abs(C), 2.0 + np.abs(keep), 2.0 + keep**2
+        for value, plain, size in zip(given, own, sizes, strict=True):
+            self._agree(value, np.asarray(plain), size, "its flow does not belong to its C")
         return given
 
 

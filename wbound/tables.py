@@ -121,8 +121,9 @@ def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
         out[f"{how}_gain"] = None if sde is None or ode is None else K[sde] / K[ode]
         if how == "exact":
             for name in TWICE:  # the score twice a step, but once in the last
-                known = sde is not None and K.get(name) is not None
-                out[f"exact_gain_{name}"] = K[sde] / (2 * K[name] - 1) if known else None
+                out[f"exact_gain_{name}"] = (
+                    None if sde is None or name not in K else K[sde] / (2 * K[name] - 1)
+                )
     return out
 
 

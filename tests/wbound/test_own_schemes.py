@@ -85,14 +85,16 @@ def test_the_trapezoid_in_a_users_hands_is_heun() -> None:
         )
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("name", SCHEMES)
-def test_bare_coefficients_are_enough(name: str) -> None:
-    """A, C, Q (and the corrector) alone: the law, and Theorem 2 or 3, as with the mismatches to all digits."""
+def test_bare_coefficients_are_enough(name: str, whole: bool) -> None:
+    """A, C, Q (and the corrector) alone: the law, and Theorem 2 or 3, as with the mismatches to all digits; and with
+    these given too."""
     of = SCHEMES[name]
 
     def bare(b: Batch) -> Steps:
         steps = of.steps(b)
-        return Steps(steps.A, steps.C, steps.Q, corrector=steps.corrector)
+        return steps if whole else Steps(steps.A, steps.C, steps.Q, corrector=steps.corrector)
 
     own = replace(of, name="bare", steps=bare)
     for p, times, v, mu, start in cases(4, 12):
