@@ -15,7 +15,7 @@ from wbound.catalogue import CATALOGUE, NAMED
 from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import BadInput
 from wbound.images import IMAGES, reaching
-from wbound.schemes import SCHEMES
+from wbound.schemes import POINTWISE, SCHEMES
 from wbound.spectrum import FLOWS, PAIRS
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "candidates_of",
     "makers_of",
     "seen_as",
+    "told_apart",
     "twin",
 ]
 
@@ -60,11 +61,13 @@ def seen_as(scheme: str, p: Process | None) -> str | None:
     """The scheme of `ON_CLOCK` that this one is, seen through this process's clock; None if it sees α too."""
     if scheme in ON_CLOCK:
         return scheme
+    if scheme in POINTWISE:
+        return None
     return twin(scheme) if p is None or p.family == "ve" else None
 
 
 def twin(scheme: str) -> str:
-    """What em, ei or ode-ei is on a VE process."""
+    """What em, ei or ode-ei is on a VE process; em-point and em-point-arrival tend to it as steps shrink."""
     return "ode-hf" if SCHEMES[scheme].kind == "ode" else "hf"
 
 
@@ -76,13 +79,15 @@ def makers_of(processes: Sequence[str | Process] | None, facts: LogConcave) -> l
 def candidates_of(
     scheme: str, makers: list[tuple[str, Maker]], grids: list[str], data: Gaussian, facts: LogConcave
 ) -> list[Candidate]:
-    """The rows: each process on a uniform grid, and each grid of the clock once, or once a class of α that
-    the scheme sees."""
+    """The rows: each process on a uniform grid, and each grid of the clock once, or once for each of what the
+    scheme tells apart."""
     rows = []
     if "uniform" in grids:
         rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
-    seen = [] if scheme in ON_CLOCK else alpha_classes(makers)
-    whole = scheme in ON_CLOCK or any(not _sees_alpha(make) for _, make in makers)
+    seen = told_apart(scheme, makers)
+    whole = scheme not in POINTWISE and (
+        scheme in ON_CLOCK or any(not _sees_alpha(make) for _, make in makers)
+    )
     for grid in (g for g in grids if g != "uniform"):
         place = GRIDS[grid]
         known: Curvature = facts if grid == "optimal" else data
@@ -108,6 +113,14 @@ def _maker(p: str | Process, facts: LogConcave) -> tuple[str, Maker]:
 
 def _sees_alpha(make: Maker) -> bool:
     return make(3.0)[0].family != "ve"
+
+
+def told_apart(scheme: str, makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:
+    """The processes through which a grid of the clock is another sampler: none where the scheme sees λ alone, one for
+    each α(λ) where it sees α, all where it sees f and g at a time."""
+    if scheme in ON_CLOCK:
+        return []
+    return list(makers) if scheme in POINTWISE else alpha_classes(makers)
 
 
 def alpha_classes(makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:

@@ -1,10 +1,11 @@
 """Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the
 Gaussian with the data's mean and covariance (section 3's exact law), each at its best T.
 
-hf and ddpm, and the ODE schemes ode-hf, ddim and heun, see a process through its clock alone, so a grid
-placed in λ is one row for every process; em, ei and ode-ei see α too, except for VE, where they are hf and
-ode-hf. Every eigenvalue counts: a law's variance is a smooth function of the eigenvalue, computed at
-Chebyshev points and carried to all by interpolation (`Spectrum.sampling`, to 1e-11).
+hf and ddpm, and the ODE schemes ode-hf, ddim, heun and heun-lam, see a process through its clock alone, so a grid
+placed in λ is one row for every process; em, ei and ode-ei see α too, except for VE, where they are hf and ode-hf;
+em-point and em-point-arrival see f and g at a time, so each process has rows of its own. Every
+eigenvalue counts: a law's variance is a smooth function of the eigenvalue, computed at Chebyshev points and carried
+to all by interpolation (`Spectrum.sampling`, to 1e-11).
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from numerics.candidates import (
     ON_CLOCK,
     Candidate,
     Maker,
-    alpha_classes,
     candidates_of,
     makers_of,
     seen_as,
+    told_apart,
     twin,
 )
 from numerics.datasets import Dataset
@@ -292,7 +293,7 @@ def _numerical(
     makers: list[tuple[str, Maker]],
 ) -> list[Choice]:
     """The nodes optimised one by one, read through the clock: at least as good as every named row of it; for
-    em, ei and ode-ei those of their twin, read through each process that they see."""
+    the other schemes those of their twin, read through each process that they tell apart."""
     scheme = task.scheme if task.scheme in ON_CLOCK else twin(task.scheme)
     if scheme in FLOWS and K > MOST_FLOW_STEPS:
         return []
@@ -313,7 +314,7 @@ def _numerical(
     out = []
     if best is not None:
         out.append(_choice(name, "numerical", "numerical", nodes, None, None, task, needed))
-    for label, make in [] if task.scheme in ON_CLOCK else alpha_classes(makers):
+    for label, make in told_apart(task.scheme, makers):
         try:
             known, T = make(float(nodes[0]))
         except BadInput:  # a clock that does not get there

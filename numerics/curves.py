@@ -258,7 +258,7 @@ def bound_curve(
         (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
     )
     wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
-    if scheme != "em" and process.family != "ve":  # for VE, em and hf are the same sampler
+    if scheme != "em" and not (process.family == "ve" and scheme in ("hf", "ei")):  # for VE these are em
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
     if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score
         wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))

@@ -61,7 +61,7 @@ def flow1d_w2(
 ) -> Flow1d:
     """W2 between an ODE sampler's output and a product target, without sampling noise (W2, not squared, x).
 
-    Section 12: schemes ode-hf, ddim, ode-ei and heun, any start and grid; W2² = Σ multiplicity · (1-D W2)²,
+    Section 12: any ODE scheme, start and grid; W2² = Σ multiplicity · (1-D W2)²,
     by quadrature refined until two passes agree to ``rtol`` (1e-5 where the map turns). Raises `BadInput` for
     data that are no product target, `HypothesisFailed` for SDE schemes. Kind: *exact*.
     """
@@ -99,7 +99,8 @@ def push(s: Setting, line: Line) -> Callable[[Array], Array]:
     """The composed map of the line: y_0 ↦ y_K (y_K/α_K where the grid stops early), in x.
 
     With the denoiser D a step is e^F keep y + α_k(1 − keep) D(y), keep = 1 − c_k/λ_{k−1}: both terms stay
-    tame on a long step, where A y and C s(y) are huge and cancel.
+    tame on a long step, where A y and C s(y) are huge and cancel. A second stage is read from its coefficients:
+    with e = 1 − c′_k/λ_{k−1} it is e^F e y + α_k(1 − e) D(y) + (c″_k/λ_k)(α_k D(y′) − y′).
     """
     b = s.nodes.batch
     steps = s.scheme.steps(b)
@@ -112,20 +113,24 @@ def push(s: Setting, line: Line) -> Callable[[Array], Array]:
         raise OverflowError
     alpha_lo, alpha_hi = np.exp(b.log_alpha_lo), np.exp(b.log_alpha_hi)
     second = steps.corrector
+    if second is not None:
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            part = second.C * np.exp(-b.steps.F) / b.sigma2_hi  # c′_k/λ_{k−1}
+            late = np.where(second.D == 0.0, 0.0, second.D / np.where(second.D == 0.0, 1.0, b.sigma2_lo))
+        if not (np.isfinite(part).all() and np.isfinite(late).all()):
+            raise OverflowError
+        rest = np.where(second.C == steps.C, keep, 1.0 - part)
 
     def moved(y: Array) -> Array:
         for k in range(b.size):
             mean = line.denoise(y, float(alpha_hi[k]), float(b.sigma2_hi[k]))
             ahead = growth[k] * keep[k] * y + alpha_lo[k] * share[k] * mean
-            if second is not None and second.D[k] > 0.0:
-                part = 0.5 * share[k]  # c′/λ_{k−1}
-                late = float(second.D[k] / b.sigma2_lo[k])  # c″/λ_k
-                pulled = line.denoise(ahead, float(alpha_lo[k]), float(b.sigma2_lo[k]))
-                base = growth[k] * (1.0 - part) * y + alpha_lo[k] * part * mean
-                ahead = base + late * (alpha_lo[k] * pulled - ahead)
-            elif second is not None:
-                part = 0.5 * share[k]
-                ahead = growth[k] * (1.0 - part) * y + alpha_lo[k] * part * mean
+            if second is not None:
+                base = growth[k] * rest[k] * y + alpha_lo[k] * part[k] * mean
+                if late[k]:
+                    pulled = line.denoise(ahead, float(alpha_lo[k]), float(b.sigma2_lo[k]))
+                    base = base + late[k] * (alpha_lo[k] * pulled - ahead)
+                ahead = base
             y = ahead
         return y
 

@@ -29,6 +29,7 @@ from wbound.catalogue import PUBLISHED
 from wbound.catalogue import process as named
 from wbound.clock import Grid
 from wbound.errors import BadInput, HypothesisFailed, count
+from wbound.schemes import POINTWISE
 
 __all__ = ["COLUMNS", "LAW", "TARGETS", "Cell", "Matrix", "cells", "run_cell", "verify_all"]
 
@@ -125,6 +126,8 @@ def cells(processes: Iterable[str] = PUBLISHED) -> list[Cell]:
         ("sharp", ("points",), SCHEMES, SHARP[:1], 0.0, 0.0, DELTA),
         (LAW, PROPER, ("heun",), SHARP[:1], 0.0, 0.0, 0.0),
         (LAW, BEYOND[:2], (*ODE, "heun"), SHARP[:1], 0.0, 0.0, 0.0),
+        ("sharp", PROPER, POINTWISE, SHARP[:1], 0.0, 0.0, 0.0),
+        (LAW, PROPER, ("heun-lam",), SHARP[:1], 0.0, 0.0, 0.0),
     ]
     return [
         Cell(theorem, p, scheme, target, far, K, M, V, delta)

@@ -115,7 +115,7 @@ def _coefficients(b: Batch, s: Setting, variances: Array, c: float) -> Coefficie
     d, steps = defects(b, s.scheme, variances, c), one_stage(b, s)
     log_s = b.log_alpha_lo + softplus(math.log(c) + b.log_lam_lo)
     with np.errstate(divide="ignore", over="ignore"):  # Q = 0 at ddpm's last step; infinities refused below
-        gain = np.exp(np.log(steps.C) - log_s)
+        gain = np.sign(steps.C) * np.exp(np.log(np.abs(steps.C)) - log_s)
         q = np.exp(0.5 * np.log(steps.Q) - log_s)
         size = np.ones_like(d.rho) if d.log_r is None else np.exp(d.log_r)
         r = np.ascontiguousarray((size if d.sign is None else d.sign * size).T)
@@ -367,7 +367,7 @@ class ScorePlan(Plan):
         return step
 
     def _walk_twice(self, b: Batch, steps: Steps, V: float) -> Step:
-        """Heun's two stages; each asks for the score, with its own noise, except the second where D = 0."""
+        """Two stages; each asks for the score, with its own noise, except the second where D = 0."""
         assert steps.corrector is not None
         first, second = steps.corrector
 
@@ -380,7 +380,7 @@ class ScorePlan(Plan):
                     here = noisy(rng, self._score(z, float(b.log_alpha_hi[k]), float(b.sigma2_hi[k])))
                     ahead = steps.A[k] * z + steps.C[k] * here
                     z[:] = steps.A[k] * z + first[k] * here
-                    if second[k] > 0.0:
+                    if second[k] != 0.0:
                         there = self._score(ahead, float(b.log_alpha_lo[k]), float(b.sigma2_lo[k]))
                         z += second[k] * noisy(rng, there)
 

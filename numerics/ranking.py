@@ -52,7 +52,7 @@ class Choice:
 
     @property
     def calls(self) -> int:
-        """How often the score is asked for: K, and 2K − 1 for heun."""
+        """How often the score is asked for: K, and 2K − 1 for schemes of two stages."""
         return self.K if SCHEMES[self.scheme].stages == 1 else 2 * self.K - 1
 
     @property

@@ -76,8 +76,8 @@ def sample(
     Implements section 3: y_k = A_k y_{k−1} + C_k s_θ(y_{k−1}, τ_{k−1}) + √Q_k ξ_k with the target's exact
     score, s_θ = s + bias + noise (A3, section 11).
 
-    T: forward time; K: steps (both come from an explicit grid); n: samples; scheme: em, ei, hf, ddpm, or
-    ode-hf, ddim, ode-ei, heun;
+    T: forward time; K: steps (both come from an explicit grid); n: samples; scheme: a name of `wbound.SCHEMES` or a
+    `wbound.Scheme`;
     start: prior, exact or standard. seed: a whole number ≥ 0, a SeedSequence, or a Generator (which is
     advanced): one seed gives one array of bits, on any number of threads.
     score_bias: M, the L2 size of the bias in 1/x, over all d coordinates, and ``bias`` its direction:
@@ -90,7 +90,7 @@ def sample(
     Raises `BadInput` for values out of range, steps so large that samples overflow, and n that does not fit
     the memory; `HypothesisFailed` for bias = worst without Gaussian data.
     Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (em); Ho et al., 2020 (ddpm); Song et al., 2021 (ddim); Gao &
-    Zhu, arXiv 2401.17958 (ode-ei); Karras et al., 2022 (heun); docs/theory.md (ei, hf, ode-hf).
+    Zhu, arXiv 2401.17958 (ode-ei); Karras et al., 2022 (heun); docs/theory.md (em-point, ei, hf, ode-hf, heun-lam).
     """
     s = setting(
         process,

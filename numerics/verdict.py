@@ -262,7 +262,7 @@ def follow(
 ) -> Followed:
     """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
 
-    For what has no bound: Heun, and ODE schemes on data beyond A1. Arguments as in `verify`. Raises
+    For what has no bound: heun and heun-lam, and ODE schemes on data beyond A1. Arguments as in `verify`. Raises
     `HypothesisFailed` where there is no referee, `BadInput`.
     """
     own = _as_target(target)

@@ -24,10 +24,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors memory lazily compiled expressions arithmetic intervals line quadrature asymptotics",
         "increments optimal_clock ending forward rows images clocks catalogue score_rate",
         "data profiles",
-        "placement clock schemes formulas equations setting tally",
+        "placement clock pointwise schemes formulas equations setting tally",
         "published sharp ode flow gaussian spectrum objectives leading conditions identities limits claims statements"
         " explained",
-        "criteria horizons complexity worst_spectrum growth cells measured columns tolerance optimal"
+        "turns criteria horizons complexity worst_spectrum growth cells measured columns tolerance optimal"
         " balls certified_inputs certified_file certified_path certified_terms certified_published certified",
         "tables",
     ),

@@ -38,6 +38,7 @@ class Batch:
     log_lam_lo: Array
     log_lam_hi: Array
     steps: Increments
+    process: Process
 
     @cached_property
     def ratio(self) -> Array:
@@ -77,10 +78,10 @@ class Batch:
 class GridBatch(Batch):
     """The steps between neighbouring nodes, read from the process as needed; arrays (N,) from (N+1,)."""
 
-    def __init__(self, t: Array, along: Along, given: Array | None = None) -> None:
+    def __init__(self, process: Process, t: Array, given: Array | None = None) -> None:
         """t: decreasing times; given: log λ there, where the grid was placed in the clock."""
-        put = self.__dict__.update  # the fields are frozen
-        put(t_lo=t[1:], t_hi=t[:-1], steps=along.steps, along=along, given=given)
+        put, along = self.__dict__.update, process.along(t)  # the fields are frozen
+        put(t_lo=t[1:], t_hi=t[:-1], steps=along.steps, process=process, along=along, given=given)
         put(log_alpha_lo=along.log_alpha[1:], log_alpha_hi=along.log_alpha[:-1])
 
     along: Along
@@ -143,6 +144,7 @@ def batch(process: Process, lo: Array, hi: Array) -> Batch:
         process.log_lam(lo),
         process.log_lam(hi),
         process.steps(lo, hi),
+        process,
     )
 
 
@@ -219,7 +221,7 @@ class Nodes:
     def _steps(self, begin: int, end: int) -> Batch:
         t = self.t[begin : end + 1]
         given = None if self.given is None else self.given[begin : end + 1]
-        return GridBatch(t, self.process.along(t), given)
+        return GridBatch(self.process, t, given)
 
 
 class _Request(NamedTuple):

@@ -22,6 +22,7 @@ from wbound.gaussian import defects, gaussian_data, law, start_defects
 from wbound.schemes import Scheme
 from wbound.setting import setting
 from wbound.tally import COARSE, Quality, Rows, tally
+from wbound.turns import turns_of
 
 __all__ = [
     "INFINITE",
@@ -128,6 +129,7 @@ def sharp_criterion(
     exact_contraction = data.telescopes
     orders = (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0)
     rows = Rows(rows_of, orders, (1, 2, 1), data.kinks)
+    turns: list[tuple[float, tuple[float, ...]]] = []  # of the longest horizon so far
     ancestral = _Ancestral(process, data) if scheme.name == "ddpm" and not V and data.A1 is not None else None
     last = float(process.time_of(math.log(data.delta))) if data.delta else 0.0
 
@@ -158,6 +160,10 @@ def sharp_criterion(
         out = [INFINITE] * T.size
         if not left.size:
             return out
+        longest = float(T[left].max())
+        if not turns or turns[0][0] < longest:
+            turns[:] = [(longest, turns_of(process, data, scheme, longest))]
+        all_rows = all_rows._replace(kinks=tuple(sorted((*data.kinks, *turns[0][1]))))
         got = tally(process, data, T[left], K[left], all_rows, quality, last)
         for j, i in enumerate(left):
             out[i] = value(float(T[i]), theta, float(got.log_P[j]), got.sums[j], got.error[j])

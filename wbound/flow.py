@@ -1,7 +1,8 @@
 """The probability-flow ODE's steps on Gaussian data: how each coordinate moves (section 12 of theory.md).
 
-In y-units a coordinate of variance ŵ_{k−1} = ς² + λ_{k−1} is multiplied by r_k = 1 − c_k/ŵ_{k−1} (for heun a
-polynomial of degree 2 in 1/ŵ_{k−1}, 1/ŵ_k), where the exact flow multiplies by √(ŵ_k/ŵ_{k−1}).
+In y-units a coordinate of variance ŵ_{k−1} = ς² + λ_{k−1} is multiplied by r_k = 1 − c_k/ŵ_{k−1}, by a step of
+two stages by r_k = 1 − c′_k/ŵ_{k−1} − (c″_k/ŵ_k)(1 − c_k/ŵ_{k−1}), where the exact flow multiplies by
+√(ŵ_k/ŵ_{k−1}). What a step does is read from its coefficients, never from a scheme's name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from wbound.clock import Batch
 from wbound.data import growth, softplus
-from wbound.schemes import Flow, Steps
+from wbound.schemes import Corrector, Flow, Steps, trapezoid
 
 __all__ = ["Moves", "moves", "noise2"]
 
@@ -38,7 +39,7 @@ class _Step(NamedTuple):
     lost: Array
     defect: Array
     rest: Array | float
-    log_rest: Array | float
+    log_rest: Array
 
 
 def moves(b: Batch, steps: Steps, variances: Array, c: float, V2: float = 0.0, power: float = 1.0) -> Moves:
@@ -50,7 +51,7 @@ def moves(b: Batch, steps: Steps, variances: Array, c: float, V2: float = 0.0, p
         own, noise = np.exp(np.log(v) - log_w), np.exp(b.log_lam_hi - log_w)  # shares of ŵ_{k−1}
         step = _euler(b, steps, steps.flow, own, noise, log_w)
         if steps.corrector is not None:
-            step = _heun(b, v, own, noise)
+            step = _second(b, steps, steps.corrector, v, own, noise, log_w, step)
         y = power * growth(c, b.log_lam_lo, b.log_lam_hi, b.ratio)
         unit = power * softplus(math.log(c) + b.log_lam_lo)  # log s_k/α_k
         rho = step.defect * np.exp(b.log_lam_hi - 2.0 * unit)
@@ -74,7 +75,37 @@ def _euler(b: Batch, steps: Steps, flow: Flow, own: Array, noise: Array, log_w: 
     return _Step(kept, lost, noise * flow.excess, own * 2.0 * flow.half, log_per)
 
 
-def _heun(b: Batch, v: Array, own: Array, noise: Array) -> _Step:
+def _second(
+    b: Batch, steps: Steps, given: Corrector, v: Array, own: Array, noise: Array, log_w: Array, first: _Step
+) -> _Step:
+    """Two stages: where the second changes nothing the ``first``; `_trapezoid` where the coefficients are its own
+    to the last bit, since its defect is of third order; else r as it stands, whose defect ŵ_{k−1}(r² − ŵ_k/ŵ_{k−1})
+    has the rounding of 1 − ŵ_k/ŵ_{k−1}, to which 1 − r is nearly half."""
+    alone = (given.D == 0.0) & (given.C == steps.C)
+    rule = trapezoid(b)
+    assert rule.corrector is not None
+    known = (steps.C == rule.C) & (given.C == rule.corrector.C) & (given.D == rule.corrector.D)
+    chosen = _trapezoid(b, v, own, noise)
+    if not (known | alone).all():
+        log_per = -b.steps.F - 2.0 * b.log_alpha_hi
+        log_lo = np.logaddexp(np.log(v), b.log_lam_lo)
+        late = np.where(
+            given.D == 0.0,
+            0.0,
+            given.D * np.exp(-2.0 * b.log_alpha_lo - np.where(given.D == 0.0, 0.0, log_lo)),
+        )
+        lost = given.C * np.exp(log_per - log_w) + late * first.kept
+        share = np.exp(b.log_lam_hi + np.log(-np.expm1(-b.gap)) - log_w)  # 1 − ŵ_k/ŵ_{k−1}
+        plain = _Step(1.0 - lost, lost, np.zeros_like(lost), share - lost * (2.0 - lost), log_w)
+        chosen = _where(known, chosen, plain)
+    return _where(alone, first, chosen)
+
+
+def _where(which: NDArray[np.bool_], one: _Step, other: _Step) -> _Step:
+    return _Step(*(np.where(which, a, b) for a, b in zip(one, other, strict=True)))
+
+
+def _trapezoid(b: Batch, v: Array, own: Array, noise: Array) -> _Step:
     """The trapezoidal rule in σ after ddim's step, with κ² = λ_k/λ_{k−1} and β = ς²/ŵ_k:
 
     r = β(own + noise(1 + 3κ²)/2) + (1−β) noise κ,   1 − r = noise (1−κ)(1 − ½β(1−κ)),
@@ -88,7 +119,7 @@ def _heun(b: Batch, v: Array, own: Array, noise: Array) -> _Step:
     kept = beta * (own + 0.5 * noise * (1.0 + 3.0 * kappa**2)) + other * noise * kappa
     lost = noise * rest * (1.0 - 0.5 * beta * rest)
     defect = noise * rest**3 * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * other * kappa)
-    return _Step(kept, lost, defect, 0.0, 0.0)
+    return _Step(kept, lost, defect, 0.0, np.zeros_like(b.gap))
 
 
 def noise2(b: Batch, steps: Steps, v: Array) -> Array:
@@ -98,5 +129,5 @@ def noise2(b: Batch, steps: Steps, v: Array) -> Array:
     first, second = steps.corrector
     w = np.exp(2.0 * b.log_alpha_lo + np.logaddexp(np.log(v), b.log_lam_lo))
     # the first stage's noise moves y′, too
-    through = np.where(second > 0.0, second * steps.C / np.where(w > 0.0, w, 1.0), 0.0)
+    through = np.where(second != 0.0, second * steps.C / np.where(w > 0.0, w, 1.0), 0.0)
     return np.asarray((first - through) ** 2 + second**2)

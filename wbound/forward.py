@@ -471,6 +471,12 @@ class Process:
                 bad = mid
         return good
 
+    @cached_property
+    def slopes(self) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+        """f′ (1/time²) and (g²)′ (x²/time²), as functions of forward times."""
+        t = symbol("t")
+        return self._function(sp.diff(self._f, t), t), self._function(sp.diff(self._g**2, t), t)
+
     # ------------------------------------------------------------------ what it is
     @cached_property
     def expr(self) -> Expressions:

@@ -73,7 +73,7 @@ def defects(
     if steps.flow is not None:
         return Defects(*moves(b, steps, variances, c, V2, power), 0.0)
     v = variances[:, None]
-    ancestral = not vanishes(steps.q) and vanishes(steps.a)
+    ancestral = not vanishes(steps.q) and vanishes(steps.a) and vanishes(steps.c)
     if isinstance(b, GridBatch) and b.tame and bool(np.all(c * v == 1.0)) and not ancestral:
         return _tame_defects(b, steps, c, V2, means)
     unit, unit_hi = b.ends(lambda log_lam: softplus(math.log(c) + log_lam))  # log s_k/α_k
@@ -87,9 +87,9 @@ def defects(
         share = share * np.exp(b.log_lam_hi - log_w)
         own = np.zeros_like(share) if one else share * (c * v - 1.0) * np.exp(-unit)
         rho = b.steps.Q * share
-        if not vanishes(steps.a):
+        if not ancestral:
             rho -= steps.q
-        elif not vanishes(steps.q):
+        else:
             # Q·share − q = (QH/λ_{k−1} − q) − (QH/λ_{k−1}) ς²/ŵ_{k−1}: for ddpm the bracket is 0 to the last
             # bit, where the plain difference loses every digit of a long last step
             whole = b.steps.Q * forgotten(b)
@@ -141,7 +141,7 @@ def _tame_defects(b: GridBatch, steps: Steps, c: float, V2: float, means: bool) 
     rho = b.steps.Q * b.steps.Q
     rho *= per_alpha2[1:]
     rho *= per_w[:-1]  # Q·share
-    if not vanishes(steps.a):
+    if not vanishes(steps.q):
         rho -= steps.q
     if V2:
         rho += V2 * steps.C**2

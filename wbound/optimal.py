@@ -189,9 +189,9 @@ def numerical_grid(
     """The grid of K steps that minimises Theorem 2 for hf ("sharp") or the exact Gaussian W2 ("exact").
 
     data: facts of A1, or Gaussian data for "exact"; lam_max: λ(T) in x², or None to optimise it too (start
-    "prior"); scheme: hf, or for "exact" also ddpm, ode-hf, ddim and heun; start: "exact" p_T, or "prior" N(0, σ²(T)I), for which
-    "exact" minimises W2 from p_T + W2 between the outputs of the two starts, since the W2 from the prior
-    alone can be tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at
+    "prior"); scheme: hf, or for "exact" also ddpm, ode-hf, ddim, heun and heun-lam; start: "exact" p_T, or "prior"
+    N(0, σ²(T)I), for which "exact" minimises W2 from p_T + W2 between the outputs of the two starts, since the W2 from
+    the prior alone can be tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at
     least as good as each. Other schemes and processes see more than the clock: read the hf grid through
     them.
 

@@ -1,6 +1,6 @@
 """Gaussian data as a spectrum, and the exact law of the schemes that see a process through its clock alone.
 
-In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim and heun from the prior N(0, λ(T)I) or from p_T
+In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim, heun and heun-lam from the prior N(0, λ(T)I) or from p_T
 depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + e. For hf and ddpm e
 is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/ς² is a product over them (section 12). That makes
 searches over schedules cheap, and one answer serves every forward process.
@@ -216,21 +216,27 @@ def ddim_pair(s: Array, a: Array, b: Array) -> Pair:
     )
 
 
-def heun_pair(s: Array, a: Array, b: Array) -> Pair:
-    """heun, r = N/AB, N = ς⁴ + ½ς²(b + 3a) + a√(ab): φ = 2 log N − 3 log A − log B; ς² = 0 at the end: ½."""
+def heun_lam_pair(s: Array, a: Array, b: Array) -> Pair:
+    """heun-lam, r = N/AB, N = ς⁴ + ½ς²(b + 3a) + a√(ab): φ = 2 log N − 3 log A − log B; ς² = 0 at the end: ½."""
     null, A, B = _null(s, a, b)
     inner = np.where(a > 0.0, a, b)
     g = np.sqrt(a * b)
     N = np.where(null, 1.0, s * s + 0.5 * s * (b + 3.0 * a) + a * g)
     N_a, N_b = 1.5 * (s + g), 0.5 * s + 0.5 * a * g / b
     return Pair(
-        _flow_value("heun", s, a, b),
+        _flow_value("heun-lam", s, a, b),
         np.where(null, 0.0, 2.0 * N_a / N - 3.0 / A),
         np.where(null, 1.0 / b, 2.0 * N_b / N - 1.0 / B),
         np.where(null, 0.0, 1.5 * g / (inner * N) - 2.0 * (N_a / N) ** 2 + 3.0 / A**2),
         np.where(null, 0.0, 1.5 * g / (b * N) - 2.0 * N_a * N_b / N**2),
         np.where(null, -1.0 / b**2, -0.5 * a * g / (b * b * N) - 2.0 * (N_b / N) ** 2 + 1.0 / B**2),
     )
+
+
+def heun_pair(s: Array, a: Array, b: Array) -> Pair:
+    """heun: heun-lam's, but ddim's at the end (a = 0)."""
+    middle, last = heun_lam_pair(s, a, b), ddim_pair(s, a, b)
+    return Pair(*(np.where(a > 0.0, one, other) for one, other in zip(middle, last, strict=True)))
 
 
 def _flow_value(scheme: str, s: Array, a: Array, b: Array) -> Array:
@@ -240,18 +246,21 @@ def _flow_value(scheme: str, s: Array, a: Array, b: Array) -> Array:
         inside = (b - a) ** 2 / (4.0 * A * B)
     else:
         root = np.sqrt(b) - np.sqrt(a)
+        ddim = -s * root**2 / (A * B)
         if scheme == "ddim":
-            inside = -s * root**2 / (A * B)
+            inside = ddim
         else:
             kappa, beta = np.sqrt(a / b), s / A
             inside = b / (A * B) * root**2 * (1.0 - kappa)
             inside = inside * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * (a / A) * kappa)
-    last = np.log(0.25 * b) if scheme != "ddim" else np.full_like(b, -np.inf)
+            if scheme == "heun":
+                inside = np.where(a > 0.0, inside, ddim)
+    last = np.log(0.25 * b) if scheme in ("ode-hf", "heun-lam") else np.full_like(b, -np.inf)
     return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
 
 
 #: The ODE schemes whose exact law is a product over adjacent nodes of the clock.
-FLOWS = {"ode-hf": ode_hf_pair, "ddim": ddim_pair, "heun": heun_pair}
+FLOWS = {"ode-hf": ode_hf_pair, "ddim": ddim_pair, "heun": heun_pair, "heun-lam": heun_lam_pair}
 
 
 def width_error2(s: Array, e: Array) -> Array:

@@ -89,36 +89,44 @@ def _numbers(column: str, found: Iterations) -> dict[str, float | int]:
 
 # ---------------------------------------------------------------------- SDE or ODE
 
+#: The schemes that ask for the score twice a step.
+TWICE = tuple(name for name, scheme in SCHEMES.items() if scheme.stages == 2)
+
 
 def scheme_row(name: str, d: int, eps: float, m0: float, L0: float, schemes: Iterable[str]) -> dict[str, Any]:
     """One row of `scheme_table`, for the process called ``name``."""
     p, target = process(name), table_data(d, m0, L0)
     facts = LogConcave(target.d, target.m0, target.L0, target.second_moment, 0.0)
     row: dict[str, Any] = {"process": name, "d": target.d, "eps": positive("eps", eps)}
-    calls: dict[tuple[str, str], dict[str, int]] = {}
-    for scheme in schemes:
+    chosen = list(schemes)
+    for scheme in chosen:
         of = SCHEMES[one_of("scheme", scheme, SCHEMES)]
-        exact = exact_iterations(p, target, eps, scheme=scheme).K
-        # Heun asks for the score twice a step, but once in the last; no bound of it is proved here
-        bound = iterations(p, facts, eps, scheme=scheme).K if of.stages == 1 else None
-        row |= {f"K_bound_{scheme}": bound, f"K_exact_{scheme}": exact}
-        kind = of.kind if of.stages == 1 else "stages"
-        calls.setdefault(("exact", kind), {})[scheme] = exact if of.stages == 1 else 2 * exact - 1
-        if bound is not None:
-            calls.setdefault(("bound", kind), {})[scheme] = bound
+        row[f"K_bound_{scheme}"] = iterations(p, facts, eps, scheme=scheme).K if of.stages == 1 else None
+        row[f"K_exact_{scheme}"] = exact_iterations(p, target, eps, scheme=scheme).K
+    return row | gains(row, chosen)
+
+
+def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
+    """The columns of `scheme_table` that compare the K of a row with each other."""
+    out: dict[str, Any] = {}
     for how in ("bound", "exact"):
-        best = {
-            kind: min(own, key=own.__getitem__) if (own := calls.get((how, kind))) else None
-            for kind in ("sde", "ode", "stages")
-        }
-        least = {kind: None if one is None else calls[how, kind][one] for kind, one in best.items()}
-        for kind in ("sde", "ode"):
-            row[f"{how}_{kind}"] = best[kind]
-        sde, ode, stages = (least[kind] for kind in ("sde", "ode", "stages"))
-        row[f"{how}_gain"] = None if sde is None or ode is None else sde / ode
+        K = {name: row[f"K_{how}_{name}"] for name in schemes}
+        sde, ode = (
+            min(
+                (name for name in K if SCHEMES[name].kind == kind and SCHEMES[name].stages == 1),
+                key=K.__getitem__,
+                default=None,
+            )
+            for kind in ("sde", "ode")
+        )
+        out |= {f"{how}_sde": sde, f"{how}_ode": ode}
+        out[f"{how}_gain"] = None if sde is None or ode is None else K[sde] / K[ode]
         if how == "exact":
-            row["exact_gain_heun"] = None if sde is None or stages is None else sde / stages
-    return row
+            for name in TWICE:  # the score twice a step, but once in the last
+                out[f"exact_gain_{name}"] = (
+                    None if sde is None or name not in K else K[sde] / (2 * K[name] - 1)
+                )
+    return out
 
 
 def scheme_table(
@@ -136,11 +144,12 @@ def scheme_table(
     d: dimension, or several; eps: W2, not squared, in the data's units, or several; m0 ≤ L0 in 1/x²: the data
     are `table_data` (with m_0 = L_0 = 1 a VP process is stationary and frozen scores are exact: that flatters
     ei and ode-ei). A row for each process, d and ε: for every scheme ``K_bound_NAME`` (Theorem 2, or 3 for an ODE;
-    None for heun) and ``K_exact_NAME`` (`exact_iterations`, of `table_data`), prior start, uniform grid, T
-    optimised; the best SDE and one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde,
-    exact_ode), and how many times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better);
-    exact_gain_heun is the same for heun, whose step counts as two calls of the score (2K − 1). Raises `BadInput`.
-    Kinds: *upper* and *exact*.
+    None for schemes of two stages) and ``K_exact_NAME`` (`exact_iterations`, of `table_data`), prior start, uniform
+    grid, T optimised;
+    the best SDE and one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde, exact_ode), and
+    how many times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better); exact_gain_heun and
+    exact_gain_heun-lam are the same for these, whose step counts as two calls of the score (2K − 1). Raises
+    `BadInput`. Kinds: *upper* and *exact*.
     """
     import pandas as pd
 

@@ -45,7 +45,11 @@ Array = NDArray[np.float64]
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 #: Names of the command line → the scheme of `wbound.schemes` whose steps they take.
-_OWNERS = {"em": "em", "ei": "ei", "hf": "hf", "ddpm": "ddpm", "pc": "hf", "ode-heun": "heun"}
+_OWNERS = {
+    **{name: name for name in ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm")},
+    "pc": "hf",
+    "ode-heun": "heun",
+}
 SCHEMES = tuple(_OWNERS)
 #: The corrector's signal-to-noise ratio of Song et al., 2021, for CIFAR-10.
 SNR = 0.16

@@ -111,7 +111,11 @@ def score_error(
     Raises `BadInput`: "pc" and "ode-heun" have no Theorem 2.
     """
     if theory_scheme(scheme) in (None, "heun"):
-        raise BadInput("scheme", scheme, "must be em, ei, hf or ddpm: Theorem 2 is about these")
+        raise BadInput(
+            "scheme",
+            scheme,
+            "must be em, em-point, em-point-arrival, ei, hf or ddpm: Theorem 2 is about these",
+        )
     K = plan(process, K, scheme).K  # refused before there are arrays of K
     exact = law.exact_score(process)
     square, fourth = np.zeros(K), np.zeros(K)

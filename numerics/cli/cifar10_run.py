@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 RunDir = Annotated[str, typer.Argument(metavar="DIR", help="A run directory of wbound cifar10 train.")]
 Scheme = Annotated[
-    str, typer.Option("--scheme", metavar="NAME", help="Sampler: em, ei, hf, ddpm, pc, ode-heun.")
+    str,
+    typer.Option(
+        "--scheme",
+        metavar="NAME",
+        help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, "
+        "ddpm, pc, ode-heun.",
+    ),
 ]
 GridName = Annotated[
     str, typer.Option("--grid", metavar="NAME", help="Where the steps are: uniform, log-lam, edm, cosine.")
@@ -373,7 +379,10 @@ def score_error(
     K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
     n: Annotated[str | None, o.numeric("--n", "Images (default 500).")] = None,
     scheme: Annotated[
-        str, typer.Option("--scheme", metavar="NAME", help="Sampler: em, ei, hf, ddpm.")
+        str,
+        typer.Option(
+            "--scheme", metavar="NAME", help="Sampler: em, em-point, em-point-arrival, ei, hf, ddpm."
+        ),
     ] = "em",
     seed: Seed = None,
     step: Step = None,

@@ -121,7 +121,9 @@ SchemeName = Annotated[
     typer.Option(
         "--scheme",
         metavar="NAME",
-        help="Sampler: em, ei, hf, ddpm; ODE: ode-hf, ddim, ode-ei, heun.",
+        help="Sampler: em (f and g² integrated over each step, as in the paper), em-point (taken where the step departs, as "
+        "most packages do), em-point-arrival (where it arrives), ei, hf, ddpm; ODE: ode-hf, ddim, ode-ei, heun (Karras "
+        "et al., Algorithm 1), heun-lam (its last step Euler in lam).",
         autocompletion=complete_scheme,
     ),
 ]

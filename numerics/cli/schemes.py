@@ -50,9 +50,9 @@ def schemes(
     """When is the ODE better than the SDE?
 
     The steps K that bring W2 below ε with each sampler, the best T for each: by its bound (Theorem 2; Theorem
-    3 for an ODE; heun has none) and by the exact law, on centred Gaussian data with variances 1/m_0 and 1/L_0.
-    A gain above 1 is how many times fewer steps the best ODE scheme needs than the best SDE scheme; heun's
-    step counts as two calls of the score.
+    3 for an ODE; heun and heun-lam have none) and by the exact law, on centred Gaussian data with variances 1/m_0
+    and 1/L_0. A gain above 1 is how many times fewer steps the best ODE scheme of one stage needs than the best
+    SDE scheme; a step of heun or heun-lam counts as two calls of the score.
 
     \b
     Examples:
@@ -109,7 +109,13 @@ def schemes(
         heads = [f"{s}, {how}" for s in chosen for how in ("bound", "exact")]
         keys = [f"K_{how}_{s}" for s in chosen for how in ("bound", "exact")]
         some = [i for i, key in enumerate(keys) if any(row[key] is not None for row in records)]
-        gains = {"bound_gain": "ODE gain, bound", "exact_gain": "exact", "exact_gain_heun": "heun, exact"}
+        gains = {
+            "bound_gain": "ODE gain, bound",
+            "exact_gain": "exact",
+            "exact_gain_heun": "heun, exact",
+            "exact_gain_heun-lam": "heun-lam, exact",
+        }
+        gains = {key: head for key, head in gains.items() if any(row[key] is not None for row in records)}
         table = grid_table(
             ["process", "d", "ε", *(heads[i] for i in some), *gains.values()],
             [

@@ -27,7 +27,7 @@ SLIDERS = (
     ("K", "K", 0.0, 4.0, 2.0, "number of steps, uniform grid"),
 )
 TITLES = {
-    "em": "em, Euler–Maruyama",
+    "em": "em, Euler–Maruyama (f, g² integrated)",
     "ei": "ei, exponential integrator",
     "hf": "hf, heat-flow Euler",
     "ddpm": "ddpm, ancestral",

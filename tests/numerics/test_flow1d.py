@@ -37,7 +37,7 @@ EIGHT = (
 )
 
 
-@pytest.mark.parametrize("scheme", [*ODE, "heun"])
+@pytest.mark.parametrize("scheme", [*ODE, "heun", "heun-lam"])
 @pytest.mark.parametrize("start", ["prior", "exact", "standard"])
 def test_normal_laws_by_quadrature(scheme: str, start: str) -> None:
     """Off the exact recursion's path: a normal line is pushed like any other."""
@@ -78,7 +78,7 @@ def test_law1d_takes_heun() -> None:
 def test_heun_on_a_mixture_is_of_second_order() -> None:
     p, target = wbound.process("vp-linear"), Bimodal(1.5, 1.0)
     K = np.array([50, 100, 200])
-    for scheme, order in (("heun", 2.0), ("ode-hf", 1.0)):
+    for scheme, order in (("heun-lam", 2.0), ("ode-hf", 1.0)):
         w2 = [flow1d_w2(p, target, 4.0, int(k), scheme=scheme, start="exact").w2 for k in K]
         assert np.polyfit(np.log(K), np.log(w2), 1)[0] == pytest.approx(-order, abs=0.1)
 

@@ -36,7 +36,7 @@ PROCESSES = (
     "vp-exponential",
     "sub-vp",
 )
-SCHEMES = ("em", "ei", "hf", "ddpm")
+SCHEMES = ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm")
 #: hf, c = 0.8, s = 1, K = 60, T = 4, prior: W2 to seven decimals, Theorem 2, W2 as known before to ±0.002
 KNOWN = {
     "ve-exponential": (0.0294436, 0.08909, 0.029),

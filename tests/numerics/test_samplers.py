@@ -26,7 +26,7 @@ from wbound.gaussian import Defects, defects, law
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Setting, setting
 
-ALL = ("em", "ei", "hf", "ddpm")
+ALL = ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm")
 VP, VE = wbound.process("vp-linear", a=1.0, b=0.5), wbound.process("ve-exponential", a=1.0, b=0.5)
 COV = np.array([[2.0, 0.3, 0.0], [0.3, 1.0, 0.1], [0.0, 0.1, 0.5]])
 MEAN = np.array([1.0, -0.5, 0.2])

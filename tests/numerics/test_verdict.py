@@ -271,15 +271,15 @@ def test_the_matrix_has_every_cell() -> None:
     assert len(all_cells) == len(set(all_cells))
     plain = [c for c in all_cells if c.theorem == "sharp" and not c.M + c.V + c.delta]
     sharp = {(c.process, c.scheme, c.target) for c in plain}
-    # inside A1 four SDE schemes and three ODE schemes on four targets, beyond it four schemes on four more
-    assert len(sharp) == 8 * (7 * 4 + 4 * 4)
+    # inside A1 six SDE schemes and three ODE schemes on four targets, beyond it four schemes on four more
+    assert len(sharp) == 8 * (9 * 4 + 4 * 4)
     for M, V in ((matrix.BIAS, 0.0), (0.0, matrix.NOISE)):
         noisy = {c.scheme for c in all_cells if (c.M, c.V) == (M, V)}
         assert noisy == {*matrix.SCHEMES} | ({*matrix.ODE} if M else set())  # V with Theorem 3: not derived
     assert {c.target for c in all_cells if c.V} == {"mixture-1d", "modes"}
     assert {c.target for c in all_cells if c.delta} == {"points"}
     law = {(c.process, c.scheme, c.target) for c in all_cells if c.theorem == matrix.LAW}
-    assert {s for _, s, _ in law} == {*matrix.ODE, "heun"} and len(law) == 8 * (4 + 2 * 4)
+    assert {s for _, s, _ in law} == {*matrix.ODE, "heun", "heun-lam"} and len(law) == 8 * (2 * 4 + 2 * 4)
     published = {(c.process, c.scheme, c.target) for c in all_cells if c.theorem == "published"}
     assert len(published) == 8 * 4 and {scheme for _, scheme, _ in published} == {"em"}
 

@@ -23,7 +23,7 @@ FACTS = Facts(3, 0.4, 1.7, 6.0, 0.8)
 #: A spectrum and means within them, as a law.
 SPECTRUM, MEANS = (0.3, 1.5, 4.0), (1.0, -0.5, 0.0)
 
-SCHEMES = ("em", "ei", "hf", "ddpm")
+SCHEMES = ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm")
 T, K = 1.7, 6
 
 

@@ -14,8 +14,9 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, Target] = {
     "schemes": Target(
-        "test_schemes test_extremes test_flow test_sharp test_ode",
-        "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*",
+        "test_schemes test_extremes test_flow test_sharp test_ode test_own_schemes",
+        "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*"
+        " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
     "sharp": Target(
         "test_sharp test_ode test_profiles test_extremes test_statements",
@@ -43,7 +44,14 @@ TARGETS: dict[str, Target] = {
         "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq*"
         " test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_*",
     ),
-    "flow": Target("test_flow test_ode", "test_flow.test_the_law* test_flow.test_moves*"),
+    "flow": Target(
+        "test_flow test_ode test_own_schemes",
+        "test_flow.test_the_law* test_flow.test_moves* test_own_schemes.test_two*",
+    ),
+    "pointwise": Target(
+        "test_pointwise test_schemes",
+        "test_schemes.test_coefficients_and_mismatches* test_pointwise.test_short* test_pointwise.test_kinks*",
+    ),
     "score_rate": Target(
         "test_score_rate test_data",
         "test_score_rate.test_* test_data.test_M1_special* test_data.test_M1_is_never*",
@@ -67,6 +75,14 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 PASSED_OVER: dict[str, str] = {
     "schemes.vanishes": "a question",
     "schemes.scheme_named": "a look-up",
+    "schemes.Own._read": "a look-up",
+    "schemes.Own._agree": "refuses",
+    "schemes.Own._flow.sizes": "a tolerance",
+    "schemes.Own._mismatch.size": "a tolerance",
+    "pointwise._rest.lost": "chooses between two forms of one value",
+    "pointwise._rest.smooth": "chooses between two forms of one value",
+    "pointwise._rest.part": "a look-up",
+    "schemes.Own._corrector": "refuses",
     "score_rate._derivatives": "symbolic: no number",
     "sharp._compiled": "the recursion's source, compiled",
     "sharp._run": "chooses between the recursion and its compiled twin",
@@ -117,7 +133,7 @@ REMEMBERED = (
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
     "schemes._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
-    "flow._heun: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "flow._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "published._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "published._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "sharp.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",

@@ -198,6 +198,7 @@ def twin(process: wbound.Process) -> wbound.Process:
 class Step:
     """A step's integrals in mpmath numbers: index lo is the theory's k, hi is k−1."""
 
+    p: Plain
     t_lo: Number
     t_hi: Number
     alpha_lo: Number
@@ -224,7 +225,7 @@ def steps(p: Plain, times: Sequence[float]) -> list[Step]:
             # ∫(α_k/α)g², since α_k/α(t) = e^{A(t) − A_k}
             E = mp.quad(lambda t, A_lo=A_lo: p.g2(t) * mp.exp(p.A(t) - A_lo), ends)
             G = mp.quad(p.g2, ends)
-            out.append(Step(a, b, p.alpha(a), p.alpha(b), p.lam(a), p.lam(b), p.A(b) - A_lo, G, E))
+            out.append(Step(p, a, b, p.alpha(a), p.alpha(b), p.lam(a), p.lam(b), p.A(b) - A_lo, G, E))
     return out
 
 
@@ -233,6 +234,9 @@ def coefficients(s: Step, scheme: str) -> tuple[Number, Number, Number]:
     hf = (s.alpha_lo / s.alpha_hi, s.alpha_lo * s.alpha_hi * s.H, s.alpha_lo**2 * s.H)
     if scheme == "em":
         return 1 + s.F, s.G, s.G
+    if scheme.startswith("em-point"):
+        at, eta = (s.t_lo if scheme == "em-point-arrival" else s.t_hi), s.t_hi - s.t_lo
+        return 1 + s.p.f(at) * eta, s.p.g2(at) * eta, s.p.g2(at) * eta
     if scheme == "ei":
         return hf[0], s.E, hf[2]
     if scheme == "ddpm":

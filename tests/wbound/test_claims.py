@@ -30,7 +30,7 @@ N = 10
 THETA = 1.6
 
 
-SCHEMES = ("em", "ei", "hf", "hf", "ddpm", "ode-hf", "ddim", "ode-ei")
+SCHEMES = ("em", "em-point", "em-point-arrival", "ei", "hf", "hf", "ddpm", "ddpm", "ode-hf", "ddim", "ode-ei")
 PROCESSES = ("ve-constant", "ve-exponential", "ou", "vp-linear", "sub-vp")
 #: What is drawn besides the ordinary, and the statements that are about it.
 SPECIAL = {

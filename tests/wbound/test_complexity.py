@@ -301,7 +301,7 @@ def test_one_step_is_enough_for_what_doing_nothing_reaches(name: str, times: flo
 @settings(max_examples=max(settings.default.max_examples // 4, 1))
 @given(
     name=st.sampled_from((*NAMES, "sub-vp")),
-    kind=st.sampled_from(("em", "ei", "hf", "ddpm", "ode-hf", "published")),
+    kind=st.sampled_from(("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm", "ode-hf", "published")),
     logs=st.lists(st.floats(-1.5, 1.5), min_size=3, max_size=3),
     variances=st.lists(st.floats(-3.0, 3.0).map(math.exp), min_size=1, max_size=4),
     size=st.floats(-7.0, -0.1),

@@ -153,7 +153,7 @@ BY_HAND: dict[str, tuple[Mutant, Callable[[], None]]] = {
     "Ψ 1e-6 larger": (psi_times(1.000001), noise_ddpm),
     "9′ with its θ-term 1.3 times": (after(sharp, "best_theta", lambda v: 1.3 * v), ancestral_total),
     "ω at t = 0": (omega_at_zero, omega),
-    "em with hf's C": (scheme("em", C=lambda s: s.C + s.c), exact("em")),
+    "em with hf's C": (scheme("em", C=lambda s: s.C + s.c, c=lambda s: 0.0), exact("em")),
     "em with A = 1": (scheme("em", A=lambda s: np.ones_like(s.A), a=lambda s: s.a + s.A - 1.0), exact("em")),
     "ei with hf's C": (scheme("ei", C=lambda s: s.C + s.c, c=lambda s: 0.0), exact("ei")),
     "ddpm with hf's Q": (scheme("ddpm", Q=lambda s: s.Q + s.q, q=lambda s: 0.0), exact("ddpm")),

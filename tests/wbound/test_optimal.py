@@ -64,6 +64,7 @@ def test_second_derivatives_of_the_pairs(scheme: str) -> None:
         "ddim": middle,
         "heun": 1 - sp.sqrt(b) * root / (2 * B) - sp.sqrt(a) * root / (2 * A) * middle,
     }
+    multiplied["heun-lam"] = multiplied["heun"]
     formula = {"hf": s**2 * H**2 / (A**2 * B), "ddpm": -(s**3) * H**2 / (A**2 * B * b)}
     formula |= {name: sp.log(r**2 * B / A) for name, r in multiplied.items()}
     at = {s: sp.Rational(7, 5), a: sp.Rational(1, 3), b: sp.Rational(9, 4)}

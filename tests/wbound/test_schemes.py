@@ -23,9 +23,11 @@ TIMES = (3.0, 2.2, 1.0, 0.9, 0.4, 0.39, 0.1, 1e-4, 0.0)
 
 
 def test_the_schemes() -> None:
-    assert SDE == ["em", "ei", "hf", "ddpm"] == list(SCHEMES)[:4]
+    assert SDE == ["em", "em-point", "em-point-arrival", "ei", "hf", "ddpm"] == list(SCHEMES)[:6]
     assert scheme_named(SCHEMES["ei"]) is SCHEMES["ei"]
-    with pytest.raises(BadInput, match="scheme = euler: must be one of em, ei, hf, ddpm"):
+    with pytest.raises(
+        BadInput, match="scheme = euler: must be one of em, em-point, em-point-arrival, ei, hf"
+    ):
         scheme_named("euler")
 
 
@@ -96,7 +98,12 @@ def test_a_huge_step_is_infinite_and_quiet(name: str) -> None:
     """e^F beyond double precision: A is infinite, nothing is nan but what a difference of infinities is."""
     b = batch(wbound.process("vp-exponential", b=1.0), np.array([0.0, 1.0]), np.array([1.0, 9.0]))
     steps = SCHEMES[name].steps(b)
-    assert steps.A[1] == (np.inf if name != "em" else pytest.approx(1 + (np.exp(9) - np.e) / 2))
+    finite = {
+        "em": 1 + (np.exp(9) - np.e) / 2,
+        "em-point": 1 + 4 * np.exp(9),
+        "em-point-arrival": 1 + 4 * np.e,
+    }
+    assert steps.A[1] == pytest.approx(finite.get(name, np.inf))
     for value in (steps.A, steps.C, steps.Q):
         assert not np.isnan(value).any()
 

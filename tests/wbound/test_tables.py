@@ -64,21 +64,25 @@ def test_sde_against_ode() -> None:
     for scheme in wbound.SCHEMES:
         exact = wbound.exact_iterations(p, data, 0.2, scheme=scheme).K
         assert one[f"K_exact_{scheme}"] == exact
-        if scheme == "heun":
-            assert one["K_bound_heun"] is None
+        if wbound.SCHEMES[scheme].stages == 2:
+            assert one[f"K_bound_{scheme}"] is None
         else:
             assert one[f"K_bound_{scheme}"] == wbound.iterations(p, facts, 0.2, scheme=scheme).K >= exact
-    sde, ode = ("em", "ei", "hf", "ddpm"), ("ode-hf", "ddim", "ode-ei")
+    sde, ode = ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm"), ("ode-hf", "ddim", "ode-ei")
     for how in ("bound", "exact"):
         best = [min(schemes, key=lambda s, how=how: one[f"K_{how}_{s}"]) for schemes in (sde, ode)]
         assert [one[f"{how}_sde"], one[f"{how}_ode"]] == best
         assert one[f"{how}_gain"] == one[f"K_{how}_{best[0]}"] / one[f"K_{how}_{best[1]}"]
-    assert one["exact_gain_heun"] == min(one[f"K_exact_{s}"] for s in sde) / (2 * one["K_exact_heun"] - 1)
+    for name in ("heun", "heun-lam"):
+        assert one[f"exact_gain_{name}"] == min(one[f"K_exact_{s}"] for s in sde) / (
+            2 * one[f"K_exact_{name}"] - 1
+        )
 
 
 def test_fewer_schemes_leave_nothing_to_compare() -> None:
     row = wbound.scheme_table(2, 0.5, schemes=["hf", "heun"], processes=["ou"]).iloc[0]
     assert row["bound_gain"] is None and row["exact_gain"] is None and row["exact_gain_heun"] > 0.0
+    assert row["exact_gain_heun-lam"] is None
     for bad in ({"schemes": ["rk4"]}, {"processes": ["brown"]}, {"d": 0}, {"eps": 0.0}, {"d": 1}):
         with pytest.raises(BadInput):
             wbound.scheme_table(**{"d": 2, "eps": 0.5, "processes": ["ou"], **bad})

@@ -31,7 +31,7 @@ def _slow() -> Iterator[None]:
 
 @given(
     name=st.sampled_from(PROCESSES),
-    scheme=st.sampled_from(("em", "ei", "hf")),
+    scheme=st.sampled_from(("em", "em-point", "em-point-arrival", "ei", "hf")),
     log_T=st.floats(-3.0, 0.7),
     log_K=st.floats(0.0, 6.0),
     log_v=LOGS,
