@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # row. A name without a file is allowed (planned); a file without a name is not. A package is one name.
 FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
-        "errors memory lazily compiled expressions arithmetic intervals line quadrature asymptotics",
+        "errors memory lazily compiled spelling expressions arithmetic intervals line quadrature asymptotics",
         "increments optimal_clock ending forward rows images clocks catalogue score_rate",
         "data profiles",
         "placement clock schemes formulas equations setting tally",

@@ -206,11 +206,12 @@ def process_from(
     import wbound
     from wbound.errors import BadInput
     from wbound.expressions import number as parse
+    from wbound.expressions import spelled
 
     values: dict[str, Any] = {}
     for text in parameters or []:
         key, equals, value = text.partition("=")
-        key = key.strip()
+        key = spelled(key.strip())
         if not equals or not key or not value.strip():
             raise BadInput("-p", text, "must be NAME=VALUE")
         if key in values:
