@@ -500,7 +500,12 @@ class Process:
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
         if self.t_max <= T:
-            raise BadInput("T", T, f"must be below {self.t_max:.12g}, where process {self.name} ends")
+            raise BadInput(
+                "T",
+                T,
+                f"must be below {self.t_max:.12g}, where process {self.name} ends (lam, f or g is infinite "
+                "there, or f or g no number >= 0)",
+            )
         t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
         with np.errstate(all="ignore"):  # what is not finite is refused just below
             values = {"f": self.f(t), "g": self.g(t)}

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import sources as s
 from numerics.cli import targets as t
 from numerics.cli.output import drawable, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping
@@ -283,12 +284,12 @@ def _on_data(
     source: str, only: Any, at: Any, scheme: str, start: str, out: str | None, width: str, json: bool
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
-    from numerics import curves, datasets, figures
+    from numerics import curves, figures
     from numerics.files import write
     from wbound.catalogue import PUBLISHED
     from wbound.catalogue import process as named
 
-    loaded = datasets.load(source)
+    loaded = s.dataset_from(source)
     chosen = [only] if only is not None else [named(name) for name in PUBLISHED]
     found = []
     progress = Progress(f"{loaded.name} along K")

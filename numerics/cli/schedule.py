@@ -40,6 +40,7 @@ def schedule(
     alphas_cumprod: s.AlphasCumprod = None,
     diffusers: s.Diffusers = None,
     data: s.Data = None,
+    key: s.Key = None,
     scheme: o.SchemeName = "hf",
     d: o.Dimension = None,
     m0: o.M0 = None,
@@ -80,7 +81,9 @@ def schedule(
     from wbound.errors import BadInput, count, one_of
 
     one_of("as", as_, schedules.FORMS)
-    made = s.one_schedule(s.schedules_from(sigmas, betas, alphas_cumprod, diffusers))
+    made = s.one_schedule(
+        s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key)
+    )
     named = process is not None or f is not None or g is not None
     if made is not None and named:
         raise BadInput(
@@ -89,7 +92,7 @@ def schedule(
     notes: list[str] = []
     if made is None and named:
         chosen = o.process_from(process, p, f, g)
-        facts = _facts(data, d, m0, L0, second_moment, mean_norm)
+        facts = _facts(data, key, d, m0, L0, second_moment, mean_norm)
         where: Any = _grid(grid, rho, sigma_min, grid_t, grid_lam, grid_sigma)
         time = o.number("T", T)
         if sigma_max is not None:
@@ -101,7 +104,7 @@ def schedule(
             time = float(chosen.time_of(top)[()])
         made = schedules.schedule(chosen, facts, time, o.steps_from(K), grid=where)
     elif made is None:
-        made, notes = _winner(data, K, scheme)
+        made, notes = _winner(data, key, K, scheme)
     else:
         unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max}
         for option, value in unused.items():
@@ -137,7 +140,13 @@ def schedule(
 
 
 def _facts(
-    data: str | None, d: str | None, m0: str | None, L0: str | None, moment: str | None, mean: str | None
+    data: str | None,
+    key: str | None,
+    d: str | None,
+    m0: str | None,
+    L0: str | None,
+    moment: str | None,
+    mean: str | None,
 ) -> Any:
     """The data that grids in their units need; None without."""
     from wbound.errors import BadInput
@@ -146,7 +155,7 @@ def _facts(
     if data is not None:
         if given:
             raise BadInput("data", data, "give --data, or --d, --m0, --L0")
-        return s.dataset_from(data).gaussian
+        return s.dataset_from(data, key).gaussian
     if not given:
         return None
     return o.data_from(d, m0, L0, moment, "0" if moment is None and mean is None else mean)
@@ -175,7 +184,7 @@ def _grid(
     raise BadInput(option, rho or sigma_min, "goes with --grid edm" + ("" if rho else " and log-lam"))
 
 
-def _winner(data: str | None, K: str | None, scheme: str) -> tuple[Any, list[str]]:
+def _winner(data: str | None, key: str | None, K: str | None, scheme: str) -> tuple[Any, list[str]]:
     """The first row of the chooser."""
     from numerics.choose import choose
     from wbound.errors import BadInput
@@ -187,7 +196,7 @@ def _winner(data: str | None, K: str | None, scheme: str) -> tuple[Any, list[str
     steps = o.steps_from(K)
     if steps is None:
         raise BadInput("K", "(not given)", "give --K, the steps to choose for")
-    loaded = s.dataset_from(data)
+    loaded = s.dataset_from(data, key)
     best = choose(loaded, steps, scheme=scheme).best
     said = f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
     return best.schedule, [said]
