@@ -367,15 +367,13 @@ def check_schedule(
     for form, values in arrays.items():
         rest, at = without_infinity(values, form)
         try:
-            made = from_array(rest, form, name=name)
+            made = from_array(rest, form, name=name, begin=int(at == 0))
         except BadInput as error:
             kind = "monotone clock" if isinstance(error, NoClock) else "array"
             found.append(Finding(kind, False, "error", None, str(error)))
             continue
         if at is not None:
             infinite.append(f"{form}[{at}] = {np.asarray(values)[at]:g}")
-            if at == 0 and made.places is not None:
-                made = replace(made, places=made.places + 1)
         read[form] = made
         said += made.notes
     if not read:

@@ -129,9 +129,7 @@ def _picked(path: Path, names: list[str], usual: str | None, key: str | None, ad
         raise BadInput(
             "file",
             path.name,
-            f"holds {held}: must hold one array"
-            + (f", or {usual}" if usual else "")
-            + "; name one with --key",
+            f"holds {held}: must hold one array" + (f", or {usual}" if usual else "") + advice,
         )
     return names[0]
 
@@ -205,7 +203,8 @@ def text_table(path: Path) -> Table:
         raise BadInput("file", path.name, "has both , and ;: one must part the numbers, and . is their point")
     rows = list(_cells(path, lines, "," if comma else ";" if semicolon else ""))
     names: tuple[str, ...] = ()
-    if len(rows) > 1 and not all(_is_number(cell) for cell in rows[0][1]):
+    head = rows[0][1] if len(rows) > 1 else []
+    if any(cell and not _is_number(cell) for cell in head) or (len(head) > 1 and not head[0]):
         names = tuple(rows.pop(0)[1])
         if any(_is_number(cell) for cell in names if cell) and names[0]:
             raise BadInput(
@@ -229,14 +228,13 @@ def text_table(path: Path) -> Table:
 def _cells(path: Path, lines: list[tuple[int, str]], sign: str) -> Iterator[tuple[int, list[str]]]:
     """The cells of each line; an empty last one (a separator at the end) is none."""
     for n, line in lines:
-        if sign:
-            try:
-                cells = [cell.strip() for cell in next(csv.reader([line], delimiter=sign, strict=True))]
-            except csv.Error as error:
-                raise BadInput("file", path.name, f"line {n} cannot be read: {_short(error)}") from None
-            yield n, cells[:-1] if len(cells) > 1 and not cells[-1] else cells
-        else:
-            yield n, line.split()
+        text = line if sign else " ".join(line.split())
+        try:
+            read = csv.reader([text], delimiter=sign or " ", skipinitialspace=True, strict=True)
+            cells = [cell.strip() for cell in next(read)]
+        except csv.Error as error:
+            raise BadInput("file", path.name, f"line {n} cannot be read: {_short(error)}") from None
+        yield n, cells[:-1] if len(cells) > 1 and not cells[-1] else cells
 
 
 def _is_number(cell: str) -> bool:

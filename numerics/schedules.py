@@ -133,8 +133,10 @@ def from_array(
     name: str | None = None,
     process: Process | None = None,
     notes: tuple[str, ...] = (),
+    begin: int = 0,
 ) -> Schedule:
-    """A user's array as a schedule. ``form`` is one of `FORMS`.
+    """A user's array as a schedule. ``form`` is one of `FORMS`; ``begin``: the index of its first value in the
+    array that the user has, for what is said of it.
 
     sigmas: noise levels in x, monotone either way, > 0 (a last 0 is added if it is not there); betas: (K,) in
     (0, 1), noise increasing with the index; alphas_cumprod: ᾱ in (0, 1), monotone either way (1 is the data);
@@ -143,9 +145,9 @@ def from_array(
     where λ does not fall strictly.
     """
     one_of("form", form, FORMS)
-    a = vector(values, form)
+    a = vector(values, form, begin)
     said = list(notes)
-    place = np.arange(a.size)
+    place = np.arange(begin, begin + a.size)
     if form == "betas":
         if (a <= 0.0).any():
             k = int(np.argmax(a <= 0.0))
@@ -214,8 +216,8 @@ def without_infinity(values: ArrayLike, form: str) -> tuple[ArrayLike, int | Non
     return values, None
 
 
-def vector(values: ArrayLike, form: str) -> Array:
-    """A finite real vector. Raises `BadInput`."""
+def vector(values: ArrayLike, form: str, begin: int = 0) -> Array:
+    """A finite real vector, whose first value has the index ``begin``. Raises `BadInput`."""
     try:
         given = np.asarray(values)
     except (TypeError, ValueError):
@@ -229,7 +231,7 @@ def vector(values: ArrayLike, form: str) -> Array:
         raise BadInput(form, f"{a.size} values", f"must have at most {MOST}")
     bad = np.flatnonzero(~np.isfinite(a))
     if bad.size:
-        raise BadInput(form, f"{a[bad[0]]} at index {bad[0]}", "must be finite")
+        raise BadInput(form, f"{a[bad[0]]} at index {begin + bad[0]}", "must be finite")
     return a
 
 

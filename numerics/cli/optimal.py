@@ -79,6 +79,8 @@ def optimal(
 
     lines: list[str] = []
     facts: Any
+    if key is not None and data is None:
+        raise BadInput("key", key, "goes with --data")
     if data is not None:
         for option, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
             if value is not None:

@@ -85,6 +85,8 @@ def schedule(
         s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key)
     )
     named = process is not None or f is not None or g is not None
+    if key is not None and made is None and data is None:
+        raise BadInput("key", key, "goes with --data or a schedule's array")
     if made is not None and named:
         raise BadInput(
             "process", process or f or g, f"{made.name} is a schedule already: give one of the two"
@@ -104,9 +106,17 @@ def schedule(
             time = float(chosen.time_of(top)[()])
         made = schedules.schedule(chosen, facts, time, o.steps_from(K), grid=where)
     elif made is None:
+        unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min, "d": d}
+        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "m0": m0, "L0": L0}
+        unused |= {"second_moment": second_moment, "mean_norm": mean_norm, "-p": p or None}
+        for option, value in unused.items():
+            if value is not None and data is not None:
+                raise BadInput(option, str(value), "does not go with --data alone: give --process too")
         made, notes = _winner(data, key, K, scheme)
     else:
-        unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max}
+        unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
+        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "data": data, "d": d}
+        unused |= {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
         for option, value in unused.items():
             if value is not None:
                 raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
