@@ -147,8 +147,8 @@ def load(source: str | Path, key: str | None = None) -> Dataset:
     if values.ndim == 1:
         data = from_spectrum(values, name)
         return replace(data, notes=(*data.notes, *notes))
-    made = f"read as {values.shape[0]} samples of {' x '.join(map(str, values.shape[1:]))} numbers"
-    return from_samples(values, name, ((made,) if values.ndim == 2 else ()) + notes)
+    made = (f"read as {values.shape[0]} samples of {values.shape[1]} numbers",) if values.ndim == 2 else ()
+    return from_samples(values, name, made + notes)
 
 
 def from_folder(path: str | Path) -> Dataset:

@@ -439,7 +439,7 @@ def _agreement(
     for name in (label, other):
         kind = np.asarray(arrays[name]).dtype if name in arrays else np.dtype(float)
         if kind.kind == "f" and kind.itemsize < 8:  # a product of so many factors, each rounded
-            bound = min(2.0 * first.K * float(np.finfo(kind).eps), 1e-3)
+            bound = min(2.0 * first.K * float(np.finfo(kind.name).eps), 1e-3)
             detail += f" ({kind} may lose {bound:.2g} in {first.K} products)"
             rounding = max(rounding, bound)
     return _graded("agreement", worst, detail, rounding)

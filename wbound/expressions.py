@@ -157,7 +157,8 @@ class _Builder:
     def __init__(self, text: str, names: dict[str, sympy.Expr], option: str, open_: bool) -> None:
         """open_: whether a user may add parameters."""
         self.text, self.names, self.option, self.open = text, names, option, open_
-        self.plain, self.origin = "", (0,)  # in plain spelling, and where each of its characters came from
+        self.plain = ""  # the text in plain spelling
+        self.origin: tuple[int, ...] = (0,)  # and where each of its characters came from
 
     def refuse(self, why: str, at: int | None = None) -> NoReturn:
         """A `BadInput` at a character of the plain spelling, shown where the user typed it."""

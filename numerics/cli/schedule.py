@@ -108,7 +108,7 @@ def schedule(
     elif made is None:
         unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min, "d": d}
         unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "m0": m0, "L0": L0}
-        unused |= {"second_moment": second_moment, "mean_norm": mean_norm, "-p": p or None}
+        unused |= {"second_moment": second_moment, "mean_norm": mean_norm, "-p": " ".join(p) if p else None}
         for option, value in unused.items():
             if value is not None and data is not None:
                 raise BadInput(option, str(value), "does not go with --data alone: give --process too")
