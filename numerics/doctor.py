@@ -178,8 +178,6 @@ def check_expressions(
         for option, claim in given.items()
         if claim is not None
     }
-    if process.t_max <= T:
-        process.check_domain(T)  # says where it ends
     gaussian, judged = _judged(data)
     found: list[Finding] = []
     t = T * np.unique(
@@ -188,6 +186,8 @@ def check_expressions(
     try:
         process.check_domain(T)
     except BadInput as error:
+        if error.option == "T":  # beyond the end of the process
+            raise
         return Diagnosis(name, (Finding("coefficients", False, "error", None, str(error)),), (judged,))
     found.append(
         Finding("coefficients", True, "error", None, "f and g are finite and >= 0 on (0, T], g not 0")

@@ -120,7 +120,7 @@ def _parse(
     constants: tuple[tuple[str, float], ...],
     option: str,
 ) -> sympy.Expr:
-    return _Builder(text, _allowed(variable, parameters, constants, option), option, bool(variable)).run()
+    return _Builder(text, _allowed(variable, parameters, constants, option), option, variable == "t").run()
 
 
 def _allowed(
@@ -155,7 +155,7 @@ class _Builder:
     """One text on its way to one expression."""
 
     def __init__(self, text: str, names: dict[str, sympy.Expr], option: str, open_: bool) -> None:
-        """open_: whether a user may add parameters."""
+        """open_: whether a user may add parameters, as to f and g."""
         self.text, self.names, self.option, self.open = text, names, option, open_
         self.plain = ""  # the text in plain spelling
         self.origin: tuple[int, ...] = (0,)  # and where each of its characters came from

@@ -131,6 +131,7 @@ class Process:
         self._symbols = tuple(symbol(p) for p in self.parameters)
         t = symbol("t")
         self._f_of, self._g_of = self._function(f, t), self._function(g, t)
+        self._unchecked = (self._f_of, self._g_of)
         if name == "user":  # the catalogue's are known to be >= 0
             self._f_of, self._g_of = self._checked("f", f, self._f_of), self._checked("g", g, self._g_of)
         #: times at which f or g² has a kink, where every quadrature splits
@@ -368,7 +369,33 @@ class Process:
     @cached_property
     def t_max(self) -> float:
         """Where the process ends, which every t must be below: where λ, f or g is infinite, or f or g leaves
-        its domain; ∞ if nowhere. Looked for, in a user's own f and g, when first asked for."""
+        its domain or turns negative; ∞ if nowhere. Looked for, in a user's own f and g, when first asked for."""
+        return min(self._pole, self._turn)
+
+    @cached_property
+    def _turn(self) -> float:
+        """Where a user's own f or g first turns negative: ∞ if it is not seen to."""
+        if self.name != "user":
+            return math.inf
+
+        def negative(t: Array) -> NDArray[np.bool_]:
+            with np.errstate(all="ignore"):  # what is infinite is looked for by `end_of`
+                values = [np.asarray(of(t), float) for of in self._unchecked]
+            return np.asarray((values[0] < 0.0) | (values[1] < 0.0))
+
+        times = np.concatenate(([1e-9], np.geomspace(1e-3, 1e3, 400)))
+        found = np.flatnonzero(negative(times))
+        if not found.size or found[0] == 0:
+            return math.inf
+        lo, hi = times[found[0] - 1], times[found[0]]
+        for _ in range(60):
+            mid = 0.5 * (lo + hi)
+            lo, hi = (lo, mid) if negative(np.array([mid]))[0] else (mid, hi)
+        return float(lo)
+
+    @cached_property
+    def _pole(self) -> float:
+        """Where λ, f or g is infinite, or f or g leaves its domain; ∞ if nowhere."""
         if self.name != "user":
             return self._ends_at
         try:
@@ -499,14 +526,16 @@ class Process:
 
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
-        if self.t_max <= T:
+        if self._pole <= T:
             raise BadInput(
                 "T",
                 T,
-                f"must be below {self.t_max:.12g}, where process {self.name} ends (lam, f or g is infinite "
+                f"must be below {self._pole:.12g}, where process {self.name} ends (lam, f or g is infinite "
                 "there, or f or g no number >= 0)",
             )
         t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
+        beyond = self._turn * (1.0 + np.array([1e-12, 1e-9, 1e-6, 1e-3]))
+        t = np.concatenate((t, beyond[beyond <= T]))
         with np.errstate(all="ignore"):  # what is not finite is refused just below
             values = {"f": self.f(t), "g": self.g(t)}
         for option, v in values.items():

@@ -108,6 +108,9 @@ def choose(
     K = o.number("steps", steps)
     loaded = s.dataset_from(data, key)
     given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers)
+    for one in given:
+        for remark in one.notes:
+            say(f"{one.name}: {remark}")
     progress = Progress("schedules")
     with keeping(progress, figure or out, ".csv"):
         ranking = rank(

@@ -345,6 +345,26 @@ def test_a_negative_parameter_serves_where_f_and_g_stay_nonnegative(a: float, b:
                 use(t)
 
 
+@pytest.mark.parametrize(
+    ("f", "g", "end"),
+    [("1-a*t", "1", 4.0), ("1", "cos(t)", math.pi / 2), ("0", "exp(-t)*(2-t)", 2.0), ("t*(3-t)", "1+t", 3.0)],
+)
+def test_a_process_of_a_user_ends_where_f_or_g_turns_negative(f: str, g: str, end: float) -> None:
+    """T is searched before it, and a T beyond it is refused with the sentence of `check_domain`."""
+    p = wbound.Process(f=f, g=g, **({"a": 0.25} if "a*" in f else {}))
+    assert p.t_max == pytest.approx(end, rel=1e-12)
+    p.check_domain(0.999 * end)
+    with pytest.raises(BadInput, match=r"must be (below|finite and >= 0)"):
+        p.check_domain(1.0001 * end)
+    data = wbound.LogConcave(3, 0.5, 0.5, 6.0, 0.0)
+    try:
+        need = wbound.iterations(p, data, 1.2, scheme="hf")
+    except wbound.errors.Unreachable as error:
+        assert error.floor > 1.2
+    else:
+        assert need.T < end and need.bound <= 1.2
+
+
 def test_a_root_of_a_square_is_no_kink_of_g2() -> None:
     """g² = 2 sin² is smooth: λ = ∫ 2 sin² = t − sin t cos t; a kink of f is one, and is refused where hidden."""
     for g in ("sqrt(2*sin(t)**2)", "(2*sin(t)²)^0.5"):
