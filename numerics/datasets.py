@@ -5,19 +5,28 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.loading import is_folder, load_numpy, text_numbers
+from numerics.loading import is_folder, load_numpy, text_table
 from wbound.data import Gaussian
 from wbound.errors import BadInput, IOFailure
 from wbound.memory import fits
 
-__all__ = ["Dataset", "digits", "from_folder", "from_samples", "from_spectrum", "load", "samples_of"]
+__all__ = [
+    "Dataset",
+    "digits",
+    "from_folder",
+    "from_samples",
+    "from_spectrum",
+    "load",
+    "noted_samples_of",
+    "samples_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -93,33 +102,61 @@ def digits() -> Dataset:
     return from_samples(samples_of("digits"), "digits")
 
 
-def samples_of(source: str | Path) -> NDArray[Any]:
-    """The samples (n, …) of "digits", a .npy/.npz file or a folder of images. Raises `BadInput`,
-    `IOFailure`."""
+def samples_of(source: str | Path, key: str | None = None) -> NDArray[Any]:
+    """The samples (n, …) of "digits", a .npy/.npz/.csv/.txt file or a folder of images (`noted_samples_of`
+    without its notes)."""
+    return noted_samples_of(source, key)[0]
+
+
+def noted_samples_of(source: str | Path, key: str | None = None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The numbers (n, …) of "digits", of a .npy or .npz array (``key`` names one of several), of a .csv or
+    .txt table (a line a sample), or of a folder of images; and in words what was not taken as it stands.
+
+    A vector (of a file, or a table of one line or one column) comes as (d,): `load` takes it as a spectrum.
+    Raises `BadInput`, `IOFailure`.
+    """
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if key is not None and (suffix != ".npz" or is_folder(path)):
+        raise BadInput("key", key, f"goes with an .npz file of several arrays, not {path.name or source}")
     if str(source) == "digits":
         from sklearn.datasets import load_digits
 
-        return np.asarray(load_digits().images)
-    path = Path(source)
+        return np.asarray(load_digits().images), ()
     if is_folder(path):
         return _images(path)
-    if path.suffix.lower() not in (".npy", ".npz"):
-        raise BadInput("data", str(source), "must be digits, a .npy or .npz file, or a folder of images")
-    return load_numpy(path)
+    if suffix in (".npy", ".npz"):
+        return load_numpy(path, key=key, advice="; --key NAME (key=NAME in Python) picks one"), ()
+    if suffix not in (".csv", ".txt"):
+        raise BadInput(
+            "data", str(source), "must be digits, a .npy, .npz, .csv or .txt file, or a folder of images"
+        )
+    table = text_table(path)
+    named = (f"columns {', '.join(name[:20] for name in table.names[:8])}",) if table.names else ()
+    return table.values.ravel() if table.is_vector else table.values, (*table.notes, *named)
 
 
-def load(source: str | Path) -> Dataset:
-    """Data by name: "digits", a .npy/.npz array of samples (n, …), or a folder of images of one size."""
-    path = Path(source)
-    if str(source) != "digits" and is_folder(path):
-        return from_folder(path)
-    return from_samples(samples_of(source), "digits" if str(source) == "digits" else path.name)
+def load(source: str | Path, key: str | None = None) -> Dataset:
+    """Data by name: "digits", a file of an array, or a folder of images of one size (`noted_samples_of`).
+
+    A vector is a covariance spectrum, anything else samples (n, …); ``notes`` say which. Raises `BadInput`,
+    `IOFailure`.
+    """
+    values, notes = noted_samples_of(source, key)
+    name = "digits" if str(source) == "digits" else Path(source).name
+    if values.ndim == 1:
+        data = from_spectrum(values, name)
+        return replace(data, notes=(*data.notes, *notes))
+    made = (f"read as {values.shape[0]} samples of {values.shape[1]} numbers",) if values.ndim == 2 else ()
+    return from_samples(values, name, made + notes)
 
 
 def from_folder(path: str | Path) -> Dataset:
-    """A folder of images of one size as samples with values in [−1, 1]. Raises `BadInput`, `IOFailure`."""
+    """A folder of images of one size (or of one folder a class) as samples with values in [−1, 1]. Raises
+    `BadInput`, `IOFailure`."""
     folder = Path(path)
-    return from_samples(_images(folder), folder.name, ("pixel values are scaled to [-1, 1]",))
+    images, notes = _images(folder)
+    return from_samples(images, folder.name, notes)
 
 
 def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...] = ()) -> Dataset:
@@ -165,14 +202,12 @@ def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...]
 
 
 def from_spectrum(source: str | Path | ArrayLike, name: str | None = None) -> Dataset:
-    """Centred data with the covariance eigenvalues of a file (.npy, .npz, .txt, .csv) or array (d,), ≥ 0,
-    in x²."""
+    """Centred data with the covariance eigenvalues of a file (`noted_samples_of`) or array (d,), ≥ 0, in x²."""
+    values: Any = source
+    notes: tuple[str, ...] = ()
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        name = name or path.name
-        values: Any = load_numpy(path) if path.suffix.lower() in (".npy", ".npz") else text_numbers(path)
-    else:
-        values = source
+        name = name or Path(source).name
+        values, notes = noted_samples_of(source)
     a = np.asarray(values)
     if a.dtype.kind not in "fiu" or a.ndim != 1 or not 1 <= a.size <= MOST_DIMENSIONS:
         raise BadInput(
@@ -185,7 +220,8 @@ def from_spectrum(source: str | Path | ArrayLike, name: str | None = None) -> Da
         raise BadInput(
             "spectrum", f"smallest {a[0]:g}, largest {a[-1]:g}", "must be finite, >= 0 and not all 0"
         )
-    return Dataset(name or "spectrum", a, np.zeros(a.size), None, (int(a.size),), ("the mean is taken as 0",))
+    said = f"read as a covariance spectrum, {a.size} eigenvalue{'s' if a.size > 1 else ''}; the mean is taken as 0"
+    return Dataset(name or "spectrum", a, np.zeros(a.size), None, (int(a.size),), (said, *notes))
 
 
 def _moments(flat: NDArray[Any]) -> tuple[Array, Array]:
@@ -255,20 +291,56 @@ def _mean_share(cov: Array, mean: Array, values: Array, most: int = 80) -> Array
     return out
 
 
-def _images(folder: Path) -> Array:
-    """The images of a folder, (n, height, width[, 3]) in [−1, 1], in the order of their names."""
-    from PIL import Image
+def _image_files(folder: Path) -> tuple[list[Path], list[str]]:
+    """The images of a folder by name, or else those of its class folders; and what lies beside them."""
+
+    def within(where: Path) -> tuple[list[Path], list[Path], int]:
+        """Images, folders and the number of other files; hidden ones are none of them."""
+        held = sorted(p for p in where.iterdir() if not p.name.startswith("."))
+        files = [p for p in held if p.is_file()]
+        images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES]
+        return images, [p for p in held if p.is_dir()], len(files) - len(images)
 
     try:
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        paths, folders, others = within(folder)
+        classes = {inner.name: within(inner) for inner in folders}
     except OSError as error:
         raise IOFailure(f"cannot read the folder {folder}: {error.strerror}") from None
+    below = sum(len(images) for images, _, _ in classes.values())
+    notes = []
+    if paths:
+        if below:
+            notes.append(f"{below} images in folders inside {folder.name} were not read")
+    elif below:
+        full = [name for name, (images, _, _) in classes.items() if images]
+        paths = [path for images, _, _ in classes.values() for path in images]
+        others += sum(more for _, _, more in classes.values())
+        notes.append(
+            f"read {len(paths)} images from {len(full)} folders: {', '.join(name[:20] for name in full[:8])}"
+            + (", ..." if len(full) > 8 else "")
+        )
+        deeper = sum(len(inner) for _, inner, _ in classes.values())
+        if deeper:
+            notes.append(f"{deeper} folders inside these were not read")
+    if others:
+        notes.append(f"{others} files that are no images were not read")
     if len(paths) < 2:
         raise BadInput(
             "data",
             folder.name,
-            f"holds {len(paths)} images: must hold at least 2 ({', '.join(IMAGE_SUFFIXES)})",
+            f"holds {len(paths)} images: must hold at least 2 ({', '.join(IMAGE_SUFFIXES)}), itself or in one "
+            "folder a class",
         )
+    return paths, notes
+
+
+def _images(folder: Path) -> tuple[Array, tuple[str, ...]]:
+    """The images of a folder, (n, height, width[, 3]) in [−1, 1], in the order of their names, and what was
+    left out."""
+    from PIL import Image
+
+    paths, notes = _image_files(folder)
+    opaque, still = True, True
     loaded: list[NDArray[np.uint8]] = []
     size, grey = None, True
     for path in paths:
@@ -296,7 +368,13 @@ def _images(folder: Path) -> Array:
                             f"{path.name} is {image.size[0]}x{image.size[1]}",
                             f"must have the size of {paths[0].name}, {size[0]}x{size[1]}: sizes are mixed",
                         )
-                    grey = grey and image.mode in ("1", "L", "LA", "I;16")
+                    if image.mode[:1] in ("I", "F"):
+                        raise BadInput(
+                            "data", f"{path.name} of mode {image.mode}", "must have 8 bits a value, not more"
+                        )
+                    grey = grey and image.mode in ("1", "L", "LA")
+                    opaque = opaque and not image.has_transparency_data
+                    still = still and getattr(image, "n_frames", 1) == 1
                     loaded.append(np.asarray(image.convert("RGB")))
         except BadInput:
             raise
@@ -307,4 +385,7 @@ def _images(folder: Path) -> Array:
     stack = np.stack(loaded)
     if grey:  # three equal channels are one
         stack = stack[..., 0]
-    return np.asarray(stack.astype(np.float64) / 127.5 - 1.0)
+    said = ["pixel values are scaled to [-1, 1]"]
+    said += [] if opaque else ["transparency was left out"]
+    said += [] if still else ["of images with several frames the first was read"]
+    return np.asarray(stack.astype(np.float64) / 127.5 - 1.0), (*said, *notes)

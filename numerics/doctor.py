@@ -1,32 +1,39 @@
 """The schedule doctor: is a claimed schedule one forward SDE's, and does it end where its sampler starts?
 
 Section 0's identities for expressions in t: α' = −fα and (std²)' = g² − 2f·std², the monotone clock, the
-signal left at T, and what that does to W2. For arrays: the clock, the end, the start error and the steps.
+signal left at T, and what that does to W2. For arrays: the signal left at T, the start error, the clock, the
+steps, and whether two arrays are of one schedule.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.schedules import Schedule, from_array
+from numerics.schedules import NoClock, Schedule, from_array, without_infinity
 from wbound import Process
 from wbound.data import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
 from wbound.expressions import accept, function, symbol
+from wbound.forward import by_sign
 
-__all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "image_claims", "start_w2"]
+__all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
 
 Array = NDArray[np.float64]
 
-#: Relative disagreement that counts as rounding of a claimed closed form.
+#: Relative disagreement that counts as none.
 AGREES = 1e-7
+#: And as rounding, of numbers typed with a few digits or held in single precision: a warning.
+ROUNDING = 1e-5
+#: The variance that schedules are judged on without data: that of images in [−1, 1] (σ_data = 0.5 of Karras
+#: et al. 2022). With variance 1 every VP process starts without an error, whatever is left of the data.
+VARIANCE = 0.25
 #: Signal-to-noise ratio at T above which the start is called visible.
 QUIET = 0.01
 POINTS = 400
@@ -34,8 +41,8 @@ POINTS = 400
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: ``ok``; ``level`` "error" (no forward SDE has this) or "warning" (it costs accuracy);
-    ``value``, the number looked at; ``detail`` in words."""
+    """One check: ``ok``; ``level`` "error" (not a schedule, see `Diagnosis.verdict`) or "warning" (it costs
+    accuracy, or is rounding); ``value``, the number looked at; ``detail`` in words."""
 
     name: str
     ok: bool
@@ -46,14 +53,22 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All findings on one schedule. ``consistent``: no check of level error failed."""
+    """All findings on one schedule. ``consistent``: no check of level error failed. ``notes``: the data judged
+    on, and what was taken otherwise than it stands."""
 
     name: str
     findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def consistent(self) -> bool:
         return all(f.ok for f in self.findings if f.level == "error")
+
+    @property
+    def verdict(self) -> str:
+        """One line: consistent, or what the first error means."""
+        wrong = next((f for f in self.findings if f.level == "error" and not f.ok), None)
+        return "consistent" if wrong is None else f"INCONSISTENT: {_MEANS[wrong.name]}"
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -69,7 +84,26 @@ class Diagnosis:
             {**vars(f), "value": f.value if f.value is None or math.isfinite(f.value) else None}
             for f in self.findings
         ]
-        return {"name": self.name, "consistent": self.consistent, "findings": rows}
+        return {
+            "name": self.name,
+            "consistent": self.consistent,
+            "verdict": self.verdict,
+            "findings": rows,
+            "notes": list(self.notes),
+        }
+
+
+#: What an error says of the schedule.
+_MEANS = {
+    "array": "this array is no schedule of its form",
+    "monotone clock": "no forward SDE has this schedule",
+    "agreement": "the arrays are not of one schedule",
+    "coefficients": "f and g are not those of section 0's setting on all of (0, T]",
+    "law": "the law of this f and g could not be computed",
+    "mean factor": "the mean factor claimed is not that of this f",
+    "marginal std": "the std claimed is not that of this f and g",
+    "g against the marginal": "the std claimed is not that of this f and g",
+}
 
 
 def start_w2(
@@ -94,8 +128,23 @@ def start_w2(
     return math.sqrt(float(at_T.sum())), math.sqrt(float(out.sum()))
 
 
-def _unit() -> Gaussian:
-    return Gaussian(np.zeros(1), 1.0)
+def _judged(data: Gaussian | None) -> tuple[Gaussian, str]:
+    """The data to judge on, and which they are in words."""
+    if data is not None:
+        share = float(data.eigenvalues.sum()) / data.d
+        return (
+            data,
+            f"judged on the Gaussian of the data given: d = {data.d}, variance {share:.4g} a coordinate",
+        )
+    said = f"judged on N(0, {VARIANCE:g}), the variance of images in [-1, 1]; give your own data for theirs"
+    return Gaussian(np.zeros(1), VARIANCE), said
+
+
+def _graded(name: str, worst: float, detail: str, rounding: float = ROUNDING) -> Finding:
+    """A relative disagreement: none, a warning where rounding may be all of it, or an error."""
+    warned = AGREES < worst <= rounding
+    said = f"{detail}: small enough for rounding" if warned else detail
+    return Finding(name, worst <= AGREES, "warning" if warned else "error", worst, said)
 
 
 # ---------------------------------------------------------------------- expressions
@@ -116,17 +165,25 @@ def check_expressions(
     """Check a claimed schedule given by expressions in t (text or sympy; text is parsed, never evaluated).
 
     f, g: the SDE; marginal_std, mean_factor: what is claimed of X_t's noise and of α, or None; parameters:
-    positive numbers; T: the end; data: Gaussian data (default N(0, 1)) for the signal-to-noise ratio and
+    numbers; T: the end; data: Gaussian data (default: variance `VARIANCE`) for the signal-to-noise ratio and
     the start's W2; start: "prior" N(0, σ²(T)), or the claimed std(T)², or "standard" N(0, I). A std that is
     std(0) > 0 at t = 0 is accepted as the literature's convention (section 9: data smoothed by std(0)).
     Comparisons are made at `POINTS` times: they find a wrong formula, they do not prove a right one.
 
-    Raises `BadInput` for expressions that cannot be read and for T ≤ 0. Sources: section 0, section 9.
+    Raises `BadInput` for expressions that cannot be read, f or g < 0 from the start, T ≤ 0, and T beyond the
+    process's end. Sources: section 0, section 9.
     """
-    values = dict(parameters or {})
     T = positive("T", T)
     one_of("start", start, ("prior", "standard"))
-    process = Process(f=f, g=g, **values)
+    process = Process(f=f, g=g, **dict(parameters or {}))
+    values, fixed = by_sign(parameters or {})
+    given = {"mean_factor": mean_factor, "marginal_std": marginal_std}
+    claims = {
+        option: accept(claim, "t", tuple(values), option=option, constants=fixed)
+        for option, claim in given.items()
+        if claim is not None
+    }
+    gaussian, judged = _judged(data)
     found: list[Finding] = []
     t = T * np.unique(
         np.concatenate((np.geomspace(1e-4, 1.0, POINTS // 2), np.linspace(0.0, 1.0, POINTS // 2 + 1)[1:]))
@@ -134,7 +191,9 @@ def check_expressions(
     try:
         process.check_domain(T)
     except BadInput as error:
-        return Diagnosis(name, (Finding("coefficients", False, "error", None, str(error)),))
+        if error.option == "T":  # beyond the end of the process
+            raise
+        return Diagnosis(name, (Finding("coefficients", False, "error", None, str(error)),), (judged,))
     found.append(
         Finding("coefficients", True, "error", None, "f and g are finite and >= 0 on (0, T], g not 0")
     )
@@ -142,18 +201,18 @@ def check_expressions(
         log_alpha, log_lam = process.law(t)
     except WboundError as error:
         found.append(Finding("law", False, "error", None, str(error)))
-        return Diagnosis(name, tuple(found))
+        return Diagnosis(name, tuple(found), (judged,))
     alpha = np.exp(log_alpha)
     smoothing = 0.0
     if mean_factor is not None:
-        claimed = _values(mean_factor, values, t, "mean_factor")
+        claimed = _values(claims["mean_factor"], values, t)
         found.append(_compare("mean factor", claimed, alpha, t, "alpha = exp(-int f)"))
     std = None
     if marginal_std is not None:
-        std = _values(marginal_std, values, t, "marginal_std")
-        first = float(_values(marginal_std, values, np.zeros(1), "marginal_std")[0])
+        std = _values(claims["marginal_std"], values, t)
+        first = float(_values(claims["marginal_std"], values, np.zeros(1))[0])
         smoothing = first if math.isfinite(first) and first > 0.0 else 0.0
-        found += _marginal(process, marginal_std, values, std, t, T, alpha, log_lam, smoothing)
+        found += _marginal(process, claims["marginal_std"], values, std, t, T, alpha, log_lam, smoothing)
     lam = np.exp(np.minimum(log_lam, 700.0)) if std is None else (std / alpha) ** 2
     rising = bool((np.diff(lam) >= 0.0).all() and lam[-1] > lam[0])
     found.append(
@@ -167,7 +226,6 @@ def check_expressions(
             else "lam = std^2/alpha^2 falls somewhere: no forward SDE does that",
         )
     )
-    gaussian = data or _unit()
     end = float(log_lam[-1])
     prior = (
         1.0
@@ -182,11 +240,10 @@ def check_expressions(
     elif start == "prior" and std is None:
         over = 0.0
     found += _ending(gaussian, float(log_alpha[-1]), end, smoothing, prior, start, over)
-    return Diagnosis(name, tuple(found))
+    return Diagnosis(name, tuple(found), (judged,))
 
 
-def _values(expression: Any, parameters: Mapping[str, float], t: Array, option: str) -> Array:
-    expr = accept(expression, "t", tuple(parameters), option=option)
+def _values(expr: sp.Expr, parameters: Mapping[str, float], t: Array) -> Array:
     symbols = tuple(symbol(p) for p in parameters)
     return np.asarray(
         function(expr, symbol("t"), *symbols)(t, *(float(v) for v in parameters.values())), float
@@ -200,12 +257,12 @@ def _compare(name: str, claimed: Array, true: Array, t: Array, what: str) -> Fin
     k = int(np.argmax(error))
     worst = float(error[k])
     detail = f"{what}: largest relative difference {worst:.3g} at t = {t[k]:.4g}"
-    return Finding(name, worst <= AGREES, "error", worst, detail)
+    return _graded(name, worst, detail)
 
 
 def _marginal(
     process: Process,
-    expression: Any,
+    expr: sp.Expr,
     parameters: Mapping[str, float],
     std: Array,
     t: Array,
@@ -220,7 +277,6 @@ def _marginal(
     if smoothing:
         what = f"std^2 = sigma^2 + alpha^2 std(0)^2, std(0) = {smoothing:.6g} (clock from lam = std(0)^2)"
     out = [_compare("marginal std", std, true, t, what)]
-    expr = accept(expression, "t", tuple(parameters), option="marginal_std")
     slope = sp.diff(expr**2, symbol("t"))
 
     def factor(at: Array) -> Array:
@@ -228,26 +284,39 @@ def _marginal(
         rate = function(slope, symbol("t"), *names)(at, *(float(v) for v in parameters.values()))
         # a constant std implies g = 0; a std that overflows implies no g
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            implied = (
-                np.asarray(rate, float)
-                + 2.0 * process.f(at) * _values(expression, parameters, at, "marginal_std") ** 2
-            )
+            implied = np.asarray(rate, float) + 2.0 * process.f(at) * _values(expr, parameters, at) ** 2
             return process.g(at) ** 2 / implied
 
     ratio, middle = factor(t), float(factor(np.array([0.5 * T]))[0])
     away = np.where(np.isfinite(ratio), np.abs(ratio - 1.0), np.inf)
     k = int(np.argmax(away))
-    ok = bool(away[k] <= AGREES)
-    if ok:
-        said = "g^2 = (std^2)' + 2 f std^2"
-    else:
+    graded = _graded(
+        "g against the marginal",
+        float(away[k]),
+        f"g^2 and (std^2)' + 2 f std^2 differ by {float(away[k]):.3g} relative at most, at t = {t[k]:.4g}",
+    )
+    if graded.ok:
+        graded = replace(graded, detail="g^2 = (std^2)' + 2 f std^2")
+    elif graded.level == "error":
         size = "large" if middle > 1.0 else "small"
         said = (
-            f"g^2 is too {size} by a factor {middle:.4g} at t = {0.5 * T:g} against (std^2)' + 2 f std^2 "
-            f"(and {float(ratio[k]):.4g} at t = {t[k]:.4g})"
+            f"g^2 is too {size} by a factor {_factor(middle)} at t = {0.5 * T:g} against (std^2)' + 2 f std^2 "
+            f"(and {_factor(float(ratio[k]))} at t = {t[k]:.4g})"
         )
-    out.append(Finding("g against the marginal", ok, "error", middle, said))
+        if abs(middle - 1.0) <= AGREES:  # wrong elsewhere
+            said = f"g^2 is {_factor(float(ratio[k]))} times (std^2)' + 2 f std^2 at t = {t[k]:.4g}"
+        graded = replace(graded, detail=said)
+    out.append(replace(graded, value=middle))
     return out
+
+
+def _factor(ratio: float) -> str:
+    """A factor whose difference from 1 can be read."""
+    return (
+        f"{ratio:.4g}"
+        if not abs(ratio - 1.0) < 5e-3
+        else f"1 {'-' if ratio < 1.0 else '+'} {abs(ratio - 1.0):.3g}"
+    )
 
 
 def _ending(
@@ -267,7 +336,9 @@ def _ending(
             snr <= QUIET,
             "warning",
             snr,
-            f"terminal signal-to-noise ratio (data's variance over lam(T)) {snr:.4g}; quiet up to {QUIET:g}",
+            f"signal-to-noise ratio, the data's variance {spread:.4g} over lam(T) = {math.exp(min(log_lam, 700.0)):.4g}"
+            f": {snr:.4g}; quiet up to {QUIET:g} (alpha(T) = {math.exp(log_alpha):.4g}, alpha(T)^2 = "
+            f"{math.exp(2.0 * log_alpha):.4g})",
         )
     ]
     smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
@@ -290,39 +361,57 @@ def check_schedule(
     alphas_cumprod: ArrayLike | None = None,
     data: Gaussian | None = None,
     name: str | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Diagnosis:
     """Check a schedule of nodes: a `Schedule`, or arrays. Two arrays of one schedule are compared with each
-    other.
+    other: their λ, relative, or relative to 1 + λ where one of them is ᾱ, which holds no more.
 
-    An array that cannot be a schedule at all (NaN, zeros, not monotone) is an error among the findings.
-    ``data``: Gaussian data, default N(0, 1). Raises `BadInput` when nothing is given.
+    An array that cannot be a schedule at all (NaN, zeros, not monotone) is an error among the findings; a
+    start at λ = ∞ (ᾱ = 0, a last β = 1) is a warning, and the rest is checked. ``data``: Gaussian data,
+    default variance `VARIANCE`; ``notes`` are put before the diagnosis's own. Raises `BadInput` when nothing
+    is given.
     """
     given = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
     arrays = {form: values for form, values in given.items() if values is not None}
     if schedule is None and not arrays:
         raise BadInput("schedule", "nothing", "give a schedule, sigmas, betas or alphas_cumprod")
+    gaussian, judged = _judged(data)
     found: list[Finding] = []
+    said = [*notes, *(() if schedule is None else schedule.notes)]
     read: dict[str, Schedule] = {} if schedule is None else {schedule.name: schedule}
+    infinite: list[str] = []
     for form, values in arrays.items():
+        rest, at = without_infinity(values, form)
         try:
-            read[form] = from_array(values, form)
+            made = from_array(rest, form, name=name, begin=int(at == 0))
         except BadInput as error:
-            found.append(Finding("monotone clock", False, "error", None, str(error)))
+            kind = "monotone clock" if isinstance(error, NoClock) else "array"
+            found.append(Finding(kind, False, "error", None, str(error)))
+            continue
+        if at is not None:
+            infinite.append(f"{form}[{at}] = {np.asarray(values)[at]:g}")
+        read[form] = made
+        said += made.notes
     if not read:
-        return Diagnosis(name or next(iter(arrays)), tuple(found))
+        return Diagnosis(name or next(iter(arrays)), tuple(found), (judged, *said))
     (label, first), *others = read.items()
+    log_alpha = float(first.process.law(first.process.time_of(first.log_lam[:1]))[0][0])
+    end = float(first.log_lam[0])
+    start = "standard" if first.process.standard_start else "prior"  # samplers of ᾱ and β
+    over = first.process.short_of_one(log_alpha)[0] if start == "standard" else 0.0
+    prior = 1.0 if start == "standard" else math.exp(end + 2.0 * log_alpha)
+    if infinite:
+        detail = (
+            f"{', '.join(infinite)}: lam(T) is infinite, the start is pure noise and exact, and the first step "
+            f"away from it is in no number here; the rest, from lam = {math.exp(end):.4g} on, was checked"
+        )
+        found.append(Finding("infinite start", False, "warning", None, detail))
+    else:
+        found = [*_ending(gaussian, log_alpha, end, 0.0, prior, start, over), *found]
     found.append(
         Finding("monotone clock", True, "error", None, f"lam falls strictly over {first.K} steps to 0")
     )
-    for other, s in others:
-        if s.K != first.K:
-            found.append(
-                Finding("agreement", False, "error", None, f"{label} has {first.K} steps and {other} {s.K}")
-            )
-            continue
-        apart = float(np.abs(np.expm1(s.log_lam[:-1] - first.log_lam[:-1])).max())
-        detail = f"lam of {label} and of {other} differ by {apart:.3g} at most"
-        found.append(Finding("agreement", apart <= 1e-5, "error", apart, detail))
+    found += [_agreement(label, first, other, s, arrays) for other, s in others]
     ratio = float(np.exp(-np.diff(first.log_lam[:-1])).max()) if first.K > 1 else 1.0
     found.append(
         Finding(
@@ -333,65 +422,40 @@ def check_schedule(
             f"lam falls by a factor {ratio:.4g} at most in one step",
         )
     )
-    log_alpha = float(first.process.law(first.process.time_of(first.log_lam[:1]))[0][0])
-    end = float(first.log_lam[0])
-    start = "standard" if first.process.standard_start else "prior"  # samplers of ᾱ and β
-    prior = 1.0 if start == "standard" else math.exp(end + 2.0 * log_alpha)
-    over = first.process.short_of_one(log_alpha)[0] if start == "standard" else 0.0
-    found += _ending(data or _unit(), log_alpha, end, 0.0, prior, start, over)
-    return Diagnosis(name or first.name, tuple(found))
+    return Diagnosis(name or first.name, tuple(found), (judged, *said))
 
 
-# ---------------------------------------------------------------------- the images' schedules as claimed
+def _agreement(
+    label: str, first: Schedule, other: str, second: Schedule, arrays: Mapping[str, ArrayLike]
+) -> Finding:
+    """Whether two arrays are of one schedule, and at which index they differ most."""
+    if second.K != first.K:
+        detail = f"{label} has {first.K} steps and {other} {second.K}"
+        why = "; ".join(note for s in (first, second) for note in s.notes)
+        return Finding("agreement", False, "error", None, detail + (f": {why}" if why else ""))
+    one, two = first.log_lam[:-1], second.log_lam[:-1]
+    apart = np.abs(np.expm1(np.clip(two - one, -700.0, 700.0)))
+    scale = "lam"
+    if "alphas_cumprod" in (label, other):
+        apart = apart * np.exp(one - np.logaddexp(0.0, one))
+        scale = "1 + lam"
+    k = int(np.argmax(apart))
+    worst = float(apart[k])
 
-_STDS = {
-    "original": "sigma_min*(sigma_max/sigma_min)**t",
-    "v1": "sqrt(sigma_min**2+(sigma_max**2-sigma_min**2)*t)",
-    "v2": "sqrt(sigma_min**2+(sigma_max**2-sigma_min**2)*t**2)",
-    "v3": "(sigma_min**(1/rho)+(sigma_max**(1/rho)-sigma_min**(1/rho))*t)**rho",
-}
-_BASE = "(beta_min**(1/rho)+(beta_max**(1/rho)-beta_min**(1/rho))*t)"
-_BETAS = {
-    "original": ("beta_min+(beta_max-beta_min)*t", "beta_min*t+(beta_max-beta_min)*t**2/2"),
-    "v1": ("(beta_min+beta_max)/2", "(beta_min+beta_max)/2*t"),
-    "v2": (
-        f"{_BASE}**rho",
-        f"({_BASE}**(rho+1)-beta_min**((rho+1)/rho))/((rho+1)*(beta_max**(1/rho)-beta_min**(1/rho)))",
-    ),
-    "v3": (
-        "beta_min*(beta_max/beta_min)**t",
-        "beta_min*((beta_max/beta_min)**t-1)/log(beta_max/beta_min)",
-    ),
-}
+    def place(name: str, s: Schedule) -> str:
+        at = k if s.places is None else int(s.places[k])
+        held = f" = {np.asarray(arrays[name])[at]:.9g}" if name in arrays else ""
+        return f"{name}[{at}]{held}"
 
-
-def image_claims(
-    sigma_min: float = 0.01,
-    sigma_max: float = 50.0,
-    beta_min: float = 0.1,
-    beta_max: float = 20.0,
-    rho: float = 2.0,
-) -> dict[str, dict[str, Any]]:
-    """Section 9's eight image schedules as a public implementation claims them: keyword arguments of
-    `check_expressions`. The VE ones all claim g = std·√(2 log(sigma_max/sigma_min)), which is right for
-    ``original`` and wrong for v1, v2, v3."""
-    sigma = {"sigma_min": sigma_min, "sigma_max": sigma_max}
-    beta = {"beta_min": beta_min, "beta_max": beta_max}
-    claims: dict[str, dict[str, Any]] = {}
-    for form, (rate, integral) in _BETAS.items():
-        claims[f"image-vp-{form}"] = {
-            "f": f"({rate})/2",
-            "g": f"sqrt({rate})",
-            "mean_factor": f"exp(-({integral})/2)",
-            "marginal_std": f"sqrt(-expm1(-({integral})))",
-            "parameters": beta | ({"rho": rho} if form == "v2" else {}),
-            "start": "standard",
-        }
-    for form, std in _STDS.items():
-        claims[f"image-ve-{form}"] = {
-            "f": "0",
-            "g": f"({std})*sqrt(2*log(sigma_max/sigma_min))",
-            "marginal_std": std,
-            "parameters": sigma | ({"rho": rho} if form == "v3" else {}),
-        }
-    return claims
+    detail = (
+        f"lam of {place(label, first)} and of {place(other, second)}, {math.exp(min(one[k], 700.0)):.6g} and "
+        f"{math.exp(min(two[k], 700.0)):.6g}, differ by {worst:.3g} of {scale}, the most of all"
+    )
+    rounding = ROUNDING
+    for name in (label, other):
+        kind = np.asarray(arrays[name]).dtype if name in arrays else np.dtype(float)
+        if kind.kind == "f" and kind.itemsize < 8:  # a product of so many factors, each rounded
+            bound = min(2.0 * first.K * float(np.finfo(kind.name).eps), 1e-3)
+            detail += f" ({kind} may lose {bound:.2g} in {first.K} products)"
+            rounding = max(rounding, bound)
+    return _graded("agreement", worst, detail, rounding)

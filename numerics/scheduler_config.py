@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 _ROUNDED = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC")
 #: Those that lay out K+1 timesteps and drop the last.
 _DROPPING = ("DPMSolver", "UniPC")
+#: Switches that place the nodes in ways that are not followed here.
+_UNREAD = ("use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas", "use_flow_sigmas")
 _SIGMA = ("Euler", "Heun", "LMS", "KDPM2")
 
 
@@ -64,6 +66,7 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
             "true",
             "starts at lam = infinity, which is not read: write the sigmas of the later levels",
         )
+    _refuse_unread(config)
     betas = _betas(config)
     N = betas.size
     K = N if steps is None else count("steps", steps)
@@ -87,8 +90,26 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
     log_lam = np.concatenate((2.0 * levels, [-np.inf]))
     if not (np.diff(log_lam) < 0.0).all():
         raise BadInput("steps", K, "two timesteps coincide at this number of steps")
-    notes = (f"{kind}: {K} of {N} training steps, spacing {spacing}; the last step goes to lam = 0",)
-    return Schedule(f"{name} ({kind}, {K} steps)", log_lam, vp(), notes)
+    notes = [f"{kind}: {K} of {N} training steps, spacing {spacing}; the last step goes to lam = 0"]
+    if config.get("set_alpha_to_one") is False or config.get("final_sigmas_type") == "sigma_min":
+        key = (
+            "set_alpha_to_one is false" if "set_alpha_to_one" in config else "final_sigmas_type is sigma_min"
+        )
+        notes.append(f"{key}: the library stops at its least noise, and not at the data as here")
+    return Schedule(f"{name} ({kind}, {K} steps)", log_lam, vp(), tuple(notes))
+
+
+def _refuse_unread(config: Mapping[str, Any]) -> None:
+    """Options that place the nodes otherwise than the formulas here: passed over, they would change the answer."""
+    for key in _UNREAD:
+        if config.get(key):
+            raise BadInput(key, str(config[key]).lower(), "is not read here, and would move the nodes")
+    for key, usual in (("interpolation_type", "linear"), ("timestep_type", "discrete")):
+        if config.get(key, usual) not in (usual, None):
+            raise BadInput(key, str(config[key]), f"is not read here: must be {usual}")
+    for key in ("sigma_min", "sigma_max"):
+        if config.get("use_karras_sigmas") and config.get(key) is not None:
+            raise BadInput(key, str(config[key]), "is not read here with use_karras_sigmas")
 
 
 def _timesteps(N: int, K: int, spacing: str, offset: int, kind: str) -> Array:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from numerics import files
-from numerics.loading import MOST, load_json, load_numpy, text_numbers
+from numerics.loading import MOST, load_json, load_numpy, names_in, text_numbers
 from wbound import Grid, Process, process
 from wbound.clock import grid_named
 from wbound.errors import BadInput, one_of
@@ -27,12 +27,15 @@ from wbound.setting import setting
 
 __all__ = [
     "FORMS",
+    "NoClock",
     "Schedule",
     "export",
     "from_array",
     "read",
     "schedule",
     "to_array",
+    "values_of",
+    "without_infinity",
 ]
 
 Array = NDArray[np.float64]
@@ -44,17 +47,23 @@ FORMS = ("sigmas", "betas", "alphas_cumprod", "timesteps")
 EXACT = 1e-12
 
 
+class NoClock(BadInput):
+    """Levels along which λ does not fall strictly: no forward SDE has them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """A schedule: log λ at its K+1 nodes, decreasing to −∞, and the process whose α goes with it.
 
-    ``notes`` say in words what was assumed when it was read.
+    ``notes`` say in words what was assumed when it was read, ``places`` (K,) where in the array that was read
+    the value of each node above 0 stands.
     """
 
     name: str
     log_lam: Array
     process: Process
     notes: tuple[str, ...] = ()
+    places: NDArray[np.intp] | None = None
 
     @property
     def K(self) -> int:
@@ -118,50 +127,97 @@ def schedule(
 
 
 def from_array(
-    values: ArrayLike, form: str, *, name: str | None = None, process: Process | None = None
+    values: ArrayLike,
+    form: str,
+    *,
+    name: str | None = None,
+    process: Process | None = None,
+    notes: tuple[str, ...] = (),
+    begin: int = 0,
 ) -> Schedule:
-    """A user's array as a schedule. ``form`` is one of `FORMS`.
+    """A user's array as a schedule. ``form`` is one of `FORMS`; ``begin``: the index of its first value in the
+    array that the user has, for what is said of it.
 
     sigmas: noise levels in x, monotone either way, > 0 (a last 0 is added if it is not there); betas: (K,) in
     (0, 1), noise increasing with the index; alphas_cumprod: ᾱ in (0, 1), monotone either way (1 is the data);
-    timesteps: forward times of ``process``, monotone, down to 0. Raises `BadInput`: shape, NaN, zeros, order.
+    timesteps: forward times of ``process``, monotone, down to 0. What was added or taken as the data is in the
+    schedule's notes, after ``notes``. Raises `BadInput`: shape, NaN, values out of range, λ = ∞; and `NoClock`
+    where λ does not fall strictly.
     """
     one_of("form", form, FORMS)
-    a = vector(values, form)
-    notes: list[str] = []
+    a = vector(values, form, begin)
+    said = list(notes)
+    place = np.arange(begin, begin + a.size)
     if form == "betas":
+        if (a <= 0.0).any():
+            k = int(np.argmax(a <= 0.0))
+            raise NoClock(
+                form, f"{a[k]:g} at index {k}", "must be above 0 and below 1: lam does not rise there"
+            )
         inside(a, form, 0.0, 1.0)
         # log(1+λ_k) = −Σ log(1−β): small λ keep their digits
         outward = np.cumsum(-np.log1p(-a))
-        log_lam = np.concatenate((np.log(np.expm1(outward))[::-1], [-np.inf]))
-        return Schedule(name or form, _finite(log_lam, form), vp())
-    a = (
-        _downward(a, form)
-        if form != "alphas_cumprod"
-        else _downward(a[::-1] if a[0] < a[-1] else a, form)[::-1]
-    )
+        with np.errstate(over="ignore"):  # refused in _checked
+            log_lam = np.log(np.expm1(outward))[::-1]
+        return _checked(Schedule(name or form, _ended(log_lam), vp(), tuple(said), place[::-1]), form)
+    if a[0] < a[-1]:
+        a, place = a[::-1], place[::-1]
+    wrong = np.flatnonzero(np.diff(a) >= 0.0)
+    if wrong.size:
+        k = int(wrong[0])
+        first, second = sorted((int(place[k]), int(place[k + 1])))
+        raise NoClock(
+            form,
+            f"{a[k]:g}, {a[k + 1]:g} at indices {first}, {second}"
+            if place[k] == first
+            else f"{a[k + 1]:g}, {a[k]:g} at indices {first}, {second}",
+            "must be strictly monotone",
+        )
     if form == "alphas_cumprod":
-        if a[-1] == 1.0:
-            a = a[:-1]
-        inside(a, form, 0.0, 1.0)
-        log_lam = np.log1p(-a) - np.log(a)
-        return Schedule(name or form, _finite(np.concatenate((log_lam, [-np.inf])), form), vp())
+        if a[0] == 1.0:
+            said.append(f"alphas_cumprod[{place[0]}] = 1 is the data themselves, where the last step ends")
+            a, place = a[1:], place[1:]
+        inside(a, form, 0.0, 1.0, place)
+        if not a.size:
+            raise BadInput(form, "1", "must hold a level below 1: 1 is the data")
+        log_lam = (np.log1p(-a) - np.log(a))[::-1]
+        return _checked(Schedule(name or form, _ended(log_lam), vp(), tuple(said), place[::-1]), form)
+    if a[-1] < 0.0 or a[0] <= 0.0:
+        raise BadInput(form, f"{a[-1]:g} at index {place[-1]}", "must be > 0 (a last 0 is the data)")
     if a[-1] != 0.0:
-        a = np.concatenate((a, [0.0]))
         if form == "timesteps":
-            raise BadInput(form, f"last value {a[-2]:g}", "must end at 0, the data")
-        notes.append(f"a last step from sigma = {a[-2]:.6g} to 0 was added: the array ends above 0")
+            raise BadInput(form, f"last value {a[-1]:g}", "must end at 0, the data")
+        said.append(f"a last step from sigma = {a[-1]:.6g} to 0 was added: the array ends above 0")
+        a = np.concatenate((a, [0.0]))
+    else:
+        place = place[:-1]
     if form == "sigmas":
         with np.errstate(divide="ignore"):  # the last level is 0
-            return Schedule(name or form, 2.0 * np.log(a), ve(), tuple(notes))
+            log_lam = 2.0 * np.log(a)
+        return _checked(Schedule(name or form, log_lam, ve(), tuple(said), place), form)
     if process is None:
         raise BadInput("process", "None", "is needed to read timesteps")
     process.check_domain(float(a[0]))
-    return Schedule(name or form, process.log_lam(a), process)
+    return Schedule(name or form, process.log_lam(a), process, tuple(said), place)
 
 
-def vector(values: ArrayLike, form: str) -> Array:
-    """A finite real vector. Raises `BadInput`."""
+def without_infinity(values: ArrayLike, form: str) -> tuple[ArrayLike, int | None]:
+    """The array without a start at λ = ∞ (ᾱ = 0, or a last β = 1), and at which index that was; as it is, and
+    None, where there is none."""
+    a = np.asarray(values)
+    if a.ndim != 1 or a.size < 2 or a.dtype.kind not in "fiu":
+        return values, None
+    if form == "betas" and a[-1] == 1.0:
+        return a[:-1], a.size - 1
+    if form == "alphas_cumprod" and a[-1] == 0.0 and a[0] != 0.0:
+        return a[:-1], a.size - 1
+    if form == "alphas_cumprod" and a[0] == 0.0 and a[-1] != 0.0:
+        return a[1:], 0
+    return values, None
+
+
+def vector(values: ArrayLike, form: str, begin: int = 0) -> Array:
+    """A finite real vector, whose first value has the index ``begin``. Raises `BadInput`."""
     try:
         given = np.asarray(values)
     except (TypeError, ValueError):
@@ -175,37 +231,39 @@ def vector(values: ArrayLike, form: str) -> Array:
         raise BadInput(form, f"{a.size} values", f"must have at most {MOST}")
     bad = np.flatnonzero(~np.isfinite(a))
     if bad.size:
-        raise BadInput(form, f"{a[bad[0]]} at index {bad[0]}", "must be finite")
+        raise BadInput(form, f"{a[bad[0]]} at index {begin + bad[0]}", "must be finite")
     return a
 
 
-def inside(a: Array, form: str, low: float, high: float) -> None:
-    """Refuse values outside (low, high)."""
+def inside(a: Array, form: str, low: float, high: float, place: NDArray[np.intp] | None = None) -> None:
+    """Refuse values outside (low, high); place: where each value stands in the array as it was given."""
     bad = np.flatnonzero((a <= low) | (a >= high))
     if bad.size:
-        raise BadInput(form, f"{a[bad[0]]:g} at index {bad[0]}", f"must be above {low:g} and below {high:g}")
+        k = bad[0] if place is None else bad[np.argmin(place[bad])]
+        at = k if place is None else place[k]
+        infinite = (form == "alphas_cumprod" and a[k] == 0.0) or (form == "betas" and a[k] == 1.0)
+        why = ": lam is infinite there, pure noise, which no number here covers" if infinite else ""
+        raise BadInput(form, f"{a[k]:g} at index {at}", f"must be above {low:g} and below {high:g}{why}")
 
 
-def _downward(a: Array, form: str) -> Array:
-    """The array from its largest value down; strictly monotone, ≥ 0, at most one 0."""
-    index = np.arange(a.size)
-    if a.size > 1 and a[0] < a[-1]:
-        a, index = a[::-1], index[::-1]
-    wrong = np.flatnonzero(np.diff(a) >= 0.0)
+def _ended(log_lam: Array) -> Array:
+    return np.concatenate((log_lam, [-np.inf]))
+
+
+def _checked(s: Schedule, form: str) -> Schedule:
+    """The schedule, if its levels are finite and apart in double precision."""
+    if s.places is None:
+        return s
+    levels = s.log_lam[:-1]
+    wrong = np.flatnonzero(~np.isfinite(levels))
+    if wrong.size:
+        raise BadInput(form, f"index {s.places[wrong[-1]]}", "lam is 0 or infinite there in double precision")
+    wrong = np.flatnonzero(np.diff(levels) >= 0.0)
     if wrong.size:
         k = int(wrong[0])
-        raise BadInput(
-            form, f"{a[k]:g}, {a[k + 1]:g} at indices {index[k]}, {index[k + 1]}", "must be strictly monotone"
-        )
-    if a[-1] < 0.0 or a[0] <= 0.0:
-        raise BadInput(form, f"{a[-1]:g} at index {index[-1]}", "must be > 0 (a last 0 is the data)")
-    return a
-
-
-def _finite(log_lam: Array, form: str) -> Array:
-    if not (np.isfinite(log_lam[:-1]).all() and (np.diff(log_lam) < 0.0).all()):
-        raise BadInput(form, "lam", "two levels coincide, or one is infinite, in double precision")
-    return log_lam
+        first, second = sorted((int(s.places[k]), int(s.places[k + 1])))
+        raise NoClock(form, f"indices {first}, {second}", "two levels coincide in double precision")
+    return s
 
 
 def to_array(s: Schedule, form: str) -> Array:
@@ -239,8 +297,23 @@ def to_array(s: Schedule, form: str) -> Array:
             if error < math.inf
             else "levels coincide in this form"
         )
-        raise BadInput("as", form, f"cannot hold this schedule to {EXACT:g}: {why}; write sigmas instead")
+        raise BadInput(
+            "as", form, f"cannot hold this schedule to {EXACT:g}: {why}; {_instead(s, form, error)}"
+        )
     return out
+
+
+def _instead(s: Schedule, form: str, error: float) -> str:
+    """The form that holds a schedule which ``form`` does not, in words; error: that of λ, ∞ where two
+    coincide."""
+    if form == "sigmas":
+        two = "two of its levels are one number in double precision"
+        return two if error == math.inf else "its smallest levels leave double precision"
+    try:
+        to_array(s, "sigmas")
+    except BadInput:
+        return "nor can sigmas"
+    return "write sigmas instead"
 
 
 def _error(log_lam: Array, back: Array, form: str) -> float:
@@ -275,21 +348,66 @@ def export(s: Schedule, path: Path | str, form: str) -> Path:
     return files.write(out, stream.getvalue())
 
 
-def read(path: Path | str, form: str, *, process: Process | None = None) -> Schedule:
+def read(path: Path | str, form: str, *, process: Process | None = None, key: str | None = None) -> Schedule:
     """A schedule from a file: .npy, .npz, .json, .txt or .csv as `export` writes them, or any with one
-    vector of ``form``. Raises `BadInput` and `IOFailure`; nothing in a file is ever executed."""
+    vector of ``form``, or of the name ``key``. Raises `BadInput` and `IOFailure`; nothing in a file is ever
+    executed."""
+    values, notes = values_of(path, form, key=key)
+    return from_array(values, form, name=Path(path).name, process=process, notes=notes)
+
+
+def values_of(path: Path | str, form: str, *, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """The array of ``form`` in a file (see `read`), whatever its numbers are, and in words which other arrays
+    of the file were not read. A ``lam`` beside it, as `export` writes, must be the same schedule's.
+    """
     source = Path(path)
     one_of("form", form, FORMS)
     suffix = one_of("file suffix", source.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))
-    if suffix in (".npy", ".npz"):
-        values: Any = load_numpy(source, form)
-    elif suffix == ".json":
+    if suffix == ".json":
         record = load_json(source)
-        values = record.get(form) if isinstance(record, dict) else record
+        held = record if isinstance(record, dict) else {}
+        name = key or form
+        if key is not None and key not in held:
+            raise BadInput("key", key, f"is not in {source.name}")
+        values = held.get(name) if held else record
         if not isinstance(values, list):
-            raise BadInput("file", source.name, f"must hold a list, or an object with a list named {form}")
+            raise BadInput("file", source.name, f"must hold a list, or an object with a list named {name}")
         if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
             raise BadInput(form, source.name, "must be a list of numbers")
+        beside = [name for name, item in held.items() if isinstance(item, list) and item and name != "notes"]
+        lam: Any = held.get("lam")
+    elif suffix in (".npy", ".npz"):
+        values = load_numpy(source, form, key=key, advice="; --key NAME (key=NAME in Python) picks one")
+        beside = names_in(source)
+        name = key or (form if form in beside else "".join(beside))
+        lam = load_numpy(source, key="lam") if "lam" in beside else None
+    elif key is not None:
+        raise BadInput("key", key, f"goes with an .npz or .json file, not {source.name}")
     else:
-        values = text_numbers(source)
-    return from_array(values, form, name=source.name, process=process)
+        return text_numbers(source), ()
+    if lam is not None and name != "lam":
+        _same_lam(source, values, form, lam)
+    others = [other[:40] for other in beside if other not in (name, "lam")]
+    if not others:
+        return values, ()
+    return values, (f"{source.name}: {name} was read, and not {', '.join(others[:8])}",)
+
+
+def _same_lam(source: Path, values: Any, form: str, lam: Any) -> None:
+    """Refuse a file whose ``lam`` is not that of its array, to 1e-5 of 1 + λ (what single precision holds)."""
+    if form == "timesteps":
+        return  # their λ is known with the process
+    try:
+        with np.errstate(over="ignore"):
+            read_lam, own = vector(lam, "lam"), from_array(values, form).lam
+    except BadInput:
+        return  # said where the array is read
+    if read_lam.shape != own.shape:
+        raise BadInput(
+            "lam", source.name, f"has {read_lam.size} values where {form} has {own.size}: which holds?"
+        )
+    with np.errstate(all="ignore"):  # beyond double precision both are infinite
+        apart = np.where(read_lam == own, 0.0, np.abs(read_lam - own) / (1.0 + own))
+    if not apart.max() <= 1e-5:
+        k = int(np.argmax(np.nan_to_num(apart, nan=np.inf)))
+        raise BadInput("lam", source.name, f"is {read_lam[k]:g} at index {k} where {form} has {own[k]:g}")

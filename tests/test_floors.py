@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # row. A name without a file is allowed (planned); a file without a name is not. A package is one name.
 FLOORS: dict[str, tuple[str, ...]] = {
     "wbound": (
-        "errors memory lazily compiled expressions arithmetic intervals line quadrature asymptotics",
+        "errors memory lazily compiled spelling expressions arithmetic intervals line quadrature asymptotics",
         "increments optimal_clock ending forward rows images clocks catalogue score_rate",
         "data profiles",
         "placement clock pointwise schemes formulas equations setting tally",
@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout independence agreement verdict matrix scatter",
-        "ranking candidates choose sweep_config sweep_cells sweep search doctor",
+        "ranking candidates choose sweep_config sweep_cells sweep search image_schedules doctor",
         "curves floorcheck needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),

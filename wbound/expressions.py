@@ -1,9 +1,10 @@
 """Text of a user → sympy → fast float64 functions. No text of a user is ever evaluated.
 
-Three gates, in this order: a scan that admits a short ASCII alphabet of numbers, names and operators;
-Python's own parser in ``eval`` mode, whose tree is only read, never compiled; and a builder that knows
-a handful of node types and bounds every number before sympy sees it, because sympy evaluates as it
-builds and ``9**9**9**9`` would never come back. A refusal is a `BadInput` that points at the character.
+Three gates, in this order: a scan that admits a short alphabet of numbers, names and operators and spells
+what people type (``t^2``, ``2t``, ``t²``, ``np.exp``: see `wbound.spelling`) in plain ASCII; Python's own
+parser in ``eval`` mode, whose tree is only read, never compiled; and a builder that knows a handful of node
+types and bounds every number before sympy sees it, because sympy evaluates as it builds and ``9**9**9**9``
+would never come back. A refusal is a `BadInput` that points at the character as it was typed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import ast
 import keyword
 import math
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,13 +23,11 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from wbound.compiled import NODES, function, to_float
 from wbound.errors import BadInput
+from wbound.spelling import LETTERS, MAX_NESTING, MAX_TOKENS, Misspelt, plain
 
-__all__ = ["FUNCTIONS", "LAM", "T", "X", "accept", "function", "number", "parse", "symbol"]
+__all__ = ["FUNCTIONS", "LAM", "T", "X", "accept", "function", "number", "parse", "spelled", "symbol"]
 
 MAX_CHARACTERS = 1000
-MAX_TOKENS = 400
-MAX_NESTING = 24  # parentheses, powers, signs and calls inside one another
-MAX_DIGITS = 60  # of one number, as typed
 MAX_EXPONENT = 1000  # of a power
 MAX_BITS = 4096  # of an exact rational that a power may create
 MAX_MASS = 1e6  # of all numbers where logarithms are nested in an exponent
@@ -69,19 +68,6 @@ FUNCTIONS: dict[str, _Function] = {
 }
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_HINTS = {
-    "^": "write ** for a power",
-    "//": "write / for division",
-    "_": "a name starts with a letter",
-    "=": "an expression has no '='",
-    ".": "no attributes; a number needs a digit beside its point",
-    "[": "no subscripts or lists",
-    "{": "no sets or dictionaries",
-    '"': "no strings",
-    "'": "no strings",
-    ",": "every function takes one argument",
-}
 
 
 @lru_cache(maxsize=1024)
@@ -104,33 +90,55 @@ X = symbol("x")
 
 
 def parse(
-    text: str, variable: str = "t", parameters: Collection[str] = (), *, option: str = "expression"
+    text: str,
+    variable: str = "t",
+    parameters: Collection[str] = (),
+    *,
+    option: str = "expression",
+    constants: Mapping[str, float] | None = None,
 ) -> sympy.Expr:
     """Text of a user as an exact sympy expression in ``variable`` and ``parameters``.
 
-    Numbers become exact rationals from their digits (``0.1`` is 1/10). Operators ``+ - * / **``,
-    parentheses, ``pi``, ``e`` and the names of `FUNCTIONS`. Parameters are positive symbols: sympy may
-    simplify with that, so only positive values may be put in for them. ``option`` is the name that a
-    message begins with. Raises `BadInput`, pointing at the character, for everything else, for
-    constants outside double precision, and for what would be complex or infinite everywhere.
+    Numbers become exact rationals from their digits (``0.1`` is 1/10). Operators ``+ - * / **`` (also ``^``,
+    ``·`` and raised digits), parentheses, ``pi``, ``e`` and the names of `FUNCTIONS`; a number right before a
+    name or a parenthesis multiplies it, except after ``/`` or a power, where that could be read twice.
+    Parameters are positive symbols: sympy may simplify with that, so only positive values may be put in for
+    them; ``constants`` are names that stand for the number given. ``option`` is the name that a message
+    begins with. Raises `BadInput`, pointing at the character, for everything else, for constants outside
+    double precision, and for what would be complex or infinite everywhere.
     """
     if not isinstance(text, str):
         raise BadInput(option, text, "must be text")
-    return _parse(text, variable, tuple(parameters), option)
+    return _parse(text, variable, tuple(parameters), tuple((constants or {}).items()), option)
 
 
 @lru_cache(maxsize=1024)
-def _parse(text: str, variable: str, parameters: tuple[str, ...], option: str) -> sympy.Expr:
-    return _Builder(text, _allowed(variable, parameters, option), option).run()
+def _parse(
+    text: str,
+    variable: str,
+    parameters: tuple[str, ...],
+    constants: tuple[tuple[str, float], ...],
+    option: str,
+) -> sympy.Expr:
+    return _Builder(text, _allowed(variable, parameters, constants, option), option, variable == "t").run()
 
 
-def _allowed(variable: str, parameters: Collection[str], option: str) -> dict[str, sympy.Symbol]:
-    names = {variable: symbol(variable)} if variable else {}
-    for name in parameters:
+def _allowed(
+    variable: str, parameters: Collection[str], constants: Collection[tuple[str, float]], option: str
+) -> dict[str, sympy.Expr]:
+    names: dict[str, sympy.Expr] = {variable: symbol(variable)} if variable else {}
+    for name in (*parameters, *(name for name, _ in constants)):
         if name in _RESERVED or name == variable:
             raise BadInput(option, name, "is the name of a variable, not of a parameter")
         names[name] = symbol(name)
+    for name, value in constants:
+        names[name] = parse(repr(float(value)), "", (), option=name)
     return names
+
+
+def spelled(name: str) -> str:
+    """A parameter's name in plain letters: ``β_min`` is ``beta_min``; any other is returned as it is."""
+    return LETTERS.get(name[:1], name[:1]) + name[1:]
 
 
 def _shown(text: str) -> str:
@@ -146,23 +154,29 @@ class _Node(NamedTuple):
 class _Builder:
     """One text on its way to one expression."""
 
-    def __init__(self, text: str, names: dict[str, sympy.Symbol], option: str) -> None:
-        self.text, self.names, self.option = text, names, option
+    def __init__(self, text: str, names: dict[str, sympy.Expr], option: str, open_: bool) -> None:
+        """open_: whether a user may add parameters, as to f and g."""
+        self.text, self.names, self.option, self.open = text, names, option, open_
+        self.plain = ""  # the text in plain spelling
+        self.origin: tuple[int, ...] = (0,)  # and where each of its characters came from
 
     def refuse(self, why: str, at: int | None = None) -> NoReturn:
+        """A `BadInput` at a character of the plain spelling, shown where the user typed it."""
+        self.refuse_typed(why, None if at is None else self.origin[min(at, len(self.origin) - 1)])
+
+    def refuse_typed(self, why: str, at: int | None) -> NoReturn:
         where = "" if at is None else f" at character {at + 1}"
         head, _, tail = why.partition("; ")
         raise BadInput(self.option, _shown(self.text), head + where + ("; " + tail if tail else ""))
 
     def run(self) -> sympy.Expr:
         self.scan()
-        plain = re.sub(r"\s", " ", self.text)
         try:
             # Parentheses around, so that leading blanks are no indentation; columns shift by one.
-            tree = ast.parse(f"({plain})", mode="eval").body
+            tree = ast.parse(f"({self.plain})", mode="eval").body
             expr = self.build(tree, 0).expr
         except SyntaxError as error:
-            self.refuse("cannot be read", min(max((error.offset or 2) - 2, 0), len(plain) - 1))
+            self.refuse("cannot be read", min(max((error.offset or 2) - 2, 0), len(self.plain) - 1))
         except BadInput:
             raise
         except Exception as error:  # from inside sympy, of many kinds: a user still gets one line
@@ -173,45 +187,14 @@ class _Builder:
 
     # ---- gate 1: characters, tokens, nesting ---------------------------------------------------
     def scan(self) -> None:
-        text = self.text
-        if not text.strip():
-            self.refuse("is empty")
-        if len(text) > MAX_CHARACTERS:
-            self.refuse(f"is {len(text)} characters long; at most {MAX_CHARACTERS}")
-        at = tokens = nesting = 0
-        while at < len(text):
-            char = text[at]
-            tokens += char not in " \t\r\n"
-            if tokens > MAX_TOKENS:
-                self.refuse("is too long", at)
-            if char in "0123456789." and (match := _NUMBER.match(text, at)):
-                end = match.end()
-                if end < len(text) and (text[end].isalnum() or text[end] in "_."):
-                    self.refuse("a number runs into a name or a second point", end)
-                if end - at > MAX_DIGITS:
-                    self.refuse(f"a number has more than {MAX_DIGITS} characters", at)
-                at = end
-            elif match := _NAME.match(text, at):
-                at = match.end()
-                if match.group() not in self.names and match.group() not in FUNCTIONS | _CONSTANTS:
-                    self.refuse(f"unknown name '{match.group()[:20]}'; {self.allowed()}", match.start())
-            elif char in "+-*/() \t\r\n" and not text.startswith("//", at):
-                nesting += (char == "(") - (char == ")")
-                if nesting > MAX_NESTING:
-                    self.refuse(f"more than {MAX_NESTING} parentheses inside one another", at)
-                if nesting < 0:
-                    self.refuse("a parenthesis is closed that was not opened", at)
-                at += 2 if text.startswith("**", at) else 1
-            else:
-                key = "//" if text.startswith("//", at) else char
-                hint = f"; {_HINTS[key]}" if key in _HINTS else ""
-                self.refuse(f"character '{_shown(key)}' is not allowed{hint}", at)
-        if nesting:
-            self.refuse("a parenthesis is not closed", text.rfind("("))
-
-    def allowed(self) -> str:
-        names = ", ".join(self.names)
-        return f"allowed: {names}{', ' if names else ''}pi, e, functions {', '.join(FUNCTIONS)}"
+        if not self.text.strip():
+            self.refuse_typed("is empty", None)
+        if len(self.text) > MAX_CHARACTERS:
+            self.refuse_typed(f"is {len(self.text)} characters long; at most {MAX_CHARACTERS}", None)
+        try:
+            self.plain, self.origin = plain(self.text, self.names, FUNCTIONS, _CONSTANTS, open_=self.open)
+        except Misspelt as error:
+            self.refuse_typed(error.why, error.at)
 
     # ---- gate 3: a few node types, every number bounded before sympy sees it -------------------
     def build(self, node: ast.expr, depth: int) -> _Node:
@@ -220,9 +203,10 @@ class _Builder:
             self.refuse(f"is nested more than {MAX_NESTING} deep", at)
         match node:
             case ast.Constant():
-                return self.constant(self.text[at : (node.end_col_offset or 0) - 1], at)
+                return self.constant(self.plain[at : (node.end_col_offset or 0) - 1], at)
             case ast.Name(id=name) if name in self.names:
-                return _Node(self.names[name], None)
+                expr = self.names[name]
+                return self.checked(_Node(expr, to_float(expr) if expr.is_Rational else None), at)
             case ast.Name(id=name) if name in _CONSTANTS:
                 return self.checked(_Node(_CONSTANTS[name], float(_CONSTANTS[name])), at)
             case ast.Name(id=name):
@@ -433,7 +417,12 @@ def _weight(expr: sympy.Expr, *, roots: bool) -> float:
 
 
 def accept(
-    expr: Any, variable: str = "t", parameters: Collection[str] = (), *, option: str = "expression"
+    expr: Any,
+    variable: str = "t",
+    parameters: Collection[str] = (),
+    *,
+    option: str = "expression",
+    constants: Mapping[str, float] | None = None,
 ) -> sympy.Expr:
     """A user's expression, as text (see `parse`), number or sympy object, in canonical symbols.
 
@@ -441,12 +430,12 @@ def accept(
     canonical ones of the same name, its floats by the rationals that they print as.
     """
     if isinstance(expr, str):
-        return parse(expr, variable, parameters, option=option)
+        return parse(expr, variable, parameters, option=option, constants=constants)
     if isinstance(expr, (int, float, np.integer, np.floating)) and not isinstance(expr, bool):
         return parse(repr(expr.item() if isinstance(expr, np.generic) else expr), "", (), option=option)
     if not isinstance(expr, sympy.Expr):
         raise BadInput(option, expr, "must be text, a number or a sympy expression")
-    names = _allowed(variable, parameters, option)
+    names = _allowed(variable, parameters, tuple((constants or {}).items()), option)
     nodes = list(sympy.preorder_traversal(expr))
     if len(nodes) > 5 * MAX_TOKENS:
         raise BadInput(option, expr, f"has {len(nodes)} nodes; at most {5 * MAX_TOKENS}")

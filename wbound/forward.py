@@ -24,8 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wbound.asymptotics import Unrecognised
 from wbound.ending import end_of
-from wbound.errors import BadInput, positive
-from wbound.expressions import accept, function, parse, symbol
+from wbound.errors import BadInput, real
+from wbound.expressions import accept, function, spelled, symbol
 from wbound.increments import GeneralSteps, Increments, StationarySteps, VeSteps
 from wbound.quadrature import integrate
 
@@ -90,16 +90,26 @@ class Process:
     """A forward SDE dX = −f(t) X dt + g(t) dB (Eq. 1), given by text or sympy expressions in t.
 
     ``Process(f="(b+a*t)/2", g="sqrt(b+a*t)", a=1, b=0.5)``: text passes a whitelist parser, nothing is
-    evaluated as Python. Parameters are positive numbers. f and g must be finite and ≥ 0 on (0, T] and
-    not both zero. `wbound.process` makes the named ones, with closed forms.
+    evaluated as Python. Parameters are finite numbers; those > 0 are kept in ``parameters``, the others are
+    put into f and g, since sympy takes a parameter as positive. f and g must be finite and ≥ 0 on (0, T]
+    (the setting of section 0) and g not zero: a process that is negative from the start is refused when it is
+    made, one that becomes so later is refused where it is used that far.
+    `wbound.process` makes the named ones, with closed forms.
 
     The methods take forward times t ≥ 0 of any shape and return float64 of that shape.
-    Raises `BadInput` for text outside the whitelist, unknown names and parameters ≤ 0.
+    Raises `BadInput` for text outside the whitelist, unknown names, and f or g < 0.
     """
 
     def __init__(self, f: Any, g: Any, **parameters: float) -> None:
-        values = {name: positive(name, value) for name, value in parameters.items()}
-        self._setup("user", values, _expression(f, values, "f"), _expression(g, values, "g"))
+        values, fixed = by_sign(parameters)
+        texts = [
+            accept(value, "t", tuple(values), option=option, constants=fixed)
+            for option, value in (("f", f), ("g", g))
+        ]
+        self._setup("user", values, *texts)
+        at = np.array([1e-9])  # its start; later times are looked at when they are asked for
+        with np.errstate(all="ignore"):
+            self._f_of(at), self._g_of(at)
 
     def _setup(
         self,
@@ -121,8 +131,11 @@ class Process:
         self._symbols = tuple(symbol(p) for p in self.parameters)
         t = symbol("t")
         self._f_of, self._g_of = self._function(f, t), self._function(g, t)
-        #: times at which f or g has a kink, where every quadrature splits
-        self.kinks = self._kinks(f, g)
+        self._unchecked = (self._f_of, self._g_of)
+        if name == "user":  # the catalogue's are known to be >= 0
+            self._f_of, self._g_of = self._checked("f", f, self._f_of), self._checked("g", g, self._g_of)
+        #: times at which f or g² has a kink, where every quadrature splits
+        self.kinks = self._kinks(f, g**2)
         #: κ in g² = 2κ f, as sympy; None outside the stationary family
         self._kappa: sp.Expr | None = None
         if family is None or family == "stationary":
@@ -160,6 +173,19 @@ class Process:
         def call(*times: Array) -> Array:
             result: Array = compiled(*times, *values)
             return result
+
+        return call
+
+    @staticmethod
+    def _checked(option: str, expr: sp.Expr, of: Callable[..., Array]) -> Callable[..., Array]:
+        """The coefficient ``of`` that refuses to be negative wherever it is read."""
+
+        def call(times: Array) -> Array:
+            values = of(times)
+            # a NaN, where it is no number, is judged by who asked; here only at the start of a process
+            if np.size(values) and np.min(values) < 0.0:
+                _refuse(option, expr, np.asarray(values), times, np.asarray(values) < 0.0)
+            return values
 
         return call
 
@@ -372,7 +398,33 @@ class Process:
     @cached_property
     def t_max(self) -> float:
         """Where the process ends, which every t must be below: where λ, f or g is infinite, or f or g leaves
-        its domain; ∞ if nowhere. Looked for, in a user's own f and g, when first asked for."""
+        its domain or turns negative; ∞ if nowhere. Looked for, in a user's own f and g, when first asked for."""
+        return min(self._pole, self._turn)
+
+    @cached_property
+    def _turn(self) -> float:
+        """Where a user's own f or g first turns negative: ∞ if it is not seen to."""
+        if self.name != "user":
+            return math.inf
+
+        def negative(t: Array) -> NDArray[np.bool_]:
+            with np.errstate(all="ignore"):  # what is infinite is looked for by `end_of`
+                values = [np.asarray(of(t), float) for of in self._unchecked]
+            return np.asarray((values[0] < 0.0) | (values[1] < 0.0))
+
+        times = np.concatenate(([1e-9], np.geomspace(1e-3, 1e3, 400)))
+        found = np.flatnonzero(negative(times))
+        if not found.size or found[0] == 0:
+            return math.inf
+        lo, hi = times[found[0] - 1], times[found[0]]
+        for _ in range(60):
+            mid = 0.5 * (lo + hi)
+            lo, hi = (lo, mid) if negative(np.array([mid]))[0] else (mid, hi)
+        return float(lo)
+
+    @cached_property
+    def _pole(self) -> float:
+        """Where λ, f or g is infinite, or f or g leaves its domain; ∞ if nowhere."""
         if self.name != "user":
             return self._ends_at
         try:
@@ -509,20 +561,22 @@ class Process:
 
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
-        if self.t_max <= T:
-            raise BadInput("T", T, f"must be below {self.t_max:.12g}, where process {self.name} ends")
+        if self._pole <= T:
+            raise BadInput(
+                "T",
+                T,
+                f"must be below {self._pole:.12g}, where process {self.name} ends (lam, f or g is infinite "
+                "there, or f or g no number >= 0)",
+            )
         t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
+        beyond = self._turn * (1.0 + np.array([1e-12, 1e-9, 1e-6, 1e-3]))
+        t = np.concatenate((t, beyond[beyond <= T]))
         with np.errstate(all="ignore"):  # what is not finite is refused just below
             values = {"f": self.f(t), "g": self.g(t)}
         for option, v in values.items():
             wrong = ~np.isfinite(v) | (v < 0)
             if wrong.any():
-                k = int(np.flatnonzero(wrong)[0])
-                raise BadInput(
-                    option,
-                    str(getattr(self, "_" + option)),
-                    f"is {v[k]:g} at t = {t[k]:.6g}: must be finite and >= 0 on (0, T]",
-                )
+                _refuse(option, getattr(self, "_" + option), v, t, wrong)
         if not (values["g"] > 0).any():
             raise BadInput("g", str(self._g), "must not vanish on all of (0, T]: lam(T) > 0 is required")
 
@@ -586,10 +640,26 @@ def _rebuild(cls: type[Process], state: tuple[Any, ...]) -> Process:
     return self
 
 
-def _expression(value: Any, parameters: Mapping[str, float], option: str) -> sp.Expr:
-    if isinstance(value, str):
-        return parse(value, "t", tuple(parameters), option=option)
-    return accept(value, "t", tuple(parameters), option=option)
+def by_sign(parameters: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+    """Parameters > 0, which stay symbols, and the others, which `accept` takes as constants; in plain
+    letters. Raises `BadInput` for what is no finite number, and for a name given twice."""
+    kept: dict[str, float] = {}
+    fixed: dict[str, float] = {}
+    for name, given in parameters.items():
+        plain, value = spelled(name), real(name, given)
+        if plain in kept or plain in fixed:
+            raise BadInput(name, given, f"{plain} is given twice")
+        (kept if value > 0.0 else fixed)[plain] = value
+    return kept, fixed
+
+
+def _refuse(option: str, expr: sp.Expr, values: Array, times: Array, wrong: NDArray[np.bool_]) -> None:
+    """`BadInput` at the first of the times at which f or g is not what section 0 asks for."""
+    v, t, bad = (np.ravel(x) for x in np.broadcast_arrays(values, times, wrong))
+    k = int(np.flatnonzero(bad)[0])
+    raise BadInput(
+        option, str(expr), f"is {v[k]:g} at t = {t[k]:.6g}: must be finite and >= 0 on (0, T] (section 0)"
+    )
 
 
 def _upward(times: Array) -> tuple[Array, NDArray[np.intp]]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from numerics.cifar10.archives import cifar10
-from numerics.datasets import samples_of
+from numerics.datasets import noted_samples_of
 from wbound.errors import BadInput
 
 __all__ = ["ImageSet", "load_images", "to_png", "to_uint8"]
@@ -147,25 +147,25 @@ def load_images(
     else:
         if root is not None:
             raise BadInput("root", str(root), "goes with --data cifar10")
-        images, held_out, mirrored, notes = _bytes(source), 0, False, ()
+        (images, notes), held_out, mirrored = _bytes(source), 0, False
     tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
     name = str(source) if str(source) in ("cifar10", "digits") else Path(source).name
     return ImageSet(name, tensor, held_out, mirrored if flips is None else flips, dequantise, notes)
 
 
-def _bytes(source: str | Path) -> NDArray[np.uint8]:
-    a = samples_of(source)
+def _bytes(source: str | Path) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    a, notes = noted_samples_of(source)
     if str(source) == "digits":
         a = a / 8.0 - 1.0  # 0 … 16
     a = _channels_first(a, Path(source).name)
     if a.dtype == np.uint8:
-        return a
+        return a, notes
     if a.dtype.kind != "f":
         raise BadInput("data", f"dtype {a.dtype}", "images must be bytes (uint8) or floats in [-1, 1]")
     low, high = float(a.min()), float(a.max())
     if not (-1.0 <= low and high <= 1.0):  # nan too
         raise BadInput("data", f"values {low:g} ... {high:g}", "images as floats must lie in [-1, 1]")
-    return np.rint((a + 1.0) * 127.5).astype(np.uint8)
+    return np.rint((a + 1.0) * 127.5).astype(np.uint8), notes
 
 
 def _channels_first(a: NDArray[Any], name: str) -> NDArray[Any]:

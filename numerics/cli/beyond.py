@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import sources as s
 from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
 
 ORDER = 66
@@ -105,8 +106,11 @@ def score_error(
 def smoothed(
     data: Annotated[
         str,
-        typer.Option("--data", metavar="digits|FILE|FOLDER", help="digits, or samples: .npy, .npz, images."),
+        typer.Option(
+            "--data", metavar="digits|FILE|FOLDER", help="digits, or samples: .npy, .npz, .csv, .txt, images."
+        ),
     ] = "digits",
+    key: s.Key = None,
     tau: Annotated[str, o.numeric("--tau", "Noise that smooths the data, in their units (1).")] = "1",
     K: Annotated[str, o.numeric("--K", "Steps (200).")] = "200",
     n: Annotated[str, o.numeric("--n", "Samples (1000).")] = "1000",
@@ -148,7 +152,7 @@ def smoothed(
 
     if out is not None:
         one_of("out", Path(out).suffix.lower(), (".npy", ".png"))
-    points = datasets.samples_of(data)
+    points, said = datasets.noted_samples_of(data, key)
     if points.ndim == 2 and out is not None and out.lower().endswith(".png"):
         from wbound.errors import BadInput
 
@@ -180,6 +184,7 @@ def smoothed(
     numbers = got.to_dict()
     payload: dict[str, Any] = {
         "data": data,
+        "notes": list(said),
         "tau": got.target.tau,
         "scheme": scheme,
         "trivial": got.target.second_moment**0.5,
@@ -206,7 +211,7 @@ def smoothed(
             f"{data} smoothed by τ = {got.target.tau:g}; {scheme}, K = {K}, {got.seconds:.1f} s of sampling"
         )
         why = "" if got.bound is not None else f"\n\nno bound: {none}"
-        return f"{head}\n\n{aligned(rows)}{why}"
+        return "\n".join([head, *said, "", aligned(rows)]) + why
 
     emit(payload, json, text, {"out": "no --out", "bound": none, "vacuous": none})
 

@@ -43,15 +43,17 @@ def check(
         ),
     ] = None,
     data: s.Data = None,
+    key: s.Key = None,
     json: o.Json = False,
 ) -> None:
     """Check a schedule for consistency.
 
     For f and g: the identities of section 0, α' = -fα and (std²)' = g² - 2f std², for what is claimed of
-    α and std; the clock; the signal left at T; the start's error in W2. For arrays: the clock, its end, the
-    start's error and the steps; two arrays of one schedule are compared with each other. Exit code 3 if the
-    schedule is no forward SDE's. --claim all: the eight image schedules with g = std √(2 log(σ_max/σ_min)) in
-    each VE case, which is right for one of them.
+    α and std; the clock; the signal left at T; the start's error in W2. For arrays: the signal left at T, the
+    start's error, the clock and the steps; two arrays of one schedule are compared with each other. Judged
+    on data of variance 0.25, or on --data. Exit code 3 if something is inconsistent: the last line says what.
+    Differences up to 1e-5 are taken for rounding and warned of. --claim all: the eight image schedules with
+    g = std √(2 log(σ_max/σ_min)) in each VE case, which is right for one of them.
 
     \b
     Examples:
@@ -71,7 +73,10 @@ def check(
             "(not given)",
             "give --f and --g, or --process, or --sigmas, --betas, --alphas-cumprod, --diffusers, or --claim",
         )
-    law = None if data is None else s.dataset_from(data).gaussian
+    loaded = None if data is None else s.dataset_from(data, key)
+    law = None if loaded is None else loaded.gaussian
+    if key is not None and data is None and not given:
+        raise BadInput("key", key, "goes with --data, --sigmas, --betas or --alphas-cumprod")
     claims = [c for c in (marginal_std, mean_factor) if c is not None]
     if not own and (claims or p):
         raise BadInput("check", claims[0] if claims else p, "goes with --f and --g")
@@ -79,7 +84,7 @@ def check(
         _claims(claim, law, json)
         return
     if given or diffusers:
-        diagnosis = _arrays(given, diffusers, law)
+        diagnosis = _arrays(given, diffusers, law, None if data is not None else key)
     else:
         from numerics.doctor import check_expressions
 
@@ -90,7 +95,7 @@ def check(
             chosen.expr.g if named else g,
             marginal_std=marginal_std,
             mean_factor=mean_factor,
-            parameters=chosen.parameters,
+            parameters=chosen.parameters if named else o.parameters_from(p),
             T=o.required("T", T),
             data=law,
             start=start,
@@ -98,8 +103,8 @@ def check(
         )
 
     def text_() -> str:
-        verdict = "consistent" if diagnosis.consistent else "INCONSISTENT: no forward SDE has this schedule"
-        return "\n".join([_table(diagnosis), "", verdict])
+        head = [] if loaded is None else s.dataset_lines(loaded)
+        return "\n".join([*head, *diagnosis.notes, "", _table(diagnosis), "", diagnosis.verdict])
 
     reasons = {
         f"findings.{i}.value": "no number" for i, x in enumerate(diagnosis.findings) if x.value is None
@@ -118,7 +123,7 @@ def _table(diagnosis: Any) -> str:
     return grid_table(("check", "verdict", "detail"), rows)
 
 
-def _arrays(given: dict[str, str], diffusers: str | None, law: Any) -> Any:
+def _arrays(given: dict[str, str], diffusers: str | None, law: Any, key: str | None) -> Any:
     """The diagnosis of arrays, or of a configuration. An array that is no schedule is a finding."""
     from numerics.doctor import check_schedule
     from wbound.errors import BadInput
@@ -127,12 +132,15 @@ def _arrays(given: dict[str, str], diffusers: str | None, law: Any) -> Any:
         if given:
             raise BadInput("diffusers", diffusers, "give a configuration or arrays")
         return check_schedule(s.schedules_from(None, None, None, diffusers)[0], data=law)
-    return check_schedule(**{name: s.vector_from(name, text) for name, text in given.items()}, data=law)
+    read = {form: s.vector_from(form, text, key) for form, text in given.items()}
+    said = tuple(note for _, notes in read.values() for note in notes)
+    return check_schedule(**{form: values for form, (values, _) in read.items()}, data=law, notes=said)
 
 
 def _claims(which: str, law: Any, json: bool) -> None:
     """Section 9's image schedules as claimed: a row each; exit code 3 if one is inconsistent."""
-    from numerics.doctor import check_expressions, image_claims
+    from numerics.doctor import check_expressions
+    from numerics.image_schedules import image_claims
     from wbound.errors import Inconsistent, one_of
 
     claims = image_claims()
@@ -164,7 +172,7 @@ def _claims(which: str, law: Any, json: bool) -> None:
         ]
         lines = [grid_table(heads, body)]
         if len(found) == 1:
-            lines = [_table(found[which])]
+            lines = [*found[which].notes, "", _table(found[which])]
         return "\n".join([*lines, "", f"{len(rows) - len(wrong)} consistent, {len(wrong)} not"])
 
     reasons = {

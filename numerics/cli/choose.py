@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def choose(
     data: s.Data = None,
+    key: s.Key = None,
     steps: Annotated[str | None, o.numeric("--steps", "Steps K of every row.")] = None,
     eps: o.Eps = None,
     eps_rel: o.EpsRel = None,
@@ -105,8 +106,11 @@ def choose(
     if figure is not None:
         drawable(figure, width, "figure")
     K = o.number("steps", steps)
-    loaded = s.dataset_from(data)
+    loaded = s.dataset_from(data, key)
     given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers)
+    for one in given:
+        for remark in one.notes:
+            say(f"{one.name}: {remark}")
     progress = Progress("schedules")
     with keeping(progress, figure or out, ".csv"):
         ranking = rank(
@@ -225,7 +229,7 @@ def _writable(out: str, form: str | None) -> None:
     from wbound.errors import one_of
 
     one_of("as", form or "sigmas", FORMS)
-    one_of("out", Path(out).suffix.lower(), s.SUFFIXES)
+    one_of("out", Path(out).suffix.lower(), o.SUFFIXES)
 
 
 def _draw(ranking: Any, top: int, out: str, width: str) -> None:

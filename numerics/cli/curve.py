@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import sources as s
 from numerics.cli import targets as t
 from numerics.cli.output import drawable, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping
@@ -33,9 +34,12 @@ def curve(
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", metavar="digits|FILE", help="Real data instead of --d, --m0, --L0: their Gaussian."
+            "--data",
+            metavar="digits|FILE|FOLDER|LIST",
+            help="Real data (or a spectrum) instead of --d, --m0, --L0: their Gaussian.",
         ),
     ] = None,
+    key: s.Key = None,
     target: t.TargetName = None,
     q: t.TargetParameters = None,
     against: Annotated[
@@ -124,10 +128,15 @@ def curve(
     if out is not None:
         drawable(out, width)
     at = curves.spaced(axis, first, last, many)
+    if key is not None and data is None:
+        raise BadInput("key", key, "goes with --data")
     if data is not None:
         if axis != "K":
             raise BadInput("against", axis, "with --data only K runs")
-        _on_data(data, chosen, at, scheme, start, out, width, json)
+        for name, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
+            if value is not None:
+                raise BadInput(name, value, "does not go with --data")
+        _on_data(data, key, chosen, at, scheme, start, out, width, json)
         return
     assert chosen is not None
     a2 = o.m1_from(M1)
@@ -280,15 +289,23 @@ def _steps(
 
 
 def _on_data(
-    source: str, only: Any, at: Any, scheme: str, start: str, out: str | None, width: str, json: bool
+    source: str,
+    key: str | None,
+    only: Any,
+    at: Any,
+    scheme: str,
+    start: str,
+    out: str | None,
+    width: str,
+    json: bool,
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
-    from numerics import curves, datasets, figures
+    from numerics import curves, figures
     from numerics.files import write
     from wbound.catalogue import PUBLISHED
     from wbound.catalogue import process as named
 
-    loaded = datasets.load(source)
+    loaded = s.dataset_from(source, key)
     chosen = [only] if only is not None else [named(name) for name in PUBLISHED]
     found = []
     progress = Progress(f"{loaded.name} along K")
@@ -327,7 +344,7 @@ def _on_data(
             f"{loaded.name}: d = {loaded.d}, rank {loaded.rank}, scale ‖X_0 - E X_0‖ = {loaded.spread:.6g}; "
             f"{scheme}, start {start}, best T for each point; exact W2 on the Gaussian with these moments"
         )
-        return "\n".join([title, "", grid_table(list(columns), rows)])
+        return "\n".join([title, *loaded.notes, "", grid_table(list(columns), rows)])
 
     emit(payload, json, text, {"out": "no --out"})
 

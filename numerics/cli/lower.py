@@ -100,7 +100,10 @@ def lower_bound(
             given = {"d": d, "sigma0": sigma0}
             if d != "3" or sigma0 != "1":
                 raise BadInput("variances", variances, f"stand in place of {' and '.join(given)}")
-            spectrum = o.array_from("variances", variances).tolist()
+            read = o.array_from("variances", variances)
+            if read.ndim != 1:
+                raise BadInput("variances", variances, f"must be a vector, not of shape {read.shape}")
+            spectrum = read.tolist()
         named = SCHEMES if scheme == "hf" else (scheme,)
         _leading(chosen, spectrum, where, named, start, low, high, json)
         return

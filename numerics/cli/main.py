@@ -73,8 +73,44 @@ app = build()
 
 @functools.cache
 def _command() -> Any:
-    """The option parser of `app`, made once."""
-    return typer.main.get_command(app)
+    """The option parser of `app`, made once; an option of one value that is given twice is refused."""
+    command = typer.main.get_command(app)
+    _once(command)
+    return command
+
+
+def _once(command: Any) -> None:
+    """Let a command, and those of its group, refuse a second value of an option that takes one: the parser
+    would keep the last and drop the first without a word."""
+    for inner in getattr(command, "commands", {}).values():
+        _once(inner)
+    make = command.make_parser
+
+    def make_parser(context: Any) -> Any:
+        parser = make(context)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            values, rest, order = parse(args=args)
+            given: set[str] = set()
+            for option in order:  # as they came
+                if option.param_type_name != "option" or option.multiple or option.is_flag:
+                    continue
+                if option.name in given:
+                    raise _Twice(
+                        f"{context.command_path}: {option.opts[-1]} is given twice, and takes one value"
+                    )
+                given.add(option.name)
+            return values, rest, order
+
+        parser.parse_args = parse_args
+        return parser
+
+    command.make_parser = make_parser
+
+
+class _Twice(Exception):
+    """An option of one value was given twice."""
 
 
 def _one_line(text: str) -> str:
@@ -167,6 +203,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return stopped.said()
     except usage_error as error:
         say(_usage(error))
+        return 2
+    except _Twice as error:
+        say(str(error))
         return 2
     except (ArithmeticError, RuntimeWarning) as error:
         say(

@@ -36,6 +36,7 @@ def optimal(
         ),
     ] = None,
     data: s.Data = None,
+    key: s.Key = None,
     d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
     m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1).")] = None,
     L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (m0).")] = None,
@@ -78,11 +79,13 @@ def optimal(
 
     lines: list[str] = []
     facts: Any
+    if key is not None and data is None:
+        raise BadInput("key", key, "goes with --data")
     if data is not None:
         for option, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
             if value is not None:
                 raise BadInput(option, value, "does not go with --data")
-        loaded = s.dataset_from(data)
+        loaded = s.dataset_from(data, key)
         facts, lines = loaded.gaussian, s.dataset_lines(loaded)
     else:
         low = m0 or "1"

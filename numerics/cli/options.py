@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import wbound
 
 Text = str | None
+#: What a file of numbers may be.
+SUFFIXES = (".npy", ".npz", ".json", ".txt", ".csv")
 
 
 def completing(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -201,26 +203,35 @@ def required(option: str, text: str | None) -> float:
     return value
 
 
-def process_from(
-    name: str | None, parameters: list[str] | None, f: str | None, g: str | None
-) -> wbound.Process:
-    """The process of --process, -p, --f and --g. Raises `BadInput`."""
-    import wbound
+def parameters_from(parameters: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
+    """The numbers of -p by name, and ``words``, parameters that are one (which form of optimal or image-ve).
+    Raises `BadInput`."""
     from wbound.errors import BadInput
     from wbound.expressions import number as parse
+    from wbound.expressions import spelled
 
     values: dict[str, Any] = {}
     for text in parameters or []:
         key, equals, value = text.partition("=")
-        key = key.strip()
+        key = spelled(key.strip())
         if not equals or not key or not value.strip():
             raise BadInput("-p", text, "must be NAME=VALUE")
         if key in values:
             raise BadInput("-p", text, f"{key} is given twice")
         if key in ("f", "g", "name", "self"):  # arguments of the constructors
             raise BadInput("-p", text, f"{key} is not a parameter: choose another name")
-        # the one parameter that is a word: which form of optimal or image-ve
-        values[key] = value.strip() if key == "form" and name is not None else parse(value, key)
+        values[key] = value.strip() if key in words else parse(value, key)
+    return values
+
+
+def process_from(
+    name: str | None, parameters: list[str] | None, f: str | None, g: str | None
+) -> wbound.Process:
+    """The process of --process, -p, --f and --g. Raises `BadInput`."""
+    import wbound
+    from wbound.errors import BadInput
+
+    values = parameters_from(parameters, words=() if name is None else ("form",))
     if name is not None:
         if f is not None or g is not None:
             raise BadInput("process", name, "give either --process or --f and --g")
@@ -293,19 +304,41 @@ def exists(text: str) -> bool:
         return False
 
 
-def array_from(option: str, text: str) -> Any:
-    """Numbers of a list "4,2,1,0", or of a .npy, .npz, .txt or .csv file. Raises `BadInput` and
-    `IOFailure`."""
+def is_list(text: str) -> bool:
+    """Whether the text is numbers, one or several after commas, and not the name of a file."""
+    from wbound.errors import BadInput
+
+    if exists(text) or Path(text).suffix.lower() in SUFFIXES:
+        return False
+    if "," in text:
+        return True
+    try:
+        return any(char.isdigit() for char in text) and number("number", text) is not None
+    except BadInput:
+        return False
+
+
+def listed(option: str, text: str) -> Any:
+    """The numbers of a list "4,2,1/2,0". Raises `BadInput`."""
     import numpy as np
 
-    from numerics.loading import load_numpy, text_numbers
+    return np.array([number(option, part) for part in text.split(",")])
+
+
+def array_from(option: str, text: str) -> Any:
+    """Numbers of a list "4,2,1,0", or of a .npy, .npz (its only array, or the one of the option's name), .txt
+    or .csv file; a text file of several lines and columns is a matrix. Raises `BadInput` and `IOFailure`."""
+    from numerics.loading import load_numpy, text_table
     from wbound.errors import BadInput
 
     path = Path(text)
-    listed = "," in text or not any(c.isalpha() for c in text.replace("e", ""))
-    if listed and not exists(text):
-        return np.array([number(option, part) for part in text.split(",")])
-    array = load_numpy(path) if path.suffix.lower() in (".npy", ".npz") else text_numbers(path)
+    if is_list(text):
+        return listed(option, text)
+    if path.suffix.lower() in (".npy", ".npz"):
+        array = load_numpy(path, option)
+    else:
+        table = text_table(path)
+        array = table.values.ravel() if table.is_vector else table.values
     if array.dtype.kind not in "fiub":
         raise BadInput(option, path.name, f"must hold real numbers, not {array.dtype}")
     return array

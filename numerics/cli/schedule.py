@@ -40,6 +40,7 @@ def schedule(
     alphas_cumprod: s.AlphasCumprod = None,
     diffusers: s.Diffusers = None,
     data: s.Data = None,
+    key: s.Key = None,
     scheme: o.SchemeName = "hf",
     d: o.Dimension = None,
     m0: o.M0 = None,
@@ -80,8 +81,12 @@ def schedule(
     from wbound.errors import BadInput, count, one_of
 
     one_of("as", as_, schedules.FORMS)
-    made = s.one_schedule(s.schedules_from(sigmas, betas, alphas_cumprod, diffusers))
+    made = s.one_schedule(
+        s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key)
+    )
     named = process is not None or f is not None or g is not None
+    if key is not None and made is None and data is None:
+        raise BadInput("key", key, "goes with --data or a schedule's array")
     if made is not None and named:
         raise BadInput(
             "process", process or f or g, f"{made.name} is a schedule already: give one of the two"
@@ -89,7 +94,7 @@ def schedule(
     notes: list[str] = []
     if made is None and named:
         chosen = o.process_from(process, p, f, g)
-        facts = _facts(data, d, m0, L0, second_moment, mean_norm)
+        facts = _facts(data, key, d, m0, L0, second_moment, mean_norm)
         where: Any = _grid(grid, rho, sigma_min, grid_t, grid_lam, grid_sigma)
         time = o.number("T", T)
         if sigma_max is not None:
@@ -101,9 +106,17 @@ def schedule(
             time = float(chosen.time_of(top)[()])
         made = schedules.schedule(chosen, facts, time, o.steps_from(K), grid=where)
     elif made is None:
-        made, notes = _winner(data, K, scheme)
+        unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min, "d": d}
+        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "m0": m0, "L0": L0}
+        unused |= {"second_moment": second_moment, "mean_norm": mean_norm, "-p": " ".join(p) if p else None}
+        for option, value in unused.items():
+            if value is not None and data is not None:
+                raise BadInput(option, str(value), "does not go with --data alone: give --process too")
+        made, notes = _winner(data, key, K, scheme)
     else:
-        unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max}
+        unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
+        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "data": data, "d": d}
+        unused |= {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
         for option, value in unused.items():
             if value is not None:
                 raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
@@ -137,7 +150,13 @@ def schedule(
 
 
 def _facts(
-    data: str | None, d: str | None, m0: str | None, L0: str | None, moment: str | None, mean: str | None
+    data: str | None,
+    key: str | None,
+    d: str | None,
+    m0: str | None,
+    L0: str | None,
+    moment: str | None,
+    mean: str | None,
 ) -> Any:
     """The data that grids in their units need; None without."""
     from wbound.errors import BadInput
@@ -146,7 +165,7 @@ def _facts(
     if data is not None:
         if given:
             raise BadInput("data", data, "give --data, or --d, --m0, --L0")
-        return s.dataset_from(data).gaussian
+        return s.dataset_from(data, key).gaussian
     if not given:
         return None
     return o.data_from(d, m0, L0, moment, "0" if moment is None and mean is None else mean)
@@ -175,7 +194,7 @@ def _grid(
     raise BadInput(option, rho or sigma_min, "goes with --grid edm" + ("" if rho else " and log-lam"))
 
 
-def _winner(data: str | None, K: str | None, scheme: str) -> tuple[Any, list[str]]:
+def _winner(data: str | None, key: str | None, K: str | None, scheme: str) -> tuple[Any, list[str]]:
     """The first row of the chooser."""
     from numerics.choose import choose
     from wbound.errors import BadInput
@@ -187,7 +206,7 @@ def _winner(data: str | None, K: str | None, scheme: str) -> tuple[Any, list[str
     steps = o.steps_from(K)
     if steps is None:
         raise BadInput("K", "(not given)", "give --K, the steps to choose for")
-    loaded = s.dataset_from(data)
+    loaded = s.dataset_from(data, key)
     best = choose(loaded, steps, scheme=scheme).best
     said = f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
     return best.schedule, [said]

@@ -18,6 +18,7 @@ __all__ = [
     "Betas",
     "Data",
     "Diffusers",
+    "Key",
     "Sigmas",
     "dataset_from",
     "dataset_lines",
@@ -31,8 +32,16 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="digits|FILE|FOLDER|LIST",
-        help="digits; samples (.npy, .npz: n first); a folder of images; or a covariance spectrum (a vector: "
-        ".npy, .txt, .csv, or 4,1,0.25).",
+        help="digits; samples (.npy, .npz: n first; .csv, .txt: a line each, columns named or not); a folder of "
+        "images, or of one folder a class; or a covariance spectrum (a vector: any of these files, or 4,1,0.25).",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="Which array of an .npz file of several: of --data, or else of the schedule.",
     ),
 ]
 Sigmas = Annotated[
@@ -47,33 +56,18 @@ Diffusers = Annotated[
     str | None,
     typer.Option("--diffusers", metavar="FILE", help="A scheduler_config.json of the diffusers library."),
 ]
-#: What a file of numbers may be.
-SUFFIXES = (".npy", ".npz", ".json", ".txt", ".csv")
 
 
-def _is_list(text: str) -> bool:
-    return not o.exists(text) and Path(text).suffix.lower() not in SUFFIXES and "," in text
-
-
-def dataset_from(text: str | None) -> Dataset:
+def dataset_from(text: str | None, key: str | None = None) -> Dataset:
     """The data of --data, their mean and covariance. Raises `BadInput` and `IOFailure`."""
     from numerics import datasets
-    from numerics.loading import is_folder
     from wbound.errors import BadInput
 
     if text is None:
         raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
-    if _is_list(text):
-        return datasets.from_spectrum(o.array_from("data", text), "spectrum")
-    path = Path(text)
-    if text == "digits" or is_folder(path):
-        return datasets.load(text)
-    if path.suffix.lower() in (".txt", ".csv"):
-        return datasets.from_spectrum(path)
-    samples = datasets.samples_of(text)
-    if samples.ndim == 1:  # samples have their number first: a vector can only be a spectrum
-        return datasets.from_spectrum(samples, path.name)
-    return datasets.from_samples(samples, path.name)
+    if o.is_list(text) and key is None:
+        return datasets.from_spectrum(o.listed("data", text), "spectrum")
+    return datasets.load(text, key)
 
 
 def dataset_lines(data: Dataset) -> list[str]:
@@ -86,37 +80,36 @@ def dataset_lines(data: Dataset) -> list[str]:
     return [first, *(f"  {note}" for note in data.notes)]
 
 
-def vector_from(option: str, text: str) -> Any:
-    """The numbers of a list or a file, whatever they are. Raises `BadInput` and `IOFailure`."""
-    from numerics.loading import load_json, load_numpy
+def vector_from(form: str, text: str, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """The numbers of a schedule's list or file, whatever they are, and what of the file was not read. Raises
+    `BadInput` and `IOFailure`."""
+    from numerics.schedules import values_of
     from wbound.errors import BadInput
 
-    path = Path(text)
-    if path.suffix.lower() == ".npz":
-        return load_numpy(path, option)
-    if path.suffix.lower() == ".json":
-        held = load_json(path)
-        values = held.get(option) if isinstance(held, dict) else held
-        if not isinstance(values, list):
-            raise BadInput("file", path.name, f"must hold a list, or an object with a list named {option}")
-        return values
-    return o.array_from(option, text)
-
-
-def _read(form: str, text: str) -> Schedule:
-    from numerics.schedules import from_array, read
-
-    if _is_list(text) or (not Path(text).suffix and not o.exists(text)):
-        return from_array(o.array_from(form, text), form)
-    return read(text, form)
+    if not o.is_list(text):
+        return values_of(text, form, key=key)
+    if key is not None:
+        raise BadInput("key", key, f"goes with an .npz file of several arrays, not {text}")
+    return o.listed(form, text), ()
 
 
 def schedules_from(
-    sigmas: str | None, betas: str | None, alphas_cumprod: str | None, diffusers: str | None
+    sigmas: str | None,
+    betas: str | None,
+    alphas_cumprod: str | None,
+    diffusers: str | None,
+    key: str | None = None,
 ) -> list[Schedule]:
     """The schedules that the options name. Raises `BadInput` and `IOFailure`."""
+    from numerics.schedules import from_array
+
     arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
-    found = [_read(form, text) for form, text in arrays.items() if text is not None]
+    found = []
+    for form, text in arrays.items():
+        if text is not None:
+            values, notes = vector_from(form, text, key)
+            name = form if o.is_list(text) else Path(text).name
+            found.append(from_array(values, form, name=name, notes=notes))
     if diffusers is not None:
         from numerics.scheduler_config import from_diffusers
 

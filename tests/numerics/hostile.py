@@ -8,7 +8,7 @@ import re
 import resource
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -290,3 +290,9 @@ LASTING = _words(
 )
 #: Flags that start long work of their own.
 SLOW = ("--measured", "--all", "--compile")
+
+
+def instead(line: Sequence[str], *changes: str) -> list[str]:
+    """A command line with other values of the options among ``changes``: none is given twice."""
+    at = [i for i, word in enumerate(line) if word in changes and word.startswith("--")]
+    return [word for i, word in enumerate(line) if i not in at and i - 1 not in at] + list(changes)

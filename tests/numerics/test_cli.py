@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hostile
 import numpy as np
 import pytest
 
@@ -18,6 +19,8 @@ from numerics.cli.main import app, main
 
 DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
 BOUND = ["bound", "--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", "--T", "4", "--K", "100", *DATA]
+
+
 RUN = "import sys; from numerics.cli.main import run; run()"
 
 
@@ -75,14 +78,14 @@ def test_version(wb: Any) -> None:
         (["show", "vp-linear", "--f", "0", "--g", "1"], "either"),
         (["show", "--f", "0", "--g", "__import__('os')"], "g ="),
         (["show", "--f", "0", "--g", "t", "-p", "self=1"], "self"),
-        ([*BOUND, "--K", "1.5"], "integer"),
-        ([*BOUND, "--K", "0"], "integer >= 1"),
-        ([*BOUND, "--T", "-1"], "> 0"),
-        ([*BOUND, "--T", "nan"], "T = nan"),
-        ([*BOUND, "--T", "inf"], "T = inf"),
-        ([*BOUND, "--m0", "2"], "at most L0"),
-        ([*BOUND, "--m0", "0"], "m0"),
-        ([*BOUND, "--second-moment", "1"], "A1"),
+        (hostile.instead(BOUND, "--K", "1.5"), "integer"),
+        (hostile.instead(BOUND, "--K", "0"), "integer >= 1"),
+        (hostile.instead(BOUND, "--T", "-1"), "> 0"),
+        (hostile.instead(BOUND, "--T", "nan"), "T = nan"),
+        (hostile.instead(BOUND, "--T", "inf"), "T = inf"),
+        (hostile.instead(BOUND, "--m0", "2"), "at most L0"),
+        (hostile.instead(BOUND, "--m0", "0"), "m0"),
+        (hostile.instead(BOUND, "--second-moment", "1"), "A1"),
         ([*BOUND, "--scheme", "rk4"], "em, ei, hf, ddpm"),
         ([*BOUND, "--theorem", "best"], "published, sharp"),
         ([*BOUND, "--start", "there"], "prior, exact, standard"),
@@ -91,7 +94,7 @@ def test_version(wb: Any) -> None:
         ([*BOUND, "--grid", "uniform", "--grid-t", "4,2,0"], "one of --grid"),
         ([*BOUND, "--theorem", "published"], "M1"),
         ([*BOUND, "--theorem", "published", "--M1", "1", "--scheme", "hf"], "scheme em"),
-        ([*BOUND, "--theorem", "published", "--M1", "exact", "--L0", "1"], "Gaussian data"),
+        (hostile.instead(BOUND, "--theorem", "published", "--M1", "exact", "--L0", "1"), "Gaussian data"),
         (["bound", "--process", "ve-constant", "--T", "100", "--K", "3", *DATA, "--theorem", "published",
           "--M1", "1"], "at step k = 3"),
         (["bound", "--process", "ou", "--grid-t", "3,2,2.5,0", *DATA], "strictly decreasing"),
@@ -117,6 +120,30 @@ def test_version(wb: Any) -> None:
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_2(arguments: list[str], said: str, wb: Any) -> None:
     assert said in wb.refused(*arguments)
+
+
+def test_an_option_of_one_value_is_not_given_twice(wb: Any) -> None:
+    """The parser would keep the last value and drop the first: of any option, in any command."""
+    told = 0
+    for name, command in hostile.COMMANDS.items():
+        for option in hostile.options_of(name):
+            if option.is_flag:
+                continue
+            for first in {option.opts[0], option.opts[-1]}:
+                line = [*name.split(), first, "1", option.opts[-1], "2"]
+                if option.multiple:
+                    assert "given twice, and takes" not in wb(*line, "--bogus")[2]
+                else:
+                    assert wb.refused(*line).endswith(
+                        f"{option.opts[-1]} is given twice, and takes one value\n"
+                    )
+                    told += 1
+        assert command.params
+    assert told > 300
+
+
+def test_flags_and_lists_may_be_repeated(wb: Any) -> None:
+    assert wb(*BOUND, "--scheme", "em", "--json", "--json")[0] == 0
 
 
 def test_an_error_of_the_library_is_said_in_its_own_words(wb: Any) -> None:
@@ -220,7 +247,7 @@ def test_arrays_come_from_lists_and_files(suffix: str, tmp_path: Path) -> None:
         if suffix == ".npy":
             np.save(path, np.array(values))
         else:
-            path.write_text(" ".join(map(str, values)) if suffix == ".txt" else "4,2\n0.5,0\n")
+            path.write_text(" ".join(map(str, values)) if suffix == ".txt" else "t\n4\n2\n0.5\n0\n")
         text = str(path)
     assert options.array_from("grid_t", text).tolist() == values
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hostile import instead
 from PIL import Image
 
 from numerics.heldout import held_out
@@ -47,8 +48,8 @@ def test_refusals(wb: Any, images: Path, tmp_path: Path) -> None:
     given = ("smoothed", "--data", str(images), "--K", "4", "--n", "5")
     assert "tau = 0" in wb.refused(*given, "--tau", "0")
     assert "out = .gif" in wb.refused(*given, "-o", "x.gif")
-    assert "n = 0" in wb.refused(*given, "--n", "0")
-    assert "K = 0" in wb.refused(*given, "--K", "0")
+    assert "n = 0" in wb.refused(*instead(given, "--n", "0"))
+    assert "K = 0" in wb.refused(*instead(given, "--K", "0"))
     flat = tmp_path / "flat.npy"
     np.save(flat, np.zeros((9, 3)))
     assert "no height and width" in wb.refused("smoothed", "--data", str(flat), "-o", "x.png")

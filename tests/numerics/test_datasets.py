@@ -134,7 +134,7 @@ def test_folders_and_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadInput, match=r"b.png"):
         load(tmp_path)
-    with pytest.raises(BadInput, match=r"must be digits, a .npy or .npz file, or a folder"):
+    with pytest.raises(BadInput, match=r"must be digits, a .npy, .npz, .csv or .txt file, or a folder"):
         load("mnist")
     with pytest.raises(IOFailure):
         load(tmp_path / "absent.npy")

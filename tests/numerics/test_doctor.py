@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.doctor import check_expressions, check_schedule, image_claims, start_w2
+from numerics.doctor import check_expressions, check_schedule, start_w2
+from numerics.image_schedules import image_claims
 from numerics.schedules import schedule
 from wbound.data import Gaussian
 from wbound.errors import BadInput
@@ -81,7 +82,7 @@ def test_a_short_process_is_warned_about() -> None:
     found = check_expressions("0", "1", T=0.5)
     assert found.consistent
     assert {f.name for f in found.warnings} == {"signal at T", "start error"}
-    assert found["signal at T"].value == pytest.approx(2.0)
+    assert found["signal at T"].value == pytest.approx(0.25 / 0.5)
     far = check_expressions("0", "1", T=1e4)
     assert not far.warnings
 
@@ -91,7 +92,7 @@ def test_arrays() -> None:
     bar = np.cumprod(1 - betas)
     found = check_schedule(betas=betas, alphas_cumprod=bar)
     assert found.consistent and not found.warnings
-    assert found["signal at T"].value == pytest.approx(bar[-1] / (1 - bar[-1]), rel=1e-9)
+    assert found["signal at T"].value == pytest.approx(0.25 * bar[-1] / (1 - bar[-1]), rel=1e-9)
     assert not check_schedule(betas=betas, alphas_cumprod=bar**1.01).consistent
     assert not check_schedule(betas=betas, alphas_cumprod=bar[:-1]).consistent
     assert not check_schedule(sigmas=[3.0, 1.0, 2.0]).consistent
@@ -99,9 +100,110 @@ def test_arrays() -> None:
     rough = check_schedule(sigmas=[100.0, 1.0])
     assert [f.name for f in rough.warnings] == ["largest step"]
     made = check_schedule(schedule(wbound.process("ve-constant"), None, 4.0, 10))
-    assert made["signal at T"].value == pytest.approx(0.25)
+    assert made["signal at T"].value == pytest.approx(0.25 / 4.0)
     with pytest.raises(BadInput, match="give a schedule"):
         check_schedule()
+
+
+def test_arrays_are_judged_on_a_stated_variance_and_the_signal_comes_first() -> None:
+    """On N(0, 1) every VP array starts without an error: a third of the data left would get an "ok"."""
+    found = check_schedule(alphas_cumprod=[0.99, 0.6, 0.36])
+    assert found.findings[0].name == "signal at T" and "alpha(T)^2 = 0.36" in found.findings[0].detail
+    assert found["signal at T"].value == pytest.approx(0.25 * 0.36 / 0.64)
+    assert {f.name for f in found.warnings} == {"signal at T", "start error"}
+    assert found.notes[0].startswith("judged on N(0, 0.25)")
+    unit = check_schedule(alphas_cumprod=[0.99, 0.6, 0.36], data=Gaussian(np.zeros(3), 1.0))
+    assert unit["start error"].ok and "d = 3, variance 1 a coordinate" in unit.notes[0]
+    own = check_expressions("1/2", "1", T=1.0, start="standard")
+    assert not own["start error"].ok and own.notes[0].startswith("judged on N(0, 0.25)")
+
+
+def test_what_an_array_drops_is_said() -> None:
+    found = check_schedule(alphas_cumprod=[1.0, 0.9, 0.5], betas=[0.1, 0.2, 0.3])
+    assert "alphas_cumprod[0] = 1 is the data" in " ".join(found.notes)
+    assert "betas has 3 steps and alphas_cumprod 2: alphas_cumprod[0] = 1" in found["agreement"].detail
+    assert found.verdict == "INCONSISTENT: the arrays are not of one schedule"
+    one_more = np.concatenate(([1.0], np.cumprod([0.9, 0.8, 0.7])))
+    assert check_schedule(alphas_cumprod=one_more, betas=[0.1, 0.2, 0.3]).consistent
+
+
+@pytest.mark.parametrize(
+    ("arrays", "at"),
+    [
+        ({"alphas_cumprod": [1.0, 0.6, 0.0]}, "alphas_cumprod[2] = 0"),
+        ({"alphas_cumprod": [0.0, 0.6, 0.9]}, "alphas_cumprod[0] = 0"),
+        ({"betas": [0.1, 0.5, 1.0]}, "betas[2] = 1"),
+        (
+            {"betas": [0.1, 0.5, 1.0], "alphas_cumprod": [0.9, 0.45, 0.0]},
+            "betas[2] = 1, alphas_cumprod[2] = 0",
+        ),
+    ],
+)
+def test_a_start_at_pure_noise_is_no_contradiction(arrays: dict[str, list[float]], at: str) -> None:
+    found = check_schedule(**arrays)  # type: ignore[arg-type]
+    assert found.consistent and found.verdict == "consistent"
+    (warned,) = (f for f in found.warnings if f.name == "infinite start")
+    assert warned.detail.startswith(f"{at}: lam(T) is infinite")
+    # a start that both arrays must share is told apart from one that only one has
+    lone = check_schedule(betas=[0.1, 0.5, 1.0], alphas_cumprod=[0.9, 0.45, 0.1])
+    assert lone.verdict == "INCONSISTENT: the arrays are not of one schedule"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [
+        ({"sigmas": [3.0, 1.0, 2.0]}, "no forward SDE has this schedule"),
+        ({"betas": [0.1, -0.1]}, "no forward SDE has this schedule"),
+        ({"betas": [0.1, np.nan]}, "this array is no schedule of its form"),
+        ({"betas": [0.1, 1.1]}, "this array is no schedule of its form"),
+        ({"alphas_cumprod": [0.9, 0.5], "betas": [0.1, 0.2]}, "the arrays are not of one schedule"),
+    ],
+)
+def test_each_verdict_says_its_reason(arguments: dict[str, list[float]], verdict: str) -> None:
+    assert check_schedule(**arguments).verdict == f"INCONSISTENT: {verdict}"  # type: ignore[arg-type]
+
+
+def test_verdicts_of_expressions() -> None:
+    assert check_expressions("1-2*t", "1").verdict.endswith(
+        "not those of section 0's setting on all of (0, T]"
+    )
+    assert check_expressions("0", "1", marginal_std="t").verdict.endswith(
+        "the std claimed is not that of this f and g"
+    )
+    assert check_expressions("0", "1", mean_factor="1+t").verdict.endswith("not that of this f")
+    with pytest.raises(
+        BadInput, match="T = 1.0: must be below 1, where process user ends .lam, f or g is infinite"
+    ):
+        check_expressions("1/(1-t)", "sqrt(2/(1-t))")
+    for use in (lambda: wbound.Process(f="-1", g="1"), lambda: check_expressions("-1", "1")):
+        with pytest.raises(BadInput, match="f = -1: is -1 at t = 1e-09: must be finite and >= 0"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("slip", "level"), [(1e-9, None), (3e-7, "warning"), (9e-6, "warning"), (3e-5, "error")]
+)
+def test_rounding_is_a_warning_with_the_difference(slip: float, level: str | None) -> None:
+    """g of a claimed std with q typed to few digits: the relative difference is printed, not "a factor 1"."""
+    q = 8.5
+    g = f"0.01*exp({q}*t)*sqrt({2 * q})*(1+{slip})^0.5"
+    found = check_expressions("0", g, marginal_std=f"0.01*exp({q}*t)")["g against the marginal"]
+    assert (found.ok, None if found.ok else found.level) == (level is None, level)
+    if level == "warning":
+        assert f"differ by {slip:.3g} relative at most" in found.detail
+    if level == "error":
+        assert "too large by a factor 1 + 3e-05 at t = 0.5" in found.detail
+
+
+def test_single_precision_is_no_contradiction() -> None:
+    betas = np.linspace(1e-4, 0.02, 1000, dtype=np.float32)
+    bar = np.cumprod(1 - betas, dtype=np.float32)
+    found = check_schedule(betas=betas, alphas_cumprod=bar)
+    assert found.consistent and 1e-7 < found["agreement"].value < 1e-4
+    assert "differ by" in found["agreement"].detail and "float32 may lose" in found["agreement"].detail
+    assert not check_schedule(
+        betas=betas, alphas_cumprod=(bar * np.linspace(1, 0.999, 1000)).astype("f4")
+    ).consistent
 
 
 def test_plain_values() -> None:

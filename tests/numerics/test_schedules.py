@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import wbound
 from numerics import schedules
-from numerics.schedules import FORMS, export, from_array, read, schedule, to_array
+from numerics.schedules import FORMS, Schedule, export, from_array, read, schedule, to_array
 from wbound.errors import BadInput, IOFailure
 from wbound.gaussian import exact_w2
 
@@ -102,10 +102,22 @@ def test_orders_and_ends() -> None:
         ("sigmas", [[1.0, 2.0]], r"shape \(1, 2\)"),
         ("sigmas", ["a"], "must be real numbers"),
         ("betas", [0.1, 0.0, 0.2], "0 at index 1: must be above 0 and below 1"),
-        ("betas", [0.1, 1.0], "1 at index 1: must be above 0 and below 1"),
+        ("betas", [0.1, 1.0], "1 at index 1: must be above 0 and below 1: lam is infinite there"),
+        ("betas", [1e-300, 1e-320], "indices 0, 1: two levels coincide"),
         ("betas", [0.1, np.inf], "must be finite"),
         ("alphas_cumprod", [0.9, 0.5, 0.7], "must be strictly monotone"),
-        ("alphas_cumprod", [0.9, 0.5, 0.0], "0 at index 0: must be above 0"),
+        (
+            "alphas_cumprod",
+            [0.9, 0.5, 0.0],
+            "0 at index 2: must be above 0 and below 1: lam is infinite there",
+        ),
+        (
+            "alphas_cumprod",
+            [0.0, 0.5, 0.9],
+            "0 at index 0: must be above 0 and below 1: lam is infinite there",
+        ),
+        ("alphas_cumprod", [0.5, 0.9, 0.7], "0.9, 0.7 at indices 1, 2: must be strictly monotone"),
+        ("alphas_cumprod", [1.0], "1 is the data"),
         ("alphas_cumprod", [1.5, 0.5], "must be above 0 and below 1"),
         ("timesteps", [2.0, 1.0], "must end at 0"),
         ("lambdas", [1.0], "form = lambdas: must be one of sigmas"),
@@ -125,6 +137,11 @@ def test_what_a_form_cannot_hold_is_refused(tmp_path: Path) -> None:
     huge = schedule(wbound.process("vp-polynomial"), DATA, 40.0, 3)
     with pytest.raises(BadInput, match="overflows"):
         to_array(huge, "sigmas")
+    close = Schedule("close", np.array([1e-17, 0.0, -np.inf]), wbound.process("ve-constant"))
+    with pytest.raises(BadInput, match="levels coincide in this form; two of its levels are one number"):
+        to_array(close, "sigmas")
+    with pytest.raises(BadInput, match="nor can sigmas"):
+        to_array(close, "betas")
     with pytest.raises(BadInput, match="suffix"):
         export(s, tmp_path / "x.pt", "sigmas")
     with pytest.raises(IOFailure):

@@ -128,7 +128,7 @@ PROFILE = wbound.bounded_data(1.0, 1.0, 2, 2.5)
 BREAKS: dict[str, Broken] = {
     "A1": other(data=PROFILE),
     "A1 or A1′": other(data=Gaussian(np.zeros(2), np.array([0.0, 1.0]))),
-    "f, g >= 0": other(process=wbound.Process(f="-1", g="1")),
+    "f, g >= 0": other(process=wbound.Process(f="1-1e8*t", g="1")),
     "A2": other(M1=None),
     "A3": other(score_noise=0.1),
     "A3 (bias only)": other(score_noise=0.1),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import referee
 import sympy as sp
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
@@ -311,7 +311,11 @@ def test_a_process_outside_its_domain_is_refused(f: str, g: str, said: str) -> N
     [
         ({"f": "__import__('os')", "g": "1"}, "f"),
         ({"f": "1", "g": "q*t"}, "q"),
-        ({"f": "a", "g": "1", "a": -1.0}, "a = -1.0"),
+        ({"f": "a", "g": "1", "a": -1.0}, "f = -1: is -1 at t = 1e-09: must be finite and >= 0 on (0, T]"),
+        ({"f": "-1", "g": "1"}, "f = -1: is -1 at t = 1e-09: must be finite and >= 0 on (0, T]"),
+        ({"f": "1", "g": "-t"}, "g = -t: is -1e-09 at t = 1e-09: must be finite and >= 0 on (0, T]"),
+        ({"f": "1/a", "g": "1", "a": 0}, "division by zero"),
+        ({"f": "β", "g": "1", "β": 1.0, "beta": 2.0}, "beta is given twice"),
         ({"f": "a", "g": "1", "a": float("nan")}, "a = nan"),
         ({"f": "a", "g": "1", "a": "1"}, "a = 1"),
         ({"f": "t", "g": "1", "t": 1.0}, "t"),
@@ -322,6 +326,55 @@ def test_what_is_no_process(arguments: dict[str, object], said: str) -> None:
     with pytest.raises(BadInput) as caught:
         wbound.Process(**arguments)  # type: ignore[arg-type]
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@settings(max_examples=settings.default.max_examples)
+@given(st.floats(-2.0, 2.0), st.floats(-2.0, 2.0), st.floats(0.1, 3.0))
+def test_a_negative_parameter_serves_where_f_and_g_stay_nonnegative(a: float, b: float, t: float) -> None:
+    """f = 1 + a t and g = 1 + b t: one rule wherever they are read, and λ is that of the numbers typed in."""
+    a, b = round(a, 3), round(b, 3)
+    low = 1.0 + min(a, b) * t
+    assume(abs(low) > 1e-3)
+    p = wbound.Process(f="1+a*t", g="1+b*t", a=a, b=b)
+    assert p.parameters == {name: v for name, v in (("a", a), ("b", b)) if v > 0.0}
+    if low > 0.0:
+        p.check_domain(t)
+        same = wbound.Process(f=f"1+({a!r})*t", g=f"1+({b!r})*t")
+        assert float(p.lam(t)) == pytest.approx(float(same.lam(t)), rel=1e-12)
+    else:
+        for use in (p.check_domain, lambda at: (p.f(at), p.g(at))):
+            with pytest.raises(BadInput, match=r"must be (below|finite and >= 0)"):
+                use(t)
+
+
+@pytest.mark.parametrize(
+    ("f", "g", "end"),
+    [("1-a*t", "1", 4.0), ("1", "cos(t)", math.pi / 2), ("0", "exp(-t)*(2-t)", 2.0), ("t*(3-t)", "1+t", 3.0)],
+)
+def test_a_process_of_a_user_ends_where_f_or_g_turns_negative(f: str, g: str, end: float) -> None:
+    """T is searched before it, and a T beyond it is refused with the sentence of `check_domain`."""
+    p = wbound.Process(f=f, g=g, **({"a": 0.25} if "a*" in f else {}))
+    assert p.t_max == pytest.approx(end, rel=1e-12)
+    p.check_domain(0.999 * end)
+    with pytest.raises(BadInput, match=r"must be (below|finite and >= 0)"):
+        p.check_domain(1.0001 * end)
+    data = wbound.LogConcave(3, 0.5, 0.5, 6.0, 0.0)
+    try:
+        need = wbound.iterations(p, data, 1.2, scheme="hf")
+    except wbound.errors.Unreachable as error:
+        assert error.floor > 1.2
+    else:
+        assert need.T < end and need.bound <= 1.2
+
+
+def test_a_root_of_a_square_is_no_kink_of_g2() -> None:
+    """g² = 2 sin² is smooth: λ = ∫ 2 sin² = t − sin t cos t; a kink of f is one, and is refused where hidden."""
+    for g in ("sqrt(2*sin(t)**2)", "(2*sin(t)²)^0.5"):
+        p = wbound.Process(f=0, g=g)
+        for t in (0.5, 2.0, 7.0):
+            assert float(p.lam(t)) == pytest.approx(t - math.sin(t) * math.cos(t), rel=1e-12)
+    with pytest.raises(BadInput, match="hides its kinks"):
+        wbound.Process(f="sqrt(sin(t)**2)", g="1")
 
 
 @pytest.mark.parametrize("t", [-1.0, float("nan"), [0.5, -1e-9]])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import instead
 
 from numerics.cifar10 import eight, presenting, training
 from numerics.cifar10.clocks import NAMES
@@ -81,7 +82,7 @@ def test_check(wb: Any) -> None:
 )
 def test_bad_input_is_one_line(arguments: list[str], said: str, wb: Any, tmp_path: Path) -> None:
     code = 4 if "nothing.npz" in arguments else 2
-    assert said in wb.refused(*TRAIN, "--out", str(tmp_path / "run"), *arguments, code=code)
+    assert said in wb.refused(*instead(TRAIN, "--out", str(tmp_path / "run"), *arguments), code=code)
     assert not (tmp_path / "run").exists()
 
 
@@ -119,7 +120,7 @@ def test_a_loss_that_is_not_finite_is_exit_4(wb: Any, tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "run"),
     ]
-    assert "is not finite at step" in wb.refused(*TRAIN, *wild, code=4)
+    assert "is not finite at step" in wb.refused(*instead(TRAIN, *wild), code=4)
 
 
 def test_without_the_extra_one_line_says_what_to_install(wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
