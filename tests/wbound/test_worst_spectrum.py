@@ -79,7 +79,7 @@ def test_the_worst_is_that_of_linear_programs(seed: int) -> None:
     assert programs == pytest.approx(found.total, rel=2e-3)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 2, 10, 14])  # in the last two the worst has three variances
 def test_the_two_errors_are_weighed_as_their_sum_asks(seed: int) -> None:
     """Bumps at different variances: the worst for one error is not the worst for the other, nor for their sum."""
     rng = np.random.default_rng(seed)
