@@ -14,8 +14,8 @@
 # # 4. The lower bound and the optimal clock
 #
 # For data $N(0,\sigma_0^2I)$ and from an exact start the sampler `hf` needs
-# $K\ge2\sigma_0\sqrt d/\varepsilon$ asymptotically, for every process at once; a good clock reaches it, and Theorem 2 on the optimal clock is within $3/2$ ([theory,
-# sections 6 and 7](../docs/theory.md)).
+# $K\ge2\sigma_0\sqrt d/\varepsilon$ asymptotically, for every process at once; a good clock
+# reaches it, and Theorem 2 on the optimal clock is within $3/2$ ([theory, sections 6 and 7](../docs/theory.md)).
 
 # %%
 # %matplotlib inline

@@ -260,7 +260,7 @@ def _looked_through(content: bytes) -> None:
     for i, (code, argument, _) in enumerate(pickletools.genops(content)):
         if code.name in REFUSED:
             raise pickle.UnpicklingError(f"it has the code {code.name}")
-        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= argument <= i + 1:
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and not 0 <= int(argument or 0) <= i + 1:
             raise pickle.UnpicklingError(f"it remembers a value at position {argument}")
 
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.optimize import linprog
+from scipy.optimize import linprog, minimize_scalar
 
 import wbound
 from wbound.data import Gaussian, LogConcave
@@ -77,6 +77,39 @@ def test_the_worst_is_that_of_linear_programs(seed: int) -> None:
     a, b = squares(process, v, T, K, scheme)
     programs = math.sqrt(facts.d) * worst_by_programs(a, b, v, facts.second_moment / facts.d)
     assert programs == pytest.approx(found.total, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 10, 14])  # in the last two the worst has three variances
+def test_the_two_errors_are_weighed_as_their_sum_asks(seed: int) -> None:
+    """Bumps at different variances: the worst for one error is not the worst for the other, nor for their sum."""
+    rng = np.random.default_rng(seed)
+    facts = LogConcave(4, 0.02, 1.0, 4.0 * rng.uniform(3.0, 40.0), 0.0)
+    spectra, at = WorstSpectrum(facts), rng.uniform(0.5, 3.5, 2)
+    size = rng.uniform(0.05, 0.3, 2)
+
+    def excess(v: Array) -> Array:
+        first, second = (size[i] * np.exp(-((np.log(v) - at[i]) ** 2)) for i in (0, 1))
+        return np.stack((v * first, v * (first - second)))
+
+    found = spectra.worst(excess(spectra.sampled))
+    mean = facts.second_moment / facts.d
+    v = np.union1d(np.geomspace(1.0, 50.0, 2500), [mean])
+    e, moved = excess(v)
+    a = (np.sqrt(v + e) - np.sqrt(v)) ** 2
+    b = (np.sqrt(v + moved) - np.sqrt(v + e)) ** 2
+
+    def dual(theta: float) -> float:
+        got = linprog(-(a / theta + b / (1.0 - theta)), A_eq=np.stack((np.ones(v.size), v)), b_eq=[1.0, mean])
+        return math.sqrt(-facts.d * got.fun)
+
+    # no spectrum is worse, and this one is as bad
+    assert found.total == pytest.approx(
+        minimize_scalar(dual, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-5}).fun, rel=1e-5
+    )
+    e, moved = excess(found.variances)
+    root = np.sqrt(found.variances)
+    own = [((np.sqrt(root**2 + e) - root) ** 2), (np.sqrt(root**2 + moved) - np.sqrt(root**2 + e)) ** 2]
+    assert sum(math.sqrt(facts.d * found.shares @ x) for x in own) == pytest.approx(found.total, rel=1e-8)
 
 
 @pytest.mark.parametrize("scheme", ["em", "hf", "ddim"])
