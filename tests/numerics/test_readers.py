@@ -118,7 +118,7 @@ def test_two_arrays_that_disagree_are_told_apart_where_they_do(lam: Array, forms
     found = check_schedule(**{one: as_form(lam, one), two: as_form(moved, two)})
     finding = found["agreement"]
     size = share * (lam[k] / (1.0 + lam[k]) if "alphas_cumprod" in (one, two) else 1.0)
-    assert finding.value == pytest.approx(size, rel=0.01, abs=2e-10)
+    assert finding.value == pytest.approx(size, rel=2e-3, abs=2e-10)
     assert finding.ok == (finding.value <= 1e-7)
     assert found.consistent == (finding.value <= 1e-5)
     if not found.consistent:
