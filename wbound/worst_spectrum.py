@@ -115,7 +115,7 @@ class WorstSpectrum:
 
         Maximises √A + √B, A = Σ(√(ς²+e) − ς)², B = Σ(√(ς²+e′) − √(ς²+e))², over all spectra. As (√A + √B)² =
         min_θ A/θ + B/(1−θ), linear in the spectrum and convex in θ, the maximum is the least over θ of the
-        largest A/θ + B/(1−θ), which a spectrum of one or two variances attains.
+        largest A/θ + B/(1−θ), which a spectrum of one or two variances attains; at a kink in θ two such are mixed.
         """
         if not np.isfinite(excess).all():
             return Worst(math.inf, math.inf, self.sampled[:1], np.ones(1))
