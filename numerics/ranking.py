@@ -49,6 +49,8 @@ class Choice:
     steps: int | None
     log_lam: Array = field(repr=False)
     made_by: Process | None = field(repr=False, default=None)
+    limit: str | None = None
+    last_decade: float | None = None
 
     @property
     def calls(self) -> int:
