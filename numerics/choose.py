@@ -321,7 +321,8 @@ def _readers(
     """Who reads the nodes optimised one by one: the clock; for em, ei and ode-ei VE, and each class of α."""
     if scheme in ON_CLOCK:
         return [("any", None)] if found else []
-    clock = any(row.name == "any VE" or not sees_alpha(dict(makers)[row.name]) for row, _ in found)
+    names = {row.name for row, _ in found}
+    clock = "any VE" in names or any(name in names and not sees_alpha(make) for name, make in makers)
     return [("any VE", None)] * clock + list(alpha_classes(makers))
 
 
@@ -420,7 +421,8 @@ def _ranked(
         "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not "
         "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
         "samples",
-        "error = W2 from p_T + W2 that the prior start changes (W2 from the prior alone can be tuned to 0)",
+        "error = W2 from p_T + W2 that the prior start changes; W2 = from the prior, which is what a run gives and "
+        "can be tuned to 0 by T alone",
         *limits,
         *data.notes,
     ]

@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout agreement verdict matrix scatter",
-        "ranking candidates fewest_steps choose sweep_config sweep_cells sweep search doctor",
+        "candidates ranking fewest_steps choose sweep_config sweep_cells sweep search doctor",
         "curves floorcheck needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),

@@ -31,8 +31,8 @@ HELD = 1e-3
 _ROUNDING = 2.0**-24
 #: The limits of a search for λ(T), in words.
 LIMITS = {
-    "gain": f"more of σ_max gains less than {LEAST_GAIN:.0%}",
-    "float32": f"more of σ_max is lost to rounding in float32 (over {HELD:g} of x in one step)",
+    "gain": f"more of σ_max gains less than {100 * LEAST_GAIN:g} %",
+    "float32": f"with more of σ_max, a step in float32 rounds away over {HELD:g} of x",
     "process": "the process does not get farther in double precision",
     "range": "the end of the range that was searched",
 }

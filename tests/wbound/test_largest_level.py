@@ -19,7 +19,9 @@ def test_an_inner_minimum_stays() -> None:
 
 
 @given(st.floats(-3.0, 6.0), st.floats(0.01, 100.0), st.floats(0.2, 2.0))
-def test_a_falling_tail_stops_where_the_rest_gains_a_percent(scale: float, weight: float, power: float) -> None:
+def test_a_falling_tail_stops_where_the_rest_gains_a_percent(
+    scale: float, weight: float, power: float
+) -> None:
     """error = 1 + weight·(λ/scale)^(−power): never a minimum; the answer's formula is known."""
 
     def error(u: float) -> float:
