@@ -98,7 +98,13 @@ def _log_lam(betas: Array) -> Array:
 #: Schedulers whose set_timesteps takes timesteps of one's own (diffusers 0.42.1).
 _TAKES_TIMESTEPS = ("DDPM", "DPMSolverMultistep", "DPMSolverSinglestep", "EulerDiscrete", "HeunDiscrete")
 #: With these they take none.
-_PLACES_OWN = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
+_PLACES_OWN = (
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "use_lu_lambdas",
+    "use_flow_sigmas",
+)
 
 
 def training_log_lam(source: Path | str | Mapping[str, Any]) -> tuple[Array, tuple[str, ...]]:

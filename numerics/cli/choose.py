@@ -127,15 +127,16 @@ def choose(
             schedules=given,
             watch=progress,
         )
-    say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
-    if figure is not None:
-        _draw(ranking, shown, figure, width)
     picked, written = None, None
     if out is not None:
         if k > len(ranking.rows):
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
         picked = ranking.rows[k - 1]
         written = _write(picked, loaded, out, as_ or "sigmas", training, said)
+    say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
+    if figure is not None:
+        _draw(ranking, shown, figure, width)
+    if out is not None:
         note(out)
     try:
         best_named: Any = ranking.best_named
