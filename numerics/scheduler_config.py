@@ -118,7 +118,7 @@ def training_log_lam(source: Path | str | Mapping[str, Any]) -> tuple[Array, tup
     for key in _PLACES_OWN:
         if config.get(key):
             raise BadInput(key, "true", f"places levels of its own: {kind} then takes no timesteps")
-    notes = ()
+    notes: tuple[str, ...] = ()
     if not kind.startswith(_TAKES_TIMESTEPS):
         names = ", ".join(f"{name}Scheduler" for name in _TAKES_TIMESTEPS)
         notes = (f"{kind}.set_timesteps takes no timesteps of one's own; {names} do",)

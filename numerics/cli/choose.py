@@ -161,6 +161,9 @@ def choose(
         "written": "no -o",
         "file": "no -o",
     }
+    for which in ("best", "best_named"):
+        for key in ("limit", "last_decade"):
+            reasons[f"{which}.{key}"] = "σ_max is an inner minimum, or the user's"
     for i in range(len(ranking.rows)):
         reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"
         reasons[f"rows.{i}.limit"] = reasons[f"rows.{i}.last_decade"] = (

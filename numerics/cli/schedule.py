@@ -83,7 +83,8 @@ def schedule(
 
     one_of("as", as_, schedules.FORMS)
     named = process is not None or f is not None or g is not None
-    training, notes = None, []
+    training: Any = None
+    notes: list[str] = []
     if as_ == "timesteps":
         training, said = s.training_from(None if diffusers is not None else betas, diffusers)
         notes += said
@@ -208,8 +209,16 @@ def _winner(data: str | None, K: str | None, scheme: str, form: str) -> tuple[An
     best = next((row for row in choose(loaded, steps, scheme=scheme).rows if form in row.forms), None)
     if best is None:
         raise BadInput("as", form, f"holds no schedule that {scheme} runs on")
-    said = f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
-    return best.schedule, [said]
+    said = [
+        f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
+    ]
+    if best.limit is not None:
+        from wbound.largest_level import LIMITS
+
+        said.append(
+            f"σ_max: {LIMITS[best.limit]}; its last ten times gained {best.last_decade:.2g} of the error"
+        )
+    return best.schedule, said
 
 
 __all__ = ["ORDER", "register", "schedule"]
