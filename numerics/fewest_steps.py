@@ -14,22 +14,21 @@ def fewest(error: Callable[[int], float], eps: float, K: int, most: int, order: 
     The error is taken to fall as K^−order at most for the next guess; between a K that is too small and one that is
     enough it is taken to be monotone.
     """
-    bad, good = 0, None
+    bad, good, width = 0, None, most
     while good is None or good - bad > 1:
         value = error(K)
         if value <= eps:
             good = K
         else:
             bad = K
-        if good is not None and good - bad <= 1:
-            break
-        if bad >= most:
-            return None
-        guess = min(K * (value / eps) ** (1.0 / order), float(most))
         if good is None:
+            if bad >= most:
+                return None
+            guess = min(K * (value / eps) ** (1.0 / order), float(most))
             K = min(max(int(guess * 1.05) + 1, bad + 1), most)
             continue
-        K = min(max(math.ceil(guess), bad + 1), good - 1) if bad else max(min(int(guess), good - 1), 1)
-        if good - bad > 8 and K in (bad + 1, good - 1) and abs(guess - K) > 2:
-            K = (bad + good) // 2
+        slow, width = good - bad > max(8, width // 2), good - bad
+        guess = min(K * (value / eps) ** (1.0 / order), float(most))
+        near = math.ceil(guess) if bad else int(guess)
+        K = (bad + good) // 2 if slow else min(max(near, bad + 1), good - 1)
     return good
