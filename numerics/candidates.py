@@ -27,6 +27,7 @@ __all__ = [
     "candidates_of",
     "makers_of",
     "seen_as",
+    "sees_alpha",
     "told_apart",
     "twin",
 ]
@@ -86,7 +87,7 @@ def candidates_of(
         rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
     seen = told_apart(scheme, makers)
     whole = scheme not in POINTWISE and (
-        scheme in ON_CLOCK or any(not _sees_alpha(make) for _, make in makers)
+        scheme in ON_CLOCK or any(not sees_alpha(make) for _, make in makers)
     )
     for grid in (g for g in grids if g != "uniform"):
         place = GRIDS[grid]
@@ -111,7 +112,8 @@ def _maker(p: str | Process, facts: LogConcave) -> tuple[str, Maker]:
     return name, lambda u: (named, float(named.time_of(u)))
 
 
-def _sees_alpha(make: Maker) -> bool:
+def sees_alpha(make: Maker) -> bool:
+    """Whether a process has another α than 1."""
     return make(3.0)[0].family != "ve"
 
 

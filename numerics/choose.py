@@ -28,10 +28,12 @@ from numerics.candidates import (
     candidates_of,
     makers_of,
     seen_as,
+    sees_alpha,
     told_apart,
     twin,
 )
 from numerics.datasets import Dataset
+from numerics.fewest_steps import fewest
 from numerics.ranking import MOST_STEPS, Choice, Ranking
 from numerics.schedules import Schedule
 from wbound import Process
@@ -39,10 +41,11 @@ from wbound.clock import Grid
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.gaussian import law
-from wbound.optimal import numerical_grid
-from wbound.schemes import SCHEMES, scheme_named
+from wbound.largest_level import DECADE, Level, enough, float32_holds
+from wbound.optimal import NumericalGrid, numerical_grid
+from wbound.schemes import POINTWISE, SCHEMES, scheme_named
 from wbound.setting import setting
-from wbound.spectrum import FLOWS, PAIRS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.spectrum import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 
 __all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
 
@@ -52,8 +55,11 @@ Array = NDArray[np.float64]
 MOST_FLOW_STEPS = 150
 #: The scan for T uses at most this many steps; the search that follows uses all.
 SCAN_STEPS = 128
-#: log λ(T) is searched this far below and above the data's log variance.
-BELOW, ABOVE = -2.0, 26.0
+#: log λ(T) is searched this far below and above the data's log variance a coordinate: √λ(T) from 1/20 of the
+#: data's standard deviation to 5e8 times it.
+BELOW, ABOVE = -6.0, 40.0
+#: How near to an end of what could be searched a level counts as at the end.
+TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class _Task:
 
     spectrum: Spectrum
     scheme: str
+    log_variance: float
 
     def judge(self, log_lam: Array, p: Process | None) -> ClockW2:
         """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
@@ -91,53 +98,63 @@ class _Task:
         except BadInput:
             return math.inf
 
-    def best(self, row: Candidate, K: int, centre: float, near: float | None = None) -> tuple[float, float]:
-        """The best log λ(T) and the error there: a scan unless ``near`` is known, then a bounded search."""
-        low, high = 0.0, 0.0
+    def held(self, row: Candidate, u: float, K: int) -> float:
+        """`at`, and infinite where a sampler in float32 cannot follow the nodes."""
+        try:
+            log_lam, _, _ = row.place(u, K)
+        except BadInput:
+            return math.inf
+        return self.at(row, u, K) if float32_holds(log_lam, self.log_variance) else math.inf
+
+    def best(self, row: Candidate, K: int, near: float | None = None) -> Level:
+        """Where the row's error is least in log λ(T), a scan unless ``near`` is known and then a bounded search;
+        and back from there where the last of it gains next to nothing (`wbound.largest_level`)."""
+        low, high = self.log_variance + BELOW, self.log_variance + ABOVE
+
+        def error(u: float) -> float:
+            return self.held(row, u, K)
+
         if near is None:
             few = min(K, SCAN_STEPS)
-            mesh = centre + np.linspace(BELOW, ABOVE, 15)
-            values = [self.at(row, float(u), few) for u in mesh]
+            mesh = np.linspace(low, high, round((high - low) / 2.0) + 1)
+            values = [self.held(row, float(u), few) for u in mesh]
             i = int(np.argmin(values))
             if not math.isfinite(values[i]):
-                return float(mesh[i]), math.inf
+                return Level(float(mesh[i]), math.inf, None, float(mesh[i]))
             # with more steps the best λ(T) is larger, and at most K times so
-            low = float(mesh[max(i - 1, 0)])
-            high = float(mesh[min(i + 1, mesh.size - 1)]) + math.log(K / few)
+            left = float(mesh[max(i - 1, 0)])
+            right = float(mesh[min(i + 1, mesh.size - 1)]) + math.log(K / few)
         else:
-            low, high = near - 1.5, near + 1.5
-        found = minimize_scalar(
-            lambda u: self.at(row, float(u), K), bounds=(low, high), method="bounded", options={"xatol": 0.02}
-        )
-        return float(found.x), float(found.fun)
+            left, right = near - 1.5, near + 1.5
+        u, least = self._inside(error, max(left, low), min(right, high))
+        limit = "range" if min(u - low, high - u) < TOLERANCE else None
+        if not math.isfinite(error(u + TOLERANCE)):
+            limit = "float32" if math.isfinite(self.at(row, u + TOLERANCE, K)) else "process"
+        return enough(error, u, least, low, limit)
 
-    def steps_for(
-        self, row: Candidate, eps: float, centre: float, K: int, u: float, error: float
-    ) -> int | None:
+    def _inside(self, error: Callable[[float], float], left: float, right: float) -> tuple[float, float]:
+        """The least error between, where it is finite from ``left`` up to some point."""
+        if not math.isfinite(error(right)):
+            good, bad = left, right
+            while bad - good > 0.5 * TOLERANCE:
+                middle = 0.5 * (good + bad)
+                good, bad = (middle, bad) if math.isfinite(error(middle)) else (good, middle)
+            right = good
+        found = minimize_scalar(error, bounds=(left, right), method="bounded", options={"xatol": 0.02})
+        ends = [(float(found.x), float(found.fun)), (right, error(right))]
+        return min(ends, key=lambda end: end[1])
+
+    def steps_for(self, row: Candidate, eps: float, K: int, known: Level) -> int | None:
         """The least K at which the row's error, at its best T, is at most ε; None above `MOST_STEPS`."""
-        bad, good, order = 0, None, float(scheme_named(self.scheme).stages)
-        while good is None or good - bad > 1:
-            if error <= eps:
-                good = K
-            else:
-                bad = K
-            if good is not None and good - bad <= 1:
-                break
-            guess = K * (error / eps) ** (1.0 / order)  # the error falls as K^−order
-            if good is None:
-                if bad >= MOST_STEPS:
-                    return None
-                K = min(max(int(guess * 1.05) + 1, bad + 1), MOST_STEPS)
-            else:
-                K = (
-                    min(max(math.ceil(guess), bad + 1), good - 1)
-                    if bad
-                    else max(min(int(guess), good - 1), 1)
-                )
-                if good - bad > 8 and K in (bad + 1, good - 1) and abs(guess - K) > 2:
-                    K = (bad + good) // 2
-            u, error = self.best(row, K, centre, near=u)
-        return good
+        at = {K: known}
+
+        def error(K: int) -> float:
+            if K not in at:
+                nearest = min(at, key=lambda k: abs(k - K))
+                at[K] = self.best(row, K, at[nearest].farthest)
+            return at[K].error
+
+        return fewest(error, eps, K, MOST_STEPS, scheme_named(self.scheme).stages)
 
 
 def choose(
@@ -193,34 +210,45 @@ def choose(
     if K > MOST_STEPS:
         raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
     gaussian = data.gaussian
-    task = _Task(Spectrum.of(gaussian), scheme)
+    task = _Task(Spectrum.of(gaussian), scheme, 2.0 * math.log(data.scale))
     facts, limits = _facts(data)
     makers = makers_of(processes, facts)
     rows = candidates_of(scheme, makers, _grids(grids), gaussian, facts)
-    centre = 2.0 * math.log(data.scale)
-    found = []
+    found: list[tuple[Candidate, Level]] = []
     total = len(rows) * (1 if eps is None else 2)
-    for row in rows:
-        found.append((row, *task.best(row, K, centre)))
-        watch(len(found), total, {"process": row.name, "grid": row.grid, "error": found[-1][2]})
-    found = [f for f in found if math.isfinite(f[2])]
+    for i, row in enumerate(rows, 1):
+        level = task.best(row, K)
+        watch(i, total, {"process": row.name, "grid": row.grid, "error": level.error})
+        if math.isfinite(level.error):
+            found.append((row, level))
     needed: list[int | None] = [None] * len(found)
     if eps is not None:
-        for i, (row, u, error) in enumerate(found):
-            needed[i] = task.steps_for(row, eps, centre, K, u, error)
+        for i, (row, level) in enumerate(found):
+            needed[i] = task.steps_for(row, eps, K, level)
             watch(len(rows) + i + 1, total, {"process": row.name, "grid": row.grid, "steps": needed[i]})
-        if steps is None:
-            reached = [n for n in needed if n is not None]
-            if not reached:
-                raise BadInput("eps", eps, f"no schedule reaches it within {MOST_STEPS} steps")
-            K = min(reached)
-            found = [(row, *task.best(row, K, centre, near=u)) for row, u, _ in found]
+    nodes = Numerical(task.spectrum, gaussian, scheme) if numerical else None
+    read = _readers(scheme, found, makers) if nodes is not None else []
+    fewest_read: list[int | None] = [None] * len(read)
+    if eps is not None and nodes is not None:
+        reached = [n for n in needed if n is not None]
+        for i, (_, through) in enumerate(read):
+            fewest_read[i] = _numerical_steps(task, nodes, through, eps, reached)
+    if steps is None and eps is not None:
+        reached = [n for n in (*needed, *fewest_read) if n is not None]
+        if not reached:
+            raise BadInput("eps", eps, f"no schedule reaches it within {MOST_STEPS} steps")
+        K = min(reached)
+        found = [(row, task.best(row, K, level.farthest)) for row, level in found]
     choices = []
-    for (row, u, _), n in zip(found, needed, strict=True):
-        log_lam, p, T = row.place(u, K)
-        choices.append(_choice(row.name, row.grid, "named", log_lam, p, T, task, n))
-    if numerical:
-        choices.extend(_numerical(task, gaussian, K, eps, choices, makers))
+    for (row, level), n in zip(found, needed, strict=True):
+        log_lam, p, T = row.place(level.log_lam, K)
+        choice = _choice(row.name, row.grid, "named", log_lam, p, T, task, n)
+        if level.limit is not None:
+            before = task.at(row, level.log_lam - DECADE, K)
+            choice = replace(choice, limit=level.limit, last_decade=1.0 - choice.error / before)
+        choices.append(choice)
+    if nodes is not None and not nodes.too_many(K):
+        choices.extend(_numerical(task, nodes, K, choices, read, fewest_read))
     for s in schedules:
         choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
     return _ranked(choices, data, task, K, eps, limits, began)
@@ -284,66 +312,90 @@ def _choice(
     )
 
 
+#: The name of a row of optimised nodes, and the process (and T) that reads them; None where no process matters.
+_Reader = tuple[str, Maker | None]
+
+
+def _readers(
+    scheme: str, found: list[tuple[Candidate, Level]], makers: list[tuple[str, Maker]]
+) -> list[_Reader]:
+    """Who reads the nodes optimised one by one: the clock; for em, ei and ode-ei VE, and each class of α."""
+    if scheme in ON_CLOCK:
+        return [("any", None)] if found else []
+    names = {row.name for row, _ in found}
+    clock = scheme not in POINTWISE and (
+        "any VE" in names or any(name in names and not sees_alpha(make) for name, make in makers)
+    )
+    return [("any VE", None)] * clock + list(told_apart(scheme, makers))
+
+
+class Numerical:
+    """The nodes optimised one by one, for each K once: at least as good as every named row that the scheme reads
+    through the clock alone; for em, ei and ode-ei those of their twin."""
+
+    def __init__(self, spectrum: Spectrum, data: Gaussian, scheme: str) -> None:
+        self.data, self.scheme = data, scheme if scheme in ON_CLOCK else twin(scheme)
+        self.known: dict[int, NumericalGrid] = {}
+
+    def too_many(self, K: int) -> bool:
+        return self.scheme in FLOWS and K > MOST_FLOW_STEPS
+
+    def grid(self, K: int, starts: Sequence[Array] = ()) -> NumericalGrid:
+        """The nodes, at least as good as each of ``starts`` (λ, (K+1,))."""
+        if K not in self.known or starts:
+            self.known[K] = numerical_grid(
+                self.data, K, objective="exact", scheme=self.scheme, start="prior", starts=starts
+            )
+        return self.known[K]
+
+
+def _log(lam: Array) -> Array:
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.log(lam)
+
+
 def _numerical(
     task: _Task,
-    data: Gaussian,
+    nodes: Numerical,
     K: int,
-    eps: float | None,
     choices: list[Choice],
-    makers: list[tuple[str, Maker]],
+    read: list[_Reader],
+    needed: list[int | None],
 ) -> list[Choice]:
-    """The nodes optimised one by one, read through the clock: at least as good as every named row of it; for
-    the other schemes those of their twin, read through each process that they tell apart."""
-    scheme = task.scheme if task.scheme in ON_CLOCK else twin(task.scheme)
-    if scheme in FLOWS and K > MOST_FLOW_STEPS:
-        return []
-
-    def solve(steps: int, starts: list[Array]) -> Array:
-        grid = numerical_grid(data, steps, objective="exact", scheme=scheme, start="prior", starts=starts)
-        with np.errstate(divide="ignore"):  # the last node is λ = 0
-            return np.log(grid.lam)
-
+    """The rows of the nodes optimised one by one, read through the clock and through each process that the scheme
+    sees."""
     on_clock = [c for c in choices if seen_as(task.scheme, c.made_by) is not None]
     best = min(on_clock, key=lambda c: c.error, default=None)
-    nodes = solve(K, [] if best is None else [np.exp(best.log_lam)])
-    needed = None
-    if eps is not None and best is not None and scheme in PAIRS:
-        least = min((c.steps for c in on_clock if c.steps is not None), default=None)
-        needed = None if least is None else _numerical_steps(task, solve, eps, least)
-    name = "any" if task.scheme in ON_CLOCK else "any VE"
-    out = []
-    if best is not None:
-        out.append(_choice(name, "numerical", "numerical", nodes, None, None, task, needed))
-    for label, make in told_apart(task.scheme, makers):
+    grid = nodes.grid(K, [] if best is None else [np.exp(best.log_lam)])
+    log_lam, out = _log(grid.lam), []
+    for (label, make), n in zip(read, needed, strict=True):
         try:
-            known, T = make(float(nodes[0]))
+            p, T = (None, None) if make is None else make(float(log_lam[0]))
         except BadInput:  # a clock that does not get there
             continue
-        out.append(_choice(label, f"numerical for {scheme}", "numerical", nodes, known, T, task, None))
+        name = "numerical" if make is None else f"numerical for {nodes.scheme}"
+        choice = _choice(label, name, "numerical", log_lam, p, T, task, n)
+        out.append(replace(choice, limit=grid.limit, last_decade=grid.last_decade))
     return out
 
 
 def _numerical_steps(
-    task: _Task, solve: Callable[[int, list[Array]], Array], eps: float, least: int, tries: int = 8
-) -> int:
-    """The least K that the numerically optimal grid needs, between 1 and the best named row's (a few
-    solves)."""
-    bad, good = 0, least
-    for _ in range(tries):
-        if good - bad <= 1:
-            break
-        K = max(bad + 1, good - 1 if bad == 0 else (bad + good) // 2)
-        error = task.judge(solve(K, []), None).robust
-        if error <= eps:
-            good = K
-            # the error falls as 1/K: jump to where it would meet ε
-            jump = math.ceil(K * error / eps)
-            if bad < jump - 1 < good - 1:
-                error = task.judge(solve(jump - 1, []), None).robust
-                good, bad = (jump - 1, bad) if error <= eps else (good, jump - 1)
-        else:
-            bad = K
-    return good
+    task: _Task, nodes: Numerical, reader: Maker | None, eps: float, named: list[int]
+) -> int | None:
+    """The least K at which the optimised nodes, so read, have an error of at most ε; None above the most steps for
+    which nodes are optimised, or where no named row reaches ε."""
+    if not named:
+        return None
+
+    def error(K: int) -> float:
+        log_lam = _log(nodes.grid(K).lam)
+        try:
+            return task.judge(log_lam, None if reader is None else reader(float(log_lam[0]))[0]).robust
+        except BadInput:
+            return math.inf
+
+    most = MOST_FLOW_STEPS if nodes.scheme in FLOWS else MOST_STEPS
+    return fewest(error, eps, min([*named, most]), most, 1)
 
 
 def _ordered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
@@ -372,7 +424,8 @@ def _ranked(
         "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not "
         "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
         "samples",
-        "error = W2 from p_T + W2 that the prior start changes (W2 from the prior alone can be tuned to 0)",
+        "error = W2 from p_T + W2 that the prior start changes; W2 = from the prior, which is what a run gives and "
+        "can be tuned to 0 by T alone",
         *limits,
         *data.notes,
     ]

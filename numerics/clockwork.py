@@ -120,6 +120,8 @@ def side_by_side(
     best = numerical_grid(
         data, K, lam_max, starts=starts + ([free.lam] if free is not None else []), **options
     )
+    if free is not None:
+        best = replace(best, limit=free.limit, last_decade=free.last_decade)
     spectrum = None if law is None else Spectrum.of(law)
     with np.errstate(divide="ignore"):  # the last node is λ = 0
         nodes.append(("numerical", "optimum", np.log(best.lam)))

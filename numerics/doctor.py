@@ -8,7 +8,7 @@ steps, and whether two arrays are of one schedule.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from wbound.data import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
 from wbound.expressions import accept, function, symbol
 from wbound.forward import by_sign
+from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2
 
 __all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
 
@@ -34,8 +35,13 @@ ROUNDING = 1e-5
 #: The variance that schedules are judged on without data: that of images in [−1, 1] (σ_data = 0.5 of Karras
 #: et al. 2022). With variance 1 every VP process starts without an error, whatever is left of the data.
 VARIANCE = 0.25
-#: Signal-to-noise ratio at T above which the start is called visible.
+#: Signal-to-noise ratio at T, and share of the data's size lost by the start, below which a start is called quiet.
 QUIET = 0.01
+#: A step in which λ falls by more than `FAR` is looked at.
+FAR = 100.0
+#: What is not quiet, or far, is warned of where the remedy would lower W2 by these shares whatever the sampler of
+#: `wbound.spectrum`: a first level twice as high (`LOUD`), one more node in the longest step (`LONG`).
+LOUD, LONG = 0.1, 0.4
 POINTS = 400
 
 
@@ -327,27 +333,43 @@ def _ending(
     prior: float,
     start: str,
     over: float | None,
+    higher: Callable[[], tuple[float, str]] | None = None,
 ) -> list[Finding]:
+    """The signal left at T and the start's error. higher: of a schedule with K steps, the share of W2 that a first
+    level twice as high would leave, and with which sampler; asked for only where the start is not quiet."""
     spread = float(data.eigenvalues.sum()) / data.d
     snr = spread / math.exp(min(log_lam, 700.0))
-    out = [
+    smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
+    at_T, left = start_w2(smoothed, log_alpha, log_lam, prior, over)
+    whole = math.sqrt(data.second_moment)
+    quiet_start, enough, said = left <= QUIET * whole, False, ""
+    if higher is not None and not (quiet_start and snr <= QUIET):
+        kept, scheme = higher()
+        enough = kept > 1.0 - LOUD
+        said = (
+            f"; twice as high a first level leaves {kept:.3g} of W2 with {scheme}, the sampler it helps least"
+        )
+    # N(0, I) in place of N(0, σ²(T)I) is no matter of the first level
+    noise = start_w2(smoothed, log_alpha, log_lam, math.exp(min(log_lam, 700.0) + 2.0 * log_alpha))[1]
+    name = "N(0, I)" if start == "standard" else f"N(0, {prior:.6g} I)"
+    return [
         Finding(
             "signal at T",
-            snr <= QUIET,
+            snr <= QUIET or enough,
             "warning",
             snr,
             f"signal-to-noise ratio, the data's variance {spread:.4g} over lam(T) = {math.exp(min(log_lam, 700.0)):.4g}"
             f": {snr:.4g}; quiet up to {QUIET:g} (alpha(T) = {math.exp(log_alpha):.4g}, alpha(T)^2 = "
-            f"{math.exp(2.0 * log_alpha):.4g})",
-        )
+            f"{math.exp(2.0 * log_alpha):.4g}){said}",
+        ),
+        Finding(
+            "start error",
+            quiet_start or (enough and left <= 2.0 * noise),
+            "warning",
+            left,
+            f"W2(p_T, {name}) = {at_T:.6g}; after the exact reverse SDE {left:.6g} of the data's {whole:.6g}",
+        ),
     ]
-    smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
-    at_T, left = start_w2(smoothed, log_alpha, log_lam, prior, over)
-    whole = math.sqrt(data.second_moment)
-    name = "N(0, I)" if start == "standard" else f"N(0, {prior:.6g} I)"
-    detail = f"W2(p_T, {name}) = {at_T:.6g}; after the exact reverse SDE {left:.6g} of the data's {whole:.6g}"
-    out.append(Finding("start error", left <= QUIET * whole, "warning", left, detail))
-    return out
 
 
 # ---------------------------------------------------------------------- arrays
@@ -407,22 +429,62 @@ def check_schedule(
         )
         found.append(Finding("infinite start", False, "warning", None, detail))
     else:
-        found = [*_ending(gaussian, log_alpha, end, 0.0, prior, start, over), *found]
+
+        def louder() -> tuple[float, str]:
+            return _least_helped(gaussian, first.log_lam, higher)
+
+        found = [*_ending(gaussian, log_alpha, end, 0.0, prior, start, over, louder), *found]
     found.append(
         Finding("monotone clock", True, "error", None, f"lam falls strictly over {first.K} steps to 0")
     )
     found += [_agreement(label, first, other, s, arrays) for other, s in others]
-    ratio = float(np.exp(-np.diff(first.log_lam[:-1])).max()) if first.K > 1 else 1.0
-    found.append(
-        Finding(
-            "largest step",
-            ratio <= 100.0,
-            "warning",
-            ratio,
-            f"lam falls by a factor {ratio:.4g} at most in one step",
-        )
-    )
+    found.append(_largest_step(first.log_lam, gaussian))
     return Diagnosis(name or first.name, tuple(found), (judged, *said))
+
+
+def _least_helped(
+    data: Gaussian, log_lam: Array, change: Callable[[Array, float], Array]
+) -> tuple[float, str]:
+    """The largest share of exact W2 (from p_T, plus what the prior start changes) that a change of the nodes leaves
+    with any sampler of the clock, and that sampler. One that is worse than no output at all does not count; 0 if
+    none is left, or λ leaves double precision."""
+    spectrum, whole, kept = Spectrum.of(data), math.sqrt(data.second_moment), {"any": 0.0}
+    other = change(log_lam, float(data.eigenvalues.mean()))
+    if float(other[0]) < 300.0:
+        for scheme in (*PAIRS, *FLOWS):
+            before, after = (clock_w2(spectrum, nodes, scheme).robust for nodes in (log_lam, other))
+            if before <= whole:
+                kept[scheme] = after / before if before > 0.0 else 1.0
+    least = max(kept, key=lambda scheme: kept[scheme])
+    return kept[least], least
+
+
+def higher(log_lam: Array, variance: float) -> Array:
+    """The nodes with √λ(T) twice as high, moved alike in log(1 + λ/ς²)."""
+    unit = math.log(variance) if variance > 0.0 else float(log_lam[0])
+    place = np.logaddexp(0.0, log_lam - unit)
+    moved = place * (np.logaddexp(0.0, log_lam[0] + math.log(4.0) - unit) / place[0])
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.asarray(unit + moved + np.log(-np.expm1(-moved)))
+
+
+def finer(log_lam: Array, variance: float) -> Array:
+    """The nodes with one more, in the geometric middle of the step in which λ falls most."""
+    k = int((-np.diff(log_lam[:-1])).argmax())
+    return np.insert(log_lam, k + 1, 0.5 * (log_lam[k] + log_lam[k + 1]))
+
+
+def _largest_step(log_lam: Array, data: Gaussian) -> Finding:
+    """The step in which λ falls most. Far above the data's variance a sampler may cross decades at no cost (DDIM is
+    exact there), so what a long step costs is looked at: what a node at its geometric middle would gain."""
+    falls = -np.diff(log_lam[:-1])
+    ratio = math.exp(min(float(falls.max(initial=0.0)), 700.0))
+    detail = f"lam falls by a factor {ratio:.4g} at most in one step"
+    if ratio <= FAR:
+        return Finding("largest step", True, "warning", ratio, detail)
+    kept, scheme = _least_helped(data, log_lam, finer)
+    detail += f"; one more node there leaves {kept:.3g} of W2 with {scheme}, the sampler it helps least"
+    return Finding("largest step", kept >= 1.0 - LONG, "warning", ratio, detail)
 
 
 def _agreement(

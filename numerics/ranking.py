@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from numerics.candidates import seen_as
 from numerics.datasets import Dataset
-from numerics.schedules import Schedule, vp
+from numerics.schedules import FORMS, Schedule, ve, vp
 from wbound import SCHEMES, Process
 
 __all__ = ["MOST_STEPS", "Choice", "Ranking"]
@@ -49,6 +50,8 @@ class Choice:
     steps: int | None
     log_lam: Array = field(repr=False)
     made_by: Process | None = field(repr=False, default=None)
+    limit: str | None = None
+    last_decade: float | None = None
 
     @property
     def calls(self) -> int:
@@ -58,7 +61,23 @@ class Choice:
     @property
     def schedule(self) -> Schedule:
         """The row as a schedule, to be written for other samplers (`numerics.schedules.export`)."""
-        return Schedule(f"{self.process} on {self.grid}", self.log_lam, self.made_by or vp())
+        return Schedule(
+            f"{self.process} on {self.grid}",
+            self.log_lam,
+            self.made_by or (vp() if seen_as(self.scheme, None) == self.scheme else ve()),
+        )
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms (`numerics.schedules.FORMS`) that mean this row: all where the scheme sees the clock alone;
+        else sigmas for VE, and for VP those that a variance-preserving sampler reads."""
+        p = self.made_by
+        if seen_as(self.scheme, p) == self.scheme:
+            return tuple(form for form in FORMS if form != "times" or p is not None)
+        if p is None or p.family == "ve":
+            return ("sigmas",) if p is None else ("sigmas", "times")
+        preserving = p.kappa is not None and abs(p.kappa - 1.0) < 1e-12
+        return ("betas", "alphas_cumprod", "times", "timesteps") if preserving else ("times",)
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes that are plain values; ``schedule`` holds the nodes."""

@@ -19,7 +19,7 @@ from numerics.loading import MOST, load_json
 from numerics.schedules import Schedule, inside, ve, vector, vp
 from wbound.errors import BadInput, count, one_of
 
-__all__ = ["from_diffusers"]
+__all__ = ["from_diffusers", "training_log_lam"]
 
 Array = NDArray[np.float64]
 
@@ -41,13 +41,7 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
     all training steps. Raises `BadInput`: flow-matching and zero-terminal-SNR configurations start from λ =
     ∞, which this reader does not take.
     """
-    config, name = source, "scheduler_config"
-    if not isinstance(source, Mapping):
-        path = Path(source)
-        config, name = load_json(path), path.name
-    if not isinstance(config, Mapping):
-        raise BadInput("file", name, "must be a JSON object")
-    kind = str(config.get("_class_name", "DDPMScheduler"))
+    config, name, kind = _read(source)
     if kind.startswith("EDM"):
         return _edm(config, kind, steps)
     if kind.startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction":
@@ -72,8 +66,7 @@ def from_diffusers(source: Path | str | Mapping[str, Any], steps: int | None = N
     K = N if steps is None else count("steps", steps)
     if K > N:
         raise BadInput("steps", K, f"must be at most num_train_timesteps = {N}")
-    outward = np.cumsum(-np.log1p(-betas))
-    log_sigma = 0.5 * np.log(np.expm1(outward))
+    log_sigma = 0.5 * _log_lam(betas)
     rounded = kind.startswith(_ROUNDED)
     default = "leading" if kind.startswith(("DDPM", "DDIM", "PNDM")) else "linspace"
     spacing = one_of(
@@ -110,6 +103,53 @@ def _refuse_unread(config: Mapping[str, Any]) -> None:
     for key in ("sigma_min", "sigma_max"):
         if config.get("use_karras_sigmas") and config.get(key) is not None:
             raise BadInput(key, str(config[key]), "is not read here with use_karras_sigmas")
+
+
+def _read(source: Path | str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+    """The content, the file's name and the class."""
+    config, name = source, "scheduler_config"
+    if not isinstance(source, Mapping):
+        path = Path(source)
+        config, name = load_json(path), path.name
+    if not isinstance(config, Mapping):
+        raise BadInput("file", name, "must be a JSON object")
+    kind = str(config.get("_class_name", "DDPMScheduler"))
+    return config, name, kind
+
+
+def _log_lam(betas: Array) -> Array:
+    """log λ after each step of training: Σ −log(1 − β) = log(1 + λ)."""
+    return np.asarray(np.log(np.expm1(np.cumsum(-np.log1p(-betas)))))
+
+
+#: Schedulers whose set_timesteps takes timesteps of one's own (diffusers 0.42.1).
+_TAKES_TIMESTEPS = ("DDPM", "DPMSolverMultistep", "DPMSolverSinglestep", "EulerDiscrete", "HeunDiscrete")
+#: With these they take none.
+_PLACES_OWN = (
+    "use_karras_sigmas",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "use_lu_lambdas",
+    "use_flow_sigmas",
+)
+
+
+def training_log_lam(source: Path | str | Mapping[str, Any]) -> tuple[Array, tuple[str, ...]]:
+    """log λ (N,) at the steps of training of a ``scheduler_config.json`` (a path, or its content), which timesteps
+    are indices of, and notes on who takes them. Raises `BadInput` where a configuration takes no timesteps."""
+    config, _, kind = _read(source)
+    if kind.startswith(("EDM", "FlowMatch")) or not kind.startswith((*_ROUNDED, *_SIGMA)):
+        raise BadInput("diffusers", kind, "has no training betas that timesteps could be indices of")
+    if config.get("rescale_betas_zero_snr"):
+        raise BadInput("rescale_betas_zero_snr", "true", "moves the betas: they are not those of training")
+    for key in _PLACES_OWN:
+        if config.get(key):
+            raise BadInput(key, "true", f"places levels of its own: {kind} then takes no timesteps")
+    notes: tuple[str, ...] = ()
+    if not kind.startswith(_TAKES_TIMESTEPS):
+        names = ", ".join(f"{name}Scheduler" for name in _TAKES_TIMESTEPS)
+        notes = (f"{kind}.set_timesteps takes no timesteps of one's own; {names} do",)
+    return _log_lam(_betas(config)), notes
 
 
 def _timesteps(N: int, K: int, spacing: str, offset: int, kind: str) -> Array:

@@ -1,4 +1,4 @@
-"""Schedules as others write them (sigmas, betas, alphas_cumprod, timesteps) and back.
+"""Schedules as others write them (sigmas, betas, alphas_cumprod, times, timesteps) and back.
 
 In the clock: σ_k = √λ_k, ᾱ_k = 1/(1+λ_k), β_k = 1 − ᾱ_k/ᾱ_{k−1}. Arrays that hold ᾱ or β belong to a
 variance- preserving process, those that hold σ to a variance-exploding one; hf and ddpm see the clock
@@ -31,8 +31,10 @@ __all__ = [
     "Schedule",
     "export",
     "from_array",
+    "nearest",
     "read",
     "schedule",
+    "start_std",
     "to_array",
     "values_of",
     "without_infinity",
@@ -41,8 +43,9 @@ __all__ = [
 Array = NDArray[np.float64]
 
 #: What a schedule can be written as: σ = √λ (K+1,) from the largest to 0; β (K,) and ᾱ (K,) from the data
-#: outward; timesteps, the process's own forward times (K+1,) from T to 0.
-FORMS = ("sigmas", "betas", "alphas_cumprod", "timesteps")
+#: outward; times, the process's own forward times (K+1,) from T to 0; timesteps, the indices (K,) of steps of
+#: training, from the noisiest down, which mean nothing without the betas of the training.
+FORMS = ("sigmas", "betas", "alphas_cumprod", "times", "timesteps")
 #: Relative error of λ that a file may cost (of 1+λ for ᾱ, which holds no more).
 EXACT = 1e-12
 
@@ -134,20 +137,25 @@ def from_array(
     process: Process | None = None,
     notes: tuple[str, ...] = (),
     begin: int = 0,
+    training: Array | None = None,
 ) -> Schedule:
     """A user's array as a schedule. ``form`` is one of `FORMS`; ``begin``: the index of its first value in the
     array that the user has, for what is said of it.
 
     sigmas: noise levels in x, monotone either way, > 0 (a last 0 is added if it is not there); betas: (K,) in
     (0, 1), noise increasing with the index; alphas_cumprod: ᾱ in (0, 1), monotone either way (1 is the data);
-    timesteps: forward times of ``process``, monotone, down to 0. What was added or taken as the data is in the
-    schedule's notes, after ``notes``. Raises `BadInput`: shape, NaN, values out of range, λ = ∞; and `NoClock`
-    where λ does not fall strictly.
+    times: forward times of ``process``, monotone, down to 0; timesteps: indices of ``training``, log λ at each
+    step of training (N,), strictly decreasing. What was added or taken as the data is in the schedule's notes,
+    after ``notes``. Raises `BadInput`: shape, NaN, values out of range, λ = ∞; and `NoClock` where λ does not
+    fall strictly.
     """
     one_of("form", form, FORMS)
     a = vector(values, form, begin)
     said = list(notes)
     place = np.arange(begin, begin + a.size)
+    if form == "timesteps":
+        levels = _ended(_at(a, training))
+        return _checked(Schedule(name or form, levels, vp(), tuple(said), place), form)
     if form == "betas":
         if (a <= 0.0).any():
             k = int(np.argmax(a <= 0.0))
@@ -185,7 +193,7 @@ def from_array(
     if a[-1] < 0.0 or a[0] <= 0.0:
         raise BadInput(form, f"{a[-1]:g} at index {place[-1]}", "must be > 0 (a last 0 is the data)")
     if a[-1] != 0.0:
-        if form == "timesteps":
+        if form == "times":
             raise BadInput(form, f"last value {a[-1]:g}", "must end at 0, the data")
         said.append(f"a last step from sigma = {a[-1]:.6g} to 0 was added: the array ends above 0")
         a = np.concatenate((a, [0.0]))
@@ -196,7 +204,7 @@ def from_array(
             log_lam = 2.0 * np.log(a)
         return _checked(Schedule(name or form, log_lam, ve(), tuple(said), place), form)
     if process is None:
-        raise BadInput("process", "None", "is needed to read timesteps")
+        raise BadInput("process", "None", "is needed to read times")
     process.check_domain(float(a[0]))
     return Schedule(name or form, process.log_lam(a), process, tuple(said), place)
 
@@ -266,15 +274,72 @@ def _checked(s: Schedule, form: str) -> Schedule:
     return s
 
 
-def to_array(s: Schedule, form: str) -> Array:
+def _trained(training: Array | None) -> Array:
+    if training is None:
+        raise BadInput(
+            "timesteps",
+            "indices",
+            "are of steps of training: give the configuration or the betas of the training",
+        )
+    return training
+
+
+def _at(indices: Array, training: Array | None) -> Array:
+    """log λ at these steps of training."""
+    known = _trained(training)
+    bad = np.flatnonzero((indices != np.rint(indices)) | (indices < 0) | (indices > known.size - 1))
+    if bad.size:
+        raise BadInput(
+            "timesteps", f"{indices[bad[0]]:g} at index {bad[0]}", f"must be whole, 0 … {known.size - 1}"
+        )
+    return np.asarray(known[indices.astype(int)])
+
+
+def nearest(s: Schedule, training: Array) -> Schedule:
+    """The schedule on steps of training: each node at the step whose log λ is nearest, no step twice; the notes
+    say how far nodes moved. training: log λ (N,) increasing. Raises `BadInput` for more nodes than steps.
+    """
+    wanted, k = s.log_lam[:-1], np.arange(s.K)
+    if s.K > training.size:
+        raise BadInput("K", s.K, f"must be at most the {training.size} steps of training")
+    above = np.clip(np.searchsorted(training, wanted), 1, max(training.size - 1, 1))
+    above = np.minimum(above, training.size - 1)
+    below = np.maximum(above - 1, 0)
+    index = np.where(training[above] - wanted < wanted - training[below], above, below)
+    # no step twice: K−1−k others are below node k, and k above
+    index = np.maximum.accumulate((index + k)[::-1])[::-1] - k
+    index = np.clip(index, s.K - 1 - k, training.size - 1 - k)
+    moved = float(np.abs(training[index] - wanted).max())
+    notes = (f"on steps of training: σ moves by a factor of {math.exp(0.5 * moved):.4g} at most",)
+    return Schedule(f"{s.name}, on training steps", np.append(training[index], -np.inf), vp(), notes)
+
+
+def start_std(s: Schedule, form: str) -> float:
+    """The standard deviation of the normal start x of a sampler that takes ``form``: √λ(T) where x = X_0 + noise
+    (sigmas), √(1 − ᾱ(T)) where the variance is preserved, and σ(T) of the process for its times."""
+    top = s.log_lam[:1]
+    if form == "sigmas":
+        return s.sigma_max
+    if form == "times":
+        log_alpha, _ = s.process.law(s.process.time_of(top))
+        return math.exp(0.5 * float(top[0]) + float(log_alpha[0]))
+    return math.exp(-0.5 * math.log1p(math.exp(-float(top[0]))))
+
+
+def to_array(s: Schedule, form: str, *, training: Array | None = None) -> NDArray[Any]:
     """The schedule as an array of ``form`` (`FORMS`). Raises `BadInput` where the form cannot hold it to
-    `EXACT`: read back, λ must be the same to 1e-12 (for ᾱ, whose doubles hold 1+λ, to 1e-12 of 1+λ)."""
+    `EXACT`: read back, λ must be the same to 1e-12 (for ᾱ, whose doubles hold 1+λ, to 1e-12 of 1+λ).
+    ``training``: log λ (N,) at the steps of training, for timesteps; `nearest` moves a schedule onto them."""
     one_of("form", form, FORMS)
     log_lam = s.log_lam
     if form == "sigmas":
         with np.errstate(over="ignore"):  # refused below
             out = np.exp(0.5 * log_lam)
     elif form == "timesteps":
+        known = _trained(training)
+        index = np.searchsorted(known, log_lam[:-1] - EXACT)
+        out = np.minimum(index, known.size - 1)
+    elif form == "times":
         out = np.asarray(s.process.time_of(log_lam))
     else:
         log_total = np.logaddexp(0.0, log_lam)  # log(1+λ)
@@ -287,7 +352,7 @@ def to_array(s: Schedule, form: str) -> Array:
     if not np.isfinite(out).all():
         raise BadInput("as", form, "this schedule overflows double precision in this form")
     try:
-        back = from_array(out, form, process=s.process).log_lam
+        back = from_array(out, form, process=s.process, training=training).log_lam
         error = _error(log_lam, back, form)
     except BadInput:
         error = math.inf
@@ -297,9 +362,8 @@ def to_array(s: Schedule, form: str) -> Array:
             if error < math.inf
             else "levels coincide in this form"
         )
-        raise BadInput(
-            "as", form, f"cannot hold this schedule to {EXACT:g}: {why}; {_instead(s, form, error)}"
-        )
+        way = "take `nearest`" if form == "timesteps" else _instead(s, form, error)
+        raise BadInput("as", form, f"cannot hold this schedule to {EXACT:g}: {why}; {way}")
     return out
 
 
@@ -328,32 +392,40 @@ def _error(log_lam: Array, back: Array, form: str) -> float:
 # ---------------------------------------------------------------------- files
 
 
-def export(s: Schedule, path: Path | str, form: str) -> Path:
-    """Write the schedule to ``path`` as ``form``: .npy (the array alone), .npz (with ``lam`` beside it),
-    .json, or .txt/.csv (17 digits). Raises `BadInput` (form, suffix) and `IOFailure`."""
+def export(s: Schedule, path: Path | str, form: str, *, training: Array | None = None) -> Path:
+    """Write the schedule to ``path`` as ``form``: .npy (the array alone), .npz (with ``lam`` and ``start_std``
+    beside it), .json (these and the rest), or .txt/.csv (17 digits). Raises `BadInput` (form, suffix) and
+    `IOFailure`."""
     out = Path(path)
     suffix = one_of("file suffix", out.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))
-    array = to_array(s, form)
+    array, std = to_array(s, form, training=training), start_std(s, form)
     if suffix in (".txt", ".csv"):
         return files.write(out, "".join(f"{v!r}\n" for v in array.tolist()))
     if suffix == ".json":
-        record = {"form": form, form: array.tolist(), **s.to_dict()}
+        record = {"form": form, form: array.tolist(), "start_std": std, **s.to_dict()}
         return files.write(out, json.dumps(record, allow_nan=False, indent=1) + "\n")
     stream = io.BytesIO()
     if suffix == ".npy":
         np.save(stream, array, allow_pickle=False)
     else:
-        held: dict[str, Any] = {form: array, "lam": s.lam}
+        held: dict[str, Any] = {form: array, "lam": s.lam, "start_std": std}
         np.savez(stream, **held)
     return files.write(out, stream.getvalue())
 
 
-def read(path: Path | str, form: str, *, process: Process | None = None, key: str | None = None) -> Schedule:
+def read(
+    path: Path | str,
+    form: str,
+    *,
+    process: Process | None = None,
+    key: str | None = None,
+    training: Array | None = None,
+) -> Schedule:
     """A schedule from a file: .npy, .npz, .json, .txt or .csv as `export` writes them, or any with one
     vector of ``form``, or of the name ``key``. Raises `BadInput` and `IOFailure`; nothing in a file is ever
     executed."""
     values, notes = values_of(path, form, key=key)
-    return from_array(values, form, name=Path(path).name, process=process, notes=notes)
+    return from_array(values, form, name=Path(path).name, process=process, notes=notes, training=training)
 
 
 def values_of(path: Path | str, form: str, *, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
@@ -395,8 +467,8 @@ def values_of(path: Path | str, form: str, *, key: str | None = None) -> tuple[A
 
 def _same_lam(source: Path, values: Any, form: str, lam: Any) -> None:
     """Refuse a file whose ``lam`` is not that of its array, to 1e-5 of 1 + λ (what single precision holds)."""
-    if form == "timesteps":
-        return  # their λ is known with the process
+    if form in ("times", "timesteps"):
+        return  # their λ is known with the process, or the training
     try:
         with np.errstate(over="ignore"):
             read_lam, own = vector(lam, "lam"), from_array(values, form).lam

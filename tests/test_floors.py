@@ -24,7 +24,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors memory lazily compiled spelling expressions arithmetic intervals line quadrature asymptotics",
         "increments optimal_clock ending forward rows images clocks catalogue score_rate",
         "data profiles",
-        "placement clock pointwise schemes formulas equations setting tally",
+        "placement clock pointwise schemes formulas equations setting tally largest_level",
         "published sharp ode flow gaussian spectrum objectives leading conditions identities limits claims statements"
         " explained",
         "turns criteria horizons complexity worst_spectrum growth cells measured columns tolerance optimal"
@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "lines tabulation smoothing targets mixtures",
         "kernels plans coupling samplers densities pushed flow1d law1d",
         "heldout independence agreement verdict matrix scatter",
-        "ranking candidates choose sweep_config sweep_cells sweep search image_schedules doctor",
+        "candidates ranking fewest_steps choose sweep_config sweep_cells sweep search image_schedules doctor",
         "curves floorcheck needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
         "cifar10 cli",
     ),

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
+from wbound.largest_level import DECADE, enough, float32_holds
 from wbound.lazily import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.setting import setting
@@ -60,6 +61,15 @@ class _Found:
     value: float
     iterations: int
     decrement: float
+
+
+class _Freed(NamedTuple):
+    """The end of a search over λ(T) too, the limit of `wbound.largest_level.LIMITS` at which it sits, and what the
+    last decade of √λ(T) gained there, as a share."""
+
+    found: _Found
+    limit: str | None
+    last_decade: float | None
 
 
 def _minimise(objective: Objective, lam: Array, first: int, most: int = 300) -> _Found:
@@ -158,7 +168,9 @@ class NumericalGrid:
     """A numerically optimal grid. ``lam`` (K+1,) decreasing to 0 (x²), for ``Grid.from_lam``; ``value``
     what was minimised, in x (W2, never squared); ``section7`` or ``None`` the same on section 7's grid with
     the same λ(T). ``convex``: whether a stationary point is known to be the global minimum. ``decrement``
-    is Newton's relative decrement at the end: how much of the value there may be left to gain.
+    is Newton's relative decrement at the end: how much of the value there may be left to gain. ``limit``: where
+    λ(T) was searched, the limit of `wbound.largest_level.LIMITS` at which it sits, None for an inner minimum;
+    ``last_decade``: what the last ten times of √λ(T) gained there, as a share of the value before.
     """
 
     lam: Array
@@ -170,6 +182,8 @@ class NumericalGrid:
     iterations: int
     decrement: float
     convex: bool
+    limit: str | None = None
+    last_decade: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as plain numbers and lists."""
@@ -189,9 +203,10 @@ def numerical_grid(
     """The grid of K steps that minimises Theorem 2 for hf ("sharp") or the exact Gaussian W2 ("exact").
 
     data: facts of A1, or Gaussian data for "exact"; lam_max: λ(T) in x², or None to optimise it too (start
-    "prior"); scheme: hf, or for "exact" also ddpm, ode-hf, ddim, heun and heun-lam; start: "exact" p_T, or "prior"
-    N(0, σ²(T)I), for which "exact" minimises W2 from p_T + W2 between the outputs of the two starts, since the W2 from
-    the prior alone can be tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at
+    "prior"; up to where more of √λ(T) gains less than 1 %, or float32 cannot follow: `NumericalGrid.limit`);
+    scheme: hf, or for "exact" also ddpm, ode-hf, ddim, heun and heun-lam; start: "exact" p_T, or "prior"
+    N(0, σ²(T)I), for which "exact" minimises W2 from p_T + W2 between the outputs of the two starts, since the W2
+    from the prior alone can be tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at
     least as good as each. Other schemes and processes see more than the clock: read the hf grid through
     them.
 
@@ -208,10 +223,11 @@ def numerical_grid(
     if lam_max is None:
         if start == "exact":
             raise BadInput("lam_max", "None", "is needed from the exact start: T -> 0 would cost nothing")
-        found = _free(target, data, steps, given)
+        found, limit, last_decade = _free(target, data, steps, given)
     else:
         fixed = positive("lam_max", lam_max)
         found = _from_best(target, [*_named(math.log(fixed), steps, data), *given], fixed)
+        limit = last_decade = None
 
     def reported(lam: Array) -> float:
         value = target.value(lam)
@@ -223,7 +239,17 @@ def numerical_grid(
     except HypothesisFailed:  # a singular covariance has no L_0
         section7 = None
     return NumericalGrid(
-        lam, reported(lam), objective, scheme, start, section7, found.iterations, found.decrement, convex
+        lam,
+        reported(lam),
+        objective,
+        scheme,
+        start,
+        section7,
+        found.iterations,
+        found.decrement,
+        convex,
+        limit,
+        last_decade,
     )
 
 
@@ -265,25 +291,63 @@ def _from_best(target: Objective, beginnings: list[Array], lam_max: float) -> _F
     return min((_minimise(target, b, 1) for b in ranked), key=lambda f: f.value)
 
 
-def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Found:
-    """λ(T) too: a search over λ(T) on the best named grid, then all nodes together."""
+def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
+    """λ(T) too: a search over λ(T) on the best named grid, then all nodes together; and back from there where
+    the last of it gains next to nothing, or float32 cannot follow."""
 
     def best(log_lam_T: float) -> Array:
         return min(_named(log_lam_T, K, data), key=target.value)
 
-    centre = 2.0 * math.log(placement.scale(data))
-    mesh = centre + np.linspace(-3.0, 24.0, 28)
+    log_s2 = 2.0 * math.log(placement.scale(data))
+    mesh = log_s2 + np.linspace(-3.0, 24.0, 28)
     values = [target.value(best(float(u))) for u in mesh]
     i = int(np.argmin(values))
-    found = minimize_scalar(
+    scan = minimize_scalar(
         lambda u: target.value(best(float(u))),
         bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
         method="bounded",
         options={"xatol": 1e-3},
     )
-    beginnings = [best(float(found.x)), *given]
+    beginnings = [best(float(scan.x)), *given]
     ends = [_minimise(target, b, 0) for b in sorted(beginnings, key=target.value)[:2]]
-    return min(ends, key=lambda f: f.value)
+    free = min(ends, key=lambda f: f.value)
+    top = math.log(free.lam[0])
+
+    def near(u: float) -> list[Array]:
+        return [*_moved(free.lam, u, log_s2), *_named(u, K, data)]
+
+    def fixed(u: float) -> _Found:
+        return _from_best(target, near(u), math.exp(u))
+
+    level = enough(lambda u: min(target.value(b) for b in near(u)), top, free.value, float(mesh[0]))
+    found, limit = free if level.limit is None else fixed(level.log_lam), level.limit
+    for b in given if limit is not None else []:  # at least as good as each
+        if target.value(b) < found.value:
+            found = _from_best(target, [b], float(b[0]))
+    while not float32_holds(_log(found.lam), log_s2):
+        found, limit = fixed(math.log(found.lam[0]) - 0.1 * DECADE), "float32"
+    if limit is None:
+        return _Freed(found, None, None)
+    free, before = found, fixed(math.log(found.lam[0]) - DECADE)
+    return _Freed(found, limit, 1.0 - found.value / before.value)
+
+
+def _log(lam: Array) -> Array:
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.log(lam)
+
+
+def _moved(lam: Array, log_lam_T: float, log_s2: float) -> list[Array]:
+    """The nodes with another λ(T): the first alone if the rest are below it, and all in log(1 + λ/ς²)."""
+    first = math.exp(log_lam_T)
+    out = []
+    if lam[1] < 0.99 * first:
+        out.append(np.concatenate(([first], lam[1:])))
+    s2 = math.exp(log_s2)
+    share = math.log1p(first / s2) / math.log1p(lam[0] / s2)
+    moved = s2 * np.expm1(share * np.log1p(lam / s2))
+    moved[0] = first
+    return [*out, moved] if (np.diff(moved) < 0.0).all() else out
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def choose(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="How -o writes it: sigmas, betas, alphas_cumprod, timesteps.",
+            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas).",
             autocompletion=o.complete_form,
         ),
     ] = None,
@@ -79,9 +79,10 @@ def choose(
 ) -> None:
     """Rank schedules for your own data.
 
-    All processes and grids, each at the best T (or σ_max, β_max) within the search's limits, by the exact W2 of the Gaussian
-    with the data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. Your
-    own schedules are ranked at their own number of steps.
+    All processes and grids, each at the best T (or σ_max, β_max) found, by the exact W2 of the Gaussian with the
+    data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. σ_max
+    is raised only where more of it gains 1 %, and no farther than float32 follows. Your own schedules are
+    ranked at their own number of steps.
 
     \b
     Examples:
@@ -90,6 +91,7 @@ def choose(
       wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json
       wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
+      wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
     """
     from numerics.choose import choose as rank
     from wbound.errors import BadInput, count
@@ -103,6 +105,11 @@ def choose(
         raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
     if out is not None:
         _writable(out, as_)
+    training: Any = None
+    said: tuple[str, ...] = ()
+    if as_ == "timesteps":
+        training, said = s.training_from(None if diffusers is not None else betas, diffusers)
+        betas, diffusers = (betas if diffusers is not None else None), None  # of training: not ranked
     if figure is not None:
         drawable(figure, width, "figure")
     K = o.number("steps", steps)
@@ -124,17 +131,16 @@ def choose(
             schedules=given,
             watch=progress,
         )
-    say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
-    if figure is not None:
-        _draw(ranking, shown, figure, width)
-    picked = None
+    picked, written = None, None
     if out is not None:
-        from numerics.schedules import export
-
         if k > len(ranking.rows):
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
         picked = ranking.rows[k - 1]
-        export(picked.schedule, out, as_ or "sigmas")
+        written = _write(picked, loaded, out, as_ or "sigmas", training, said)
+    say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
+    if figure is not None:
+        _draw(ranking, shown, figure, width)
+    if out is not None:
         note(out)
     try:
         best_named: Any = ranking.best_named
@@ -149,6 +155,7 @@ def choose(
         "figure": figure,
         "out": out,
         "written": None if picked is None else picked.rank,
+        "file": written,
     }
     reasons = {
         "eps": "no --eps",
@@ -156,9 +163,16 @@ def choose(
         "figure": "no --figure",
         "out": "no -o",
         "written": "no -o",
+        "file": "no -o",
     }
+    for which in ("best", "best_named"):
+        for key in ("limit", "last_decade"):
+            reasons[f"{which}.{key}"] = "σ_max is an inner minimum, or the user's"
     for i in range(len(ranking.rows)):
         reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"
+        reasons[f"rows.{i}.limit"] = reasons[f"rows.{i}.last_decade"] = (
+            "σ_max is an inner minimum, or the user's"
+        )
         reasons[f"rows.{i}.steps"] = "no --eps" if ranking.eps is None else "more than 5000, or not searched"
 
     def text() -> str:
@@ -166,10 +180,11 @@ def choose(
             ("", "rank"),
             ("process", "process"),
             ("grid", "grid"),
-            ("T found", "T"),
+            ("T", "T"),
             ("σ_max", "sigma_max"),
             ("K", "K"),
             ("error", "error"),
+            ("W2", "w2"),
             ("× best", "factor"),
         ]
         if "," in ranking.scheme:
@@ -208,6 +223,9 @@ def choose(
                 f"The numerically optimal grid is {gain:.4g} times better than the best named schedule, "
                 f"{best_named.process} on {best_named.grid}.",
             ]
+        at_limit = _limits(ranking.rows[:shown])
+        if at_limit:
+            lines += ["", "σ_max at a limit of the search:", *(f"  {line}" for line in at_limit)]
         moved = [
             f"{r.process}: {', '.join(f'{k} = {v:.6g}' for k, v in r.parameters.items())}"
             for r in ranking.rows[:shown]
@@ -215,11 +233,26 @@ def choose(
         ]
         if moved:
             lines += ["", "Parameters of the image processes:", *(f"  {line}" for line in moved)]
+        if picked is not None and written is not None:
+            lines += ["", *_written_lines(picked, written)]
         return "\n".join(
             [*lines, "", "What this says and does not say:", *(f"- {one}" for one in ranking.limits)]
         )
 
     emit(payload, json, text, reasons)
+
+
+def _limits(rows: Any) -> list[str]:
+    """What to say of rows whose σ_max sits at a limit of the search: one line a limit."""
+    from wbound.largest_level import LIMITS
+
+    lines = []
+    for limit, words in LIMITS.items():
+        held = [r for r in rows if r.limit == limit]
+        if held:
+            said = ", ".join(f"{r.rank} ({r.last_decade:.2g})" for r in held)
+            lines.append(f"{words}: rows {said}; in brackets the share that its last ten times gained")
+    return lines
 
 
 def _writable(out: str, form: str | None) -> None:
@@ -230,6 +263,33 @@ def _writable(out: str, form: str | None) -> None:
 
     one_of("as", form or "sigmas", FORMS)
     one_of("out", Path(out).suffix.lower(), o.SUFFIXES)
+
+
+def _write(row: Any, data: Any, out: str, form: str, training: Any, notes: tuple[str, ...]) -> dict[str, Any]:
+    """The file, and what its number is: exact W2 of the Gaussian from the start that a sampler of this form makes."""
+    from numerics.schedules import export, nearest, start_std
+    from wbound.errors import BadInput
+    from wbound.gaussian import exact_w2
+
+    if form not in row.forms:
+        other = "write " + " or ".join(row.forms) if row.forms else "pick another --row"
+        raise BadInput("as", form, f"is not what {row.scheme} on {row.process} ran on: {other}")
+    made, w2 = row.schedule, row.w2
+    if training is not None:
+        made = nearest(made, training)
+        w2 = exact_w2(made.process, data.gaussian, scheme=row.scheme, start="prior", grid=made.grid)
+        notes = (*made.notes, *notes)
+    export(made, out, form, training=training)
+    return {"form": form, "start_std": start_std(made, form), "w2": w2, "notes": list(notes)}
+
+
+def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
+    """What is in the file, the start that its number assumes, and the number."""
+    return [
+        f"Written: row {row.rank} as {written['form']}. From x ~ N(0, s² I), s = {written['start_std']:.6g}, "
+        f"{row.scheme} has W2 {written['w2']:.6g}.",
+        *(f"  {line}" for line in written["notes"]),
+    ]
 
 
 def _draw(ranking: Any, top: int, out: str, width: str) -> None:
@@ -249,6 +309,8 @@ def _draw(ranking: Any, top: int, out: str, width: str) -> None:
             "w2_exact_start",
             "factor",
             "scheme",
+            "limit",
+            "last_decade",
         )
         write(out, figures.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
     else:

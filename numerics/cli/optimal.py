@@ -76,6 +76,7 @@ def optimal(
     """
     from numerics.clockwork import SHOWN, side_by_side
     from wbound.errors import BadInput, count, positive
+    from wbound.largest_level import LIMITS
 
     lines: list[str] = []
     facts: Any
@@ -140,6 +141,8 @@ def optimal(
         "figure": "no --figure",
         "out": "no -o",
         "optimum.section7": "the data have no m0, L0",
+        "optimum.limit": "λ(T) was given, or is an inner minimum",
+        "optimum.last_decade": "λ(T) was given, or is an inner minimum",
     }
     for i in range(len(found.lanes)):
         reasons[f"rows.{i}.theorem_2"] = "the data are outside A1, or the scheme is not hf"
@@ -167,6 +170,11 @@ def optimal(
         ]
         if found.floor is not None:
             tail.append(f"no grid is below {short(found.floor)} (Eq. 11)")
+        if best.limit is not None:
+            tail.append(
+                f"λ(T) sits at a limit of the search: {LIMITS[best.limit]}; the last ten times of σ_max gained "
+                f"{best.last_decade:.2g} of W2"
+            )
         tail += [f"without {name}: {why}" for name, why in found.left_out.items()]
         return "\n".join(
             [

@@ -52,7 +52,7 @@ def schedule(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="sigmas, betas, alphas_cumprod or timesteps.",
+            help="sigmas, betas, alphas_cumprod, times (of the process), or timesteps (indices of training steps).",
             autocompletion=o.complete_form,
         ),
     ] = "sigmas",
@@ -63,7 +63,8 @@ def schedule(
 ) -> None:
     """Write a schedule for other samplers.
 
-    σ = √λ and ᾱ = α² = 1/(1+λ). From a process on a grid; or, with --data and no process, the winner of
+    σ = √λ and ᾱ = α² = 1/(1+λ); times are the process's own, timesteps the nearest indices of the steps of
+    training that --diffusers (or --betas) describes. From a process on a grid; or, with --data and no process, the winner of
     wbound choose at K steps; or from another array, to change its form. What is written gives the same λ to
     1e-12 when it is read back, or is refused. Grids in units of the data (optimal, gaussian, cosine) take
     --data, or --d, --m0, --L0.
@@ -74,6 +75,7 @@ def schedule(
       wbound schedule --process ve-constant --sigma-max 80 --K 18 --grid edm --sigma-min 0.002 --as sigmas
       wbound schedule --data digits --K 20 --as sigmas -o sigmas.npy
       wbound schedule --diffusers scheduler_config.json --as alphas_cumprod -o alphas_cumprod.npy
+      wbound schedule --data digits --K 20 --diffusers scheduler_config.json --as timesteps
     """
     import numpy as np
 
@@ -81,17 +83,24 @@ def schedule(
     from wbound.errors import BadInput, count, one_of
 
     one_of("as", as_, schedules.FORMS)
+    named = process is not None or f is not None or g is not None
+    training: Any = None
+    notes: list[str] = []
+    if as_ == "timesteps":
+        training, said = s.training_from(None if diffusers is not None else betas, diffusers)
+        notes += said
+        if named or data is not None or sigmas is not None or alphas_cumprod is not None:
+            # what is written is one of these, on the steps of that training
+            betas, diffusers = (betas if diffusers is not None else None), None
     made = s.one_schedule(
         s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key)
     )
-    named = process is not None or f is not None or g is not None
     if key is not None and made is None and data is None:
         raise BadInput("key", key, "goes with --data or a schedule's array")
     if made is not None and named:
         raise BadInput(
             "process", process or f or g, f"{made.name} is a schedule already: give one of the two"
         )
-    notes: list[str] = []
     if made is None and named:
         chosen = o.process_from(process, p, f, g)
         facts = _facts(data, key, d, m0, L0, second_moment, mean_norm)
@@ -112,7 +121,8 @@ def schedule(
         for option, value in unused.items():
             if value is not None and data is not None:
                 raise BadInput(option, str(value), "does not go with --data alone: give --process too")
-        made, notes = _winner(data, key, K, scheme)
+        made, won = _winner(data, key, K, scheme, as_)
+        notes += won
     else:
         unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
         unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "data": data, "d": d}
@@ -120,11 +130,13 @@ def schedule(
         for option, value in unused.items():
             if value is not None:
                 raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
-    array = schedules.to_array(made, as_)
+    if training is not None:
+        made = schedules.nearest(made, training)
+    array, std = schedules.to_array(made, as_, training=training), schedules.start_std(made, as_)
     error = None
     if out is not None:
-        schedules.export(made, out, as_)
-        back = schedules.read(out, as_, process=made.process)
+        schedules.export(made, out, as_, training=training)
+        back = schedules.read(out, as_, process=made.process, training=training)
         error = float(np.abs(np.expm1(back.log_lam[:-1] - made.log_lam[:-1])).max())
         note(out)  # last: /dev/zero takes what is written and gives no end of it back
     count("K", made.K)
@@ -133,13 +145,19 @@ def schedule(
         "notes": [*made.notes, *notes],
         "sigma_max": made.sigma_max,
         "form": as_,
+        "start_std": std,
         "values": array,
         "out": out,
         "read_back": error,
     }
 
     def text() -> str:
-        head = [f"{made.name}: K = {made.K}, σ_max = {short(made.sigma_max)}, as {as_}", *made.notes, *notes]
+        head = [
+            f"{made.name}: K = {made.K}, σ_max = {short(made.sigma_max)}, as {as_}",
+            f"start: x ~ N(0, s² I), s = {std:.6g}",
+            *made.notes,
+            *notes,
+        ]
         if out is not None:
             return "\n".join(
                 [*head, f"{array.size} values in {out}; read back, λ differs by {error:.2g} at most"]
@@ -194,8 +212,10 @@ def _grid(
     raise BadInput(option, rho or sigma_min, "goes with --grid edm" + ("" if rho else " and log-lam"))
 
 
-def _winner(data: str | None, key: str | None, K: str | None, scheme: str) -> tuple[Any, list[str]]:
-    """The first row of the chooser."""
+def _winner(
+    data: str | None, key: str | None, K: str | None, scheme: str, form: str
+) -> tuple[Any, list[str]]:
+    """The first row of the chooser that this form can mean."""
     from numerics.choose import choose
     from wbound.errors import BadInput
 
@@ -207,9 +227,19 @@ def _winner(data: str | None, key: str | None, K: str | None, scheme: str) -> tu
     if steps is None:
         raise BadInput("K", "(not given)", "give --K, the steps to choose for")
     loaded = s.dataset_from(data, key)
-    best = choose(loaded, steps, scheme=scheme).best
-    said = f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
-    return best.schedule, [said]
+    best = next((row for row in choose(loaded, steps, scheme=scheme).rows if form in row.forms), None)
+    if best is None:
+        raise BadInput("as", form, f"holds no schedule that {scheme} runs on")
+    said = [
+        f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
+    ]
+    if best.limit is not None:
+        from wbound.largest_level import LIMITS
+
+        said.append(
+            f"σ_max: {LIMITS[best.limit]}; its last ten times gained {best.last_decade:.2g} of the error"
+        )
+    return best.schedule, said
 
 
 __all__ = ["ORDER", "register", "schedule"]

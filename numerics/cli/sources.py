@@ -24,6 +24,7 @@ __all__ = [
     "dataset_lines",
     "one_schedule",
     "schedules_from",
+    "training_from",
     "vector_from",
 ]
 
@@ -115,6 +116,23 @@ def schedules_from(
 
         found.append(from_diffusers(diffusers))
     return found
+
+
+def training_from(betas: str | None, diffusers: str | None) -> tuple[Any, tuple[str, ...]]:
+    """log λ (N,) at the steps of training that timesteps are indices of, and notes. Raises `BadInput`, `IOFailure`."""
+    from numerics.scheduler_config import training_log_lam
+    from wbound.errors import BadInput
+
+    if (betas is None) == (diffusers is None):
+        raise BadInput(
+            "as",
+            "timesteps",
+            "are indices of steps of training: give --diffusers scheduler_config.json, or --betas, of the training",
+        )
+    if diffusers is not None:
+        return training_log_lam(diffusers)
+    made = schedules_from(None, betas, None, None)[0]
+    return made.log_lam[-2::-1], made.notes
 
 
 def one_schedule(given: list[Any]) -> Any:

@@ -142,10 +142,13 @@ def test_steps_for_a_tolerance() -> None:
     data = from_spectrum([2.0] * 4 + [0.5] * 4)
     found = choose(data, eps_rel=0.1, processes=["vp-linear", "ve-exponential"])
     assert found.eps == pytest.approx(0.1 * data.spread)
-    least = min(row.steps for row in found.rows if row.kind == "named" and row.steps is not None)
-    assert found.steps == least
+    needed = [row.steps for row in found.rows if row.steps is not None]
+    assert found.steps == min(needed)  # of all rows, as is promised
     numerical = next(row for row in found.rows if row.kind == "numerical")
-    assert numerical.steps is not None and numerical.steps <= least
+    assert numerical.steps == min(needed)
+    for K, enough in ((numerical.steps, True), (numerical.steps - 1, False)):
+        best = wbound.numerical_grid(data.gaussian, K, objective="exact", start="prior")
+        assert (best.value <= found.eps) == enough
     for row in found.rows:
         if row.kind == "named" and row.steps is not None:
             kw = {"processes": ["vp-linear", "ve-exponential"], "numerical": False}

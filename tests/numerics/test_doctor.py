@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import wbound
+from numerics.choose import choose
+from numerics.datasets import Dataset, digits, from_samples, from_spectrum
 from numerics.doctor import check_expressions, check_schedule, start_w2
 from numerics.image_schedules import image_claims
-from numerics.schedules import schedule
+from numerics.schedules import schedule, to_array
 from wbound.data import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
@@ -97,8 +99,11 @@ def test_arrays() -> None:
     assert not check_schedule(betas=betas, alphas_cumprod=bar[:-1]).consistent
     assert not check_schedule(sigmas=[3.0, 1.0, 2.0]).consistent
     assert not check_schedule(betas=[0.1, np.nan]).consistent
-    rough = check_schedule(sigmas=[100.0, 1.0])
+    rough = check_schedule(sigmas=[*np.geomspace(100.0, 50.0, 20), 0.01])
     assert [f.name for f in rough.warnings] == ["largest step"]
+    assert rough["largest step"].value == pytest.approx(2.5e7)
+    # as far apart, and not badly placed: DDIM crosses levels far above the data at no cost
+    assert not check_schedule(sigmas=[1000.0, 1.7, 0.6]).warnings
     made = check_schedule(schedule(wbound.process("ve-constant"), None, 4.0, 10))
     assert made["signal at T"].value == pytest.approx(0.25 / 4.0)
     with pytest.raises(BadInput, match="give a schedule"):
@@ -110,7 +115,9 @@ def test_arrays_are_judged_on_a_stated_variance_and_the_signal_comes_first() -> 
     found = check_schedule(alphas_cumprod=[0.99, 0.6, 0.36])
     assert found.findings[0].name == "signal at T" and "alpha(T)^2 = 0.36" in found.findings[0].detail
     assert found["signal at T"].value == pytest.approx(0.25 * 0.36 / 0.64)
-    assert {f.name for f in found.warnings} == {"signal at T", "start error"}
+    assert "start error" in {f.name for f in found.warnings}  # three steps could not afford a higher first level
+    long = check_schedule(alphas_cumprod=np.linspace(0.99, 0.36, 1000))
+    assert {f.name for f in long.warnings} == {"signal at T", "start error"}
     assert found.notes[0].startswith("judged on N(0, 0.25)")
     unit = check_schedule(alphas_cumprod=[0.99, 0.6, 0.36], data=Gaussian(np.zeros(3), 1.0))
     assert unit["start error"].ok and "d = 3, variance 1 a coordinate" in unit.notes[0]
@@ -204,6 +211,52 @@ def test_single_precision_is_no_contradiction() -> None:
     assert not check_schedule(
         betas=betas, alphas_cumprod=(bar * np.linspace(1, 0.999, 1000)).astype("f4")
     ).consistent
+
+
+def test_a_first_level_that_is_too_low_is_warned_of() -> None:
+    """Also where N(0, I) happens to be p_T, for data of variance 1."""
+    bar = np.linspace(0.999, 0.36, 1000)
+    for data in (None, Gaussian(np.zeros(1), 0.25), Gaussian(np.full(2, 1.0), 0.5)):
+        assert "signal at T" in {f.name for f in check_schedule(alphas_cumprod=bar, data=data).warnings}
+    low = check_schedule(sigmas=np.geomspace(0.7, 0.01, 50))
+    assert {f.name for f in low.warnings} == {"signal at T", "start error"}
+    # few steps cannot afford a higher one
+    assert not check_schedule(sigmas=[1.7, 0.6]).warnings
+
+
+def several(seed: int) -> Dataset:
+    rng = np.random.default_rng(seed)
+    if seed == 0:
+        return digits()
+    if seed < 4:
+        return from_spectrum([[1.0], [4.0, 1.0, 0.25], np.geomspace(1e-4, 1.0, 30)][seed - 1])
+    d = int(rng.integers(1, 5))
+    scale = np.exp(rng.uniform(-1.0, 1.5, d))
+    return from_samples(rng.standard_normal((100, d)) * scale + rng.choice([0.0, 1.0, 10.0]))
+
+
+SETTINGS = [
+    (0, "hf", 20), (0, "ddim", 20), (0, "ddim", 3), (0, "hf", 1), (0, "heun", 6), (1, "hf", 2), (1, "ode-hf", 12),
+    (2, "ddpm", 5), (2, "heun", 2), (2, "em", 4), (3, "ddpm", 20), (3, "ddim", 2), (4, "ei", 3), (4, "ode-hf", 1),
+    (5, "ddim", 30), (5, "ode-ei", 2), (6, "hf", 5), (6, "heun", 1), (7, "ddpm", 2), (7, "ddim", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("seed", "scheme", "K"), SETTINGS)
+def test_what_the_chooser_recommends_passes(seed: int, scheme: str, K: int) -> None:
+    """The two judge alike: what no sampler's W2 would gain from is not warned of."""
+    data = several(seed)
+    best = choose(data, K, scheme=scheme, processes=["vp-linear"], grids=["uniform", "optimal"]).best
+    written = 0
+    for form in set(best.forms) & {"sigmas", "betas", "alphas_cumprod"}:
+        try:
+            array = to_array(best.schedule, form)
+        except BadInput:  # a form that cannot hold these levels
+            continue
+        found = check_schedule(**{form: array}, data=data.gaussian)
+        assert found.consistent and not found.warnings, (form, found.warnings)
+        written += 1
+    assert written >= 1
 
 
 def test_plain_values() -> None:
