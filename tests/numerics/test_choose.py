@@ -102,6 +102,20 @@ def test_other_schemes(scheme: str, data: Dataset) -> None:
         assert found.best.kind == "numerical"
 
 
+@pytest.mark.parametrize("scheme", ["em-point", "em-point-arrival"])
+def test_coefficients_at_a_point_tell_every_process_apart(scheme: str) -> None:
+    """No row stands for several processes, not even for VE, where `em` is `hf`; each is its own exact law."""
+    few, names = from_spectrum([2.0, 1.0, 0.5, 0.5]), ["ve-constant", "ve-exponential", "vp-linear"]
+    found = choose(few, 8, scheme=scheme, processes=names, grids=["uniform", "edm"])
+    assert sorted((row.process, row.grid) for row in found.rows) == sorted(
+        (name, grid) for name in names for grid in ("uniform", "edm", "numerical for hf")
+    )
+    for row in found.rows:
+        assert row.w2 == pytest.approx(recomputed(row, few, scheme, "prior"), rel=1e-5), row
+    errors = [row.error for row in found.rows if row.grid == "edm"]
+    assert len(set(errors)) == 3
+
+
 def test_ode_and_sde_in_one_ranking(data: Dataset) -> None:
     """Heun and DDIM beside hf: rows are those of each scheme alone, and the order is over all of them."""
     names = ["hf", "ddim", "heun"]

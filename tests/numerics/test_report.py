@@ -186,7 +186,9 @@ def test_sde_or_ode_and_beyond_log_concave_data(data: Any, folder: Path) -> None
     versus = data["versus"]
     assert versus["settings"] == 48 and len(versus["rows"]) == 32
     assert versus["bound_better"] == 0 == versus["exact_better"]  # one-stage ODEs need a longer clock
-    assert versus["heun_small"] >= 20 and versus["heun_gain"] > 10.0
+    # the second order pays, beside em-point too; ending with Euler in σ loses it on clocks that begin like t
+    assert versus["heun_small"] >= 12 and versus["heun_gain"] > 5.0
+    assert versus["heun_better"] < versus["lam_better"]
     for row in versus["powers"]:  # of one stage order 1, times T(ε); of Heun half of that, times T(ε)
         assert row["bound_heun"] is None is row["bound_heun-lam"]
         assert 0.5 < row["exact_heun-lam"] < row["exact_ode-hf"] < 2.1

@@ -131,7 +131,7 @@ def test_of_first_order(name: str, process: str) -> None:
 SMALLEST: dict[str, float] = {}
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     which=st.sampled_from(sorted(referee.ALL)),
     name=st.sampled_from(POINTWISE),
