@@ -148,7 +148,8 @@ def _once(
     alone = [cut.panels(lo, hi) for cut in cuts]
     for j, i in alone:  # the step with a kink is summed as it is
         m[j, i] = (0.5 * (lo[j, i] + hi[j, i]))[:, None]
-    values = _virtual(process, data, m, eta, rows, quality)
+    inside = np.minimum(m - lo[..., None], hi[..., None] - m)
+    values = _virtual(process, data, m, inside, eta, rows, quality)
     growth, phi = values[0], values[1:]
     rate = growth / eta[:, None, None]
     panel = width * (rate @ r.w)
@@ -185,11 +186,12 @@ def _once(
 def _speed(process: Process, data: Curvature, t: Array) -> Array:
     """How fast the fastest of log t, log α, log λ and log P moves at times > 0, per unit of time."""
     log_alpha, log_lam = process.law(t)
-    with np.errstate(divide="ignore", over="ignore"):  # g = 0 sets no limit; a clock too fast for doubles
+    # g = 0 sets no limit, nor does a λ below doubles; a clock may be too fast for them
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         clock = np.exp(2.0 * (np.log(process.g(t)) - log_alpha) - log_lam)
     if not data.telescopes:
         clock = clock * np.maximum(1.0, np.abs(data.lam_m(log_lam)))
-    return np.asarray(np.maximum(1.0 / t, np.maximum(process.f(t), clock)))
+    return np.asarray(np.fmax(1.0 / t, np.fmax(process.f(t), clock)))
 
 
 def _renumbered(rows: Rows, horizons: Index) -> Callable[[Batch, Index], Array]:
@@ -325,7 +327,8 @@ def _edges(process: Process, data: Curvature, a: Array, T: Array, quality: Quali
     )
     if not data.telescopes:
         size = np.abs(data.lam_m(log_lam))
-        own = np.cumsum(0.5 * (size[:, 1:] + size[:, :-1]) * np.diff(log_lam, axis=1), axis=1)
+        passed = np.diff(np.maximum(log_lam, -1e4), axis=1)  # from below doubles on
+        own = np.cumsum(0.5 * (size[:, 1:] + size[:, :-1]) * passed, axis=1)
         if own.max() > STEEPEST:
             return None
         move[:, 1:] += own
@@ -340,16 +343,17 @@ def _edges(process: Process, data: Curvature, a: Array, T: Array, quality: Quali
 
 
 def _virtual(
-    process: Process, data: Curvature, middles: Array, eta: Array, rows: Rows, quality: Quality
+    process: Process, data: Curvature, middles: Array, inside: Array, eta: Array, rows: Rows, quality: Quality
 ) -> Array:
-    """The rows of steps [m − η/2, m + η/2] at middles (J, panels, nodes): (1 + m, J, panels, nodes)."""
+    """The rows of steps [m − η/2, m + η/2] at middles (J, panels, nodes) that lie so far ``inside`` their panels,
+    which end at kinks: (1 + m, J, panels, nodes)."""
     which = np.repeat(np.arange(eta.size), middles[0].size)
     m, step = middles.ravel(), eta[which]
     wide = np.empty(m.size)
     direct = step > 1e-6 * m
     tiny = np.flatnonzero(~direct)
     if tiny.size:
-        wide[tiny] = quality.width / _speed(process, data, m[tiny])
+        wide[tiny] = np.minimum(quality.width / _speed(process, data, m[tiny]), 0.66 * inside.ravel()[tiny])
         if rows.stiffness:
             with np.errstate(divide="ignore"):  # g = 0 sets no limit
                 limit = 0.1 * np.sqrt(quality.width / (rows.stiffness * process.g(m[tiny]) ** 2))
