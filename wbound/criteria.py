@@ -207,7 +207,9 @@ class _Ancestral:
         )
 
     def curved(self, theta: float, T: float, weight: float) -> float:
-        """The θ-term from its sum."""
+        """The θ-term from its sum, infinite where steps are too long for an expansion to have made one."""
+        if not weight >= 0.0:
+            return math.inf
         return 0.25 * math.sqrt(sharp.decay_constant(theta, self.data, ends_of(self.process, T)[1]) * weight)
 
     def best(self, T: float, K: float) -> float:

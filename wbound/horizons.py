@@ -60,7 +60,13 @@ def bracket_of(
     def good(u: float) -> bool:
         T = horizons.time(u)
         later = horizons.time(min(u + LATER, horizons.last)) if process.name == "user" else T
-        return grows(process, T, later)
+        if not grows(process, T, later):
+            return False
+        try:
+            first(T)
+        except BadInput:  # a profile given in λ itself ends with doubles
+            return False
+        return True
 
     def at(u: float) -> float:
         return first(horizons.time(u))
@@ -107,7 +113,7 @@ def bracket_of(
             at(float(u)) for u in np.append(np.linspace(min(-5.0, last - 1.0), last, 66), last)
         )
         if cut and _rises(process, horizons, last):
-            where = f"T = {horizons.time(last):.6g}, the last with f, g and lam(T) in double precision"
+            where = f"T = {horizons.time(last):.6g}, the last with f, g, lam(T) and the data's profile in double precision"
             raise Unreachable.beyond(eps, floor, where, "the limit as K grows")
         raise Unreachable(eps, floor, "the start: lam(t) stays too small for this process")
     high = reach(1e-4 * room)

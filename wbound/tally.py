@@ -314,7 +314,11 @@ def _moving(process: Process, data: Curvature, t: Array, eta: Array, least: floa
 def _edges(process: Process, data: Curvature, a: Array, T: Array, quality: Quality) -> Array | None:
     """Panels of each [a, T] on which log t, the clock's logarithms and log P move by at most about one unit, by
     their ends (J, n + 1): as many for each, as the one that moves most needs. None where P is beyond doubles."""
-    t = np.concatenate((np.geomspace(a, T, 97, axis=1), np.linspace(a, T, 97, axis=1)[:, 1:-1]), axis=1)
+    samples = [np.geomspace(a, T, 97, axis=1), np.linspace(a, T, 97, axis=1)[:, 1:-1]]
+    end = process.t_max
+    if end < math.inf and bool((T < end).all()):  # the clock moves by what is left of the process's life
+        samples.append(end - np.geomspace(end - a, end - T, 97, axis=1)[:, 1:-1])
+    t = np.clip(np.concatenate(samples, axis=1), a[:, None], T[:, None])
     t.sort(axis=1)
     t[:, 0], t[:, -1] = a, T
     log_alpha, log_lam = process.law(t)
@@ -361,21 +365,23 @@ def _virtual(
         direct[tiny] = step[tiny] >= wide[tiny]
     out = np.empty((len(rows.orders), m.size))
     orders = np.array(rows.orders)[:, None]
-    if direct.any():
-        lo, hi = m[direct] - 0.5 * step[direct], m[direct] + 0.5 * step[direct]
-        out[:, direct] = rows.of(batch(process, lo, hi), which[direct])
-        if quality.points > 1:  # as doubles hold it a step may be 1e-10 longer or shorter
-            out[:, direct] *= 1.0 + orders * (step[direct] / (hi - lo) - 1.0)
-    if not direct.all():
-        at, own, step, wide = m[~direct], which[~direct], step[~direct], wide[~direct]
-        # extrapolation of Φη^{−p} to η by the polynomial through its values at 1, 2, 3 (or fewer) virtual widths
-        x = step / wide
-        points = quality.points if data.telescopes else max(quality.points, 2)
-        total = np.zeros((len(rows.orders), at.size))
-        for i in range(1, points + 1):
-            others = [j for j in range(1, points + 1) if j != i]
-            weight = math.prod(((x - j) / (i - j) for j in others), start=np.ones(at.size))
-            lo, hi = at - 0.5 * i * wide, at + 0.5 * i * wide
-            total += weight * rows.of(batch(process, lo, hi), own) / (hi - lo) ** orders
-        out[:, ~direct] = total * step**orders
+    # beside a t* steps may be below rounding: what is not a number there is refused by whoever asked
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        if direct.any():
+            lo, hi = m[direct] - 0.5 * step[direct], m[direct] + 0.5 * step[direct]
+            out[:, direct] = rows.of(batch(process, lo, hi), which[direct])
+            if quality.points > 1:  # as doubles hold it a step may be 1e-10 longer or shorter
+                out[:, direct] *= 1.0 + orders * (step[direct] / (hi - lo) - 1.0)
+        if not direct.all():
+            at, own, step, wide = m[~direct], which[~direct], step[~direct], wide[~direct]
+            # extrapolation of Φη^{−p} to η by the polynomial through its values at 1, 2, 3 (or fewer) virtual widths
+            x = step / wide
+            points = quality.points if data.telescopes else max(quality.points, 2)
+            total = np.zeros((len(rows.orders), at.size))
+            for i in range(1, points + 1):
+                others = [j for j in range(1, points + 1) if j != i]
+                weight = math.prod(((x - j) / (i - j) for j in others), start=np.ones(at.size))
+                lo, hi = at - 0.5 * i * wide, at + 0.5 * i * wide
+                total += weight * rows.of(batch(process, lo, hi), own) / (hi - lo) ** orders
+            out[:, ~direct] = total * step**orders
     return out.reshape(len(rows.orders), *middles.shape)
