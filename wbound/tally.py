@@ -265,7 +265,8 @@ class _Cut(NamedTuple):
         if not self.alone.any():
             return _NONE, _NONE
         found = (lo == self.ends[:, :1]) & (hi == self.ends[:, 1:]) & self.alone[:, None]
-        return np.nonzero(found)
+        horizons, panels = np.nonzero(found)
+        return horizons, panels
 
     def turns(self, process: Process, rows: Rows, eta: Array, horizons: Index) -> Array:
         """(1/24) of what the rows' slopes beyond the step are above those before it, times η: (1 + m, J)."""
@@ -357,7 +358,9 @@ def _virtual(
     direct = step > 1e-6 * m
     tiny = np.flatnonzero(~direct)
     if tiny.size:
-        wide[tiny] = np.minimum(quality.width / _speed(process, data, m[tiny]), 0.66 * inside.ravel()[tiny])
+        room = inside.ravel()[tiny]
+        room = np.where(room > 0.0, 0.66 * room, np.inf)  # a panel of no width counts for nothing
+        wide[tiny] = np.minimum(quality.width / _speed(process, data, m[tiny]), room)
         if rows.stiffness:
             with np.errstate(divide="ignore"):  # g = 0 sets no limit
                 limit = 0.1 * np.sqrt(quality.width / (rows.stiffness * process.g(m[tiny]) ** 2))

@@ -177,7 +177,10 @@ def test_K_of_users_processes_by_hand(own: tuple[str, str], centred: bool) -> No
     assert min(bound(float(T), found.K - 1) for T in times) > 0.1
 
 
-@pytest.mark.parametrize(("f", "g"), USERS)
+@pytest.mark.parametrize(
+    ("f", "g"),
+    [own if i < 2 else pytest.param(*own, marks=pytest.mark.deep) for i, own in enumerate(USERS)],
+)
 def test_every_criterion_of_users_processes(f: str, g: str) -> None:
     """Each theorem, an ODE, the exact law and the score's tolerance: nothing leaps past where λ is finite."""
     p, data = wbound.Process(f=f, g=g), wbound.LogConcave(3, 0.5, 0.5, 6.0, 0.0)
