@@ -44,6 +44,8 @@ Array = NDArray[np.float64]
 HOPELESS = 1e3
 #: Beyond so many steps one more or less is below the value's error: K is then found to this relative one.
 COUNTED, NOISE = 1e10, 1e-9
+#: No K is looked for beyond: η³ is then near the end of doubles.
+MOST = 1e90
 #: Horizons looked at together, where they are tallied and where they are summed one by one.
 WIDE, NARROW = 13, 5
 #: log K is settled within this, by the power law; horizons are near enough to a parabola's within that.
@@ -58,7 +60,9 @@ class Iterations:
 
     ``bound`` is the criterion's value at (T, K), in x (W2, not squared), with its parts; ``criterion`` names
     it; ``summed`` says whether every step was summed, else ``relative_error`` estimates the value's error.
-    K is the smallest on the branch where the criterion decreases: K works at T and K − 1 does not.
+    K is the smallest on the branch where the criterion decreases: K works at T and K − 1 does not, which is
+    counted up to 1e10 steps (``counted``). Beyond, K is a formula's value to a relative 1e-9 and that error:
+    its digits after those say nothing.
     """
 
     K: int
@@ -72,6 +76,7 @@ class Iterations:
     criterion: str
     summed: bool
     relative_error: float
+    counted: bool
 
 
 def _predicted(v: Value, K: float, eps: float, order: float) -> float:
@@ -101,13 +106,13 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
             known[k] = value_at(criterion, T, k, FINE)
         return known[k]
 
-    k = max(float(math.ceil(K)), 1.0)
+    k = max(float(math.ceil(min(K, MOST))), 1.0)
     v = at(k)
     for _ in range(40):
         new = max(_predicted(v, k, eps, order), 1.0)
         if math.isinf(new):
             new = 2.0 * k
-        new = float(min(max(new, 0.25 * k), 4.0 * k))
+        new = float(min(max(new, 0.25 * k), 4.0 * k, MOST))
         new = math.ceil(new) if new < 1e15 else new
         if new == k or (k > COUNTED and abs(new - k) <= NOISE * k):
             break
@@ -122,8 +127,8 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
     step, works, fails = fine, k, k
     while not v.total <= eps:
         fails, works = works, works + step
-        if works > 1e60:
-            raise Unreachable(eps, v.limit, "start and score error at this T")
+        if works > MOST:
+            raise _cut_off(eps, v, MOST)
         step, v = 2.0 * step, at(works)
     step = fine
     while fine == 1.0 and works == k and works > 1.0 and fails == k:
@@ -141,6 +146,14 @@ def _solve_K(criterion: Criterion, T: float, K: float, eps: float, order: float)
         else:
             fails = middle
     return int(works), v
+
+
+def _cut_off(eps: float, v: Value, K: float) -> Unreachable:
+    """Where no more steps are looked at: a floor only where the limit K → ∞ is one."""
+    if v.limit >= eps and math.isfinite(v.limit):
+        return Unreachable(eps, v.limit, "start and score error at this T")
+    limit = f" (which tends to {v.limit:.6g} as K grows)" if math.isfinite(v.limit) else ""
+    return Unreachable.beyond(eps, v.total, f"K = {min(K, MOST):.3g} steps", f"the bound{limit}")
 
 
 def _secant(x: Array, off: Array, before: tuple[Array, Array] | None, slope: Array) -> Array:
@@ -162,7 +175,8 @@ def _search(
     u, log_K = np.linspace(lo, hi, WIDE), np.full(WIDE, math.log(guess))
     # far above its K a bound falls by the power law; Theorem 1 soon twice as fast, and far below it no T works
     slope, before = np.full(WIDE, -1.0 if order == 1.0 else -1.6), None
-    best, found, looks = 0.5 * (lo + hi), math.log(guess), 0
+    best, found, looks, lost = 0.5 * (lo + hi), math.log(guess), 0, True
+    tries = 0
     # look at several T at once, each with a K of its own; close in on the best once its K settles
     for _ in range(60):
         K = np.exp(log_K)
@@ -171,8 +185,12 @@ def _search(
         hope = np.isfinite(needed)
         off = np.log(needed, where=hope, out=np.full(u.size, np.inf)) - log_K
         if not hope.any():  # K is too small everywhere, or a hypothesis asks for more steps
-            log_K, before = log_K + math.log(8.0), None
+            tries += 1
+            log_K, before = log_K + max(1, tries - 8) * math.log(8.0), None
+            if tries == 20 or log_K.min() > math.log(MOST):
+                break
             continue
+        lost = False
         slope = _secant(log_K, off, before, slope)
         before = log_K, off
         cost = log_K - np.where(hope, off / slope, -HOPELESS)
@@ -203,6 +221,11 @@ def _search(
         u = np.linspace(left, min(left + width, hi), points)
         log_K, slope, before = np.interp(u, known, guesses), np.interp(u, known, slopes), None
         looks = 0
+    if lost:
+        least = min(values, key=lambda v: v.total)
+        raise _cut_off(eps, least, float(K[0]))
+    if found > math.log(MOST):
+        raise _cut_off(eps, value_at(criterion, best, MOST, FINE), MOST)
     k, v = _solve_K(criterion, best, math.exp(found), eps, order)
     if k <= 4096:
         return _polish(criterion, eps, bracket, best, k, v)
@@ -354,12 +377,12 @@ def answer(
         if start == "exact":
             raise BadInput("T", "None", "must be given for start = exact, where T -> 0 costs nothing")
         horizons = Horizons(process.t_max)
-        bracket = bracket_of(process, first, room)
+        bracket = bracket_of(process, first, eps, stopped)
 
         def placed(u: Array, K: Array, quality: Quality) -> list[Value]:
             times = np.array([horizons.time(float(v)) for v in u])
             # steps longer than what is left before λ = ∞
-            fits = (K <= SUMMED_COARSELY) | (times + times / K < process.t_max)
+            fits = (K <= SUMMED_COARSELY) | ((times + times / K < process.t_max) & (K <= MOST))
             out, there = [INFINITE] * u.size, np.flatnonzero(fits)
             if there.size:
                 for i, v in zip(there, criterion(times[there], K[there], quality), strict=True):
@@ -372,18 +395,22 @@ def answer(
         # K ≍ T x^{1/order} with x = ‖X_0‖/ε (section 8); two decades above, where the power law is exact
         size = math.sqrt(second_moment) / eps
         longest = horizons.time(bracket[1])
-        guess = max(100.0 * size ** (1.0 / order) * max(longest, 1.0), 2.0 * SUMMED)
+        guess = min(max(100.0 * size ** (1.0 / order) * max(longest, 1.0), 2.0 * SUMMED), MOST)
         k, u, v = _search(placed, eps, order, bracket, guess)
         at = horizons.time(u)
     else:
         at = positive("T", T)
-        limit = value_at(criterion, at, 1e18, COARSE)
-        floor = limit.limit
-        if floor >= eps:
-            raise Unreachable(eps, floor, "start and score error at this T")
+        limit = value_at(criterion, at, 1e18, FINE)
+        if limit.limit >= eps:
+            raise _cut_off(eps, limit, 1e18)
         k, v = _solve_K(criterion, at, _predicted(limit, 1e18, eps, order), eps, order)
     if k > SUMMED:
         v = value_at(criterion, at, float(k), CHECKED)
+        for wider in (2.0, 4.0, 8.0, 16.0):  # what the check finds must fit below ε as well
+            if v.total * (1.0 + v.error) <= eps or not v.error < 0.1:
+                break
+            k = math.ceil(k * (1.0 + wider * v.error / order))
+            v = value_at(criterion, at, float(k), CHECKED)
     return Iterations(
         K=k,
         T=at,
@@ -396,6 +423,7 @@ def answer(
         criterion=name,
         summed=k <= SUMMED,
         relative_error=float(v.error),
+        counted=k <= COUNTED,
     )
 
 

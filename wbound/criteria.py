@@ -44,6 +44,8 @@ Index = NDArray[np.intp]
 
 #: Up to so many steps the sums are done one by one; while T is searched, up to fewer.
 SUMMED, SUMMED_COARSELY = 16_384, 512
+#: With more steps Eq. 9′'s η⁵ is below doubles; Eq. 7″, a bound too, is left.
+SHORTEST = 1e50
 
 
 def _one_by_one(K: float, quality: Quality) -> bool:
@@ -152,10 +154,11 @@ def sharp_criterion(
         if T.size > 1 and quality is not COARSE and ancestral is not None:  # each has its own θ
             return [value for i in range(T.size) for value in tallied(T[i : i + 1], K[i : i + 1], quality)]
         theta, all_rows = 2.0, rows
-        if ancestral is not None:
+        own = ancestral if K.max() < SHORTEST else None
+        if own is not None:
             if quality is not COARSE:
-                theta = ancestral.best(float(T[0]), float(K[0]))
-            all_rows = ancestral.beside(rows, theta)
+                theta = own.best(float(T[0]), float(K[0]))
+            all_rows = own.beside(rows, theta)
         left = np.flatnonzero(~early(T)) if last else np.arange(T.size)
         out = [INFINITE] * T.size
         if not left.size:
@@ -179,7 +182,7 @@ def sharp_criterion(
         if last:
             scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
         best = _of(p, float(error[:3].max()), scale, extra)
-        if ancestral is not None:
+        if ancestral is not None and sums.size > 3:
             drift, noise2, score, weight = (float(v) for v in sums[3:])
             curved = ancestral.curved(theta, T, weight)
             p = sharp.Parts(start0, drift + curved, math.sqrt(noise2), M * score if M else 0.0)
@@ -210,7 +213,9 @@ class _Ancestral:
         )
 
     def curved(self, theta: float, T: float, weight: float) -> float:
-        """The θ-term from its sum."""
+        """The θ-term from its sum, infinite where steps are too long for an expansion to have made one."""
+        if not weight >= 0.0:
+            return math.inf
         return 0.25 * math.sqrt(sharp.decay_constant(theta, self.data, ends_of(self.process, T)[1]) * weight)
 
     def best(self, T: float, K: float) -> float:

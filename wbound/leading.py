@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,12 @@ SCHEMES = ("hf", "ei", "em", "ddpm")
 @dataclass(frozen=True, eq=False)
 class Leading:
     """v_K − ς² = (excess + log_part·log K)/K + o(1/K) per distinct eigenvalue ς² (E,), from the exact
-    start.
+    start, and m_K/m − 1 = (mean + mean_log·log K)/K + o(1/K).
 
-    ``excess`` and ``log_part`` (x²); ``mean``: the mean's error times K per unit of mean; ``variances`` ς²
-    (x²), ``multiplicity`` and ``mean_square`` (x²), how often each occurs and the mean's squared length
-    along it. log_part is 0 except for ddpm where dλ/ds > 0 at the data's end of the grid.
+    ``excess`` and ``log_part`` (x²); ``mean`` and ``mean_log``: per unit of mean; ``variances`` ς² (x²),
+    ``multiplicity`` and ``mean_square`` (x²), how often each occurs and the mean's squared length along it.
+    The logarithms are 0 except where dλ/ds > 0 at the data's end of the grid: log_part for ddpm, and both for
+    em where log α falls there as √λ (sub-vp).
     """
 
     scheme: str
@@ -48,23 +50,25 @@ class Leading:
     excess: Array
     log_part: Array
     mean: Array
+    mean_log: Array
     kind: str = "order"
 
     def w2(self, K: int) -> float:
         """W2 (not squared, x) to leading order at K steps: (W2·K)/K with the logarithm where there is one."""
         steps = count("K", K)
         defect = self.excess + self.log_part * math.log(steps)
-        squares = defect**2 / (4.0 * self.variances) * self.multiplicity + self.mean**2 * self.mean_square
+        mean = self.mean + self.mean_log * math.log(steps)
+        squares = defect**2 / (4.0 * self.variances) * self.multiplicity + mean**2 * self.mean_square
         return math.sqrt(float(squares.sum())) / steps
 
     @property
     def constant(self) -> float:
         """lim W2·K in x: infinite where a logarithm multiplies it."""
-        return math.inf if self.log_part.any() else self.w2(1)
+        return math.inf if self.log_part.any() or (self.mean_log**2 @ self.mean_square) else self.w2(1)
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as plain numbers and lists."""
-        arrays = ("variances", "multiplicity", "mean_square", "excess", "log_part", "mean")
+        arrays = ("variances", "multiplicity", "mean_square", "excess", "log_part", "mean", "mean_log")
         out: dict[str, Any] = {name: getattr(self, name).tolist() for name in arrays}
         return {"scheme": self.scheme, "kind": self.kind, "constant": self.constant, **out}
 
@@ -135,7 +139,8 @@ def leading_constants(
     each eigenvalue has its own constant, and the squares of their W2 add up.
 
     Raises `BadInput`, and `HypothesisFailed` for data that are not Gaussian or have a zero eigenvalue
-    (whose W2 falls as K^{−1/2}).
+    (whose W2 falls as K^{−1/2}), and for em where log α falls faster than √λ at λ = 0 on a grid with dλ/ds > 0
+    there (its W2 then falls more slowly than log K/K).
     """
     chosen = scheme_named(scheme)
     if chosen.name not in SCHEMES:
@@ -189,8 +194,8 @@ def _log_chi(
 
 def _constants(
     process: Process, T: float, scheme: str, variance: float, log_chi: Callable[[Array, Array, Array], Array]
-) -> tuple[float, float, float]:
-    """excess, log_part and mean of one eigenvalue."""
+) -> tuple[float, float, float, float]:
+    """excess, log_part, mean and mean_log of one eigenvalue."""
     log_v = math.log(variance)
 
     def parts(t: Array) -> tuple[Array, Array, Array, Array]:
@@ -201,25 +206,85 @@ def _constants(
         return float(integrate(integrand, np.zeros(1), np.array([T]), option="Eq. 12'").value[0])
 
     if scheme == "ddpm":
-        return *_ancestral(process, T, variance, parts, over), 0.0
+        return *_ancestral(process, T, variance, parts, over), 0.0, 0.0
 
     def variance_term(t: Array) -> Array:
         log_w, _, log_rate, chi = parts(t)
-        # σ_0⁴ χ (λ' − f ŵ − …)/ŵ³ dt
+        # σ_0⁴ χ (λ' − f ŵ)/ŵ³ dt
         value = np.exp(2.0 * log_v + chi + log_rate - 3.0 * log_w)
         if scheme != "hf":
             value = value - process.f(t) * np.exp(2.0 * log_v + chi - 2.0 * log_w)
-        if scheme == "em":
-            value = value - process.f(t) ** 2 * np.exp(2.0 * log_v + chi - log_rate - log_w)
         return value
 
-    def mean_term(t: Array) -> Array:
-        # em leaves a_k = f²h²/2 of the mean, contracted by ς²/ŵ
-        log_w, _, log_rate, chi = parts(t)
-        return np.asarray(-0.5 * process.f(t) ** 2 * np.exp(log_v + chi - log_rate - log_w))
+    excess = over(variance_term)
+    if scheme != "em" or process.family == "ve":
+        return excess, 0.0, 0.0, 0.0
+    # em leaves a_k = f²h²/2 of the mean, contracted by ς²/ŵ, and twice that of the variance
+    lost, lost_log = _drift(process, T, variance, parts, over)
+    return excess - variance * lost, -variance * lost_log, -0.5 * lost, -0.5 * lost_log
 
-    moves = scheme == "em" and process.family != "ve"
-    return over(variance_term), 0.0, over(mean_term) if moves else 0.0
+
+def _square_root(process: Process, T: float) -> float:
+    """lim (log α)²/λ at t → 0, in 1/x²: 0 where log α falls faster to 0 than √λ, as it does where g(0) > 0."""
+    t = T * np.array([1e-6, 2e-6])
+    log_alpha, log_lam = process.law(t)
+    ratio = np.exp(2.0 * np.log(-log_alpha) - log_lam)
+    slope = math.log2(ratio[1] / ratio[0])
+    if slope > 1e-3:
+        return 0.0
+    if slope < -1e-3:
+        raise HypothesisFailed(
+            "Eq. 12'", "log alpha = O(sqrt(lam)) at t = 0", "em's first steps leave more than log K/K of W2"
+        )
+    return float(2.0 * ratio[0] - ratio[1])  # the limit to second order
+
+
+@cache
+def _roots() -> float:
+    """lim Σ_{j<J} (√(j+1) − √j)² − ¼ log J: what the first steps make of the logarithm, each on its own."""
+    J = 4096
+    j = np.arange(J, dtype=float)
+    gaps = 1.0 / (np.sqrt(j + 1.0) + np.sqrt(j))
+    # a term is 1/(4x) + 1/(64x³) + …, x = j + ½, and ¼ log((j+1)/j) is 1/(4x) + 1/(48x³) + …
+    return float((gaps**2).sum()) - 0.25 * math.log(J) - 1.0 / (384.0 * J**2)
+
+
+def _drift(
+    process: Process,
+    T: float,
+    variance: float,
+    parts: Callable[[Array], tuple[Array, Array, Array, Array]],
+    over: Callable[[Callable[[Array], Array]], float],
+) -> tuple[float, float]:
+    """K Σ (∫f)² ς²/ŵ over the steps, to leading order: ∫ f²χς²/(λ'ŵ) dt, and the coefficient of log K where that
+    has one."""
+    log_v = math.log(variance)
+
+    def whole(t: Array) -> Array:
+        log_w, _, log_rate, chi = parts(t)
+        return np.asarray(process.f(t) ** 2 * np.exp(log_v + chi - log_rate - log_w))
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # log χ − log λ' at an end where both vanish
+        first = float(np.exp(parts(np.zeros(1))[3][0]))
+    root = 0.0 if not math.isfinite(first) or first == 0.0 else _square_root(process, T)
+    if root == 0.0:
+        return over(whole), 0.0
+    # near λ = 0, ∫f over step j is (root·χ(0)/K)^{1/2} (√(j+1) − √j), and the integrand R dλ/λ
+    R = 0.25 * root * first
+
+    def rest(t: Array) -> Array:
+        log_w, log_lam, log_rate, chi = parts(t)
+        share = process.f(t) ** 2 * np.exp(chi + log_lam - 2.0 * log_rate) / R
+        return np.asarray((share - 1.0) * R * np.exp(log_v + log_rate - log_lam - log_w))
+
+    # near 0 its two parts, each like 1/t, leave a constant and fewer digits: one midpoint there
+    ends = np.geomspace(1e-4 * T, T, 17)
+    smooth = float(integrate(rest, ends[:-1], ends[1:], rtol=1e-8, option="Eq. 12'", floor=1e-8).value.sum())
+    smooth += ends[0] * float(rest(0.5 * ends[:1])[0])
+    # ∫_ε R dλ/(λ(1 + λ/ς²)) from ε = χ(0) J/K on, and the J steps before one by one
+    log_lam_T = float(process.log_lam(T))
+    reached = log_v + log_lam_T - float(np.logaddexp(log_v, log_lam_T))
+    return smooth + R * (reached - math.log(first) + 4.0 * _roots()), R
 
 
 def _ancestral(

@@ -274,8 +274,8 @@ class _Side:
 
     def raw(self, log_lam: Array) -> Array:
         """λ times the value at λ, of any shape; NaN or infinity where it is that."""
-        lam = np.exp(log_lam)
         with np.errstate(all="ignore"):  # what is not finite is refused by whoever asked
+            lam = np.exp(log_lam)
             try:
                 value = np.asarray(self.of(lam), float)
                 return lam * np.broadcast_to(value, lam.shape)
@@ -287,7 +287,8 @@ class _Side:
         value = self.raw(np.asarray(log_lam, float))
         wrong = ~np.isfinite(value)
         if wrong.any():
-            lam = float(np.exp(np.asarray(log_lam)[wrong].flat[0]))
+            with np.errstate(over="ignore"):  # said as infinite
+                lam = float(np.exp(np.asarray(log_lam)[wrong].flat[0]))
             raise BadInput(
                 self.option, self.shown, f"is not finite at lam = {lam:.6g}, which the clock passes"
             )

@@ -31,12 +31,13 @@ CHUNK = 16384
 
 
 class Rule(NamedTuple):
-    """A Gauss–Legendre rule on [0, 1]: nodes (n,), weights (n,), and the matrix (n, n) whose row i
-    integrates the interpolating polynomial from 0 to node i."""
+    """A Gauss–Legendre rule on [0, 1]: nodes (n,), weights (n,), and two matrices (n, n): row i of one
+    integrates the interpolating polynomial from 0 to node i, row i of the other differentiates it there."""
 
     x: Array
     w: Array
     cumulative: Array
+    derivative: Array
 
 
 @cache
@@ -51,7 +52,8 @@ def rule(n: int) -> Rule:
     running[:, 0] = x + 1.0
     for j in range(1, n):
         running[:, j] = (P[:, j + 1] - P[:, j - 1]) / (2 * j + 1)
-    return Rule((x + 1) / 2, w / 2, running @ coefficients / 2)
+    slopes = np.polynomial.legendre.legval(x, np.polynomial.legendre.legder(np.eye(n))).T
+    return Rule((x + 1) / 2, w / 2, running @ coefficients / 2, 2 * slopes @ coefficients)
 
 
 class Mesh(NamedTuple):

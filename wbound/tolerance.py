@@ -13,6 +13,7 @@ from wbound import ode, published, sharp
 from wbound.data import Curvature, softplus
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward import Process
+from wbound.horizons import grows
 from wbound.lazily import minimize_scalar
 from wbound.quadrature import integrate
 from wbound.schemes import Scheme, scheme_named
@@ -90,7 +91,7 @@ def score_tolerance(
         raise BadInput("share", share, "must be in (0, 1]")
     if start == "exact":
         raise BadInput("start", start, "leaves M unbounded: T -> 0 costs nothing; take prior or standard")
-    s = setting(process, data, 1.0, 1, scheme=scheme, start=start)
+    s = setting(process, data, min(1.0, 0.5 * process.t_max), 1, scheme=scheme, start=start)
     if theorem == "published" and s.scheme.name != "em":
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
     flow = s.scheme.kind == "ode"
@@ -148,4 +149,4 @@ def _times(process: Process, levels: Array) -> Array:
         return np.unique(process.time_of(levels))
     except BadInput:
         times = np.geomspace(1e-3, min(1e3, 0.999 * process.t_max), levels.size)
-        return times[np.isfinite(process.log_lam(times))]
+        return np.array([t for t in times if grows(process, t, t)])

@@ -87,7 +87,12 @@ def iterations(
     def text() -> str:
         how = "every step summed" if answer.summed else f"relative error {answer.relative_error:.1g}"
         rows: list[tuple[str, Any, str]] = [
-            ("K", answer.K, f"steps; {answer.criterion}"),
+            (
+                "K",
+                answer.K if answer.counted else f"{answer.K:.9g}",
+                f"steps; {answer.criterion}"
+                + ("" if answer.counted else ": its formula's value, not counted"),
+            ),
             ("T", answer.T, "forward time"),
             ("eta", answer.eta, "step size"),
             ("bound", answer.bound, f"W2 at (T, K), at most ε = {target:g}; {how}"),

@@ -115,8 +115,10 @@ def test_arrays_are_judged_on_a_stated_variance_and_the_signal_comes_first() -> 
     found = check_schedule(alphas_cumprod=[0.99, 0.6, 0.36])
     assert found.findings[0].name == "signal at T" and "alpha(T)^2 = 0.36" in found.findings[0].detail
     assert found["signal at T"].value == pytest.approx(0.25 * 0.36 / 0.64)
-    assert "start error" in {f.name for f in found.warnings}  # three steps could not afford a higher first level
-    long = check_schedule(alphas_cumprod=np.linspace(0.99, 0.36, 1000))
+    assert "start error" in {
+        f.name for f in found.warnings
+    }  # three steps could not afford a higher first level
+    long = check_schedule(alphas_cumprod=np.linspace(0.999, 0.36, 1000))
     assert {f.name for f in long.warnings} == {"signal at T", "start error"}
     assert found.notes[0].startswith("judged on N(0, 0.25)")
     unit = check_schedule(alphas_cumprod=[0.99, 0.6, 0.36], data=Gaussian(np.zeros(3), 1.0))

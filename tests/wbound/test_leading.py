@@ -11,7 +11,7 @@ import wbound
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2, law
-from wbound.leading import DENSITIES, _flat, leading_constants
+from wbound.leading import DENSITIES, _flat, _roots, leading_constants
 from wbound.setting import setting
 
 SCHEMES = ("hf", "ei", "em", "ddpm")
@@ -128,3 +128,40 @@ def test_bad_input() -> None:
         leading_constants(p, ONE, 3.0, grid="edm")
     with pytest.raises(BadInput, match="must be 1 on"):
         leading_constants(p, ONE, 3.0, density=lambda t: np.ones_like(t))
+
+
+@pytest.mark.parametrize("grid", ["uniform", "optimal", "gaussian", "cosine"])
+@pytest.mark.parametrize("parameters", [{}, {"a": 3.0, "b": 0.1}])
+def test_em_of_sub_vp_has_logarithms_where_the_grid_starts_in_the_clock(
+    grid: str, parameters: dict[str, float]
+) -> None:
+    """log α falls as √λ at 0: Σ(∫f)² over the first steps is a harmonic sum, of the variance and of the mean."""
+    p, K = wbound.process("sub-vp", **parameters), 30_000
+    data = Gaussian([1.0, 0.5, 0.0], np.array([2.0, 0.3, 0.3]))
+    found = leading_constants(p, data, 3.0, scheme="em", grid=grid)
+    exact = law(setting(p, data, 3.0, K, scheme="em", start="exact", grid=grid), found.variances)
+    want = found.excess + found.log_part * math.log(K)
+    np.testing.assert_allclose(K * exact.excess, want, rtol=1e-2)  # O(K^{-1/2}) off
+    np.testing.assert_allclose(K * exact.mean, found.mean + found.mean_log * math.log(K), rtol=1.5e-3)
+    assert bool(found.log_part.all()) == bool(found.mean_log.all()) == (grid != "uniform")
+    assert (found.constant == math.inf) == (grid != "uniform")
+    # the coefficients by hand: near 0, λ ≈ (bt)² and log α ≈ −bt/2, so that R = χ(0)/16
+    if grid != "uniform":
+        chi = float(np.exp(DENSITIES[grid](np.array(-np.inf), float(p.log_lam(3.0)), data)))
+        np.testing.assert_allclose(found.mean_log, -chi / 32.0, rtol=1e-9)
+        np.testing.assert_allclose(found.log_part, -found.variances * chi / 16.0, rtol=1e-9)
+
+
+def test_what_the_first_steps_make_of_the_logarithm() -> None:
+    J = 10**6
+    j = np.arange(J, dtype=float)
+    direct = float(((np.sqrt(j + 1.0) - np.sqrt(j)) ** 2).sum()) - 0.25 * math.log(J)
+    assert _roots() == pytest.approx(direct, abs=1e-9)
+
+
+def test_first_steps_that_leave_more_than_a_logarithm_are_refused() -> None:
+    p = wbound.Process(f="1", g="t**2")  # λ ~ t⁵/5
+    with pytest.raises(HypothesisFailed, match="sqrt"):
+        leading_constants(p, ONE, 1.0, scheme="em", grid="optimal")
+    assert leading_constants(p, ONE, 1.0, scheme="ei", grid="optimal").constant < math.inf
+    assert leading_constants(p, ONE, 1.0, scheme="em").constant < math.inf
