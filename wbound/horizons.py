@@ -43,7 +43,7 @@ def grows(process: Process, T: float, later: float) -> bool:
     them, or below, long before `Process.t_max`."""
     try:
         with np.errstate(all="ignore"):  # looking for where it ends
-            here, beyond = process.log_lam(np.array([T, max(T, later)]))
+            here, beyond = process.log_lam(np.array([T, later])) if later > T else 2 * (process.log_lam(T),)
     except BadInput:  # f and g are not finite so late, or cannot be integrated
         return False
     return bool(np.isfinite(here) and np.isfinite(beyond) and (beyond > here or later <= T))
@@ -63,13 +63,17 @@ def bracket_of(
         if not grows(process, T, later):
             return False
         try:
-            first(T)
+            at(u)
         except BadInput:  # a profile given in λ itself ends with doubles
             return False
         return True
 
+    known: dict[float, float] = {}
+
     def at(u: float) -> float:
-        return first(horizons.time(u))
+        if u not in known:
+            known[u] = first(horizons.time(u))
+        return known[u]
 
     def stop(inside: float, outside: float) -> float:
         """The last good u between two."""
