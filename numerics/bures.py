@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import LinAlgError, lapack, svd
 
 from numerics.quantiles import finite_array
 from wbound.errors import BadInput, IOFailure
+from wbound.typing import Array
 
 __all__ = ["gaussian_w2"]
 
-Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
 _PSD_TOL = 1e-9  # rounding allowed in a covariance, in units of its own variances

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import Process, placement, process
 from wbound.catalogue import CATALOGUE, NAMED
@@ -17,6 +16,7 @@ from wbound.errors import BadInput
 from wbound.images import IMAGES, reaching
 from wbound.schemes import POINTWISE, SCHEMES
 from wbound.spectrum import FLOWS, PAIRS
+from wbound.typing import Array
 
 __all__ = [
     "GRIDS",
@@ -32,7 +32,6 @@ __all__ = [
     "twin",
 ]
 
-Array = NDArray[np.float64]
 
 #: Grids of the clock that are ranked, and how they are placed.
 GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {

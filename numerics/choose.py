@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from numerics.candidates import (
@@ -46,10 +45,10 @@ from wbound.optimal import NumericalGrid, numerical_grid
 from wbound.schemes import POINTWISE, SCHEMES, scheme_named
 from wbound.setting import setting
 from wbound.spectrum import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.typing import Array
 
 __all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
 
-Array = NDArray[np.float64]
 
 #: Nodes are optimised one by one for an ODE up to so many steps: beyond, Newton's method takes minutes.
 MOST_FLOW_STEPS = 150

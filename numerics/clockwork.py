@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.catalogue import PUBLISHED
 from wbound.catalogue import process as named
@@ -22,10 +21,10 @@ from wbound.optimal import OBJECTIVES, NumericalGrid, numerical_grid
 from wbound.setting import setting
 from wbound.sharp import THEOREM_2
 from wbound.spectrum import Spectrum, clock_w2
+from wbound.typing import Array
 
 __all__ = ["Clockwork", "Lane", "side_by_side"]
 
-Array = NDArray[np.float64]
 
 #: Processes that stand beside the grids.
 SHOWN = (*PUBLISHED, "sub-vp")

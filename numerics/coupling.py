@@ -12,17 +12,15 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.plans import Coefficients, GaussianPlan, ScorePlan, Step, bind, one_stage
 from wbound.clock import Batch, Nodes
 from wbound.errors import BadInput
 from wbound.increments import sinh_minus
 from wbound.setting import Setting
+from wbound.typing import Array
 
 __all__ = ["PairedPlan", "RefinedPlan"]
-
-Array = NDArray[np.float64]
 
 
 class _Exact(NamedTuple):

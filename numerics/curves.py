@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from numerics.law1d import law1d
@@ -21,6 +21,7 @@ from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2, gaussian_data
 from wbound.published import THEOREM_1
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import upper_bound
+from wbound.typing import Array
 
 __all__ = [
     "AXES",
@@ -38,7 +39,6 @@ __all__ = [
     "unwatched",
 ]
 
-Array = NDArray[np.float64]
 #: Is told how many points are done, of how many, and the last one: its line, where it is, its value.
 Watch = Callable[[int, int, dict[str, Any]], None]
 

@@ -16,6 +16,7 @@ from numerics.loading import is_folder, load_numpy, text_table
 from wbound.data import Gaussian
 from wbound.errors import BadInput, IOFailure
 from wbound.memory import fits
+from wbound.typing import Array
 
 __all__ = [
     "Dataset",
@@ -28,7 +29,6 @@ __all__ = [
     "samples_of",
 ]
 
-Array = NDArray[np.float64]
 
 MOST_DIMENSIONS = 8192
 MOST_NUMBERS = 2_000_000_000

@@ -16,13 +16,12 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.errors import IOFailure
+from wbound.typing import Array
 
 __all__ = ["Density", "Map", "convolve", "of_function"]
 
-Array = NDArray[np.float64]
 Map = Callable[[Array], Array]
 
 #: log p is kept down to this below its peak: 1e−20.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from numerics.schedules import NoClock, Schedule, from_array, without_infinity
 from wbound import Process
@@ -23,10 +23,10 @@ from wbound.errors import BadInput, WboundError, one_of, positive
 from wbound.expressions import accept, function, symbol
 from wbound.forward import by_sign
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2
+from wbound.typing import Array
 
 __all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
 
-Array = NDArray[np.float64]
 
 #: Relative disagreement that counts as none.
 AGREES = 1e-7

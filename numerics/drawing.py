@@ -18,10 +18,10 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
-from numpy.typing import NDArray
 
 from numerics.files import write
 from wbound.errors import BadInput, positive
+from wbound.typing import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,6 @@ __all__ = [
     "y_range_of",
 ]
 
-Array = NDArray[np.float64]
 
 INK, MUTED, RULE = "#222222", "#6b6b6b", "#d9d9d9"
 #: Okabe & Ito's colours (2008) with their grey in place of the yellow, which white paper swallows; the same

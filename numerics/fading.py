@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
@@ -21,10 +21,9 @@ from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
 from wbound.statements import upper_bound
 from wbound.tolerance import score_weight
+from wbound.typing import Array
 
 __all__ = ["Fading", "fading", "shift"]
-
-Array = NDArray[np.float64]
 
 
 def shift(s: Setting) -> float:

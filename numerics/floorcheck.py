@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from numerics.curves import slope
@@ -17,10 +17,9 @@ from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, exact_w2, floor_w2, law
 from wbound.memory import dimension
 from wbound.setting import Setting, setting
+from wbound.typing import Array
 
 __all__ = ["Cancellation", "Floor", "cancellation", "floor_check"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.lines import Line, Normal
 from wbound import data as facts
@@ -25,10 +24,10 @@ from wbound.gaussian import EXACT_LAW
 from wbound.quadrature import rule
 from wbound.schemes import Scheme, Steps
 from wbound.setting import Setting, setting
+from wbound.typing import Array
 
 __all__ = ["Flow1d", "curve", "flow1d", "flow1d_w2", "monotone", "push", "pushed_w2"]
 
-Array = NDArray[np.float64]
 
 #: Where the map turns: nodes of the first pass, of the last one, and how they grow from one to the next.
 FIRST, MOST, GROWTH = 192, 400_000, 2.0

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.catalogue import PUBLISHED
 from wbound.catalogue import process as named
@@ -21,10 +21,10 @@ from wbound.errors import BadInput, positive
 from wbound.forward import Process
 from wbound.gaussian import exact_w2, lower_bound
 from wbound.memory import dimension
+from wbound.typing import Array
 
 __all__ = ["SHARE", "Gap", "GapLine", "gap_closed", "least_steps"]
 
-Array = NDArray[np.float64]
 
 #: The part of ε that the prior start would make at the λ(T) chosen for ε.
 SHARE = 0.01

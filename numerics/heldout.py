@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from numerics.mixtures import SmoothedData
 from numerics.samplers import samples as draw
@@ -24,10 +24,10 @@ from wbound.forward import Process
 from wbound.schemes import Scheme
 from wbound.setting import Bound, setting
 from wbound.sharp import THEOREM_2
+from wbound.typing import Array
 
 __all__ = ["HeldOut", "held_out"]
 
-Array = NDArray[np.float64]
 
 #: λ(T) of the default process, in units of E|X_0|².
 FAR = 100.0

@@ -10,17 +10,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from wbound.errors import BadInput, count, positive
 from wbound.forward import Process
 from wbound.gaussian import floor_w2
 from wbound.spectrum import hf_pair, width_error2
+from wbound.typing import Array
 
 __all__ = ["Landscape", "landscape"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.densities import Density, Map, convolve, of_function
 from numerics.flow1d import curve, pushed_w2
@@ -27,10 +26,10 @@ from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW, law
 from wbound.schemes import Scheme
 from wbound.setting import Setting, setting
+from wbound.typing import Array
 
 __all__ = ["Law1dResult", "LineLaw", "law1d", "law1d_w2", "propagate"]
 
-Array = NDArray[np.float64]
 
 #: Nodes of the first pass, of the last one, and how they grow from one pass to the next.
 FIRST, MOST, GROWTH = 160, 20_000, math.sqrt(2.0)

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from wbound.errors import IOFailure
+from wbound.typing import Array
 
 __all__ = ["Line", "Normal", "Pair", "Third", "invert"]
 
-Array = NDArray[np.float64]
 _LOG_2PI = math.log(2.0 * math.pi)
 
 #: sup |sech² u tanh u|

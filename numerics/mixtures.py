@@ -11,17 +11,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr
 
 from numerics.lines import Line, Normal, Pair
 from numerics.targets import Factor, along_and_across, generator
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.profiles import BoundedData
+from wbound.typing import Array
 
 __all__ = ["Bimodal", "GaussianMixture", "Peaks", "SmoothedData", "enclosing_ball"]
 
-Array = NDArray[np.float64]
 _LOG_2PI = math.log(2.0 * math.pi)
 
 #: Numbers held at once when particles meet centres.

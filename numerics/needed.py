@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
 from wbound.complexity import Iterations, exact_iterations, iterations
@@ -18,8 +18,6 @@ from wbound.gaussian import LowerBound, gaussian_data, lower_bound
 from wbound.schemes import scheme_named
 
 __all__ = ["steps_curve"]
-
-Array = NDArray[np.float64]
 
 
 def steps_curve(

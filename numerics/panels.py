@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from numerics.clockwork import Clockwork
 from numerics.drawing import (
@@ -31,6 +30,7 @@ from numerics.gap import Gap
 from numerics.landscape import Landscape
 from numerics.ranking import Ranking
 from wbound.forward import Process
+from wbound.typing import Array
 
 __all__ = [
     "BEST",
@@ -44,7 +44,6 @@ __all__ = [
     "span",
 ]
 
-Array = NDArray[np.float64]
 
 #: The highest K over the floor's K that the gap's figure shows.
 CEILING = 6.0

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.smoothing import ACCURACY, REACH, Smooth
 from numerics.tabulation import Table, tabulate
@@ -24,6 +23,7 @@ from wbound.errors import BadInput
 from wbound.gaussian import defects
 from wbound.schemes import Steps
 from wbound.setting import Setting
+from wbound.typing import Array
 
 __all__ = [
     "GaussianPlan",
@@ -38,7 +38,6 @@ __all__ = [
     "one_stage",
 ]
 
-Array = NDArray[np.float64]
 #: What advances one chunk (rows, m) by a block of steps, in place.
 Step = Callable[[np.random.Generator, Array], None]
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from numerics.densities import Density, Map
 from numerics.lines import Line
 from wbound.errors import IOFailure
+from wbound.typing import Array
 
 __all__ = ["Pushed"]
 
-Array = NDArray[np.float64]
 _GAUSS = tuple(part / 2.0 for part in np.polynomial.legendre.leggauss(8))
 
 

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from wbound.errors import BadInput, IOFailure
+from wbound.typing import Array
 
 __all__ = ["Quantile", "Steps", "couple", "finite_array", "law", "merge_counts", "quantile_w2", "rms"]
 
-Array = NDArray[np.float64]
 Quantile = Callable[[Array], ArrayLike]
 
 _EPS = float(np.finfo(np.float64).eps)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from numerics.candidates import seen_as
 from numerics.datasets import Dataset
 from numerics.schedules import FORMS, Schedule, ve, vp
 from wbound import SCHEMES, Process
+from wbound.typing import Array
 
 __all__ = ["MOST_STEPS", "Choice", "Ranking"]
 
-Array = NDArray[np.float64]
 
 #: K beyond which `choose` gives no number of steps.
 MOST_STEPS = 5000

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from numerics.coupling import PairedPlan, RefinedPlan
 from numerics.mixtures import Bimodal
@@ -29,10 +29,10 @@ from wbound.forward import Process
 from wbound.memory import available
 from wbound.schemes import Scheme
 from wbound.setting import Setting, setting
+from wbound.typing import Array
 
 __all__ = ["Paths", "coupled_exact", "coupled_paths", "sample", "samples"]
 
-Array = NDArray[np.float64]
 
 #: Particles in a chunk at least.
 _LEAST = 64

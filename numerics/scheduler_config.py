@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.loading import MOST, load_json
 from numerics.schedules import Schedule, inside, ve, vector, vp
 from wbound.errors import BadInput, count, one_of
+from wbound.typing import Array
 
 __all__ = ["from_diffusers", "training_log_lam"]
 
-Array = NDArray[np.float64]
 
 #: Schedulers whose timesteps are whole training steps; the others interpolate σ between them.
 _ROUNDED = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC")

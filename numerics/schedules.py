@@ -24,6 +24,7 @@ from wbound import Grid, Process, process
 from wbound.clock import grid_named
 from wbound.errors import BadInput, one_of
 from wbound.setting import setting
+from wbound.typing import Array
 
 __all__ = [
     "FORMS",
@@ -40,7 +41,6 @@ __all__ = [
     "without_infinity",
 ]
 
-Array = NDArray[np.float64]
 
 #: What a schedule can be written as: σ = √λ (K+1,) from the largest to 0; β (K,) and ᾱ (K,) from the data
 #: outward; times, the process's own forward times (K+1,) from T to 0; timesteps, the indices (K,) of steps of

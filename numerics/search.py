@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.sweep import sweep
 from numerics.sweep_config import read as read_plan
@@ -31,6 +30,7 @@ from wbound.gaussian import EXACT_LAW
 from wbound.schemes import SCHEMES
 from wbound.setting import setting
 from wbound.statements import upper_bound
+from wbound.typing import Array
 
 __all__ = [
     "CELLS",
@@ -47,7 +47,6 @@ __all__ = [
     "search",
 ]
 
-Array = NDArray[np.float64]
 
 #: A ratio below this is no rounding: both sides carry about 1e-13.
 COUNTEREXAMPLE = 1.0 - 1e-9

@@ -17,16 +17,15 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from numerics.lines import CUBIC, Line, Third
 from numerics.tabulation import Table, tabulate, tabulate_shares
 from wbound.errors import BadInput, HypothesisFailed, IOFailure
+from wbound.typing import Array
 
 __all__ = ["LogCoshLine", "Smooth", "Table", "tabulate"]
 
-Array = NDArray[np.float64]
 
 #: Interpolated scores miss by at most this, in units of √L_0 (denoisers: of 1/√L_0).
 ACCURACY = 1e-10

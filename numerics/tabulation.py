@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from wbound.errors import IOFailure
+from wbound.typing import Array
 
 __all__ = ["Table", "tabulate", "tabulate_shares"]
 
-Array = NDArray[np.float64]
 _MOST_CELLS = 1 << 19
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import sympy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sympy.codegen.cfunctions import log1p
 
 from numerics.lines import Line, Normal, Pair, Third
@@ -27,6 +27,7 @@ from wbound.forward import Process
 from wbound.intervals import branch_and_bound, enclose
 from wbound.line import curvature_on_line, range_on_line
 from wbound.memory import dimension
+from wbound.typing import Array
 
 __all__ = [
     "Factor",
@@ -38,8 +39,6 @@ __all__ = [
     "along_and_across",
     "generator",
 ]
-
-Array = NDArray[np.float64]
 
 
 class Factor(NamedTuple):

@@ -23,10 +23,10 @@ from numerics.bures import gaussian_w2
 from numerics.quantiles import Quantile, Steps, couple, finite_array, law, merge_counts, quantile_w2, rms
 from wbound.errors import BadInput, IOFailure, count, positive, real
 from wbound.memory import available
+from wbound.typing import Array
 
 __all__ = ["LEAST", "EmpiricalW2", "empirical_w2", "gaussian_w2", "one_dim_w2", "plugin_w2", "sliced_w2"]
 
-Array = NDArray[np.float64]
 
 _ITERATIONS = 10**7  # of the network simplex; its default stops early at n = 4000, 3.9 % too high
 _SPLITS = 4  # by a single one, two halves of a discrete law may coincide

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from numerics import targets, transport
@@ -29,6 +29,7 @@ from wbound.gaussian import EXACT_LAW, gaussian_data
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
 from wbound.statements import THEOREMS, upper_bound
+from wbound.typing import Array
 
 __all__ = [
     "EVIDENCE",
@@ -45,7 +46,6 @@ __all__ = [
     "verify",
 ]
 
-Array = NDArray[np.float64]
 
 HOLDS, REFUTED, UNDECIDED = "holds", "refuted", "undecided"
 #: The kinds of evidence, the strongest first.

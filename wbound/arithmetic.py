@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 from sympy.codegen.cfunctions import expm1, log1p
 
 from wbound.compiled import to_float
 from wbound.errors import BadInput
+from wbound.typing import Array
 
 __all__ = [
     "UNARY",
@@ -38,7 +38,6 @@ __all__ = [
     "reciprocal",
 ]
 
-Array = NDArray[np.float64]
 Pair = tuple[Any, Any]  # lower < inf and upper > -inf everywhere, which keeps sums free of nan
 Ok = Any  # True, or a boolean array: where the cells lie inside the domain and no pole is in them
 

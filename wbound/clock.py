@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound import placement
 from wbound.data import Curvature
@@ -17,10 +17,9 @@ from wbound.errors import BadInput, count, one_of, positive
 from wbound.forward import Along, Process
 from wbound.increments import Increments, StationarySteps
 from wbound.memory import fits
+from wbound.typing import Array
 
 __all__ = ["GRIDS", "Batch", "Grid", "GridBatch", "Nodes", "batch", "grid_named"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

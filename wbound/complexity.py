@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.criteria import (
@@ -35,10 +34,10 @@ from wbound.horizons import Horizons, bracket_of, within_reach
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
+from wbound.typing import Array
 
 __all__ = ["Iterations", "answer", "exact_iterations", "iterations"]
 
-Array = NDArray[np.float64]
 
 #: log K of a horizon where no K works at the present guess.
 HOPELESS = 1e3

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.clock import Batch, batch
@@ -23,6 +22,7 @@ from wbound.schemes import Scheme
 from wbound.setting import setting
 from wbound.tally import COARSE, Quality, Rows, tally
 from wbound.turns import turns_of
+from wbound.typing import Array, Index
 
 __all__ = [
     "INFINITE",
@@ -39,8 +39,6 @@ __all__ = [
     "vertex",
 ]
 
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 #: Up to so many steps the sums are done one by one; while T is searched, up to fewer.
 SUMMED, SUMMED_COARSELY = 16_384, 512

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
 from wbound.forward import Process
@@ -18,6 +18,7 @@ from wbound.increments import sinh_minus
 from wbound.intervals import Supremum
 from wbound.memory import dimension
 from wbound.score_rate import score_rate
+from wbound.typing import Array
 
 __all__ = [
     "LEAST",
@@ -31,7 +32,6 @@ __all__ = [
     "softplus",
 ]
 
-Array = NDArray[np.float64]
 
 #: Facts typed in decimals may miss an inequality of A1 such as E|X_0|² ≥ d/L_0 by this, of E|X_0|².
 ROUNDING = 1e-9

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 
 from wbound.asymptotics import Unrecognised
 from wbound.compiled import function
 from wbound.expressions import symbol
 from wbound.optimal_clock import OptimalClock, life
+from wbound.typing import Array
 
 __all__ = ["end_of", "without_elliptic"]
-
-Array = NDArray[np.float64]
 
 
 def end_of(f: sp.Expr, g: sp.Expr, values: Mapping[sp.Symbol, sp.Rational]) -> sp.Expr | None:

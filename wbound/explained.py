@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.setting import Bound, Setting
 from wbound.statements import upper_bound
 
 __all__ = ["Explanation", "Known", "Shares", "Term", "explain", "shares"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

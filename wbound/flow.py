@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from wbound.clock import Batch
 from wbound.data import growth, softplus
 from wbound.schemes import Corrector, Flow, Steps, trapezoid
+from wbound.typing import Array
 
 __all__ = ["Moves", "moves", "noise2"]
-
-Array = NDArray[np.float64]
 
 
 class Moves(NamedTuple):

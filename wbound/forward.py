@@ -28,10 +28,9 @@ from wbound.errors import BadInput, real
 from wbound.expressions import accept, function, spelled, symbol
 from wbound.increments import GeneralSteps, Increments, StationarySteps, VeSteps
 from wbound.quadrature import integrate
+from wbound.typing import Array
 
 __all__ = ["Along", "Expressions", "Process"]
-
-Array = NDArray[np.float64]
 
 
 class Along:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.clock import Batch, Grid, GridBatch
 from wbound.data import Gaussian, LogConcave, growth, softplus
@@ -20,6 +19,7 @@ from wbound.flow import moves, noise2
 from wbound.forward import Process
 from wbound.schemes import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.setting import Hypothesis, Setting, Statement, setting
+from wbound.typing import Array
 
 __all__ = [
     "EXACT_LAW",
@@ -33,7 +33,6 @@ __all__ = [
     "start_defects",
 ]
 
-Array = NDArray[np.float64]
 
 #: F_k above which a step is long: e^F − 1 − F is then no smaller than 1 + F by much.
 LONG = 1.0

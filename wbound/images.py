@@ -17,16 +17,16 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput
 from wbound.forward import Process
 from wbound.lazily import brentq
 from wbound.rows import Row
+from wbound.typing import Array
 
 __all__ = ["IMAGES", "marginal_std", "mean_factor", "reaching"]
 
-Array = NDArray[np.float64]
 
 VE = (("sigma_min", 0.01), ("sigma_max", 50.0))
 VP = (("beta_min", 0.1), ("beta_max", 20.0))

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.quadrature import CHUNK, mesh, nodes_for, rule
+from wbound.typing import Array
 
 __all__ = ["GeneralSteps", "Increments", "StationarySteps", "VeSteps", "expm1_minus", "sinh_minus"]
-
-Array = NDArray[np.float64]
 
 
 class Increments(Protocol):

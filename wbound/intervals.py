@@ -17,8 +17,9 @@ import numpy as np
 import sympy
 from numpy.typing import ArrayLike
 
-from wbound.arithmetic import Array, Pair, Program, outward
+from wbound.arithmetic import Pair, Program, outward
 from wbound.errors import BadInput
+from wbound.typing import Array
 
 __all__ = ["Enclosure", "Supremum", "branch_and_bound", "enclose", "maximum", "split", "supremum"]
 

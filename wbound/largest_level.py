@@ -13,13 +13,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.lazily import brentq
+from wbound.typing import Array
 
 __all__ = ["DECADE", "HELD", "LEAST_GAIN", "LIMITS", "Level", "enough", "float32_holds", "float32_rounding"]
 
-Array = NDArray[np.float64]
 
 #: More of σ_max that lowers the error by less than this share is not worth having.
 LEAST_GAIN = 0.01

@@ -14,7 +14,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, positive
@@ -24,10 +23,10 @@ from wbound.placement import COSINE_OFFSET, curvatures, scale
 from wbound.quadrature import integrate
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import setting
+from wbound.typing import Array
 
 __all__ = ["DENSITIES", "Leading", "leading_constants"]
 
-Array = NDArray[np.float64]
 
 SCHEMES = ("hf", "ei", "em", "ddpm")
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import conditions as c
 from wbound.conditions import statement
@@ -14,10 +13,9 @@ from wbound.data import softplus
 from wbound.leading import DENSITIES, leading_constants
 from wbound.quadrature import integrate
 from wbound.setting import Setting, Statement
+from wbound.typing import Array
 
 __all__ = ["LIMITS"]
-
-Array = NDArray[np.float64]
 
 
 def _leading(s: Setting) -> float:

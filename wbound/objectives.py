@@ -9,16 +9,14 @@ import math
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import placement
 from wbound.data import Curvature
 from wbound.increments import expm1_minus, sinh_minus
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
+from wbound.typing import Array
 
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]
-
-Array = NDArray[np.float64]
 
 
 class Derivatives(NamedTuple):

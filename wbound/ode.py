@@ -22,10 +22,10 @@ from wbound.schemes import Scheme
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.sharp import Parts, decay_constant, start_error, weights
 from wbound.tally import COARSE, Quality, Rows, tally
+from wbound.typing import Array
 
 __all__ = ["THEOREM_3", "Local", "best_theta", "local", "output", "start_at", "sums", "tallied"]
 
-Array = NDArray[np.float64]
 
 #: θ is chosen on at most so many of the steps (any θ gives a bound), between these.
 SAMPLED = 1024

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import placement
 from wbound.clock import GRIDS
@@ -32,10 +31,10 @@ from wbound.lazily import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.setting import setting
 from wbound.spectrum import FLOWS, PAIRS, Spectrum
+from wbound.typing import Array
 
 __all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]
 
-Array = NDArray[np.float64]
 
 #: "sharp": Theorem 2 for hf (Eq. 9); "exact": the exact Gaussian W2.
 OBJECTIVES = ("sharp", "exact")

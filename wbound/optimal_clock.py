@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.lazily import ellipj, elliprf
+from wbound.typing import Array
 
 __all__ = ["OptimalClock", "OptimalStep", "clock", "clock_step", "life", "log_clock_left", "times"]
 
-Array = NDArray[np.float64]
 
 #: ℘ with g_2 = 0, g_3 = −1: its real root is −ROOT, and Jacobi's parameter is (2+√3)/4.
 ROOT = 4.0 ** (-1.0 / 3.0)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, positive
 from wbound.optimal_clock import clock, log_clock_left, times
+from wbound.typing import Array
 
 __all__ = ["SIGMA_MIN", "cosine", "curvatures", "edm", "gaussian", "log_uniform", "optimal", "scale"]
 
-Array = NDArray[np.float64]
 
 #: The last noise level above 0 of `edm` and `log_uniform`, in units of the data's standard deviation: EDM's
 #: 0.002 for images of standard deviation 0.5. (At most as large a share of √λ(T).)

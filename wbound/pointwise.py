@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.clock import Batch
 from wbound.errors import BadInput
 from wbound.quadrature import CHUNK, rule
+from wbound.typing import Array
 
 __all__ = ["Pointwise", "pointwise"]
 
-Array = NDArray[np.float64]
 
 #: What the difference of an integral and its rectangle loses, relative to the two.
 ROUNDING = 1e-15

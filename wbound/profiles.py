@@ -22,10 +22,10 @@ from wbound.expressions import LAM, accept, function, parse, symbol
 from wbound.increments import sinh_minus
 from wbound.intervals import branch_and_bound, enclose
 from wbound.quadrature import rule
+from wbound.typing import Array
 
 __all__ = ["BoundedData", "CurvatureProfile", "Profile", "bounded_data", "early_stopped"]
 
-Array = NDArray[np.float64]
 
 #: Relative error at which the quadrature of a step stops; what is left is added to it.
 RTOL = 1e-12

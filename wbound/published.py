@@ -9,7 +9,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.clock import Batch
 from wbound.data import LEAST, Curvature, grown, growth, softplus
@@ -18,10 +17,10 @@ from wbound.forward import Process
 from wbound.intervals import branch_and_bound
 from wbound.quadrature import integrate
 from wbound.setting import Bound, Hypothesis, Setting, Statement
+from wbound.typing import Array
 
 __all__ = ["THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
 
-Array = NDArray[np.float64]
 
 #: sup ν_k is bounded from above to this relative accuracy on steps where it is inside the step.
 NU_RTOL = 1e-5

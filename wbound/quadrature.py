@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.errors import BadInput
+from wbound.typing import Array
 
 __all__ = ["Integral", "Mesh", "Rule", "integrate", "mesh", "rule"]
 
-Array = NDArray[np.float64]
 
 #: Halvings of one interval before the integrand is called not integrable.
 MAX_DEPTH = 200

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.clock import Batch
 from wbound.errors import BadInput, one_of
 from wbound.pointwise import pointwise
+from wbound.typing import Array
 
 __all__ = ["POINTWISE", "SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]
-
-Array = NDArray[np.float64]
 
 
 def vanishes(x: Array | float) -> bool:

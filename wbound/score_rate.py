@@ -7,16 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 
 from wbound.errors import BadInput
 from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.intervals import Enclosure, Supremum, branch_and_bound
+from wbound.typing import Array
 
 __all__ = ["score_rate"]
 
-Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
 _T = symbol("t")
 

@@ -24,6 +24,7 @@ from wbound.lazily import minimize_scalar
 from wbound.quadrature import rule
 from wbound.schemes import Scheme, keeps, vanishes
 from wbound.setting import Bound, Hypothesis, Setting, Statement
+from wbound.typing import Array
 
 __all__ = [
     "THEOREM_2",
@@ -36,8 +37,6 @@ __all__ = [
     "start_term",
     "weights",
 ]
-
-Array = NDArray[np.float64]
 
 
 #: Steps so large that their product of contractions exceeds e^300 in units of s_k: the bound is called infinite,

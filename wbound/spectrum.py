@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.data import Gaussian
+from wbound.typing import Array
 
 __all__ = [
     "FLOWS",
@@ -31,8 +32,6 @@ __all__ = [
     "start_gap2",
     "width_error2",
 ]
-
-Array = NDArray[np.float64]
 
 
 #: Half-width of the strip around the real axis of log ς² that interpolation may use: e(ς²) is analytic up

@@ -25,11 +25,9 @@ from wbound.data import Curvature, softplus
 from wbound.errors import BadInput
 from wbound.forward import Process
 from wbound.quadrature import rule
+from wbound.typing import Array, Index
 
 __all__ = ["Rows", "Tally", "tally"]
-
-Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 class Rows(NamedTuple):

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound import ode, published, sharp
 from wbound.data import Curvature, softplus
@@ -18,10 +17,10 @@ from wbound.lazily import minimize_scalar
 from wbound.quadrature import integrate
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
+from wbound.typing import Array
 
 __all__ = ["score_tolerance", "score_weight"]
 
-Array = NDArray[np.float64]
 
 #: Beyond the λ(T) at which the start's share is ε, T is searched over this range of log λ: there the start's
 #: share is 1e-12 ε, while S can only have grown.

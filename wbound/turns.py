@@ -4,16 +4,15 @@ argument changes sign (Eq. 7), as both may for coefficients at a point, of which
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.clock import batch
 from wbound.data import Curvature
 from wbound.forward import Process
 from wbound.schemes import Scheme
+from wbound.typing import Array
 
 __all__ = ["turns_of"]
 
-Array = NDArray[np.float64]
 
 #: Relative width of the steps that are looked at, how many, how far below T, and halvings of each change of sign.
 WIDTH, SAMPLES, DEPTH, HALVINGS = 1e-4, 200, 1e-8, 30

@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.complexity import Iterations, answer
 from wbound.criteria import Value, ends_of, exact_criterion
@@ -20,10 +19,10 @@ from wbound.forward import Process
 from wbound.lazily import barycentric
 from wbound.schemes import Scheme, scheme_named
 from wbound.spectrum import start_gap2, width_error2
+from wbound.typing import Array
 
 __all__ = ["Worst", "WorstSpectrum", "worst_iterations"]
 
-Array = NDArray[np.float64]
 
 #: Points in log ς² at which errors are compared, for each factor e from 1/L_0 to 1/m_0 and at least, and how many
 #: times finer they lie around the worst.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from numerics.doctor import Diagnosis, check_expressions
 from wbound.catalogue import NAMED
@@ -18,10 +18,10 @@ from wbound.errors import Inconsistent, one_of
 from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.images import marginal_std, mean_factor
+from wbound.typing import Array
 
 __all__ = ["NAMES", "ImageProcess", "image_process"]
 
-Array = NDArray[np.float64]
 
 #: The eight names of the command line.
 NAMES: tuple[str, ...] = tuple(

@@ -12,16 +12,15 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.images import ImageSet
 from wbound.errors import BadInput, positive
+from wbound.typing import Array
 
 __all__ = ["GaussianImages", "gaussian_of", "optimal_loss", "relative_error"]
 
-Array = NDArray[np.float64]
 Score = Callable[[Tensor, float], Tensor]
 
 

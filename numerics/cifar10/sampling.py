@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from wbound.clock import Grid, Nodes, grid_named
 from wbound.data import Gaussian
@@ -22,6 +21,7 @@ from wbound.errors import BadInput, count, nonnegative, one_of
 from wbound.memory import fits
 from wbound.schemes import SCHEMES as STEPS
 from wbound.setting import Setting, setting
+from wbound.typing import Array
 
 if TYPE_CHECKING:
     from numerics.cifar10.clocks import ImageProcess
@@ -40,7 +40,6 @@ __all__ = [
     "theory_setting",
 ]
 
-Array = NDArray[np.float64]
 #: score(x, t): x (B, C, H, W) in the marginal's own coordinates, t (B,); ∇log p_t(x), shaped like x.
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

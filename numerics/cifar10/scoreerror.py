@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.gaussians import GaussianImages
@@ -24,10 +23,10 @@ from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
 from wbound.setting import Bound, Setting
 from wbound.sharp import THEOREM_2, local
+from wbound.typing import Array
 
 __all__ = ["ScoreError", "final_law", "score_error", "score_weights"]
 
-Array = NDArray[np.float64]
 
 #: How many standard errors M is raised by before it enters the bound, since it is measured from samples.
 RAISED = 3.0
