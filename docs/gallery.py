@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import wbound
+from wbound.calculus.parser import parse
 from wbound.columns import as_markdown, order_rows
 from wbound.errors import Unreachable
-from wbound.expressions import parse
 from wbound.forward import Process
 from wbound.measured import DIMENSIONS, EPS_AT, EPSILONS, measured_orders
 

@@ -66,6 +66,8 @@ def with_modules(markdown: str) -> str:
     def line(found: re.Match[str]) -> str:
         head, code, rest = found.group().partition("**Code**")
         names, tests, files = rest.partition("**Tests**")
-        return head + code + re.sub(r"`((?:wbound|numerics)\.\w+)`", r"{py:mod}`\1`", names) + tests + files
+        return (
+            head + code + re.sub(r"`((?:wbound|numerics)(?:\.\w+)+)`", r"{py:mod}`\1`", names) + tests + files
+        )
 
     return _MADE.sub(line, markdown)

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from numerics.plans import Coefficients, GaussianPlan, ScorePlan, Step, bind, one_stage
+from wbound.calculus.stable import sinh_minus
 from wbound.clock import Batch, Nodes
 from wbound.errors import BadInput
-from wbound.increments import sinh_minus
 from wbound.setting import Setting
 from wbound.typing import Array
 

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 
 from numerics.schedules import NoClock, Schedule, from_array, without_infinity
 from wbound import Process
+from wbound.calculus.parser import accept, function, symbol
 from wbound.data import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
-from wbound.expressions import accept, function, symbol
 from wbound.forward import by_sign
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2
 from wbound.typing import Array

@@ -17,11 +17,11 @@ import numpy as np
 
 from numerics.lines import Line, Normal
 from wbound import data as facts
+from wbound.calculus.quadrature import rule
 from wbound.clock import Batch, Grid
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.forward import Process
 from wbound.gaussian import EXACT_LAW
-from wbound.quadrature import rule
 from wbound.schemes import Scheme, Steps
 from wbound.setting import Setting, setting
 from wbound.typing import Array

@@ -20,12 +20,12 @@ from sympy.codegen.cfunctions import log1p
 from numerics.lines import Line, Normal, Pair, Third
 from numerics.smoothing import LogCoshLine, Smooth
 from wbound import data as facts
-from wbound.compiled import function
+from wbound.calculus.parser import X, parse, symbol
+from wbound.calculus.suprema import branch_and_bound, enclose
+from wbound.calculus.to_numpy import function
+from wbound.calculus.whole_line import curvature_on_line, range_on_line
 from wbound.errors import BadInput, HypothesisFailed, count, positive
-from wbound.expressions import X, parse, symbol
 from wbound.forward import Process
-from wbound.intervals import branch_and_bound, enclose
-from wbound.line import curvature_on_line, range_on_line
 from wbound.memory import dimension
 from wbound.typing import Array
 

@@ -14,8 +14,8 @@ from importlib import resources
 
 import sympy as sp
 
-from wbound.asymptotics import Scale
-from wbound.expressions import parse, symbol
+from wbound.calculus.asymptotics import Scale
+from wbound.calculus.parser import parse, symbol
 from wbound.forward import Process
 from wbound.growth import EPS, STEPS_OF_SDE, D, Orders, Sum, derive, tidy
 

@@ -20,7 +20,16 @@ from typing import Any
 import numpy as np
 
 from wbound import certified_terms as terms
-from wbound.balls import Ball, Enclosure, double_of, enclosure, exact_ball, exact_number, flint, precision
+from wbound.calculus.balls import (
+    Ball,
+    Enclosure,
+    double_of,
+    enclosure,
+    exact_ball,
+    exact_number,
+    flint,
+    precision,
+)
 from wbound.certified_file import OLD, read, written
 from wbound.certified_inputs import Inputs, inputs_of
 from wbound.certified_path import Path

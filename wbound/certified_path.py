@@ -14,9 +14,9 @@ from typing import Any
 
 import sympy as sp
 
-from wbound.balls import Ball, Program, flint
+from wbound.calculus.balls import Ball, Program, flint
+from wbound.calculus.parser import symbol
 from wbound.errors import BadInput
-from wbound.expressions import symbol
 from wbound.forward import Process
 
 __all__ = ["Path"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from wbound.balls import Ball, flint, root, square
+from wbound.calculus.balls import Ball, flint, root, square
 from wbound.certified_path import Path, integral
 from wbound.certified_terms import Facts, off
 from wbound.errors import HypothesisFailed

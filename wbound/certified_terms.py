@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wbound.balls import Ball, flint, root, square
+from wbound.calculus.balls import Ball, flint, root, square
 from wbound.certified_path import Path
 from wbound.errors import BadInput
 

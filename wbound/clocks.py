@@ -9,8 +9,8 @@ from typing import Any
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
+from wbound.calculus.parser import symbol
 from wbound.errors import BadInput
-from wbound.expressions import symbol
 from wbound.optimal_clock import OptimalClock, OptimalStep, life
 from wbound.rows import Row
 

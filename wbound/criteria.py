@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wbound import ode, published, sharp
+from wbound.calculus.stable import grown
 from wbound.clock import Batch, batch
-from wbound.data import Curvature, Gaussian, LogConcave, grown
+from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
 from wbound.gaussian import defects, gaussian_data, law, start_defects

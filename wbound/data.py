@@ -12,25 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wbound.calculus.stable import growth, logistic, sinh_minus, softplus
+from wbound.calculus.suprema import Supremum
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
 from wbound.forward import Process
-from wbound.increments import sinh_minus
-from wbound.intervals import Supremum
 from wbound.memory import dimension
 from wbound.score_rate import score_rate
 from wbound.typing import Array
 
-__all__ = [
-    "LEAST",
-    "Curvature",
-    "Gaussian",
-    "LogConcave",
-    "StronglyLogConcave",
-    "grown",
-    "growth",
-    "logistic",
-    "softplus",
-]
+__all__ = ["Curvature", "Gaussian", "LogConcave", "StronglyLogConcave"]
 
 
 #: Facts typed in decimals may miss an inequality of A1 such as E|X_0|² ≥ d/L_0 by this, of E|X_0|².
@@ -39,44 +29,6 @@ ROUNDING = 1e-9
 AGREE = 1e-13
 #: E|X_0|² and d/m_0 that differ by less are the same double but for rounding: then an unknown mean is 0.
 EQUAL = 8.0 * float(np.finfo(float).eps)
-
-
-#: What is left of a start's error counts as at least this where it is not 0: below it doubles end, and a product
-#: of a sampler's steps that is beyond them may bring it back.
-LEAST = 1e-300
-
-
-def grown(start: float, log_P: float) -> float:
-    """start·e^{log_P}, infinite where that is beyond doubles."""
-    if start == 0.0:
-        return 0.0
-    log = math.log(start) + log_P
-    return math.exp(log) if log < 709.0 else math.inf
-
-
-def softplus(x: Array | float) -> Array:
-    """log(1 + e^x), for any x, −∞ included."""
-    small = np.log1p(np.exp(-np.abs(x)))
-    small += np.maximum(x, 0.0)
-    return small
-
-
-def logistic(x: Array) -> Array:
-    """1/(1 + e^{−x}) from the vectorised exponential (several times faster than SciPy's expit)."""
-    with np.errstate(over="ignore"):  # e^{−x} = ∞ gives 0, which is right
-        return 1.0 / (1.0 + np.exp(-x))
-
-
-def growth(c: float, log_lam0: Array, log_lam1: Array, ratio: Array) -> Array:
-    """y = log((1 + cλ_1)/(1 + cλ_0)) ≥ 0 from log λ and ratio = λ_1/λ_0 − 1, keeping the digits of a small
-    ratio (+∞ where λ_0 = 0)."""
-    log_c = math.log(c)
-    far = ratio > 1e13
-    with np.errstate(invalid="ignore"):  # 0 · ∞ at λ_0 = 0, replaced below
-        y = np.log1p(logistic(log_c + log_lam0) * ratio)
-    if far.any():
-        y[far] = softplus(log_c + log_lam1[far]) - softplus(log_c + log_lam0[far])
-    return y
 
 
 class Curvature(ABC):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import sympy as sp
 
-from wbound.asymptotics import Unrecognised
-from wbound.compiled import function
-from wbound.expressions import symbol
+from wbound.calculus.asymptotics import Unrecognised
+from wbound.calculus.parser import symbol
+from wbound.calculus.to_numpy import function
 from wbound.optimal_clock import OptimalClock, life
 from wbound.typing import Array
 

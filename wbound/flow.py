@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wbound.calculus.stable import growth, softplus
 from wbound.clock import Batch
-from wbound.data import growth, softplus
 from wbound.schemes import Corrector, Flow, Steps, trapezoid
 from wbound.typing import Array
 

@@ -22,12 +22,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from wbound.asymptotics import Unrecognised
+from wbound.calculus.asymptotics import Unrecognised
+from wbound.calculus.parser import accept, function, spelled, symbol
+from wbound.calculus.quadrature import integrate
 from wbound.ending import end_of
 from wbound.errors import BadInput, real
-from wbound.expressions import accept, function, spelled, symbol
 from wbound.increments import GeneralSteps, Increments, StationarySteps, VeSteps
-from wbound.quadrature import integrate
 from wbound.typing import Array
 
 __all__ = ["Along", "Expressions", "Process"]
@@ -75,7 +75,7 @@ class Along:
 
 @dataclass(frozen=True)
 class Expressions:
-    """The process in sympy, t = `wbound.expressions.symbol("t")`, parameters as positive symbols."""
+    """The process in sympy, t = `wbound.calculus.parser.symbol("t")`, parameters as positive symbols."""
 
     f: sp.Expr
     g: sp.Expr

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wbound.calculus.stable import growth, softplus
 from wbound.clock import Batch, Grid, GridBatch
-from wbound.data import Gaussian, LogConcave, growth, softplus
+from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
 from wbound.forward import Process

@@ -2,7 +2,7 @@
 
 With x = √d/ε → ∞: T inverts the clock, λ(T) ≍ x; the sums of the theorem are integrals along the clock, each
 convergent, logarithmic or a power; K follows. Everything works on the rates (logarithmic derivatives) of
-`wbound.asymptotics`: those of α, λ', λ are explicit in f and g, so no integral is ever evaluated.
+`wbound.calculus.asymptotics`: those of α, λ', λ are explicit in f and g, so no integral is ever evaluated.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 import sympy as sp
 from sympy.simplify.fu import TR7, TR8
 
-from wbound.asymptotics import LEVELS, ONE, Scale, U, Unrecognised
+from wbound.calculus.asymptotics import LEVELS, ONE, Scale, U, Unrecognised
+from wbound.calculus.parser import symbol
 from wbound.ending import end_of, without_elliptic
 from wbound.errors import BadInput, one_of
-from wbound.expressions import symbol
 from wbound.forward import Process
 
 __all__ = ["EPS", "D", "Orders", "Sum", "X", "derive", "tidy"]

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from wbound import conditions as c
+from wbound.calculus.stable import growth
 from wbound.conditions import statement
-from wbound.data import growth
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
 from wbound.setting import Setting, Statement

@@ -19,9 +19,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wbound.calculus.scipy_when_called import brentq
 from wbound.errors import BadInput
 from wbound.forward import Process
-from wbound.lazily import brentq
 from wbound.rows import Row
 from wbound.typing import Array
 

@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.quadrature import CHUNK, mesh, nodes_for, rule
+from wbound.calculus.quadrature import CHUNK, mesh, nodes_for, rule
+from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.typing import Array
 
-__all__ = ["GeneralSteps", "Increments", "StationarySteps", "VeSteps", "expm1_minus", "sinh_minus"]
+__all__ = ["GeneralSteps", "Increments", "StationarySteps", "VeSteps"]
 
 
 class Increments(Protocol):
@@ -61,59 +62,6 @@ class Increments(Protocol):
     @property
     def Q_minus_G(self) -> Array:
         """∫ g² (e^{2A} − 1)."""
-
-
-def _terms(largest: float, factor: Callable[[int], float]) -> int:
-    """How many terms a series needs whose n-th ratio is largest/factor(n), to reach 1e-17 of its first."""
-    size, n = 1.0, 0
-    while size > 1e-17:
-        n += 1
-        size *= largest / factor(n)
-    return n
-
-
-def _series(x: Array, y: Array, n: int, factor: Callable[[int], float]) -> Array:
-    """1 + y/factor(1) (1 + y/factor(2) (1 + … up to factor(n))), by Horner's rule."""
-    coefficients = np.cumprod([1.0] + [1.0 / factor(i) for i in range(1, n + 1)])
-    out = coefficients[-1] * y if n else np.zeros_like(x)
-    for coefficient in coefficients[-2:0:-1]:
-        out += coefficient
-        out *= y
-    out += 1.0
-    return out
-
-
-def expm1_minus(x: Array, largest: float | None = None) -> Array:
-    """e^x − 1 − x without cancellation, for any x; ``largest`` is that of |x|, if known."""
-    if largest is None:
-        largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
-
-    # x²/2 (1 + x/3 (1 + x/4 (1 + …)))
-    def factor(n: int) -> float:
-        return n + 2
-
-    series = _series(x, x, _terms(min(largest, 0.1), factor), factor)
-    series *= x
-    series *= x
-    series *= 0.5
-    return series if largest < 0.1 else np.where(np.abs(x) < 0.1, series, np.expm1(x) - x)
-
-
-def sinh_minus(x: Array, largest: float | None = None) -> Array:
-    """sinh x − x without cancellation, x ≥ 0; infinite beyond 710; ``largest`` is that of x, if known."""
-    if largest is None:
-        largest = float(x.max()) if x.size else 0.0
-
-    # x³/6 (1 + x²/(4·5) (1 + x²/(6·7) (1 + …))); above 1/2 the subtraction loses less than two digits
-    def factor(n: int) -> float:
-        return (2 * n + 2) * (2 * n + 3)
-
-    y = x * x
-    series = _series(x, y, _terms(min(largest, 0.5) ** 2, factor), factor)
-    y *= x
-    y /= 6.0
-    series *= y
-    return series if largest < 0.5 else np.where(x < 0.5, series, np.sinh(x) - x)
 
 
 class VeSteps:

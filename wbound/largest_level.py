@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbound.lazily import brentq
+from wbound.calculus.scipy_when_called import brentq
 from wbound.typing import Array
 
 __all__ = ["DECADE", "HELD", "LEAST_GAIN", "LIMITS", "Level", "enough", "float32_holds", "float32_rounding"]

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from wbound.calculus.quadrature import integrate
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.forward import Process
 from wbound.gaussian import gaussian_data
 from wbound.placement import COSINE_OFFSET, curvatures, scale
-from wbound.quadrature import integrate
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import setting
 from wbound.typing import Array

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from wbound import conditions as c
+from wbound.calculus.quadrature import integrate
+from wbound.calculus.stable import softplus
 from wbound.conditions import statement
-from wbound.data import softplus
 from wbound.leading import DENSITIES, leading_constants
-from wbound.quadrature import integrate
 from wbound.setting import Setting, Statement
 from wbound.typing import Array
 

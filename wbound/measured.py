@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from wbound.calculus.parser import symbol
 from wbound.complexity import iterations
 from wbound.data import LogConcave
 from wbound.errors import BadInput, Unreachable, WboundError
-from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.growth import Orders, derive
 

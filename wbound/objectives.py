@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from wbound import placement
+from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data import Curvature
-from wbound.increments import expm1_minus, sinh_minus
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.typing import Array
 

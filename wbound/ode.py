@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wbound.calculus.scipy_when_called import minimize_scalar
+from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.clock import Batch
-from wbound.data import LEAST, Curvature, grown, growth, softplus
+from wbound.data import Curvature
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
-from wbound.lazily import minimize_scalar
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.sharp import Parts, decay_constant, start_error, weights

@@ -17,7 +17,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from wbound.lazily import ellipj, elliprf
+from wbound.calculus.scipy_when_called import ellipj, elliprf
 from wbound.typing import Array
 
 __all__ = ["OptimalClock", "OptimalStep", "clock", "clock_step", "life", "log_clock_left", "times"]

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wbound.calculus.quadrature import CHUNK, rule
 from wbound.clock import Batch
 from wbound.errors import BadInput
-from wbound.quadrature import CHUNK, rule
 from wbound.typing import Array
 
 __all__ = ["Pointwise", "pointwise"]

@@ -16,12 +16,12 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
+from wbound.calculus.parser import LAM, accept, function, parse, symbol
+from wbound.calculus.quadrature import rule
+from wbound.calculus.stable import sinh_minus
+from wbound.calculus.suprema import branch_and_bound, enclose
 from wbound.data import ROUNDING, Curvature
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
-from wbound.expressions import LAM, accept, function, parse, symbol
-from wbound.increments import sinh_minus
-from wbound.intervals import branch_and_bound, enclose
-from wbound.quadrature import rule
 from wbound.typing import Array
 
 __all__ = ["BoundedData", "CurvatureProfile", "Profile", "bounded_data", "early_stopped"]

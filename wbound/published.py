@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wbound.calculus.quadrature import integrate
+from wbound.calculus.stable import LEAST, grown, growth, softplus
+from wbound.calculus.suprema import branch_and_bound
 from wbound.clock import Batch
-from wbound.data import LEAST, Curvature, grown, growth, softplus
+from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward import Process
-from wbound.intervals import branch_and_bound
-from wbound.quadrature import integrate
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.typing import Array
 

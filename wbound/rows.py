@@ -9,8 +9,8 @@ from typing import Any
 
 import sympy as sp
 
+from wbound.calculus.parser import parse
 from wbound.errors import BadInput, positive
-from wbound.expressions import parse
 from wbound.forward import Process
 
 __all__ = ["Row"]

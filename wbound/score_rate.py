@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 
+from wbound.calculus.parser import symbol
+from wbound.calculus.suprema import Enclosure, Supremum, branch_and_bound
 from wbound.errors import BadInput
-from wbound.expressions import symbol
 from wbound.forward import Process
-from wbound.intervals import Enclosure, Supremum, branch_and_bound
 from wbound.typing import Array
 
 __all__ = ["score_rate"]

@@ -16,12 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wbound.calculus.quadrature import rule
+from wbound.calculus.scipy_when_called import minimize_scalar
+from wbound.calculus.stable import LEAST, grown, growth, logistic, softplus
 from wbound.clock import Batch, GridBatch
-from wbound.data import LEAST, Curvature, StronglyLogConcave, grown, growth, logistic, softplus
+from wbound.data import Curvature, StronglyLogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward import Process
-from wbound.lazily import minimize_scalar
-from wbound.quadrature import rule
 from wbound.schemes import Scheme, keeps, vanishes
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.typing import Array

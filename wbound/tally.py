@@ -20,11 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wbound.calculus.quadrature import rule
+from wbound.calculus.stable import softplus
 from wbound.clock import Batch, batch
-from wbound.data import Curvature, softplus
+from wbound.data import Curvature
 from wbound.errors import BadInput
 from wbound.forward import Process
-from wbound.quadrature import rule
 from wbound.typing import Array, Index
 
 __all__ = ["Rows", "Tally", "tally"]

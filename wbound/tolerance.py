@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from wbound import ode, published, sharp
-from wbound.data import Curvature, softplus
+from wbound.calculus.quadrature import integrate
+from wbound.calculus.scipy_when_called import minimize_scalar
+from wbound.calculus.stable import softplus
+from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward import Process
 from wbound.horizons import grows
-from wbound.lazily import minimize_scalar
-from wbound.quadrature import integrate
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting
 from wbound.typing import Array

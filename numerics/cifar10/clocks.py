@@ -13,9 +13,9 @@ import sympy as sp
 from numpy.typing import ArrayLike
 
 from numerics.doctor import Diagnosis, check_expressions
+from wbound.calculus.parser import symbol
 from wbound.catalogue import NAMED
 from wbound.errors import Inconsistent, one_of
-from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.images import marginal_std, mean_factor
 from wbound.typing import Array

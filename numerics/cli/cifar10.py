@@ -198,8 +198,8 @@ def resume(
 
 def _parameters(texts: list[str] | None) -> dict[str, float]:
     """The process's parameters of -p. Raises `BadInput`."""
+    from wbound.calculus.parser import number
     from wbound.errors import BadInput
-    from wbound.expressions import number
 
     values: dict[str, float] = {}
     for text in texts or []:

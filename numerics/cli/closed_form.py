@@ -88,8 +88,8 @@ def _find(f: str, g: str, parameters: dict[str, float], T: float) -> None:
     import sympy as sp
 
     import wbound
-    from wbound.compiled import function
-    from wbound.expressions import symbol
+    from wbound.calculus.parser import symbol
+    from wbound.calculus.to_numpy import function
 
     process = wbound.Process(f=f, g=g, **parameters)
     t, u = symbol("t"), sp.Symbol("u", nonnegative=True)

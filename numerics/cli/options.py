@@ -188,7 +188,7 @@ EpsRel = Annotated[Text, numeric("--eps-rel", "Target W2 as a share of the data'
 
 def number(option: str, text: str | None, default: float | None = None) -> float | None:
     """The number that ``text`` spells, or ``default`` where the option is absent. Raises `BadInput`."""
-    from wbound.expressions import number as parse
+    from wbound.calculus.parser import number as parse
 
     return default if text is None else parse(text, option)
 
@@ -206,9 +206,9 @@ def required(option: str, text: str | None) -> float:
 def parameters_from(parameters: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
     """The numbers of -p by name, and ``words``, parameters that are one (which form of optimal or image-ve).
     Raises `BadInput`."""
+    from wbound.calculus.parser import number as parse
+    from wbound.calculus.parser import spelled
     from wbound.errors import BadInput
-    from wbound.expressions import number as parse
-    from wbound.expressions import spelled
 
     values: dict[str, Any] = {}
     for text in parameters or []:

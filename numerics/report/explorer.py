@@ -11,7 +11,7 @@ from numerics.drawing import INK, colour
 from numerics.report import formulas
 from numerics.report.parts import Context, Html, Panel, Part, Prose
 from wbound.catalogue import CATALOGUE, PUBLISHED
-from wbound.quadrature import rule
+from wbound.calculus.quadrature import rule
 
 __all__ = ["build", "engine", "script"]
 

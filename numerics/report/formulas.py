@@ -12,7 +12,7 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
 from wbound.catalogue import CATALOGUE
-from wbound.expressions import parse, symbol
+from wbound.calculus.parser import parse, symbol
 from wbound.rows import Row
 
 __all__ = ["SCHEMES", "coefficients", "constant", "processes", "scheme_code"]

@@ -25,7 +25,7 @@ from numerics import files, matrix
 from numerics.cli.cifar10 import NEEDS
 from numerics.cli.main import main
 from numerics.locks import LOCK, locked
-from wbound import balls
+from wbound.calculus import balls
 from wbound.errors import IOFailure
 
 WBOUND = [sys.executable, "-c", "import sys; from numerics.cli.main import run; run()"]

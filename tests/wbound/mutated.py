@@ -44,6 +44,10 @@ TARGETS: dict[str, Target] = {
         "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq*"
         " test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_*",
     ),
+    "calculus.stable": Target(
+        "test_data test_profiles test_sharp test_ode test_published test_forward test_schemes test_flow",
+        "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq* test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_* test_forward.test_the_integrals* test_forward.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
+    ),
     "flow": Target(
         "test_flow test_ode test_own_schemes",
         "test_flow.test_the_law* test_flow.test_moves* test_own_schemes.test_two*",
@@ -148,10 +152,10 @@ EQUIVALENT: dict[str, str] = {
     "score_rate.score_rate: `np.fmin(size_hi, at_size + two)` flipped": "its square enters",
     "score_rate.score_rate: `hi` (no. 2)": "the larger of two halves that are equal, but for rounding",
     "score_rate.score_rate: `middle` (no. 2)": "the larger of two halves that are equal, but for rounding",
-    "increments._terms: `largest / factor(n)` halved": "one term less, below 1e-18 of the first",
-    "increments._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
-    "increments.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
-    "increments.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
+    "calculus.stable._terms: `largest / factor(n)` halved": "one term less, below 1e-18 of the first",
+    "calculus.stable._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
+    "calculus.stable.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
+    "calculus.stable.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
     "increments.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0` halved": "enough terms for twice F",
     "increments.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
     "increments.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",

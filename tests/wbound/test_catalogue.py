@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
+from wbound.calculus.parser import parse
 from wbound.errors import BadInput
-from wbound.expressions import parse
 
 DEFAULTS = {"a": 1.0, "b": 0.5, "c": 1.0, "rho": 2.0, "theta": 0.5, "sigma": 1.0}
 PARAMETERS = {

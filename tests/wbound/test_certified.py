@@ -20,14 +20,15 @@ import referee
 import sympy as sp
 
 import wbound
-from wbound import balls, certified
-from wbound.balls import Program, double_of, enclosure, exact_ball, exact_text, flint, precision
+from wbound import certified
+from wbound.calculus import balls
+from wbound.calculus.balls import Program, double_of, enclosure, exact_ball, exact_text, flint, precision
+from wbound.calculus.parser import parse, symbol
 from wbound.catalogue import CATALOGUE
 from wbound.certified import certify, prove, verify
 from wbound.certified_inputs import Inputs
 from wbound.data import EQUAL, Gaussian, StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, WboundError
-from wbound.expressions import parse, symbol
 from wbound.gaussian import exact_w2
 
 DEEP = bool(os.environ.get("WBOUND_DEEP"))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from wbound.data import Curvature, Gaussian, LogConcave, growth, logistic, softplus
+from wbound.calculus.stable import growth, logistic, softplus
+from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2
 

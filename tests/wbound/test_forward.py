@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
+from wbound.calculus.parser import symbol
+from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.errors import BadInput
-from wbound.expressions import symbol
-from wbound.increments import expm1_minus, sinh_minus
 
 T = symbol("t")
 TIMES = (1e-9, 1e-6, 1e-3, 0.1, 0.7, 2.0, 5.0, 8.0, 40.0)

@@ -12,12 +12,12 @@ import pytest
 import sympy as sp
 
 import wbound
-from wbound.asymptotics import Scale, U
+from wbound.calculus.asymptotics import Scale, U
+from wbound.calculus.parser import symbol
 from wbound.cells import _cell, compare, published_orders
 from wbound.columns import ROWS, as_markdown, order_rows
 from wbound.data import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
-from wbound.expressions import symbol
 from wbound.forward import Process
 from wbound.growth import EPS, D, X, _Clock, derive
 from wbound.measured import TOLERANCE, cache_path, measured_orders, orders

@@ -162,7 +162,7 @@ def test_a_process_that_preserves_variance_up_to_rounding() -> None:
 
 
 def test_a_wrong_closed_form_of_the_start_is_refused() -> None:
-    from wbound.expressions import parse, symbol
+    from wbound.calculus.parser import parse, symbol
 
     right = wbound.process("sub-vp")
     closed = {"family": "general", "increment": right._increment, "log_lam": right._log_lam}

@@ -18,7 +18,7 @@ import numpy as np
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 
-from wbound.compiled import to_float
+from wbound.calculus.to_numpy import to_float
 from wbound.errors import BadInput
 from wbound.typing import Array
 

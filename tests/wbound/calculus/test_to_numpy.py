@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import sympy
 
-from wbound.compiled import function, to_float
+from wbound.calculus.parser import T, X, parse, symbol
+from wbound.calculus.to_numpy import function, to_float
 from wbound.errors import BadInput
-from wbound.expressions import T, X, parse, symbol
 
 A, B = symbol("a"), symbol("b")
 TEXTS = [

@@ -20,8 +20,8 @@ import numpy as np
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 
+from wbound.calculus.parser import number, parse
 from wbound.errors import BadInput, WboundError
-from wbound.expressions import number, parse
 
 __all__ = [
     "Ball",

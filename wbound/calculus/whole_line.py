@@ -16,11 +16,20 @@ import numpy as np
 import sympy
 from sympy.codegen.cfunctions import expm1
 
-from wbound.arithmetic import UNARY, Pair, Program, add, constant, exp_of, multiply, rational_power
-from wbound.compiled import to_float
+from wbound.calculus.interval_arithmetic import (
+    UNARY,
+    Pair,
+    Program,
+    add,
+    constant,
+    exp_of,
+    multiply,
+    rational_power,
+)
+from wbound.calculus.parser import MAX_DENOMINATOR
+from wbound.calculus.suprema import Enclosure, branch_and_bound, split
+from wbound.calculus.to_numpy import to_float
 from wbound.errors import BadInput
-from wbound.expressions import MAX_DENOMINATOR
-from wbound.intervals import Enclosure, branch_and_bound, split
 from wbound.typing import Array
 
 __all__ = ["curvature_on_line", "range_on_line"]

@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 from numpy.typing import ArrayLike
 
-from wbound.arithmetic import Pair, Program, outward
+from wbound.calculus.interval_arithmetic import Pair, Program, outward
 from wbound.errors import BadInput
 from wbound.typing import Array
 

@@ -1,7 +1,7 @@
 """Text of a user → sympy → fast float64 functions. No text of a user is ever evaluated.
 
 Three gates, in this order: a scan that admits a short alphabet of numbers, names and operators and spells
-what people type (``t^2``, ``2t``, ``t²``, ``np.exp``: see `wbound.spelling`) in plain ASCII; Python's own
+what people type (``t^2``, ``2t``, ``t²``, ``np.exp``: see `wbound.calculus.spelling`) in plain ASCII; Python's own
 parser in ``eval`` mode, whose tree is only read, never compiled; and a builder that knows a handful of node
 types and bounds every number before sympy sees it, because sympy evaluates as it builds and ``9**9**9**9``
 would never come back. A refusal is a `BadInput` that points at the character as it was typed.
@@ -21,9 +21,9 @@ import numpy as np
 import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 
-from wbound.compiled import NODES, function, to_float
+from wbound.calculus.spelling import LETTERS, MAX_NESTING, MAX_TOKENS, Misspelt, plain
+from wbound.calculus.to_numpy import NODES, function, to_float
 from wbound.errors import BadInput
-from wbound.spelling import LETTERS, MAX_NESTING, MAX_TOKENS, Misspelt, plain
 
 __all__ = ["FUNCTIONS", "LAM", "T", "X", "accept", "function", "number", "parse", "spelled", "symbol"]
 

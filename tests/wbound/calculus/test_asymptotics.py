@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from wbound.asymptotics import ONE, Scale, U, Unrecognised
+from wbound.calculus.asymptotics import ONE, Scale, U, Unrecognised
 
 a, b, rho = sp.symbols("a b rho", positive=True)
 VALUES = {a: sp.Rational(3, 2), b: sp.Rational(1, 2), rho: sp.Rational(7, 3)}

@@ -13,9 +13,9 @@ import sympy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from wbound.calculus.parser import FUNCTIONS, T, X, function, parse, symbol
+from wbound.calculus.suprema import Supremum, branch_and_bound, enclose, maximum, supremum
 from wbound.errors import BadInput
-from wbound.expressions import FUNCTIONS, T, X, function, parse, symbol
-from wbound.intervals import Supremum, branch_and_bound, enclose, maximum, supremum
 
 A = symbol("a")
 _LEAVES = st.sampled_from(["x", "x", "x", "a", "2", "0.3", "1.7", "-1"])
@@ -202,7 +202,7 @@ def test_a_monotone_supremum_takes_few_evaluations(monkeypatch: pytest.MonkeyPat
 
         return branch_and_bound(counting, *arguments, **options)
 
-    monkeypatch.setattr("wbound.intervals.branch_and_bound", counted)
+    monkeypatch.setattr("wbound.calculus.suprema.branch_and_bound", counted)
     top = maximum(parse("sqrt(0.5+t)*exp(t/4)"), T, 0.0, 5.0)
     assert top == pytest.approx(math.sqrt(5.5) * math.exp(1.25), rel=1e-8)
     assert 0 < cells[0] < 1000

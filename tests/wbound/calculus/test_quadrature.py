@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wbound.calculus.quadrature import CHUNK, integrate, mesh, rule
 from wbound.errors import BadInput
-from wbound.quadrature import CHUNK, integrate, mesh, rule
 
 Array = np.ndarray
 

@@ -12,9 +12,9 @@ import sympy
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from wbound.calculus.parser import X, parse, symbol
+from wbound.calculus.whole_line import _Line, curvature_on_line, range_on_line
 from wbound.errors import BadInput
-from wbound.expressions import X, parse, symbol
-from wbound.line import _Line, curvature_on_line, range_on_line
 
 KNOWN = [
     ("-x**2/2", 1.0, 1.0),

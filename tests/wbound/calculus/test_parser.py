@@ -14,8 +14,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sympy.codegen.cfunctions import expm1, log1p
 
+from wbound.calculus.parser import (
+    FUNCTIONS,
+    LAM,
+    MAX_CHARACTERS,
+    T,
+    X,
+    accept,
+    function,
+    number,
+    parse,
+    symbol,
+)
 from wbound.errors import BadInput
-from wbound.expressions import FUNCTIONS, LAM, MAX_CHARACTERS, T, X, accept, function, number, parse, symbol
 
 A, B = symbol("a"), symbol("b")
 
