@@ -186,8 +186,8 @@ def budgets(quick: bool) -> list[Claim]:
     import wbound
     from numerics.choose import choose
     from numerics.datasets import from_spectrum
-    from wbound.catalogue import process
     from wbound.data import Gaussian
+    from wbound.forward.catalogue import process
 
     p, law = process("vp-linear"), Gaussian(np.zeros(3), 2.0)
     spectrum = from_spectrum(np.geomspace(1.0, 1e-4, 3072))

@@ -34,7 +34,7 @@ from numerics.plans import GaussianPlan, Step
 from numerics.samplers import _run as run
 from numerics.samplers import sample
 from numerics.targets import Gaussian, LogCosh, SymmetricMixture
-from wbound.catalogue import process
+from wbound.forward.catalogue import process
 from wbound.setting import setting
 
 VP, T = process("vp-linear", a=1.0, b=0.5), 4.0

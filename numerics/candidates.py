@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from wbound import Process, placement, process
-from wbound.catalogue import CATALOGUE, NAMED
 from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import BadInput
-from wbound.images import IMAGES, reaching
+from wbound.forward.catalogue import CATALOGUE, NAMED
+from wbound.forward.catalogue_images import IMAGES, reaching
 from wbound.schemes import POINTWISE, SCHEMES
 from wbound.spectrum import FLOWS, PAIRS
 from wbound.typing import Array

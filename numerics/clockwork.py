@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from wbound.catalogue import PUBLISHED
-from wbound.catalogue import process as named
 from wbound.clock import GRIDS, Grid
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, one_of
-from wbound.forward import Process
+from wbound.forward.catalogue import PUBLISHED
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.gaussian import floor_w2, gaussian_data
 from wbound.optimal import OBJECTIVES, NumericalGrid, numerical_grid
 from wbound.setting import setting

@@ -16,7 +16,7 @@ from numerics.verdict import bracket
 from wbound.complexity import iterations
 from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2, gaussian_data
 from wbound.published import THEOREM_1
 from wbound.setting import Bound, Setting, Statement, setting

@@ -21,7 +21,7 @@ from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
 from wbound.data import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
-from wbound.forward import by_sign
+from wbound.forward.forward_process import by_sign
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2
 from wbound.typing import Array
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
 from wbound.schemes import Scheme

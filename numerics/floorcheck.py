@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from numerics.curves import slope
-from wbound.catalogue import process as named
 from wbound.data import Gaussian
 from wbound.errors import count, positive
-from wbound.forward import Process
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, exact_w2, floor_w2, law
 from wbound.memory import dimension
 from wbound.setting import Setting, setting

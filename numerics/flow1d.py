@@ -20,7 +20,7 @@ from wbound import data as facts
 from wbound.calculus.quadrature import rule
 from wbound.clock import Batch, Grid
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.schemes import Scheme, Steps
 from wbound.setting import Setting, setting

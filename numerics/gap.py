@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.catalogue import PUBLISHED
-from wbound.catalogue import process as named
 from wbound.complexity import iterations
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, positive
-from wbound.forward import Process
+from wbound.forward.catalogue import PUBLISHED
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.gaussian import exact_w2, lower_bound
 from wbound.memory import dimension
 from wbound.typing import Array

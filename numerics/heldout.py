@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from numerics.mixtures import SmoothedData
 from numerics.samplers import samples as draw
 from numerics.transport import plugin_w2
-from wbound.catalogue import process as named
 from wbound.clock import Grid
 from wbound.errors import BadInput, count
-from wbound.forward import Process
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme
 from wbound.setting import Bound, setting
 from wbound.sharp import THEOREM_2

@@ -22,7 +22,7 @@ from numerics.pushed import Pushed
 from wbound import data as facts
 from wbound.clock import Grid
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, law
 from wbound.schemes import Scheme
 from wbound.setting import Setting, setting

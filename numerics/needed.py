@@ -13,7 +13,7 @@ from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import LowerBound, gaussian_data, lower_bound
 from wbound.schemes import scheme_named
 

@@ -29,7 +29,7 @@ from numerics.fading import Fading
 from numerics.gap import Gap
 from numerics.landscape import Landscape
 from numerics.ranking import Ranking
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.typing import Array
 
 __all__ = [

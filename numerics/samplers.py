@@ -25,7 +25,7 @@ from numerics.targets import SymmetricMixture
 from wbound.clock import Grid
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.memory import available
 from wbound.schemes import Scheme
 from wbound.setting import Setting, setting

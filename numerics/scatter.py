@@ -17,10 +17,10 @@ import numpy as np
 
 from numerics.flow1d import flow1d
 from numerics.targets import SymmetricMixture
-from wbound.catalogue import CATALOGUE
-from wbound.catalogue import process as named
 from wbound.data import Gaussian
 from wbound.errors import BadInput, count
+from wbound.forward.catalogue import CATALOGUE
+from wbound.forward.catalogue import process as named
 from wbound.gaussian import EXACT_LAW
 from wbound.ode import THEOREM_3
 from wbound.setting import Setting, setting

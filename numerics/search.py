@@ -20,12 +20,12 @@ import numpy as np
 
 from numerics.sweep import sweep
 from numerics.sweep_config import read as read_plan
-from wbound.catalogue import CATALOGUE
-from wbound.catalogue import process as named
 from wbound.clock import Grid
 from wbound.data import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
-from wbound.forward import Process
+from wbound.forward.catalogue import CATALOGUE
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.schemes import SCHEMES
 from wbound.setting import setting

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 import wbound
 from numerics.sweep_config import TARGETS, Plan
-from wbound.catalogue import process as named
 from wbound.data import Curvature, LogConcave
 from wbound.errors import HypothesisFailed
-from wbound.forward import Process
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, gaussian_data
 from wbound.memory import dimension
 from wbound.schemes import SCHEMES

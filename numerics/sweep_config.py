@@ -15,9 +15,9 @@ from typing import Any
 
 from numerics.loading import text_of
 from wbound.calculus.parser import number
-from wbound.catalogue import FORMS, NAMED
 from wbound.clock import GRIDS
 from wbound.errors import BadInput, count, nonnegative, one_of, positive
+from wbound.forward.catalogue import FORMS, NAMED
 from wbound.schemes import SCHEMES
 from wbound.setting import STARTS
 from wbound.statements import THEOREMS

@@ -25,7 +25,7 @@ from wbound.calculus.suprema import branch_and_bound, enclose
 from wbound.calculus.to_numpy import function
 from wbound.calculus.whole_line import curvature_on_line, range_on_line
 from wbound.errors import BadInput, HypothesisFailed, count, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.memory import dimension
 from wbound.typing import Array
 

@@ -24,7 +24,7 @@ from numerics.samplers import samples as draw
 from wbound.clock import Grid
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, gaussian_data
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting

@@ -1,6 +1,5 @@
 """wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
 
-from wbound.catalogue import CATALOGUE, NAMED, PUBLISHED, process
 from wbound.cells import compare, published_orders
 from wbound.certified import Certificate, certify
 from wbound.clock import GRIDS, Grid, Nodes
@@ -8,7 +7,8 @@ from wbound.columns import order_rows
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import Curvature, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
-from wbound.forward import Process
+from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import LowerBound, lower_bound
 from wbound.growth import Orders
 from wbound.leading import Leading, leading_constants

@@ -16,7 +16,7 @@ import sympy as sp
 
 from wbound.calculus.asymptotics import Scale
 from wbound.calculus.parser import parse, symbol
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.growth import EPS, STEPS_OF_SDE, D, Orders, Sum, derive, tidy
 
 __all__ = ["Cell", "PublishedCell", "compare", "published_orders"]

@@ -37,7 +37,7 @@ from wbound.certified_published import Slack, theorem_1
 from wbound.clock import Grid
 from wbound.data import AGREE, EQUAL, Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.published import NU_RTOL
 from wbound.schemes import Scheme

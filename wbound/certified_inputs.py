@@ -12,11 +12,11 @@ from typing import Any
 
 from wbound.calculus.balls import double_of, exact_text
 from wbound.calculus.parser import parse
-from wbound.catalogue import process as named
 from wbound.clock import Grid, grid_named
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, count
-from wbound.forward import Process
+from wbound.forward.catalogue import process as named
+from wbound.forward.forward_process import Process
 from wbound.schemes import scheme_named
 from wbound.setting import Setting, setting
 

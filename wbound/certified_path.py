@@ -17,7 +17,7 @@ import sympy as sp
 from wbound.calculus.balls import Ball, Program, flint
 from wbound.calculus.parser import symbol
 from wbound.errors import BadInput
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 
 __all__ = ["Path"]
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from wbound import placement
 from wbound.data import Curvature
 from wbound.errors import BadInput, count, one_of, positive
-from wbound.forward import Along, Process
-from wbound.increments import Increments, StationarySteps
+from wbound.forward.forward_process import Along, Process
+from wbound.forward.step_integrals import Increments, StationarySteps
 from wbound.memory import fits
 from wbound.typing import Array
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from wbound.catalogue import PUBLISHED, process
 from wbound.cells import Cell, compare
 from wbound.errors import WboundError
-from wbound.forward import Process
+from wbound.forward.catalogue import PUBLISHED, process
+from wbound.forward.forward_process import Process
 from wbound.growth import Orders, X, derive
 from wbound.measured import TOLERANCE, Measured, measured_orders
 

@@ -28,7 +28,7 @@ from wbound.criteria import (
     vertex,
 )
 from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import gaussian_data
 from wbound.horizons import Horizons, bracket_of, within_reach
 from wbound.schemes import Scheme, scheme_named

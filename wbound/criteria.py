@@ -17,7 +17,7 @@ from wbound.calculus.stable import grown
 from wbound.clock import Batch, batch
 from wbound.data import Curvature, Gaussian, LogConcave
 from wbound.errors import HypothesisFailed
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import defects, gaussian_data, law, start_defects
 from wbound.schemes import Scheme
 from wbound.setting import setting

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from wbound.calculus.stable import growth, logistic, sinh_minus, softplus
 from wbound.calculus.suprema import Supremum
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.memory import dimension
 from wbound.score_rate import score_rate
 from wbound.typing import Array

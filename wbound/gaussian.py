@@ -17,7 +17,7 @@ from wbound.clock import Batch, Grid, GridBatch
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.setting import Hypothesis, Setting, Statement, setting
 from wbound.typing import Array

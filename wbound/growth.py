@@ -16,9 +16,9 @@ from sympy.simplify.fu import TR7, TR8
 
 from wbound.calculus.asymptotics import LEVELS, ONE, Scale, U, Unrecognised
 from wbound.calculus.parser import symbol
-from wbound.ending import end_of, without_elliptic
 from wbound.errors import BadInput, one_of
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
+from wbound.forward.lifetime import end_of, without_elliptic
 
 __all__ = ["EPS", "D", "Orders", "Sum", "X", "derive", "tidy"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.criteria import Criterion, value_at
 from wbound.errors import BadInput, Unreachable
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.tally import COARSE
 
 __all__ = ["Horizons", "bracket_of", "grows", "within_reach"]

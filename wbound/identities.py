@@ -10,7 +10,7 @@ import numpy as np
 from wbound import conditions as c
 from wbound.calculus.stable import growth
 from wbound.conditions import statement
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import gaussian_data
 from wbound.setting import Setting, Statement
 

@@ -18,7 +18,7 @@ import numpy as np
 from wbound.calculus.quadrature import integrate
 from wbound.data import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import gaussian_data
 from wbound.placement import COSINE_OFFSET, curvatures, scale
 from wbound.schemes import Scheme, scheme_named

@@ -26,7 +26,7 @@ from wbound.calculus.parser import symbol
 from wbound.complexity import iterations
 from wbound.data import LogConcave
 from wbound.errors import BadInput, Unreachable, WboundError
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.growth import Orders, derive
 
 __all__ = [

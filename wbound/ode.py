@@ -18,7 +18,7 @@ from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.clock import Batch
 from wbound.data import Curvature
 from wbound.errors import HypothesisFailed
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.sharp import Parts, decay_constant, start_error, weights

@@ -25,7 +25,7 @@ from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_sc
 from wbound.clock import GRIDS
 from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import gaussian_data
 from wbound.largest_level import DECADE, enough, float32_holds
 from wbound.objectives import ExactW2, Objective, SharpBound

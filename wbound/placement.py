@@ -13,7 +13,7 @@ import numpy as np
 
 from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, positive
-from wbound.optimal_clock import clock, log_clock_left, times
+from wbound.forward.optimal_clock import clock, log_clock_left, times
 from wbound.typing import Array
 
 __all__ = ["SIGMA_MIN", "cosine", "curvatures", "edm", "gaussian", "log_uniform", "optimal", "scale"]

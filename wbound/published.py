@@ -16,7 +16,7 @@ from wbound.calculus.suprema import branch_and_bound
 from wbound.clock import Batch
 from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.typing import Array
 

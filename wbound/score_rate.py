@@ -11,7 +11,7 @@ import sympy as sp
 from wbound.calculus.parser import symbol
 from wbound.calculus.suprema import Enclosure, Supremum, branch_and_bound
 from wbound.errors import BadInput
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.typing import Array
 
 __all__ = ["score_rate"]

@@ -10,7 +10,7 @@ from wbound.clock import Grid, Nodes, grid_named
 from wbound.data import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
 from wbound.formulas import Formula
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme, scheme_named
 
 __all__ = ["STARTS", "Bound", "Hypothesis", "Setting", "Statement", "setting"]

@@ -22,7 +22,7 @@ from wbound.calculus.stable import LEAST, grown, growth, logistic, softplus
 from wbound.clock import Batch, GridBatch
 from wbound.data import Curvature, StronglyLogConcave
 from wbound.errors import HypothesisFailed
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme, keeps, vanishes
 from wbound.setting import Bound, Hypothesis, Setting, Statement
 from wbound.typing import Array

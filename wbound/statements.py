@@ -7,7 +7,7 @@ from typing import Any
 from wbound.claims import CLAIMS
 from wbound.clock import Grid
 from wbound.errors import one_of
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1
 from wbound.ode import THEOREM_3
 from wbound.published import THEOREM_1

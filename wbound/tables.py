@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wbound.catalogue import PUBLISHED, process
 from wbound.cells import published_orders
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, one_of, positive
+from wbound.forward.catalogue import PUBLISHED, process
 from wbound.memory import dimension
 from wbound.schemes import SCHEMES
 from wbound.worst_spectrum import worst_iterations

@@ -25,7 +25,7 @@ from wbound.calculus.stable import softplus
 from wbound.clock import Batch, batch
 from wbound.data import Curvature
 from wbound.errors import BadInput
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.typing import Array, Index
 
 __all__ = ["Rows", "Tally", "tally"]

@@ -14,7 +14,7 @@ from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
 from wbound.data import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.horizons import grows
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting

@@ -7,7 +7,7 @@ import numpy as np
 
 from wbound.clock import batch
 from wbound.data import Curvature
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme
 from wbound.typing import Array
 

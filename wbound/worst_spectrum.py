@@ -16,7 +16,7 @@ from wbound.complexity import Iterations, answer
 from wbound.criteria import Value, ends_of, exact_criterion
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import HypothesisFailed, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme, scheme_named
 from wbound.spectrum import start_gap2, width_error2
 from wbound.typing import Array

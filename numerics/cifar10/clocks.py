@@ -1,6 +1,6 @@
 """Section 9's eight processes as images use them: α(t) and std(t) in the literature's convention on [0, 1].
 
-Nothing is retyped here: every number comes from the rows of `wbound.images` through `wbound.process`.
+Nothing is retyped here: every number comes from the rows of `wbound.forward.catalogue_images` through `wbound.process`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from numerics.doctor import Diagnosis, check_expressions
 from wbound.calculus.parser import symbol
-from wbound.catalogue import NAMED
 from wbound.errors import Inconsistent, one_of
-from wbound.forward import Process
-from wbound.images import marginal_std, mean_factor
+from wbound.forward.catalogue import NAMED
+from wbound.forward.catalogue_images import marginal_std, mean_factor
+from wbound.forward.forward_process import Process
 from wbound.typing import Array
 
 __all__ = ["NAMES", "ImageProcess", "image_process"]

@@ -168,8 +168,8 @@ def table(
     """
     from numerics.files import write
     from numerics.typeset import complexity_text
-    from wbound.catalogue import PUBLISHED
     from wbound.errors import BadInput, count, one_of
+    from wbound.forward.catalogue import PUBLISHED
     from wbound.tables import complexity_table
 
     kind = "json" if json else one_of("format", format, FORMATS)

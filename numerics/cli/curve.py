@@ -302,8 +302,8 @@ def _on_data(
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
     from numerics import curves, figures
     from numerics.files import write
-    from wbound.catalogue import PUBLISHED
-    from wbound.catalogue import process as named
+    from wbound.forward.catalogue import PUBLISHED
+    from wbound.forward.catalogue import process as named
 
     loaded = s.dataset_from(source, key)
     chosen = [only] if only is not None else [named(name) for name in PUBLISHED]

@@ -26,7 +26,7 @@ def completing(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
 
 
 def _processes() -> Iterable[str]:
-    from wbound.catalogue import NAMED
+    from wbound.forward.catalogue import NAMED
 
     return NAMED
 

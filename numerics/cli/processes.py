@@ -76,7 +76,7 @@ def _formulas(process: wbound.Process, T: float) -> tuple[dict[str, str], str | 
     """f, g, α, σ², λ as text, and why α, σ², λ stay integrals (None where they do not)."""
     import sympy
 
-    from numerics.cli.closed_form import closed_form
+    from wbound.forward.closed_forms import closed_form
 
     expr = process.expr
     formulas = {key: str(getattr(expr, key)) for key in FORMULAS}
@@ -124,10 +124,10 @@ def show(
         "log_lam": process.log_lam(t),
     }
     if process.name.startswith("image-"):  # what the literature calls the marginal: section 9
-        from wbound import images
+        from wbound.forward import catalogue_images
 
-        values["mean_factor"] = images.mean_factor(process, t)
-        values["marginal_std"] = images.marginal_std(process, t)
+        values["mean_factor"] = catalogue_images.mean_factor(process, t)
+        values["marginal_std"] = catalogue_images.marginal_std(process, t)
     payload = {
         "process": process.name,
         "parameters": process.parameters,

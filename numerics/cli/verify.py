@@ -159,8 +159,8 @@ def _everything(
     """The matrix, its summary on stdout, its rows in a file."""
     from numerics import matrix
     from numerics.files import write
-    from wbound.catalogue import PUBLISHED
     from wbound.errors import Inconsistent, count, one_of
+    from wbound.forward.catalogue import PUBLISHED
 
     which = matrix.cells() if process is None else matrix.cells([one_of("process", process, PUBLISHED)])
     points = matrix.N if n is None else count("n", o.number("n", n), 16)

@@ -10,7 +10,7 @@ import numpy as np
 from numerics import figures
 from numerics.curves import Curve, bound_curve, geometric, horizon, tail_slope
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
-from wbound.catalogue import PUBLISHED, process
+from wbound.forward.catalogue import PUBLISHED, process
 from wbound.data import LogConcave
 
 __all__ = ["build"]

@@ -10,7 +10,7 @@ from numerics import figures
 from numerics.landscape import landscape
 from numerics.panels import landscape_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
-from wbound.catalogue import process
+from wbound.forward.catalogue import process
 
 __all__ = ["build"]
 

@@ -11,7 +11,7 @@ from numerics import figures
 from numerics.clockwork import side_by_side
 from numerics.panels import clock_figure, nodes_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
-from wbound.catalogue import PUBLISHED, process
+from wbound.forward.catalogue import PUBLISHED, process
 from wbound.data import LogConcave
 
 __all__ = ["build"]

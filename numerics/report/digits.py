@@ -9,7 +9,7 @@ import numpy as np
 from numerics import datasets, figures
 from numerics.curves import exact_curve, geometric
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
-from wbound.catalogue import PUBLISHED, process
+from wbound.forward.catalogue import PUBLISHED, process
 from wbound.errors import HypothesisFailed
 from wbound.statements import w2_bound
 

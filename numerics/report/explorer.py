@@ -10,7 +10,7 @@ from importlib import resources
 from numerics.drawing import INK, colour
 from numerics.report import formulas
 from numerics.report.parts import Context, Html, Panel, Part, Prose
-from wbound.catalogue import CATALOGUE, PUBLISHED
+from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 from wbound.calculus.quadrature import rule
 
 __all__ = ["build", "engine", "script"]

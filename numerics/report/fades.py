@@ -9,7 +9,7 @@ from numerics.curves import geometric, horizon
 from numerics.fading import fading
 from numerics.panels import fading_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
-from wbound.catalogue import process
+from wbound.forward.catalogue import process
 from wbound.data import Gaussian
 
 __all__ = ["build"]

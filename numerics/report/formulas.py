@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
-from wbound.catalogue import CATALOGUE
+from wbound.forward.catalogue import CATALOGUE
 from wbound.calculus.parser import parse, symbol
-from wbound.rows import Row
+from wbound.forward.row import Row
 
 __all__ = ["SCHEMES", "coefficients", "constant", "processes", "scheme_code"]
 
@@ -99,7 +99,7 @@ def processes(names: Iterable[str] | None = None) -> str:
 
 
 def _increments(family: str) -> Mapping[str, sp.Expr]:
-    """Section 3's integrals over one step in its one integral, as `wbound.increments` has them."""
+    """Section 3's integrals over one step in its one integral, as `wbound.forward.step_integrals` has them."""
     zero, x = sp.Integer(0), STEP
     if family == "ve":
         same = dict.fromkeys(("G", "Q", "C", "E"), x)

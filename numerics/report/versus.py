@@ -11,7 +11,7 @@ from typing import Any
 from numerics.figures import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
 from numerics.typeset import formula_mathml, formula_text
-from wbound.catalogue import process
+from wbound.forward.catalogue import process
 from wbound.growth import derive
 from wbound.tables import TWICE
 

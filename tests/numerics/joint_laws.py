@@ -13,8 +13,8 @@ from numerics import Gaussian, LogCosh, SymmetricMixture, law1d
 from numerics.bures import gaussian_w2
 from numerics.law1d import LineLaw
 from numerics.mixtures import Bimodal
-from wbound.catalogue import PUBLISHED
-from wbound.catalogue import process as named
+from wbound.forward.catalogue import PUBLISHED
+from wbound.forward.catalogue import process as named
 from wbound.setting import Setting, setting
 
 Array = NDArray[np.float64]

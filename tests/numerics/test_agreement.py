@@ -16,7 +16,7 @@ from numerics.independence import departure
 from numerics.law1d import LineLaw, law1d
 from numerics.samplers import samples
 from numerics.verdict import verify
-from wbound.catalogue import process
+from wbound.forward.catalogue import process
 from wbound.setting import setting
 
 Array = NDArray[np.float64]

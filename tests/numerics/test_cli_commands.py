@@ -14,8 +14,8 @@ import pytest
 
 import wbound
 from numerics import typeset
-from numerics.cli import closed_form
 from wbound.data import Gaussian
+from wbound.forward import closed_forms
 from wbound.gaussian import exact_w2
 from wbound.tables import complexity_table
 
@@ -62,8 +62,8 @@ def test_a_closed_form_has_a_real_time_limit(monkeypatch: pytest.MonkeyPatch) ->
             super().__init__(*arguments, **options)
             children.append(self)
 
-    monkeypatch.setattr("numerics.cli.closed_form.subprocess.Popen", Kept)
-    found, why = closed_form.closed_form("0", "exp(-t**2)*cosh(t)*sin(t)**2+t**t", {}, 1.0, 0.0)
+    monkeypatch.setattr("wbound.forward.closed_forms.subprocess.Popen", Kept)
+    found, why = closed_forms.closed_form("0", "exp(-t**2)*cosh(t)*sin(t)**2+t**t", {}, 1.0, 0.0)
     assert found == {} and why is not None and "within 0 s" in why
     assert [child.returncode for child in children] != [0]  # ended, not waited for
 
@@ -73,12 +73,12 @@ def test_a_closed_form_that_is_wrong_is_not_shown(monkeypatch: pytest.MonkeyPatc
 
     printed: list[str] = []
     monkeypatch.setattr("builtins.print", lambda text, **named: printed.append(text))
-    closed_form._find("0", "exp(t)", {}, 1.0)
+    closed_forms._find("0", "exp(t)", {}, 1.0)
     assert json.loads(printed[0])["lam"] == "exp(2*t)/2 - 1/2"
     true = sympy.integrate
     monkeypatch.setattr(sympy, "integrate", lambda *a: true(*a) * sympy.Rational(1001, 1000))
-    with pytest.raises(closed_form._NotFound, match="where quadrature gives"):
-        closed_form._find("0", "exp(t)", {}, 1.0)
+    with pytest.raises(closed_forms._NotFound, match="where quadrature gives"):
+        closed_forms._find("0", "exp(t)", {}, 1.0)
 
 
 def test_check_accepts_what_fits_and_flags_what_does_not(wb: Any) -> None:

@@ -21,7 +21,7 @@ from numerics.cli.main import main
 from numerics.independence import Departure, departure
 from numerics.samplers import samples
 from numerics.verdict import verify
-from wbound.catalogue import process
+from wbound.forward.catalogue import process
 from wbound.setting import setting
 
 Array = NDArray[np.float64]

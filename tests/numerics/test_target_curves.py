@@ -13,9 +13,9 @@ import pytest
 from numerics import Gaussian, LogCosh, SymmetricMixture, curves, figures, law1d_w2
 from numerics.cli.main import main
 from numerics.verdict import bracket
-from wbound.catalogue import process
 from wbound.data import LogConcave
 from wbound.errors import BadInput
+from wbound.forward.catalogue import process
 from wbound.setting import setting
 from wbound.statements import w2_bound
 

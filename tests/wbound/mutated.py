@@ -45,8 +45,8 @@ TARGETS: dict[str, Target] = {
         " test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_*",
     ),
     "calculus.stable": Target(
-        "test_data test_profiles test_sharp test_ode test_published test_forward test_schemes test_flow",
-        "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq* test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_* test_forward.test_the_integrals* test_forward.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
+        "test_data test_profiles test_sharp test_ode test_published test_forward_process test_schemes test_flow",
+        "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq* test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
     ),
     "flow": Target(
         "test_flow test_ode test_own_schemes",
@@ -60,9 +60,9 @@ TARGETS: dict[str, Target] = {
         "test_score_rate test_data",
         "test_score_rate.test_* test_data.test_M1_special* test_data.test_M1_is_never*",
     ),
-    "increments": Target(
-        "test_forward test_schemes test_flow test_sharp",
-        "test_forward.test_the_integrals* test_forward.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
+    "forward.step_integrals": Target(
+        "test_forward_process test_schemes test_flow test_sharp",
+        "test_forward_process.test_the_integrals* test_forward_process.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
     ),
     "profiles": Target(
         "test_profiles test_statements",
@@ -156,9 +156,9 @@ EQUIVALENT: dict[str, str] = {
     "calculus.stable._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
     "calculus.stable.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
     "calculus.stable.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
-    "increments.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0` halved": "enough terms for twice F",
-    "increments.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
-    "increments.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
+    "forward.step_integrals.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0` halved": "enough terms for twice F",
+    "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
+    "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
     "profiles.Profile._inner: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
     "profiles.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n), 6)`": "then the steps are refined instead",
     "profiles.Profile._inner: `value` ": "then the steps are refined instead",

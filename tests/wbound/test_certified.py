@@ -24,11 +24,11 @@ from wbound import certified
 from wbound.calculus import balls
 from wbound.calculus.balls import Program, double_of, enclosure, exact_ball, exact_text, flint, precision
 from wbound.calculus.parser import parse, symbol
-from wbound.catalogue import CATALOGUE
 from wbound.certified import certify, prove, verify
 from wbound.certified_inputs import Inputs
 from wbound.data import EQUAL, Gaussian, StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, WboundError
+from wbound.forward.catalogue import CATALOGUE
 from wbound.gaussian import exact_w2
 
 DEEP = bool(os.environ.get("WBOUND_DEEP"))

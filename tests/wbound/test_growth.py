@@ -18,7 +18,7 @@ from wbound.cells import _cell, compare, published_orders
 from wbound.columns import ROWS, as_markdown, order_rows
 from wbound.data import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.growth import EPS, D, X, _Clock, derive
 from wbound.measured import TOLERANCE, cache_path, measured_orders, orders
 from wbound.tolerance import score_tolerance, score_weight

@@ -24,9 +24,10 @@ import mutation
 import numpy as np
 import pytest
 
-from wbound import increments, published, schemes, sharp
+from wbound import published, schemes, sharp
 from wbound.data import StronglyLogConcave
-from wbound.forward import Process
+from wbound.forward import step_integrals
+from wbound.forward.forward_process import Process
 from wbound.schemes import SCHEMES
 
 Patch = pytest.MonkeyPatch
@@ -105,7 +106,7 @@ def louder_steps(patch: Patch) -> None:
 
     def steps(self: Process, lo: Any, hi: Any) -> Any:
         got = original(self, lo, hi)
-        return increments.VeSteps(got.G * 1.1025) if self.family == "ve" else got
+        return step_integrals.VeSteps(got.G * 1.1025) if self.family == "ve" else got
 
     patch.setattr(Process, "steps", steps)
 

@@ -11,9 +11,9 @@ import referee
 from scipy.integrate import quad
 
 import wbound
-from wbound import increments
 from wbound.clock import batch
 from wbound.errors import BadInput
+from wbound.forward import step_integrals
 from wbound.schemes import SCHEMES, scheme_named
 
 Make = Callable[..., referee.Plain]
@@ -112,7 +112,7 @@ def test_sums_over_the_panels_of_a_step_alone() -> None:
     """Steps of one panel and of several, a step's share of 1e-30 beside another's of 1."""
     values = np.array([1e-30, 1.0, 2.0, 3.0, 1e-20, 2e-20, 5.0])
     owner = np.array([0, 1, 1, 1, 2, 2, 3])
-    before, after = increments._sums_within(values, owner)
+    before, after = step_integrals._sums_within(values, owner)
     assert np.array_equal(before, [0.0, 0.0, 1.0, 3.0, 0.0, 1e-20, 0.0])
     assert np.array_equal(after, [0.0, 5.0, 3.0, 0.0, 2e-20, 0.0, 0.0])
 

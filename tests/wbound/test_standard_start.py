@@ -14,7 +14,7 @@ from wbound import ode, published, sharp
 from wbound.certified import certify
 from wbound.data import Gaussian, LogConcave
 from wbound.errors import BadInput, Unreachable
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 from wbound.gaussian import exact_w2
 
 #: Digits of the independent route; 1 − σ² is taken as the difference that it is.

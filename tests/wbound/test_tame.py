@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from wbound.catalogue import NAMED
 from wbound.clock import GRIDS, GridBatch, batch
 from wbound.data import Gaussian, LogConcave
+from wbound.forward.catalogue import NAMED
 from wbound.gaussian import defects, exact_w2
 
 PROCESSES = sorted(name for name in NAMED if not name.startswith("optimal"))

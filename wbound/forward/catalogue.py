@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wbound.clocks import OPTIMAL
 from wbound.errors import one_of
-from wbound.forward import Process
-from wbound.images import IMAGES
-from wbound.rows import Row
+from wbound.forward.catalogue_images import IMAGES
+from wbound.forward.catalogue_optimal import OPTIMAL
+from wbound.forward.forward_process import Process
+from wbound.forward.row import Row
 
 __all__ = ["CATALOGUE", "FORMS", "NAMED", "PUBLISHED", "Row", "process"]
 

@@ -10,7 +10,7 @@ import sympy as sp
 from wbound.calculus.asymptotics import Unrecognised
 from wbound.calculus.parser import symbol
 from wbound.calculus.to_numpy import function
-from wbound.optimal_clock import OptimalClock, life
+from wbound.forward.optimal_clock import OptimalClock, life
 from wbound.typing import Array
 
 __all__ = ["end_of", "without_elliptic"]

@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 
 from wbound.calculus.scipy_when_called import brentq
 from wbound.errors import BadInput
-from wbound.forward import Process
-from wbound.rows import Row
+from wbound.forward.forward_process import Process
+from wbound.forward.row import Row
 from wbound.typing import Array
 
 __all__ = ["IMAGES", "marginal_std", "mean_factor", "reaching"]

@@ -7,7 +7,7 @@ import pytest
 
 import wbound
 from wbound.errors import BadInput
-from wbound.images import IMAGES, marginal_std, mean_factor, reaching
+from wbound.forward.catalogue_images import IMAGES, marginal_std, mean_factor, reaching
 
 STD = {
     ("original", None): 0.7071067812,

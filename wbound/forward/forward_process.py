@@ -25,9 +25,9 @@ from numpy.typing import ArrayLike, NDArray
 from wbound.calculus.asymptotics import Unrecognised
 from wbound.calculus.parser import accept, function, spelled, symbol
 from wbound.calculus.quadrature import integrate
-from wbound.ending import end_of
 from wbound.errors import BadInput, real
-from wbound.increments import GeneralSteps, Increments, StationarySteps, VeSteps
+from wbound.forward.lifetime import end_of
+from wbound.forward.step_integrals import GeneralSteps, Increments, StationarySteps, VeSteps
 from wbound.typing import Array
 
 __all__ = ["Along", "Expressions", "Process"]

@@ -39,7 +39,7 @@ def closed_form(
     found: dict[str, str] = {}
     lines: queue.Queue[str] = queue.Queue()
     with subprocess.Popen(
-        [sys.executable, "-m", "numerics.cli.closed_form"],
+        [sys.executable, "-m", "wbound.forward.closed_forms"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -87,11 +87,11 @@ def _find(f: str, g: str, parameters: dict[str, float], T: float) -> None:
     """Print what is found, one JSON object a line."""
     import sympy as sp
 
-    import wbound
     from wbound.calculus.parser import symbol
     from wbound.calculus.to_numpy import function
+    from wbound.forward.forward_process import Process
 
-    process = wbound.Process(f=f, g=g, **parameters)
+    process = Process(f=f, g=g, **parameters)
     t, u = symbol("t"), sp.Symbol("u", nonnegative=True)
     names = [symbol(name) for name in parameters]
     times = [T * (i + 1) / CHECKS for i in range(CHECKS)]
@@ -130,7 +130,7 @@ def _child() -> None:
     request: dict[str, Any] = json.loads(sys.stdin.read())
     import sympy
 
-    import wbound  # noqa: F401  (loading is not part of the time limit)
+    from wbound.forward import forward_process  # noqa: F401  (loading is not part of the time limit)
 
     sympy.integrate(sympy.Symbol("x"), sympy.Symbol("x"))  # its first call loads half of sympy
     print("ready", flush=True)

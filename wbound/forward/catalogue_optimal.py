@@ -11,8 +11,8 @@ from sympy.codegen.cfunctions import expm1, log1p
 
 from wbound.calculus.parser import symbol
 from wbound.errors import BadInput
-from wbound.optimal_clock import OptimalClock, OptimalStep, life
-from wbound.rows import Row
+from wbound.forward.optimal_clock import OptimalClock, OptimalStep, life
+from wbound.forward.row import Row
 
 __all__ = ["OPTIMAL"]
 

@@ -11,7 +11,7 @@ import sympy as sp
 
 from wbound.calculus.parser import parse
 from wbound.errors import BadInput, positive
-from wbound.forward import Process
+from wbound.forward.forward_process import Process
 
 __all__ = ["Row"]
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 import wbound
 from wbound.errors import BadInput
-from wbound.optimal_clock import clock, clock_step, life, log_clock_left, times
+from wbound.forward.optimal_clock import clock, clock_step, life, log_clock_left, times
 
 PAIRS = [(0.5, 0.5), (1.0, 1.0 + 1e-12), (1.0, 4.0), (1e-3, 1.0), (1e-6, 1e6), (7.0, 7e8)]
 
@@ -89,7 +89,7 @@ def test_equal_curvatures_have_the_closed_form_of_section_7() -> None:
     p = wbound.process("optimal", m0=0.5, L0=0.5, kappa=2.0)
     t = np.array([0.1, 1.0, 2.5])
     assert p.lam(t) == pytest.approx(2.0 * ((1 - 2.0 * t / 6.0) ** -3 - 1), rel=1e-13)
-    assert not p.expr.lam.atoms(wbound.optimal_clock.OptimalClock)
+    assert not p.expr.lam.atoms(wbound.forward.optimal_clock.OptimalClock)
 
 
 def test_a_uniform_grid_in_its_time_is_the_optimal_grid_of_any_process() -> None:
