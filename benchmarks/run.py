@@ -186,7 +186,7 @@ def budgets(quick: bool) -> list[Claim]:
     import wbound
     from numerics.choose import choose
     from numerics.datasets import from_spectrum
-    from wbound.data import Gaussian
+    from wbound.data.gaussian import Gaussian
     from wbound.forward.catalogue import process
 
     p, law = process("vp-linear"), Gaussian(np.zeros(3), 2.0)

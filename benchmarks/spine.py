@@ -22,7 +22,7 @@ import numpy as np
 from scipy.integrate import quad
 
 import wbound
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.gaussian import exact_w2
 
 K = 1_000_000

@@ -31,7 +31,7 @@ from numerics.figures import cancellation_figure, floor_figure
 from numerics.floorcheck import cancellation, floor_check
 from numerics.gap import gap_closed
 from numerics.panels import gap_figure, nodes_figure
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 
 # %% [markdown]
 # ## Proposition 1

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from wbound import Process, placement, process
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_images import IMAGES, reaching

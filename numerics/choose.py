@@ -37,7 +37,8 @@ from numerics.ranking import MOST_STEPS, Choice, Ranking
 from numerics.schedules import Schedule
 from wbound import Process
 from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.gaussian import law
 from wbound.largest_level import DECADE, Level, enough, float32_holds

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from wbound.clock import GRIDS, Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, one_of
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.gaussian import floor_w2, gaussian_data
+from wbound.gaussian import floor_w2
 from wbound.optimal import OBJECTIVES, NumericalGrid, numerical_grid
 from wbound.setting import setting
 from wbound.sharp import THEOREM_2

@@ -14,10 +14,12 @@ from scipy.optimize import minimize_scalar
 from numerics.law1d import law1d
 from numerics.verdict import bracket
 from wbound.complexity import iterations
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2, gaussian_data
+from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2
 from wbound.published import THEOREM_1
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import upper_bound

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from numerics.loading import is_folder, load_numpy, text_table
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, IOFailure
 from wbound.memory import fits
 from wbound.typing import Array

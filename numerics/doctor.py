@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from numerics.schedules import NoClock, Schedule, from_array, without_infinity
 from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
 from wbound.forward.forward_process import by_sign
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW

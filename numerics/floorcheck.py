@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from numerics.curves import slope
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import count, positive
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process

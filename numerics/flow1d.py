@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numerics.lines import Line, Normal
-from wbound import data as facts
 from wbound.calculus.quadrature import rule
 from wbound.clock import Batch, Grid
+from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
@@ -79,7 +79,7 @@ def flow1d(s: Setting, rtol: float = 1e-8) -> Flow1d:
     w2, error, rising = 0.0, 0.0, True
     for line, multiplicity in s.data.factors:
         if isinstance(line, Normal):
-            one = float(EXACT_LAW(replace(s, data=facts.Gaussian(line.mean, line.variance))))
+            one = float(EXACT_LAW(replace(s, data=gaussian.Gaussian(line.mean, line.variance))))
             off, own = 1e-12 * one, True
         else:
             one, off, own = pushed_w2(s, line, rtol)

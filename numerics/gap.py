@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.complexity import iterations
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, positive
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named

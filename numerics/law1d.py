@@ -19,8 +19,8 @@ from numerics.densities import Density, Map, convolve, of_function
 from numerics.flow1d import curve, pushed_w2
 from numerics.lines import Line, Normal
 from numerics.pushed import Pushed
-from wbound import data as facts
 from wbound.clock import Grid
+from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, law
@@ -105,7 +105,7 @@ def law1d(s: Setting, rtol: float = 1e-6, *, quadrature: bool = False) -> Law1dR
 
 
 def _normal(s: Setting, line: Normal, multiplicity: int, noise2: float) -> LineLaw:
-    own = replace(s, data=facts.Gaussian(line.mean, line.variance), score_noise=math.sqrt(noise2))
+    own = replace(s, data=gaussian.Gaussian(line.mean, line.variance), score_noise=math.sqrt(noise2))
     w2 = float(EXACT_LAW(own))
     excess, mean = law(own, np.array([line.variance]))
     variance, centre = max(line.variance + float(excess[0]), 0.0), line.mean * (1.0 + float(mean[0]))

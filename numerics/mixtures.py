@@ -16,8 +16,8 @@ from scipy.special import logsumexp, ndtr
 
 from numerics.lines import Line, Normal, Pair
 from numerics.targets import Factor, along_and_across, generator
+from wbound.data.beyond_log_concave import BoundedData
 from wbound.errors import BadInput, HypothesisFailed, count, positive
-from wbound.profiles import BoundedData
 from wbound.typing import Array
 
 __all__ = ["Bimodal", "GaussianMixture", "Peaks", "SmoothedData", "enclosing_ball"]

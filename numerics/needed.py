@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
 from wbound.complexity import Iterations, exact_iterations, iterations
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
 from wbound.forward.forward_process import Process
-from wbound.gaussian import LowerBound, gaussian_data, lower_bound
+from wbound.gaussian import LowerBound, lower_bound
 from wbound.schemes import scheme_named
 
 __all__ = ["steps_curve"]

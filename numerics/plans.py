@@ -19,7 +19,7 @@ from numerics.smoothing import ACCURACY, REACH, Smooth
 from numerics.tabulation import Table, tabulate
 from wbound.calculus.stable import softplus
 from wbound.clock import Batch
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import defects
 from wbound.schemes import Steps

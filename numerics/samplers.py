@@ -23,7 +23,7 @@ from numerics.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePl
 from numerics.smoothing import Smooth
 from numerics.targets import SymmetricMixture
 from wbound.clock import Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward.forward_process import Process
 from wbound.memory import available

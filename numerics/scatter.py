@@ -17,7 +17,7 @@ import numpy as np
 
 from numerics.flow1d import flow1d
 from numerics.targets import SymmetricMixture
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named

@@ -21,7 +21,7 @@ import numpy as np
 from numerics.sweep import sweep
 from numerics.sweep_config import read as read_plan
 from wbound.clock import Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named

@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 
 import wbound
 from numerics.sweep_config import TARGETS, Plan
-from wbound.data import Curvature, LogConcave
+from wbound.data.curvature import Curvature
+from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, gaussian_data
+from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
 from wbound.schemes import SCHEMES
 from wbound.setting import Setting, setting

@@ -19,11 +19,11 @@ from sympy.codegen.cfunctions import log1p
 
 from numerics.lines import Line, Normal, Pair, Third
 from numerics.smoothing import LogCoshLine, Smooth
-from wbound import data as facts
 from wbound.calculus.parser import X, parse, symbol
 from wbound.calculus.suprema import branch_and_bound, enclose
 from wbound.calculus.to_numpy import function
 from wbound.calculus.whole_line import curvature_on_line, range_on_line
+from wbound.data import curvature, gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.forward.forward_process import Process
 from wbound.memory import dimension
@@ -50,7 +50,7 @@ class Factor(NamedTuple):
 
 @runtime_checkable
 class Target(Protocol):
-    """What a sampler and a referee need of a data law; bounds need `wbound.data.Curvature`.
+    """What a sampler and a referee need of a data law; bounds need `wbound.data.curvature.Curvature`.
 
     ``score(x, alpha, sigma2)``: ∇log p_t at x (n, d), in 1/x; ``sample(n, seed)``: (n, d) draws of X_0;
     ``factors``: the law as a product of laws on the line; ``M1(process, T)``: A2's constant on [0, T].
@@ -90,7 +90,7 @@ def along_and_across(at: Array, c: Array) -> tuple[Array, ...]:
     return (turned[:, :1],) if c.size == 1 else (turned[:, :1], turned[:, 1:])
 
 
-class _Product(facts.StronglyLogConcave):
+class _Product(curvature.StronglyLogConcave):
     """The facts of a product of laws on the line, from ``factors`` (attributes set by the subclass)."""
 
     factors: tuple[Factor, ...]
@@ -122,8 +122,8 @@ class _Product(facts.StronglyLogConcave):
         return product_M1(self.factors, process, T)
 
 
-class Gaussian(facts.Gaussian):
-    """N(mean, cov) as a target: `wbound.data.Gaussian` with its score and samples; singular laws too."""
+class Gaussian(gaussian.Gaussian):
+    """N(mean, cov) as a target: `wbound.data.gaussian.Gaussian` with its score and samples; singular laws too."""
 
     @cached_property
     def factors(self) -> tuple[Factor, ...]:

@@ -22,10 +22,11 @@ from numerics.quantiles import finite_array
 from numerics.samplers import coupled_exact
 from numerics.samplers import samples as draw
 from wbound.clock import Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, gaussian_data
+from wbound.gaussian import EXACT_LAW
 from wbound.schemes import Scheme
 from wbound.setting import Bound, Setting, setting
 from wbound.statements import THEOREMS, upper_bound

@@ -5,7 +5,9 @@ from wbound.certified import Certificate, certify
 from wbound.clock import GRIDS, Grid, Nodes
 from wbound.columns import order_rows
 from wbound.complexity import Iterations, exact_iterations, iterations
-from wbound.data import Curvature, LogConcave
+from wbound.data.beyond_log_concave import CurvatureProfile, bounded_data, early_stopped
+from wbound.data.curvature import Curvature
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
 from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
 from wbound.forward.forward_process import Process
@@ -14,7 +16,6 @@ from wbound.growth import Orders
 from wbound.leading import Leading, leading_constants
 from wbound.measured import measured_orders, orders
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
-from wbound.profiles import CurvatureProfile, bounded_data, early_stopped
 from wbound.schemes import SCHEMES, Scheme, Steps
 from wbound.setting import Bound, Setting, Statement, setting
 from wbound.statements import STATEMENTS, w2_bound

@@ -35,7 +35,8 @@ from wbound.certified_inputs import Inputs, inputs_of
 from wbound.certified_path import Path
 from wbound.certified_published import Slack, theorem_1
 from wbound.clock import Grid
-from wbound.data import AGREE, EQUAL, Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW

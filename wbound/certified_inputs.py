@@ -13,7 +13,8 @@ from typing import Any
 from wbound.calculus.balls import double_of, exact_text
 from wbound.calculus.parser import parse
 from wbound.clock import Grid, grid_named
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, count
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process

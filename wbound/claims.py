@@ -16,11 +16,12 @@ import numpy as np
 from wbound import conditions as c
 from wbound import ode, published, sharp
 from wbound.conditions import sigma0, statement
-from wbound.data import Gaussian
-from wbound.gaussian import EXACT_LAW, gaussian_data, law, lower_bound, start_defects
+from wbound.data.beyond_log_concave import BoundedData
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import gaussian_data
+from wbound.gaussian import EXACT_LAW, law, lower_bound, start_defects
 from wbound.identities import IDENTITIES
 from wbound.limits import LIMITS
-from wbound.profiles import BoundedData
 from wbound.schemes import SCHEMES
 from wbound.setting import Setting, Statement
 from wbound.sharp import THEOREM_2

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound import placement
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.forward.forward_process import Along, Process
 from wbound.forward.step_integrals import Increments, StationarySteps

@@ -27,9 +27,9 @@ from wbound.criteria import (
     value_at,
     vertex,
 )
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
 from wbound.forward.forward_process import Process
-from wbound.gaussian import gaussian_data
 from wbound.horizons import Horizons, bracket_of, within_reach
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import STARTS, setting

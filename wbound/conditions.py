@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from wbound.data.beyond_log_concave import BoundedData
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import gaussian_data
-from wbound.profiles import BoundedData
 from wbound.setting import Hypothesis, Setting, Statement
 
 __all__ = [

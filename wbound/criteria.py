@@ -15,10 +15,12 @@ import numpy as np
 from wbound import ode, published, sharp
 from wbound.calculus.stable import grown
 from wbound.clock import Batch, batch
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.gaussian import defects, gaussian_data, law, start_defects
+from wbound.gaussian import defects, law, start_defects
 from wbound.schemes import Scheme
 from wbound.setting import setting
 from wbound.tally import COARSE, Quality, Rows, tally

@@ -14,7 +14,7 @@ import numpy as np
 
 from wbound.calculus.stable import growth, softplus
 from wbound.clock import Batch, Grid, GridBatch
-from wbound.data import Gaussian, LogConcave
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
 from wbound.forward.forward_process import Process
@@ -29,7 +29,6 @@ __all__ = [
     "LowerBound",
     "defects",
     "exact_w2",
-    "gaussian_data",
     "lower_bound",
     "start_defects",
 ]
@@ -303,22 +302,6 @@ def _evaluate(s: Setting) -> float:
         width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
         total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
     return math.sqrt(total) if not math.isnan(total) else math.inf
-
-
-def gaussian_data(data: Any) -> Gaussian:
-    """``data`` as a Gaussian: itself, or the law that facts with m_0 = L_0 leave no choice about. Raises
-    `HypothesisFailed` where they do not, or contradict each other (`LogConcave.gaussian`)."""
-    if isinstance(data, Gaussian):
-        return data
-    try:
-        law_ = data.gaussian() if isinstance(data, LogConcave) else None
-    except BadInput as error:
-        raise HypothesisFailed("the exact law", "a dimension that fits into memory", str(error)) from None
-    except HypothesisFailed as failed:
-        raise HypothesisFailed("the exact law", failed.hypothesis, failed.detail) from None
-    if law_ is None:
-        raise HypothesisFailed("the exact law", "Gaussian data", "p_0 is not known to be Gaussian (m0 = L0)")
-    return law_
 
 
 def _gaussian(s: Setting) -> None:

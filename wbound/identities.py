@@ -10,8 +10,8 @@ import numpy as np
 from wbound import conditions as c
 from wbound.calculus.stable import growth
 from wbound.conditions import statement
+from wbound.data.log_concave import gaussian_data
 from wbound.forward.forward_process import Process
-from wbound.gaussian import gaussian_data
 from wbound.setting import Setting, Statement
 
 __all__ = ["IDENTITIES"]

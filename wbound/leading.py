@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from wbound.calculus.quadrature import integrate
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.forward.forward_process import Process
-from wbound.gaussian import gaussian_data
 from wbound.placement import COSINE_OFFSET, curvatures, scale
 from wbound.schemes import Scheme, scheme_named
 from wbound.setting import setting

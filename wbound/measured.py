@@ -24,7 +24,7 @@ import sympy as sp
 
 from wbound.calculus.parser import symbol
 from wbound.complexity import iterations
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable, WboundError
 from wbound.forward.forward_process import Process
 from wbound.growth import Orders, derive

@@ -12,7 +12,7 @@ import numpy as np
 
 from wbound import placement
 from wbound.calculus.stable import expm1_minus, sinh_minus
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.typing import Array
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.clock import Batch
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme

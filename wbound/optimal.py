@@ -23,10 +23,10 @@ import numpy as np
 from wbound import placement
 from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.clock import GRIDS
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.forward.forward_process import Process
-from wbound.gaussian import gaussian_data
 from wbound.largest_level import DECADE, enough, float32_holds
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.setting import setting

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed, positive
 from wbound.forward.optimal_clock import clock, log_clock_left, times
 from wbound.typing import Array

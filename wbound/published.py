@@ -14,7 +14,7 @@ from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.calculus.suprema import branch_and_bound
 from wbound.clock import Batch
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.setting import Bound, Hypothesis, Setting, Statement

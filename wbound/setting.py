@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wbound.clock import Grid, Nodes, grid_named
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
 from wbound.formulas import Formula
 from wbound.forward.forward_process import Process

@@ -20,7 +20,7 @@ from wbound.calculus.quadrature import rule
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, logistic, softplus
 from wbound.clock import Batch, GridBatch
-from wbound.data import Curvature, StronglyLogConcave
+from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme, keeps, vanishes

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.typing import Array
 
 __all__ = [

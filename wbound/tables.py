@@ -11,7 +11,8 @@ import numpy as np
 
 from wbound.cells import published_orders
 from wbound.complexity import Iterations, exact_iterations, iterations
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, one_of, positive
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.memory import dimension

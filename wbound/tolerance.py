@@ -12,7 +12,7 @@ from wbound import ode, published, sharp
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.horizons import grows

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from wbound.clock import batch
-from wbound.data import Curvature
+from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme
 from wbound.typing import Array

@@ -14,7 +14,8 @@ import numpy as np
 from wbound.calculus.scipy_when_called import barycentric
 from wbound.complexity import Iterations, answer
 from wbound.criteria import Value, ends_of, exact_criterion
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, positive
 from wbound.forward.forward_process import Process
 from wbound.schemes import Scheme, scheme_named

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from wbound.clock import Grid, Nodes, grid_named
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count, nonnegative, one_of
 from wbound.memory import fits
 from wbound.schemes import SCHEMES as STEPS

@@ -18,7 +18,7 @@ from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import Score, plan, sample_images, theory_scheme, theory_setting
 from numerics.transport import EmpiricalW2, empirical_w2, gaussian_w2
 from numerics.verdict import HOLDS, REFUTED, UNDECIDED
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
 from wbound.setting import Bound, Setting

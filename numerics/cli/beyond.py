@@ -57,7 +57,7 @@ def score_error(
     from numerics.fading import fading
     from numerics.files import write
     from numerics.panels import fading_figure
-    from wbound.data import Gaussian
+    from wbound.data.gaussian import Gaussian
     from wbound.errors import BadInput, count, positive
     from wbound.memory import dimension
 

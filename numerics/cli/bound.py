@@ -13,7 +13,7 @@ from numerics.cli.output import aligned, emit
 
 if TYPE_CHECKING:
     import wbound
-    from wbound.data import Gaussian
+    from wbound.data.gaussian import Gaussian
 
 ORDER = 20
 

@@ -197,7 +197,7 @@ def leading_rows(
     import numpy as np
 
     import wbound
-    from wbound.data import Gaussian
+    from wbound.data.gaussian import Gaussian
     from wbound.gaussian import exact_w2
 
     law = Gaussian(np.zeros(len(spectrum)), np.array(spectrum))

@@ -11,7 +11,7 @@ from numerics import figures
 from numerics.curves import Curve, bound_curve, geometric, horizon, tail_slope
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 
 __all__ = ["build"]
 

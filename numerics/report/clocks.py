@@ -12,7 +12,7 @@ from numerics.clockwork import side_by_side
 from numerics.panels import clock_figure, nodes_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 
 __all__ = ["build"]
 

@@ -10,7 +10,7 @@ from numerics.fading import fading
 from numerics.panels import fading_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 
 __all__ = ["build"]
 

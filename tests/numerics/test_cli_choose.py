@@ -15,7 +15,7 @@ from numerics import datasets
 from numerics.choose import choose
 from numerics.schedules import read
 from wbound.clock import Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.gaussian import exact_w2
 
 FACTS = ["--d", "100", "--m0", "0.5", "--L0", "0.5"]

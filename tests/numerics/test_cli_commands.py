@@ -14,7 +14,7 @@ import pytest
 
 import wbound
 from numerics import typeset
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.forward import closed_forms
 from wbound.gaussian import exact_w2
 from wbound.tables import complexity_table

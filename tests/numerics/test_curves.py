@@ -9,7 +9,8 @@ import pytest
 
 import wbound
 from numerics import curves, floorcheck
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.gaussian import exact_w2, floor_w2
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)

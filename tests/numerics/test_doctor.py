@@ -15,7 +15,7 @@ from numerics.datasets import Dataset, digits, from_samples, from_spectrum
 from numerics.doctor import check_expressions, check_schedule, start_w2
 from numerics.image_schedules import image_claims
 from numerics.schedules import schedule, to_array
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import wbound
 from numerics import curves, drawing, figures, floorcheck, panels
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
 

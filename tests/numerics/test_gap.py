@@ -14,7 +14,8 @@ from numerics import drawing, panels
 from numerics.clockwork import side_by_side
 from numerics.gap import Gap, gap_closed, least_steps
 from numerics.landscape import Landscape, landscape
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 

@@ -11,7 +11,7 @@ import pytest
 
 import wbound
 from numerics.needed import steps_curve
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
 EPS = [0.3, 0.1, 0.03]

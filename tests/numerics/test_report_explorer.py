@@ -21,7 +21,7 @@ from numerics.report import Section, build, explorer, formulas
 from wbound import published, sharp
 from wbound.complexity import exact_iterations, iterations
 from wbound.criteria import exact_criterion, value_at
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 from wbound.gaussian import exact_w2, floor_w2, lower_bound

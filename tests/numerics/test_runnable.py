@@ -17,7 +17,7 @@ from numerics.datasets import Dataset
 from numerics.scheduler_config import training_log_lam
 from numerics.schedules import from_array, nearest, start_std, to_array
 from wbound import process
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 from wbound.largest_level import LEAST_GAIN, float32_holds

@@ -20,7 +20,7 @@ from numerics.plans import ScorePlan
 from numerics.samplers import coupled_exact, coupled_paths, sample, samples
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from wbound.clock import Batch, Grid, Nodes
-from wbound.data import StronglyLogConcave
+from wbound.data.curvature import StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import Defects, defects, law
 from wbound.schemes import SCHEMES, Scheme, Steps
@@ -373,7 +373,9 @@ def test_coupled_paths_are_the_sampler_at_K_and_2K() -> None:
     paths = coupled_paths(VP, PAIR, 2.5, 4, n=300_000, seed=10, scheme="ei")
     assert misfit(paths.first, setting(VP, PAIR, 2.5, 4, scheme="ei")) < 5.0
     assert misfit(paths.second, setting(VP, PAIR, 2.5, 8, scheme="ei")) < 5.0
-    plain = wbound.data.Gaussian(PAIR.mean, PAIR.cov)  # the core's own law has no score, and needs none
+    plain = wbound.data.gaussian.Gaussian(
+        PAIR.mean, PAIR.cov
+    )  # the core's own law has no score, and needs none
     again = coupled_paths(VP, plain, 2.5, 4, n=300_000, seed=10, scheme="ei")
     np.testing.assert_array_equal(again.first, paths.first)
 

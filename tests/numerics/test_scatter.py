@@ -15,7 +15,7 @@ from numerics import scatter as module
 from numerics.report.matrix import scattered
 from numerics.scatter import draw, ratio, scatter
 from numerics.targets import SymmetricMixture
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.ode import THEOREM_3
 
 #: A slice in `make test`, the issue's 10⁵ cells in `make deep`.

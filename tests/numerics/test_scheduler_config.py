@@ -11,7 +11,7 @@ import pytest
 import wbound
 from numerics.scheduler_config import from_diffusers
 from numerics.schedules import from_array
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, IOFailure
 from wbound.gaussian import exact_w2
 

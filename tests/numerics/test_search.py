@@ -14,7 +14,7 @@ from numerics import search as s
 from numerics.cli.main import main
 from numerics.report import search as section
 from numerics.report.parts import Context
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 from wbound.setting import Bound

@@ -62,7 +62,7 @@ def test_cells_are_what_the_functions_give(config: Path, tmp_path: Path) -> None
     assert out.cells == len(found) == 2 * 2 * 2 * 2 * 3 * 3 * 2 and out.failed == out.resumed == 0
     assert [row["cell"] for row in found] == list(range(len(found)))
     assert {row["process"] for row in found} == {"vp-linear", "user"}
-    from wbound.data import Gaussian
+    from wbound.data.gaussian import Gaussian
 
     for row in random.Random(0).sample(found, 12):
         import json

@@ -62,7 +62,7 @@ def _log_p0(name: str, x: Array) -> Array:
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_is_data_too(name: str) -> None:
     target = TARGETS[name]
-    assert isinstance(target, Target) and isinstance(target, wbound.data.StronglyLogConcave)
+    assert isinstance(target, Target) and isinstance(target, wbound.data.curvature.StronglyLogConcave)
     x = target.sample(200_000, 3)
     assert x.shape == (200_000, target.d) and np.isfinite(x).all()
     square = (x**2).sum(axis=1)

@@ -19,7 +19,7 @@ from numerics.cli.main import main
 from numerics.mixtures import SmoothedData
 from numerics.transport import EmpiricalW2
 from numerics.verdict import Referee, Verdict, verify
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.catalogue import process
 from wbound.gaussian import exact_w2

@@ -26,7 +26,9 @@ from wbound.calculus.balls import Program, double_of, enclosure, exact_ball, exa
 from wbound.calculus.parser import parse, symbol
 from wbound.certified import certify, prove, verify
 from wbound.certified_inputs import Inputs
-from wbound.data import EQUAL, Gaussian, StronglyLogConcave
+from wbound.data.curvature import StronglyLogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import EQUAL
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, WboundError
 from wbound.forward.catalogue import CATALOGUE
 from wbound.gaussian import exact_w2

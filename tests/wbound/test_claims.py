@@ -16,7 +16,8 @@ from truths import TRUTH, w2
 import wbound
 from wbound import claims, equations, ode, sharp
 from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.formulas import Formula
 from wbound.gaussian import EXACT_LAW

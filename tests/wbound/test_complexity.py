@@ -13,10 +13,11 @@ from scipy.integrate import quad
 import wbound
 from wbound import criteria, published, sharp
 from wbound.criteria import value_at
-from wbound.data import Gaussian, LogConcave
+from wbound.data.beyond_log_concave import early_stopped
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.gaussian import exact_w2, law
-from wbound.profiles import early_stopped
 from wbound.setting import setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
 

@@ -11,7 +11,7 @@ import pytest
 
 import wbound
 from wbound import explained, sharp
-from wbound.profiles import bounded_data
+from wbound.data.beyond_log_concave import bounded_data
 from wbound.setting import setting
 
 DATA = {

@@ -13,7 +13,7 @@ from checks import SCHEMES
 import wbound
 from wbound import sharp
 from wbound.clock import Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.gaussian import exact_w2
 
 

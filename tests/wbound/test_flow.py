@@ -13,10 +13,11 @@ import referee
 import wbound
 from wbound import gaussian
 from wbound.clock import Grid, batch
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.flow import moves
-from wbound.gaussian import exact_w2, gaussian_data, law
+from wbound.gaussian import exact_w2, law
 from wbound.schemes import SCHEMES
 from wbound.setting import setting
 

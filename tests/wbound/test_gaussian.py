@@ -13,7 +13,8 @@ from checks import MEANS, SCHEMES, SPECTRUM
 
 import wbound
 from wbound.clock import Grid, GridBatch, batch
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import PROPOSITION_1, defects, exact_w2, floor_w2, remaining, start_defects
 

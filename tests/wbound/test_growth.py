@@ -16,7 +16,7 @@ from wbound.calculus.asymptotics import Scale, U
 from wbound.calculus.parser import symbol
 from wbound.cells import _cell, compare, published_orders
 from wbound.columns import ROWS, as_markdown, order_rows
-from wbound.data import LogConcave
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.forward.forward_process import Process
 from wbound.growth import EPS, D, X, _Clock, derive

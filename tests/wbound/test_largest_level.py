@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.largest_level import DECADE, HELD, LEAST_GAIN, enough, float32_holds, float32_rounding
 from wbound.optimal import numerical_grid
 

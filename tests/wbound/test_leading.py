@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2, law
 from wbound.leading import DENSITIES, _flat, _roots, leading_constants

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from wbound import published, schemes, sharp
-from wbound.data import StronglyLogConcave
+from wbound.data.curvature import StronglyLogConcave
 from wbound.forward import step_integrals
 from wbound.forward.forward_process import Process
 from wbound.schemes import SCHEMES

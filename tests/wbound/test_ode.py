@@ -16,7 +16,7 @@ from test_flow import plain_steps
 import wbound
 from wbound import criteria, ode
 from wbound.clock import Grid, batch
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import EXACT_LAW
 from wbound.ode import THEOREM_3

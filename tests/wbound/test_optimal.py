@@ -10,7 +10,7 @@ import sympy as sp
 
 import wbound
 from wbound import placement
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2
 from wbound.objectives import ExactW2, Objective, SharpBound

@@ -13,7 +13,7 @@ import referee
 
 import wbound
 from wbound.clock import Batch, Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 from wbound.schemes import SCHEMES, Corrector, Scheme, Steps

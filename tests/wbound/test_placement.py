@@ -9,7 +9,7 @@ import pytest
 
 import wbound
 from wbound import placement
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2, floor_w2
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import wbound
 from wbound.clock import Grid, batch
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 from wbound.pointwise import pointwise

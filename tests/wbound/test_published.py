@@ -14,7 +14,8 @@ from checks import FACTS
 import wbound
 from wbound import published
 from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2
 

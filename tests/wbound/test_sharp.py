@@ -15,10 +15,12 @@ from referee import Facts
 import wbound
 from wbound import sharp
 from wbound.clock import Grid, batch
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data.beyond_log_concave import Profile
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.gaussian import exact_w2
-from wbound.profiles import Profile
 from wbound.schemes import scheme_named
 
 Array = np.ndarray

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.gaussian import exact_w2, law
 from wbound.spectrum import FLOWS, PAIRS, Sampling, Spectrum, clock_w2
 

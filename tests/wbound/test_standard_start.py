@@ -12,7 +12,8 @@ import pytest
 import wbound
 from wbound import ode, published, sharp
 from wbound.certified import certify
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable
 from wbound.forward.forward_process import Process
 from wbound.gaussian import exact_w2

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import wbound
 from wbound import published
 from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, WboundError
 from wbound.gaussian import EXACT_LAW
 from wbound.setting import Bound

@@ -15,8 +15,8 @@ from scipy.special import dawsn
 import wbound
 from wbound import criteria, sharp
 from wbound.criteria import value_at
+from wbound.data.beyond_log_concave import BoundedData, bounded_data, early_stopped
 from wbound.errors import Unreachable
-from wbound.profiles import BoundedData, bounded_data, early_stopped
 from wbound.setting import setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.tables import table_data
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import wbound
 from wbound.clock import GRIDS, GridBatch, batch
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.forward.catalogue import NAMED
 from wbound.gaussian import defects, exact_w2
 

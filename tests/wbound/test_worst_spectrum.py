@@ -9,7 +9,8 @@ import pytest
 from scipy.optimize import linprog, minimize_scalar
 
 import wbound
-from wbound.data import Gaussian, LogConcave
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2, law
 from wbound.setting import setting

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.integrate import quad, solve_ivp
 
 import wbound
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.gaussian import EXACT_LAW
 from wbound.published import THEOREM_1
 from wbound.setting import Bound, Setting

@@ -13,7 +13,7 @@ from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme, theory_setting
 from numerics.transport import gaussian_w2
 from wbound.clock import Grid
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW, exact_w2
 

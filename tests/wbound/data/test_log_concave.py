@@ -15,7 +15,9 @@ from scipy.integrate import quad
 
 import wbound
 from wbound.calculus.stable import growth, logistic, softplus
-from wbound.data import Curvature, Gaussian, LogConcave
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wbound
-from wbound import score_rate
-from wbound.data import Gaussian
+from wbound.data import score_regularity
+from wbound.data.gaussian import Gaussian
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -33,8 +33,8 @@ LAWS = [
 def enclosure_of(p: wbound.Process, law: Gaussian) -> Callable[..., Any]:
     """What `score_rate` hands to the branch and bound."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(score_rate, "branch_and_bound", lambda enclosure, *_, **__: enclosure)
-        found: Any = score_rate.score_rate(p, law.eigenvalues, law.coordinates**2, 4.0, 1e-6)
+        patch.setattr(score_regularity, "branch_and_bound", lambda enclosure, *_, **__: enclosure)
+        found: Any = score_regularity.score_rate(p, law.eigenvalues, law.coordinates**2, 4.0, 1e-6)
     return found  # type: ignore[no-any-return]
 
 

@@ -20,7 +20,8 @@ from wbound.calculus.parser import LAM, accept, function, parse, symbol
 from wbound.calculus.quadrature import rule
 from wbound.calculus.stable import sinh_minus
 from wbound.calculus.suprema import branch_and_bound, enclose
-from wbound.data import ROUNDING, Curvature
+from wbound.data.curvature import Curvature
+from wbound.data.log_concave import ROUNDING
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
 from wbound.typing import Array
 
