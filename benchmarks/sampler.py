@@ -35,7 +35,7 @@ from numerics.samplers import _run as run
 from numerics.samplers import sample
 from numerics.targets import Gaussian, LogCosh, SymmetricMixture
 from wbound.forward.catalogue import process
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 
 VP, T = process("vp-linear", a=1.0, b=0.5), 4.0
 #: (contender, what it is measured against, the ratio that is asked for, "at most" or "at least")

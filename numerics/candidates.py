@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from wbound import Process, placement, process
+from wbound import Process, process
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_images import IMAGES, reaching
-from wbound.schemes import POINTWISE, SCHEMES
+from wbound.sampler import placement
+from wbound.sampler.scheme import POINTWISE, SCHEMES
 from wbound.spectrum import FLOWS, PAIRS
 from wbound.typing import Array
 

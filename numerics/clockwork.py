@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from wbound.clock import GRIDS, Grid
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, one_of
@@ -19,7 +18,8 @@ from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.gaussian import floor_w2
 from wbound.optimal import OBJECTIVES, NumericalGrid, numerical_grid
-from wbound.setting import setting
+from wbound.sampler.grid import GRIDS, Grid
+from wbound.sampler.make_setting import setting
 from wbound.sharp import THEOREM_2
 from wbound.spectrum import Spectrum, clock_w2
 from wbound.typing import Array

@@ -15,9 +15,10 @@ import numpy as np
 
 from numerics.plans import Coefficients, GaussianPlan, ScorePlan, Step, bind, one_stage
 from wbound.calculus.stable import sinh_minus
-from wbound.clock import Batch, Nodes
 from wbound.errors import BadInput
-from wbound.setting import Setting
+from wbound.sampler.grid import Nodes
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = ["PairedPlan", "RefinedPlan"]

@@ -17,8 +17,8 @@ from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positi
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
-from wbound.schemes import Scheme
-from wbound.setting import Bound, Setting, setting
+from wbound.sampler.make_setting import Bound, Setting, setting
+from wbound.sampler.scheme import Scheme
 from wbound.statements import upper_bound
 from wbound.tolerance import score_weight
 from wbound.typing import Array

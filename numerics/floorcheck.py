@@ -16,7 +16,7 @@ from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, exact_w2, floor_w2, law
 from wbound.memory import dimension
-from wbound.setting import Setting, setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.typing import Array
 
 __all__ = ["Cancellation", "Floor", "cancellation", "floor_check"]

@@ -17,13 +17,14 @@ import numpy as np
 
 from numerics.lines import Line, Normal
 from wbound.calculus.quadrature import rule
-from wbound.clock import Batch, Grid
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
-from wbound.schemes import Scheme, Steps
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import Scheme, Steps
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = ["Flow1d", "curve", "flow1d", "flow1d_w2", "monotone", "push", "pushed_w2"]

@@ -19,13 +19,13 @@ from numerics.densities import Density, Map, convolve, of_function
 from numerics.flow1d import curve, pushed_w2
 from numerics.lines import Line, Normal
 from numerics.pushed import Pushed
-from wbound.clock import Grid
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, law
-from wbound.schemes import Scheme
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import Scheme
 from wbound.typing import Array
 
 __all__ = ["Law1dResult", "LineLaw", "law1d", "law1d_w2", "propagate"]

@@ -25,11 +25,11 @@ from numerics.agreement import RISK
 from numerics.mixtures import Bimodal, GaussianMixture, SmoothedData
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from numerics.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
-from wbound.clock import Grid
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
-from wbound.schemes import POINTWISE
+from wbound.sampler.grid import Grid
+from wbound.sampler.scheme import POINTWISE
 
 __all__ = ["COLUMNS", "LAW", "TARGETS", "Cell", "Matrix", "cells", "run_cell", "verify_all"]
 

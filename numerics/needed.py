@@ -15,7 +15,7 @@ from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import LowerBound, lower_bound
-from wbound.schemes import scheme_named
+from wbound.sampler.scheme import scheme_named
 
 __all__ = ["steps_curve"]
 

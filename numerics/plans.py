@@ -18,12 +18,12 @@ import numpy as np
 from numerics.smoothing import ACCURACY, REACH, Smooth
 from numerics.tabulation import Table, tabulate
 from wbound.calculus.stable import softplus
-from wbound.clock import Batch
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import defects
-from wbound.schemes import Steps
-from wbound.setting import Setting
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import Steps
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = [

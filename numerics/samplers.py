@@ -22,13 +22,13 @@ from numerics.mixtures import Bimodal
 from numerics.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
 from numerics.smoothing import Smooth
 from numerics.targets import SymmetricMixture
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward.forward_process import Process
 from wbound.memory import available
-from wbound.schemes import Scheme
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import Scheme
 from wbound.typing import Array
 
 __all__ = ["Paths", "coupled_exact", "coupled_paths", "sample", "samples"]

@@ -23,7 +23,7 @@ from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named
 from wbound.gaussian import EXACT_LAW
 from wbound.ode import THEOREM_3
-from wbound.setting import Setting, setting
+from wbound.sampler.make_setting import Setting, setting
 
 __all__ = ["Scatter", "draw", "ratio", "scatter"]
 

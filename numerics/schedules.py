@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from numerics import files
 from numerics.loading import MOST, load_json, load_numpy, names_in, text_numbers
 from wbound import Grid, Process, process
-from wbound.clock import grid_named
 from wbound.errors import BadInput, one_of
-from wbound.setting import setting
+from wbound.sampler.grid import grid_named
+from wbound.sampler.make_setting import setting
 from wbound.typing import Array
 
 __all__ = [

@@ -20,15 +20,15 @@ import numpy as np
 
 from numerics.sweep import sweep
 from numerics.sweep_config import read as read_plan
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
-from wbound.schemes import SCHEMES
-from wbound.setting import setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import SCHEMES
 from wbound.statements import upper_bound
 from wbound.typing import Array
 

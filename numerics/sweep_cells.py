@@ -22,8 +22,8 @@ from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
-from wbound.schemes import SCHEMES
-from wbound.setting import Setting, setting
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import SCHEMES
 from wbound.statements import upper_bound
 
 __all__ = ["SCHEMA", "batch", "versions"]

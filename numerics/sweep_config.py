@@ -15,11 +15,11 @@ from typing import Any
 
 from numerics.loading import text_of
 from wbound.calculus.parser import number
-from wbound.clock import GRIDS
 from wbound.errors import BadInput, count, nonnegative, one_of, positive
 from wbound.forward.catalogue import FORMS, NAMED
-from wbound.schemes import SCHEMES
-from wbound.setting import STARTS
+from wbound.sampler.grid import GRIDS
+from wbound.sampler.make_setting import STARTS
+from wbound.sampler.scheme import SCHEMES
 from wbound.statements import THEOREMS
 
 __all__ = ["AXES", "OUTPUTS", "TARGETS", "Plan", "read"]

@@ -21,14 +21,14 @@ from numerics.law1d import LineLaw, law1d
 from numerics.quantiles import finite_array
 from numerics.samplers import coupled_exact
 from numerics.samplers import samples as draw
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
-from wbound.schemes import Scheme
-from wbound.setting import Bound, Setting, setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Bound, Setting, setting
+from wbound.sampler.scheme import Scheme
 from wbound.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 

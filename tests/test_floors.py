@@ -237,7 +237,7 @@ def test_a_wrong_import_is_noticed(module: str, source: str, said: str) -> None:
     [
         (
             "wbound.sharp",
-            "from wbound import errors\nfrom .published import x\nimport wbound.clock\nimport math",
+            "from wbound import errors\nfrom .published import x\nimport wbound.sampler.grid\nimport math",
         ),
         ("wbound.tables", "def f():\n    import pandas as pd"),
         ("wbound.tables", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd"),

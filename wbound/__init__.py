@@ -2,7 +2,6 @@
 
 from wbound.cells import compare, published_orders
 from wbound.certified import Certificate, certify
-from wbound.clock import GRIDS, Grid, Nodes
 from wbound.columns import order_rows
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data.beyond_log_concave import CurvatureProfile, bounded_data, early_stopped
@@ -16,8 +15,9 @@ from wbound.growth import Orders
 from wbound.leading import Leading, leading_constants
 from wbound.measured import measured_orders, orders
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
-from wbound.schemes import SCHEMES, Scheme, Steps
-from wbound.setting import Bound, Setting, Statement, setting
+from wbound.sampler.grid import GRIDS, Grid, Nodes
+from wbound.sampler.make_setting import Bound, Setting, Statement, setting
+from wbound.sampler.scheme import SCHEMES, Scheme, Steps
 from wbound.statements import STATEMENTS, w2_bound
 from wbound.tables import complexity_table, scheme_table
 from wbound.tolerance import score_tolerance

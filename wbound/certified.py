@@ -34,15 +34,15 @@ from wbound.certified_file import OLD, read, written
 from wbound.certified_inputs import Inputs, inputs_of
 from wbound.certified_path import Path
 from wbound.certified_published import Slack, theorem_1
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.published import NU_RTOL
-from wbound.schemes import Scheme
-from wbound.setting import STARTS, Setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import STARTS, Setting
+from wbound.sampler.scheme import Scheme
 from wbound.sharp import ancestral_sums, best_theta, has_ancestral
 from wbound.statements import THEOREMS
 

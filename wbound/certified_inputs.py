@@ -12,14 +12,14 @@ from typing import Any
 
 from wbound.calculus.balls import double_of, exact_text
 from wbound.calculus.parser import parse
-from wbound.clock import Grid, grid_named
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, count
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.schemes import scheme_named
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid, grid_named
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import scheme_named
 
 __all__ = ["Inputs", "inputs_of", "mapping"]
 

@@ -22,8 +22,8 @@ from wbound.data.log_concave import gaussian_data
 from wbound.gaussian import EXACT_LAW, law, lower_bound, start_defects
 from wbound.identities import IDENTITIES
 from wbound.limits import LIMITS
-from wbound.schemes import SCHEMES
-from wbound.setting import Setting, Statement
+from wbound.sampler.make_setting import Setting, Statement
+from wbound.sampler.scheme import SCHEMES
 from wbound.sharp import THEOREM_2
 
 __all__ = ["CLAIMS", "quantities"]

@@ -31,8 +31,8 @@ from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.horizons import Horizons, bracket_of, within_reach
-from wbound.schemes import Scheme, scheme_named
-from wbound.setting import STARTS, setting
+from wbound.sampler.make_setting import STARTS, setting
+from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.tally import CHECKED, COARSE, FINE, Quality
 from wbound.typing import Array
 

@@ -14,17 +14,17 @@ import numpy as np
 
 from wbound import ode, published, sharp
 from wbound.calculus.stable import grown
-from wbound.clock import Batch, batch
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.gaussian import defects, law, start_defects
-from wbound.schemes import Scheme
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import Scheme
+from wbound.sampler.steps import Batch, batch
+from wbound.sampler.turns import turns_of
 from wbound.tally import COARSE, Quality, Rows, tally
-from wbound.turns import turns_of
 from wbound.typing import Array, Index
 
 __all__ = [

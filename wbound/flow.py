@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.calculus.stable import growth, softplus
-from wbound.clock import Batch
-from wbound.schemes import Corrector, Flow, Steps, trapezoid
+from wbound.sampler.scheme import Corrector, Flow, Steps, trapezoid
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = ["Moves", "moves", "noise2"]

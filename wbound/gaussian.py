@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wbound.calculus.stable import growth, softplus
-from wbound.clock import Batch, Grid, GridBatch
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
 from wbound.flow import moves, noise2
 from wbound.forward.forward_process import Process
-from wbound.schemes import Scheme, Steps, forgotten, keeps, vanishes
-from wbound.setting import Hypothesis, Setting, Statement, setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Hypothesis, Setting, Statement, setting
+from wbound.sampler.scheme import Scheme, Steps, forgotten, keeps, vanishes
+from wbound.sampler.steps import Batch, GridBatch
 from wbound.typing import Array
 
 __all__ = [

@@ -12,7 +12,7 @@ from wbound.calculus.stable import growth
 from wbound.conditions import statement
 from wbound.data.log_concave import gaussian_data
 from wbound.forward.forward_process import Process
-from wbound.setting import Setting, Statement
+from wbound.sampler.make_setting import Setting, Statement
 
 __all__ = ["IDENTITIES"]
 

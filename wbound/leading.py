@@ -20,9 +20,9 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.forward.forward_process import Process
-from wbound.placement import COSINE_OFFSET, curvatures, scale
-from wbound.schemes import Scheme, scheme_named
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
+from wbound.sampler.placement import COSINE_OFFSET, curvatures, scale
+from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.typing import Array
 
 __all__ = ["DENSITIES", "Leading", "leading_constants"]

@@ -12,7 +12,7 @@ from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import softplus
 from wbound.conditions import statement
 from wbound.leading import DENSITIES, leading_constants
-from wbound.setting import Setting, Statement
+from wbound.sampler.make_setting import Setting, Statement
 from wbound.typing import Array
 
 __all__ = ["LIMITS"]

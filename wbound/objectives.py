@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from wbound import placement
 from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data.curvature import Curvature
+from wbound.sampler import placement
 from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.typing import Array
 

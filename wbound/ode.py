@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, softplus
-from wbound.clock import Batch
 from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.schemes import Scheme
-from wbound.setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.scheme import Scheme
+from wbound.sampler.steps import Batch
 from wbound.sharp import Parts, decay_constant, start_error, weights
 from wbound.tally import COARSE, Quality, Rows, tally
 from wbound.typing import Array

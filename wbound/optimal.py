@@ -20,16 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wbound import placement
 from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_scalar, solveh_banded
-from wbound.clock import GRIDS
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.largest_level import DECADE, enough, float32_holds
 from wbound.objectives import ExactW2, Objective, SharpBound
-from wbound.setting import setting
+from wbound.sampler import placement
+from wbound.sampler.grid import GRIDS
+from wbound.sampler.make_setting import setting
 from wbound.spectrum import FLOWS, PAIRS, Spectrum
 from wbound.typing import Array
 

@@ -13,11 +13,11 @@ import numpy as np
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.calculus.suprema import branch_and_bound
-from wbound.clock import Batch
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = ["THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]

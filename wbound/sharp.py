@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from wbound.calculus.quadrature import rule
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, logistic, softplus
-from wbound.clock import Batch, GridBatch
 from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.schemes import Scheme, keeps, vanishes
-from wbound.setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.scheme import Scheme, keeps, vanishes
+from wbound.sampler.steps import Batch, GridBatch
 from wbound.typing import Array
 
 __all__ = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from wbound.claims import CLAIMS
-from wbound.clock import Grid
 from wbound.errors import one_of
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1
 from wbound.ode import THEOREM_3
 from wbound.published import THEOREM_1
-from wbound.schemes import Scheme, scheme_named
-from wbound.setting import Bound, Statement, setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Bound, Statement, setting
+from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.sharp import THEOREM_2
 
 __all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]

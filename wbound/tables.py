@@ -16,7 +16,7 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, one_of, positive
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.memory import dimension
-from wbound.schemes import SCHEMES
+from wbound.sampler.scheme import SCHEMES
 from wbound.worst_spectrum import worst_iterations
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from wbound.calculus.quadrature import rule
 from wbound.calculus.stable import softplus
-from wbound.clock import Batch, batch
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput
 from wbound.forward.forward_process import Process
+from wbound.sampler.steps import Batch, batch
 from wbound.typing import Array, Index
 
 __all__ = ["Rows", "Tally", "tally"]

@@ -16,8 +16,8 @@ from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.horizons import grows
-from wbound.schemes import Scheme, scheme_named
-from wbound.setting import STARTS, setting
+from wbound.sampler.make_setting import STARTS, setting
+from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.typing import Array
 
 __all__ = ["score_tolerance", "score_weight"]

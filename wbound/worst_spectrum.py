@@ -18,7 +18,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, positive
 from wbound.forward.forward_process import Process
-from wbound.schemes import Scheme, scheme_named
+from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.spectrum import start_gap2, width_error2
 from wbound.typing import Array
 

@@ -21,7 +21,7 @@ from numerics.verdict import HOLDS, REFUTED, UNDECIDED
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
-from wbound.setting import Bound, Setting
+from wbound.sampler.make_setting import Bound, Setting
 from wbound.sharp import THEOREM_2, local
 from wbound.typing import Array
 

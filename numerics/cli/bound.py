@@ -85,7 +85,7 @@ def bound(
         --second-moment 6 --scheme em --theorem sharp
       wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
     """
-    from wbound.setting import setting
+    from wbound.sampler.make_setting import setting
     from wbound.statements import upper_bound
 
     chosen = o.process_from(process, p, f, g)

@@ -97,8 +97,8 @@ def curve(
     from numerics.files import write
     from numerics.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
-    from wbound.schemes import scheme_named
-    from wbound.setting import STARTS
+    from wbound.sampler.make_setting import STARTS
+    from wbound.sampler.scheme import scheme_named
 
     named = process is not None or f is not None or g is not None
     chosen = o.process_from(process, p, f, g) if named or data is None else None

@@ -32,13 +32,13 @@ def _processes() -> Iterable[str]:
 
 
 def _schemes() -> Iterable[str]:
-    from wbound.schemes import SCHEMES
+    from wbound.sampler.scheme import SCHEMES
 
     return SCHEMES
 
 
 def _grids() -> Iterable[str]:
-    from wbound.clock import GRIDS
+    from wbound.sampler.grid import GRIDS
 
     return GRIDS
 
@@ -56,7 +56,7 @@ def _statements() -> Iterable[str]:
 
 
 def _starts() -> Iterable[str]:
-    from wbound.setting import STARTS
+    from wbound.sampler.make_setting import STARTS
 
     return STARTS
 

@@ -170,7 +170,7 @@ def tolerance(
     from wbound import orders as derive
     from wbound.cells import compare
     from wbound.errors import one_of
-    from wbound.schemes import SCHEMES
+    from wbound.sampler.scheme import SCHEMES
     from wbound.tolerance import score_tolerance
 
     chosen = o.process_from(process, p, f, g)

@@ -15,7 +15,7 @@ from numerics.law1d import LineLaw
 from numerics.mixtures import Bimodal
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
-from wbound.setting import Setting, setting
+from wbound.sampler.make_setting import Setting, setting
 
 Array = NDArray[np.float64]
 

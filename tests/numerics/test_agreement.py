@@ -17,7 +17,7 @@ from numerics.law1d import LineLaw, law1d
 from numerics.samplers import samples
 from numerics.verdict import verify
 from wbound.forward.catalogue import process
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 
 Array = NDArray[np.float64]
 VP, MIXTURE = process("vp-linear"), SymmetricMixture(0.8, 1.0)

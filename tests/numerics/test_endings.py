@@ -242,7 +242,7 @@ def test_a_number_that_leaves_doubles_is_no_result(monkeypatch: pytest.MonkeyPat
     # as if it stood in a module of ours, which is what the line names
     ours = types.FunctionType(overflowing.__code__, {"__name__": "wbound.made", "np": np})
     line = overflowing.__code__.co_firstlineno + 1
-    monkeypatch.setattr(wbound.clock.Grid, "nodes", ours)
+    monkeypatch.setattr(wbound.sampler.grid.Grid, "nodes", ours)
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # what makes an error of it is not the tests' own filter
         said = wb.refused("schedule", *OU.split())
@@ -265,7 +265,7 @@ def test_memory_that_runs_out_is_one_line(ask: Any, monkeypatch: pytest.MonkeyPa
     def full(*_: Any, **__: Any) -> Any:
         return ask()
 
-    monkeypatch.setattr(wbound.clock.Grid, "nodes", full)
+    monkeypatch.setattr(wbound.sampler.grid.Grid, "nodes", full)
     assert "does not fit into memory" in wb.refused("schedule", *OU.split())
 
 

@@ -13,7 +13,7 @@ import wbound
 from numerics import Gaussian, sample
 from numerics.fading import fading, shift
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 from wbound.statements import THEOREMS
 
 VP = wbound.process("vp-linear")

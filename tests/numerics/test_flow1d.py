@@ -17,12 +17,12 @@ from numerics.law1d import law1d_w2
 from numerics.lines import Normal, Pair
 from numerics.mixtures import Bimodal, GaussianMixture
 from numerics.targets import Gaussian, LogCosh, SymmetricMixture
-from wbound.clock import Grid
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import EXACT_LAW
 from wbound.ode import THEOREM_3
-from wbound.schemes import SCHEMES, Flow, Scheme, Steps
-from wbound.setting import setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import SCHEMES, Flow, Scheme, Steps
 
 ODE = ("ode-hf", "ddim", "ode-ei")
 EIGHT = (

@@ -22,7 +22,7 @@ from numerics.independence import Departure, departure
 from numerics.samplers import samples
 from numerics.verdict import verify
 from wbound.forward.catalogue import process
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 
 Array = NDArray[np.float64]
 VP = process("vp-linear")

@@ -18,11 +18,11 @@ from numerics.law1d import law1d, law1d_w2, propagate
 from numerics.lines import Normal, Pair
 from numerics.smoothing import LogCoshLine
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
-from wbound.clock import Grid, Nodes
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import EXACT_LAW
-from wbound.schemes import Scheme, Steps
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid, Nodes
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import Scheme, Steps
 
 Array = NDArray[np.float64]
 PROCESSES = (
@@ -170,7 +170,7 @@ def test_against_brute_force(target: Any, name: str, scheme: str) -> None:
 
 def _turning(strength: float, last: int = 1) -> Scheme:
     """A scheme whose last steps have no noise and overshoot: y ↦ y + strength · C s(y)."""
-    hf = wbound.schemes.SCHEMES["hf"]
+    hf = wbound.sampler.scheme.SCHEMES["hf"]
 
     def steps(b: Any) -> Steps:
         exact = hf.steps(b)

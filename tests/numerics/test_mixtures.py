@@ -15,10 +15,10 @@ from numerics.law1d import law1d_w2
 from numerics.mixtures import Bimodal, GaussianMixture, Peaks, SmoothedData, enclosing_ball
 from numerics.samplers import sample
 from numerics.targets import SymmetricMixture
-from wbound.clock import Grid
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import law
-from wbound.setting import setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
 from wbound.sharp import THEOREM_2
 
 EIGHT = (

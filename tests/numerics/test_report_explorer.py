@@ -25,8 +25,8 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 from wbound.gaussian import exact_w2, floor_w2, lower_bound
-from wbound.schemes import scheme_named
-from wbound.setting import Setting, setting
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import scheme_named
 from wbound.tally import FINE
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -19,12 +19,13 @@ from numerics import kernels, plans, samplers
 from numerics.plans import ScorePlan
 from numerics.samplers import coupled_exact, coupled_paths, sample, samples
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
-from wbound.clock import Batch, Grid, Nodes
 from wbound.data.curvature import StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import Defects, defects, law
-from wbound.schemes import SCHEMES, Scheme, Steps
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid, Nodes
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import SCHEMES, Scheme, Steps
+from wbound.sampler.steps import Batch
 
 ALL = ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm")
 VP, VE = wbound.process("vp-linear", a=1.0, b=0.5), wbound.process("ve-exponential", a=1.0, b=0.5)

@@ -16,7 +16,7 @@ from numerics.verdict import bracket
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.forward.catalogue import process
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 from wbound.statements import w2_bound
 
 OU, MIXTURE = process("ou"), SymmetricMixture(0.8, 1.0)

@@ -23,8 +23,8 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.catalogue import process
 from wbound.gaussian import exact_w2
-from wbound.schemes import SCHEMES
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import SCHEMES
 from wbound.statements import THEOREMS, w2_bound
 
 Array = NDArray[np.float64]

@@ -14,10 +14,10 @@ from scipy.integrate import quad
 
 import wbound
 from wbound import published, sharp
-from wbound.clock import batch
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.gaussian import exact_w2, floor_w2
+from wbound.sampler.steps import batch
 
 #: Facts that are tight nowhere: d, m_0, L_0, E|X_0|², |E X_0|.
 FACTS = Facts(3, 0.4, 1.7, 6.0, 0.8)

@@ -13,9 +13,9 @@ class Target(NamedTuple):
 
 
 TARGETS: dict[str, Target] = {
-    "schemes": Target(
-        "test_schemes test_extremes test_flow test_sharp test_ode test_own_schemes",
-        "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*"
+    "sampler.scheme": Target(
+        "test_scheme test_extremes test_flow test_sharp test_ode test_own_schemes",
+        "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_flow.test_coefficients*"
         " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
     "sharp": Target(
@@ -54,24 +54,24 @@ TARGETS: dict[str, Target] = {
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
     "calculus.stable": Target(
-        "test_log_concave test_beyond_log_concave test_sharp test_ode test_published test_forward_process test_schemes test_flow",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
+        "test_log_concave test_beyond_log_concave test_sharp test_ode test_published test_forward_process test_scheme test_flow",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_flow.test_coefficients*",
     ),
     "flow": Target(
         "test_flow test_ode test_own_schemes",
         "test_flow.test_the_law* test_flow.test_moves* test_own_schemes.test_two*",
     ),
-    "pointwise": Target(
-        "test_pointwise test_schemes",
-        "test_schemes.test_coefficients_and_mismatches* test_pointwise.test_short* test_pointwise.test_kinks*",
+    "sampler.point_coefficients": Target(
+        "test_point_coefficients test_scheme",
+        "test_scheme.test_coefficients_and_mismatches* test_point_coefficients.test_short* test_point_coefficients.test_kinks*",
     ),
     "data.score_regularity": Target(
         "test_score_regularity test_log_concave",
         "test_score_regularity.test_* test_log_concave.test_M1_special* test_log_concave.test_M1_is_never*",
     ),
     "forward.step_integrals": Target(
-        "test_forward_process test_schemes test_flow test_sharp",
-        "test_forward_process.test_the_integrals* test_forward_process.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
+        "test_forward_process test_scheme test_flow test_sharp",
+        "test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_flow.test_coefficients*",
     ),
     "data.beyond_log_concave": Target(
         "test_beyond_log_concave test_statements",
@@ -86,23 +86,23 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 
 #: Functions, and variables in them, that are no formula or whose value does not matter, and why.
 PASSED_OVER: dict[str, str] = {
-    "schemes.vanishes": "a question",
-    "schemes.scheme_named": "a look-up",
-    "schemes.Own._read": "a look-up",
-    "schemes.Own._agree": "refuses",
-    "schemes.Own._flow.sizes": "a tolerance",
-    "schemes.Own._mismatch.size": "a tolerance",
-    "pointwise._rest.lost": "chooses between two forms of one value",
-    "pointwise._rest.smooth": "chooses between two forms of one value",
-    "pointwise._rest.part": "a look-up",
-    "schemes.Own._corrector": "refuses",
+    "sampler.scheme.vanishes": "a question",
+    "sampler.scheme.scheme_named": "a look-up",
+    "sampler.scheme.Own._read": "a look-up",
+    "sampler.scheme.Own._agree": "refuses",
+    "sampler.scheme.Own._flow.sizes": "a tolerance",
+    "sampler.scheme.Own._mismatch.size": "a tolerance",
+    "sampler.point_coefficients._rest.lost": "chooses between two forms of one value",
+    "sampler.point_coefficients._rest.smooth": "chooses between two forms of one value",
+    "sampler.point_coefficients._rest.part": "a look-up",
+    "sampler.scheme.Own._corrector": "refuses",
     "data.score_regularity._derivatives": "symbolic: no number",
     "sharp._compiled": "the recursion's source, compiled",
     "sharp._run": "chooses between the recursion and its compiled twin",
     "sharp.has_ancestral": "a question",
     "sharp._at": "a look-up",
-    "schemes.keeps.by_hf": "either form is the value: what is smaller cancels less",
-    "schemes.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
+    "sampler.scheme.keeps.by_hf": "either form is the value: what is smaller cancels less",
+    "sampler.scheme.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
     "sharp.best_theta": "any theta gives a bound",
     "ode.best_theta": "any theta gives a bound",
     "ode.tallied": "the sums' own terms, weighted by a quadrature",
@@ -145,7 +145,7 @@ REMEMBERED = (
 
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
-    "schemes._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
+    "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "flow._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "published._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "published._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
@@ -189,7 +189,7 @@ EQUIVALENT: dict[str, str] = {
     "leading._flat: `60.0` dropped": "another lower end, below which the rest is closed",
     "sharp.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
     "sharp.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
-    "schemes.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
+    "sampler.scheme.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
     " (A - C * curvature) * lag)` flipped": "its size",
     "data.beyond_log_concave.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n), 4))` halved": "an estimate below 1e-12",
     "sharp.sums: `s.score_noise` flipped": "its square enters",

@@ -15,13 +15,13 @@ from truths import TRUTH, w2
 
 import wbound
 from wbound import claims, equations, ode, sharp
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.formulas import Formula
 from wbound.gaussian import EXACT_LAW
-from wbound.setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
 from wbound.statements import STATEMENTS
 
 EVERY = pytest.mark.parametrize("id", STATEMENTS)

@@ -12,7 +12,7 @@ import pytest
 import wbound
 from wbound import explained, sharp
 from wbound.data.beyond_log_concave import bounded_data
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 
 DATA = {
     "gaussian": wbound.LogConcave(3, 0.5, 0.5, 6.0, 0.0),

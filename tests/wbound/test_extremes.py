@@ -12,9 +12,9 @@ from checks import SCHEMES
 
 import wbound
 from wbound import sharp
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.gaussian import exact_w2
+from wbound.sampler.grid import Grid
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -12,14 +12,15 @@ import referee
 
 import wbound
 from wbound import gaussian
-from wbound.clock import Grid, batch
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.flow import moves
 from wbound.gaussian import exact_w2, law
-from wbound.schemes import SCHEMES
-from wbound.setting import setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import SCHEMES
+from wbound.sampler.steps import batch
 
 ODE = ("ode-hf", "ddim", "ode-ei", "heun", "heun-lam")
 EVERY = pytest.mark.parametrize("make", referee.ALL.values(), ids=referee.ALL)

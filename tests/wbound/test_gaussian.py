@@ -12,11 +12,12 @@ import referee
 from checks import MEANS, SCHEMES, SPECTRUM
 
 import wbound
-from wbound.clock import Grid, GridBatch, batch
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import PROPOSITION_1, defects, exact_w2, floor_w2, remaining, start_defects
+from wbound.sampler.grid import Grid
+from wbound.sampler.steps import GridBatch, batch
 
 Array = np.ndarray
 
@@ -120,7 +121,7 @@ def test_long_grids_in_blocks(scheme: str) -> None:
     law = Gaussian(np.array([1.0, 0.2]), np.array([0.3, 2.0]))
     t = T * (1 - np.arange(K + 1) / K)
     s = wbound.setting(p, law, T, K, scheme=scheme)
-    steps = s.scheme.steps(wbound.clock.batch(p, t[1:], t[:-1]))
+    steps = s.scheme.steps(wbound.sampler.steps.batch(p, t[1:], t[:-1]))
     alpha, lam = p.alpha(t), p.lam(t)
     total = 0.0
     for v0, mu in zip(law.eigenvalues, law.mean, strict=True):

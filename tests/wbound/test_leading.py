@@ -12,7 +12,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2, law
 from wbound.leading import DENSITIES, _flat, _roots, leading_constants
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 
 SCHEMES = ("hf", "ei", "em", "ddpm")
 TIMES = {

@@ -24,11 +24,12 @@ import mutation
 import numpy as np
 import pytest
 
-from wbound import published, schemes, sharp
+from wbound import published, sharp
 from wbound.data.curvature import StronglyLogConcave
 from wbound.forward import step_integrals
 from wbound.forward.forward_process import Process
-from wbound.schemes import SCHEMES
+from wbound.sampler import scheme as schemes
+from wbound.sampler.scheme import SCHEMES
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch], None]

@@ -15,13 +15,14 @@ from test_flow import plain_steps
 
 import wbound
 from wbound import criteria, ode
-from wbound.clock import Grid, batch
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import EXACT_LAW
 from wbound.ode import THEOREM_3
-from wbound.schemes import SCHEMES
-from wbound.setting import setting
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import SCHEMES
+from wbound.sampler.steps import batch
 from wbound.sharp import decay_constant
 from wbound.statements import STATEMENTS, upper_bound
 from wbound.tally import FINE

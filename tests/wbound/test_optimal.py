@@ -9,12 +9,12 @@ import pytest
 import sympy as sp
 
 import wbound
-from wbound import placement
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.optimal import grid_gaps, numerical_grid
+from wbound.sampler import placement
 from wbound.spectrum import FLOWS, PAIRS, Spectrum
 
 ONE = Gaussian(np.zeros(1), 2.0)

@@ -13,11 +13,11 @@ from checks import FACTS
 
 import wbound
 from wbound import published
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2
+from wbound.sampler.grid import Grid
 
 NAMES = pytest.mark.parametrize("name", referee.ALL)
 
@@ -123,7 +123,7 @@ def test_nu_by_simulation() -> None:
         s = referee.steps(p, [hi, lo])[0]
         nu2 = float(referee.displacement2(p, s, referee.Facts(1, 0.4, 1.7, 6.0), mp.mpf(lo)))
     assert square.mean() == pytest.approx(nu2, abs=5 * square.std() / math.sqrt(n))
-    b = wbound.clock.batch(p.made, np.array([lo]), np.array([hi]))
+    b = wbound.sampler.steps.batch(p.made, np.array([lo]), np.array([hi]))
     assert float(published._displacement(b, p.made, law)[0]) == pytest.approx(math.sqrt(nu2), rel=1e-9)
 
 

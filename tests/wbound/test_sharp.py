@@ -14,14 +14,15 @@ from referee import Facts
 
 import wbound
 from wbound import sharp
-from wbound.clock import Grid, batch
 from wbound.data.beyond_log_concave import Profile
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed
 from wbound.gaussian import exact_w2
-from wbound.schemes import scheme_named
+from wbound.sampler.grid import Grid
+from wbound.sampler.scheme import scheme_named
+from wbound.sampler.steps import batch
 
 Array = np.ndarray
 NAMES = pytest.mark.parametrize("name", referee.ALL)

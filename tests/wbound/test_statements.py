@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import wbound
 from wbound import published
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, WboundError
 from wbound.gaussian import EXACT_LAW
-from wbound.setting import Bound
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Bound
 from wbound.statements import STATEMENTS, THEOREMS
 
 # ---------------------------------------------------------------------- the search

@@ -17,7 +17,7 @@ from wbound import criteria, sharp
 from wbound.criteria import value_at
 from wbound.data.beyond_log_concave import BoundedData, bounded_data, early_stopped
 from wbound.errors import Unreachable
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
 
 #: Far finer than what a search uses.

@@ -14,7 +14,7 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.gaussian import EXACT_LAW
 from wbound.published import THEOREM_1
-from wbound.setting import Bound, Setting
+from wbound.sampler.make_setting import Bound, Setting
 from wbound.sharp import THEOREM_2
 
 

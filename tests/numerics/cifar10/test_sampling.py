@@ -12,10 +12,10 @@ from numerics.cifar10.clocks import NAMES, ImageProcess, image_process
 from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme, theory_setting
 from numerics.transport import gaussian_w2
-from wbound.clock import Grid
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW, exact_w2
+from wbound.sampler.grid import Grid
 
 SHAPE = (1, 2, 2)
 N = 10_000

@@ -16,7 +16,7 @@ from numerics.cifar10.sampling import start_of
 from numerics.cifar10.scoreerror import final_law, score_error, score_weights
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
 from wbound.sharp import THEOREM_2
 
 TAU = 0.2

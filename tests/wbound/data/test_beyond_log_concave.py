@@ -14,10 +14,10 @@ import referee
 
 import wbound
 from wbound import CurvatureProfile, Grid, bounded_data, criteria, early_stopped
-from wbound.clock import batch
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.published import THEOREM_1
-from wbound.setting import setting
+from wbound.sampler.make_setting import setting
+from wbound.sampler.steps import batch
 from wbound.sharp import THEOREM_2, local, sums
 
 SCHEMES = ("em", "ei", "hf", "ddpm")

@@ -12,11 +12,12 @@ import pytest
 import referee
 
 import wbound
-from wbound.clock import Batch, Grid
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
-from wbound.schemes import SCHEMES, Corrector, Scheme, Steps
+from wbound.sampler.grid import Grid
+from wbound.sampler.scheme import SCHEMES, Corrector, Scheme, Steps
+from wbound.sampler.steps import Batch
 
 Numbers = tuple[float, ...]
 

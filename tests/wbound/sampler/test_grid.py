@@ -9,8 +9,9 @@ import pytest
 import referee
 
 import wbound
-from wbound.clock import Grid, batch, grid_named
 from wbound.errors import BadInput
+from wbound.sampler.grid import Grid, grid_named
+from wbound.sampler.steps import batch
 
 Make = Callable[..., referee.Plain]
 EVERY = pytest.mark.parametrize("make", referee.ALL.values(), ids=referee.ALL)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from wbound.clock import Grid, Nodes, grid_named
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
 from wbound.formulas import Formula
 from wbound.forward.forward_process import Process
-from wbound.schemes import Scheme, scheme_named
+from wbound.sampler.grid import Grid, Nodes, grid_named
+from wbound.sampler.scheme import Scheme, scheme_named
 
 __all__ = ["STARTS", "Bound", "Hypothesis", "Setting", "Statement", "setting"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wbound.clock import batch
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
-from wbound.schemes import Scheme
+from wbound.sampler.scheme import Scheme
+from wbound.sampler.steps import batch
 from wbound.typing import Array
 
 __all__ = ["turns_of"]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound import placement
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import exact_w2, floor_w2
+from wbound.sampler import placement
 
 DATA = wbound.LogConcave(d=4, m0=0.3, L0=3.0, second_moment=8.0, mean_norm=0.0)
 EDM = [80, 57.5859847, 40.7855738, 28.3745846, 19.352453]

@@ -11,10 +11,10 @@ import referee
 from scipy.integrate import quad
 
 import wbound
-from wbound.clock import batch
 from wbound.errors import BadInput
 from wbound.forward import step_integrals
-from wbound.schemes import SCHEMES, scheme_named
+from wbound.sampler.scheme import SCHEMES, scheme_named
+from wbound.sampler.steps import batch
 
 Make = Callable[..., referee.Plain]
 EVERY = pytest.mark.parametrize("make", referee.ALL.values(), ids=referee.ALL)

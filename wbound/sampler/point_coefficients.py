@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from wbound.calculus.quadrature import CHUNK, rule
-from wbound.clock import Batch
 from wbound.errors import BadInput
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = ["Pointwise", "pointwise"]

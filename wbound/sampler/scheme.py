@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbound.clock import Batch
 from wbound.errors import BadInput, one_of
-from wbound.pointwise import pointwise
+from wbound.sampler.point_coefficients import pointwise
+from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = ["POINTWISE", "SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]

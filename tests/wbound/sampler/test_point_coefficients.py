@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wbound
-from wbound.clock import Grid, batch
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
-from wbound.pointwise import pointwise
-from wbound.schemes import POINTWISE, SCHEMES
+from wbound.sampler.grid import Grid
+from wbound.sampler.point_coefficients import pointwise
+from wbound.sampler.scheme import POINTWISE, SCHEMES
+from wbound.sampler.steps import batch
 
 #: σ(t) = σ_min(σ_max/σ_min)^t from 1e-4 to 10, and β(t) from 0.01 to 10, t in [0, 1]; the rectified flow.
 VE = wbound.Process(f="0", g="1e-4*exp(b*t)*sqrt(2*b)", b=math.log(1e5))
