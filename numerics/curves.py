@@ -21,7 +21,8 @@ from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2
 from wbound.published import THEOREM_1
-from wbound.sampler.make_setting import Bound, Setting, Statement, setting
+from wbound.sampler.make_setting import Setting, setting
+from wbound.statement.statement_object import Bound, Statement
 from wbound.statements import upper_bound
 from wbound.typing import Array
 

@@ -17,8 +17,9 @@ from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positi
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
-from wbound.sampler.make_setting import Bound, Setting, setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
+from wbound.statement.statement_object import Bound
 from wbound.statements import upper_bound
 from wbound.tolerance import score_weight
 from wbound.typing import Array

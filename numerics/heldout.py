@@ -21,9 +21,10 @@ from wbound.errors import BadInput, count
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Bound, setting
+from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.sharp import THEOREM_2
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
 __all__ = ["HeldOut", "held_out"]

@@ -27,8 +27,9 @@ from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, 
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Bound, Setting, setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
+from wbound.statement.statement_object import Bound
 from wbound.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 

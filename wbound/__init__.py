@@ -16,8 +16,9 @@ from wbound.leading import Leading, leading_constants
 from wbound.measured import measured_orders, orders
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.sampler.grid import GRIDS, Grid, Nodes
-from wbound.sampler.make_setting import Bound, Setting, Statement, setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES, Scheme, Steps
+from wbound.statement.statement_object import Bound, Statement
 from wbound.statements import STATEMENTS, w2_bound
 from wbound.tables import complexity_table, scheme_table
 from wbound.tolerance import score_tolerance

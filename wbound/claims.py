@@ -13,18 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from wbound import conditions as c
 from wbound import ode, published, sharp
-from wbound.conditions import sigma0, statement
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.gaussian import EXACT_LAW, law, lower_bound, start_defects
 from wbound.identities import IDENTITIES
 from wbound.limits import LIMITS
-from wbound.sampler.make_setting import Setting, Statement
+from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sharp import THEOREM_2
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import sigma0, statement
+from wbound.statement.statement_object import Statement
 
 __all__ = ["CLAIMS", "quantities"]
 
@@ -171,7 +172,7 @@ CLAIMS: tuple[Statement, ...] = (
 
 
 def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
-    """The symbols of `wbound.equations` in a setting, in x-units, for K of a few: nodes and steps by their index.
+    """The symbols of `wbound.statement.formulas` in a setting, in x-units, for K of a few: nodes and steps by their index.
 
     γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
     Numbers that are too large or too small for doubles are not looked after here.

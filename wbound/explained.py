@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from wbound import ode, published, sharp
-from wbound.sampler.make_setting import Bound, Setting
+from wbound.sampler.make_setting import Setting
+from wbound.statement.statement_object import Bound
 from wbound.statements import upper_bound
 
 __all__ = ["Explanation", "Known", "Shares", "Term", "explain", "shares"]

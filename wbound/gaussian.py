@@ -18,9 +18,10 @@ from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of
 from wbound.flow import moves, noise2
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Hypothesis, Setting, Statement, setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
+from wbound.statement.statement_object import Hypothesis, Statement
 from wbound.typing import Array
 
 __all__ = [

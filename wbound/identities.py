@@ -7,12 +7,13 @@ from functools import partial
 
 import numpy as np
 
-from wbound import conditions as c
 from wbound.calculus.stable import growth
-from wbound.conditions import statement
 from wbound.data.log_concave import gaussian_data
 from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import Setting, Statement
+from wbound.sampler.make_setting import Setting
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Statement
 
 __all__ = ["IDENTITIES"]
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wbound import conditions as c
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import softplus
-from wbound.conditions import statement
 from wbound.leading import DENSITIES, leading_constants
-from wbound.sampler.make_setting import Setting, Statement
+from wbound.sampler.make_setting import Setting
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Statement
 from wbound.typing import Array
 
 __all__ = ["LIMITS"]

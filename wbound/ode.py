@@ -18,10 +18,11 @@ from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.sharp import Parts, decay_constant, start_error, weights
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.tally import COARSE, Quality, Rows, tally
 from wbound.typing import Array
 

@@ -16,8 +16,9 @@ from wbound.calculus.suprema import branch_and_bound
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Setting
 from wbound.sampler.steps import Batch
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.typing import Array
 
 __all__ = ["THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]

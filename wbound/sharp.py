@@ -22,9 +22,10 @@ from wbound.calculus.stable import LEAST, grown, growth, logistic, softplus
 from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.typing import Array
 
 __all__ = [

@@ -11,9 +11,10 @@ from wbound.gaussian import EXACT_LAW, PROPOSITION_1
 from wbound.ode import THEOREM_3
 from wbound.published import THEOREM_1
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Bound, Statement, setting
+from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.sharp import THEOREM_2
+from wbound.statement.statement_object import Bound, Statement
 
 __all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 

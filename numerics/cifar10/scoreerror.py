@@ -21,8 +21,9 @@ from numerics.verdict import HOLDS, REFUTED, UNDECIDED
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
-from wbound.sampler.make_setting import Bound, Setting
+from wbound.sampler.make_setting import Setting
 from wbound.sharp import THEOREM_2, local
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
 __all__ = ["ScoreError", "final_law", "score_error", "score_weights"]

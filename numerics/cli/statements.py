@@ -10,7 +10,7 @@ from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table
 
 if TYPE_CHECKING:
-    from wbound.sampler.make_setting import Statement
+    from wbound.statement.statement_object import Statement
 
 ORDER = 12
 

@@ -14,14 +14,16 @@ from scipy.optimize import minimize_scalar
 from truths import TRUTH, w2
 
 import wbound
-from wbound import claims, equations, ode, sharp
+from wbound import claims, ode, sharp
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.formulas import Formula
 from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Bound, Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Setting
+from wbound.statement import formulas
+from wbound.statement.formula import Formula
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.statements import STATEMENTS
 
 EVERY = pytest.mark.parametrize("id", STATEMENTS)
@@ -321,4 +323,4 @@ def test_latex_and_citation_come_from_the_object(id: str) -> None:
 
 
 def test_every_formula_has_its_statement() -> None:
-    assert set(equations.FORMULAS) == set(STATEMENTS)
+    assert set(formulas.FORMULAS) == set(STATEMENTS)

@@ -19,7 +19,7 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, WboundError
 from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Bound
+from wbound.statement.statement_object import Bound
 from wbound.statements import STATEMENTS, THEOREMS
 
 # ---------------------------------------------------------------------- the search

@@ -14,8 +14,9 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.gaussian import EXACT_LAW
 from wbound.published import THEOREM_1
-from wbound.sampler.make_setting import Bound, Setting
+from wbound.sampler.make_setting import Setting
 from wbound.sharp import THEOREM_2
+from wbound.statement.statement_object import Bound
 
 
 def w2(s: Setting) -> float | None:

@@ -1,4 +1,4 @@
-"""A formula of the theory in sympy: to be shown as LaTeX, and to be computed as it stands (which: `wbound.equations`)."""
+"""A formula of the theory in sympy: to be shown as LaTeX, and to be computed as it stands (which: `wbound.statement.formulas`)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from wbound.formulas import Formula, Supremum
+from wbound.statement.formula import Formula, Supremum
 
 __all__ = ["FORMULAS"]
 

@@ -11,7 +11,8 @@ import numpy as np
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.sampler.make_setting import Hypothesis, Setting, Statement
+from wbound.sampler.make_setting import Setting
+from wbound.statement.statement_object import Hypothesis, Statement
 
 __all__ = [
     "HERE",
