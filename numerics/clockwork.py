@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, one_of
@@ -20,7 +21,6 @@ from wbound.gaussian import floor_w2
 from wbound.optimal import OBJECTIVES, NumericalGrid, numerical_grid
 from wbound.sampler.grid import GRIDS, Grid
 from wbound.sampler.make_setting import setting
-from wbound.sharp import THEOREM_2
 from wbound.spectrum import Spectrum, clock_w2
 from wbound.typing import Array
 

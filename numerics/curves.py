@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 
 from numerics.law1d import law1d
 from numerics.verdict import bracket
+from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity import iterations
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
@@ -20,7 +21,6 @@ from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2
-from wbound.published import THEOREM_1
 from wbound.sampler.make_setting import Setting, setting
 from wbound.statement.statement_object import Bound, Statement
 from wbound.statements import upper_bound

@@ -17,13 +17,13 @@ from numpy.typing import ArrayLike
 from numerics.mixtures import SmoothedData
 from numerics.samplers import samples as draw
 from numerics.transport import plugin_w2
+from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput, count
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
-from wbound.sharp import THEOREM_2
 from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from wbound import certified_terms as terms
+from wbound.bounds.ddpm import ancestral_sums, best_theta, has_ancestral
+from wbound.bounds.theorem_1 import NU_RTOL
 from wbound.calculus.balls import (
     Ball,
     Enclosure,
@@ -39,11 +41,9 @@ from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW
-from wbound.published import NU_RTOL
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
 from wbound.sampler.scheme import Scheme
-from wbound.sharp import ancestral_sums, best_theta, has_ancestral
 from wbound.statements import THEOREMS
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
@@ -58,7 +58,7 @@ TIGHT = 4.5e-16
 WIDE = 1e-5
 #: What the double path may be off in relative terms, beyond the radius.
 ALLOWED = 1e-11
-#: By how much it lets ω² err upward in the general family (`wbound.published.moment_supremum`).
+#: By how much it lets ω² err upward in the general family (`wbound.bounds.theorem_1.moment_supremum`).
 OMEGA_RTOL = 1e-6
 #: What is said of a file without a digest.
 UNPROTECTED = (

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from wbound import ode, published, sharp
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
@@ -22,7 +23,6 @@ from wbound.identities import IDENTITIES
 from wbound.limits import LIMITS
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import SCHEMES
-from wbound.sharp import THEOREM_2
 from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import sigma0, statement
 from wbound.statement.statement_object import Statement
@@ -30,10 +30,10 @@ from wbound.statement.statement_object import Statement
 __all__ = ["CLAIMS", "quantities"]
 
 
-def _parts(s: Setting) -> sharp.Parts:
-    scale, extra = sharp.output(s)
-    p = sharp.sums(s)
-    return sharp.Parts(p.start * scale, p.bias * scale + extra, p.noise * scale, p.score * scale)
+def _parts(s: Setting) -> shared.Parts:
+    scale, extra = shared.output(s)
+    p = theorem_2.sums(s)
+    return shared.Parts(p.start * scale, p.bias * scale + extra, p.noise * scale, p.score * scale)
 
 
 def _defect(s: Setting) -> float:
@@ -78,7 +78,7 @@ def _through_the_exact_start(s: Setting) -> float:
 def _from_standard(s: Setting) -> float:
     """e_0 from N(0, I), in x."""
     log_alpha, log_lam = s.nodes.first
-    return math.exp(log_alpha) * sharp.start_error(s.data, "standard", s.process, log_alpha, log_lam)
+    return math.exp(log_alpha) * shared.start_error(s.data, "standard", s.process, log_alpha, log_lam)
 
 
 _SDE = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "sde")
@@ -120,13 +120,13 @@ CLAIMS: tuple[Statement, ...] = (
     statement(
         "eq-9-prime",
         "upper",
-        lambda s: sum(sharp.ancestral_sums(s)),
+        lambda s: sum(ddpm.ancestral_sums(s)),
         c.a1,
         c.scheme("ddpm"),
         c.no_noise,
         c.to_the_end,
     ),
-    statement("eq-9-second", "upper", sharp.ancestral, c.a1, c.scheme("ddpm"), c.no_noise, c.to_the_end),
+    statement("eq-9-second", "upper", ddpm.ancestral, c.a1, c.scheme("ddpm"), c.no_noise, c.to_the_end),
     statement("eq-10", "exact", _defect, c.isotropic, c.scheme("hf"), c.exact_score, c.to_the_end),
     statement("eq-10-prime", "exact", _defect, c.isotropic, c.scheme("ddpm"), c.exact_score, c.to_the_end),
     statement("eq-11", "lower", _cauchy_schwarz, c.isotropic, c.to_the_end),
@@ -205,7 +205,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= {"D": data.D, "s": data.tau}
     if data.A1 is not None:
         out |= {"m_0": data.A1[0], "L_0": data.A1[1], "P": 1.0 / (1.0 + data.A1[0] * lam)}
-        out |= {"E_0": sharp.start_error(data, s.start, process, *nodes.first)}
+        out |= {"E_0": shared.start_error(data, s.start, process, *nodes.first)}
         out |= {"Psi": _step_array(data.psi(log_lam[1:], log_lam[:-1]))}
     law_ = data if isinstance(data, Gaussian) else None
     if law_ is not None and not np.ptp(law_.eigenvalues):
@@ -254,11 +254,11 @@ def _step_array(values: Any) -> np.ndarray:
 def _sharp_terms(s: Setting) -> dict[str, Any]:
     nodes, K = s.nodes, s.nodes.K
     unit = np.exp(nodes.log_alpha) * (1.0 + s.data.normaliser * np.exp(nodes.log_lam))
-    terms = sharp.local(nodes.batch, s.data, s.scheme)
+    terms = theorem_2.local(nodes.batch, s.data, s.scheme)
     per = {"b": unit[1:], "n2": unit[1:] ** 2, "C": unit[1:]}
     b, n2, C = (np.broadcast_to(getattr(terms, name), K) * by for name, by in per.items())
     gamma = np.exp(np.broadcast_to(terms.log_gamma, K)) * unit[1:] / unit[:-1]
-    first = sharp.start_term(s) * unit[0]
+    first = shared.start_term(s) * unit[0]
     return {
         "gamma": _step_array(gamma), "b": _step_array(b), "n": _step_array(np.sqrt(n2)), "C": _step_array(C),
         "e_0": first,
@@ -270,7 +270,7 @@ def _flow_terms(s: Setting) -> dict[str, Any]:
     assert s.data.A1 is not None
     lam, steps = np.exp(nodes.log_lam), s.scheme.steps(nodes.batch)
     unit = np.sqrt(1.0 + s.data.A1[0] * lam)
-    gamma = np.exp(ode.local(nodes.batch, s.data, s.scheme).log_gamma) * unit[1:] / unit[:-1]
+    gamma = np.exp(theorem_3.local(nodes.batch, s.data, s.scheme).log_gamma) * unit[1:] / unit[:-1]
     later = np.append(np.cumprod(gamma[::-1])[::-1], 1.0)
     c = steps.C * np.exp(-nodes.log_alpha[1:] - nodes.log_alpha[:-1])
     return {"gamma": _step_array(gamma), "P": later, "C": _step_array(c)}
@@ -280,13 +280,13 @@ def _published_terms(s: Setting) -> dict[str, Any]:
     nodes = s.nodes
     assert s.M1 is not None and s.data.A1 is not None
     unit = np.exp(nodes.log_alpha) * (1.0 + s.data.A1[0] * np.exp(nodes.log_lam))
-    terms = published.local(nodes.batch, s.process, s.data, s.M1)
+    terms = theorem_1.local(nodes.batch, s.process, s.data, s.M1)
     return {
         "gamma": _step_array(np.exp(terms.log_gamma) * unit[1:] / unit[:-1]),
         "D": _step_array(terms.D * unit[1:]),
         "G": _step_array(terms.G * unit[1:]),
         "M_1": s.M1,
         "eta": nodes.T / nodes.K,
-        "omega": published.moment_supremum(s.process, s.data, nodes.T),
-        "e_0": published.start_at(s.data, s.start, s.process, *nodes.first) * unit[0],
+        "omega": theorem_1.moment_supremum(s.process, s.data, nodes.T),
+        "e_0": theorem_1.start_at(s.data, s.start, s.process, *nodes.first) * unit[0],
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wbound import ode, published, sharp
+from wbound.bounds import shared, theorem_1, theorem_2, theorem_3
 from wbound.criteria import (
     INFINITE,
     SUMMED,
@@ -311,9 +311,9 @@ def iterations(
     )
     if theorem == "published":
         if M1 is None or (M1 == "exact" and not hasattr(data, "M1")):
-            published.THEOREM_1.hypotheses[1].check(probe)
+            theorem_1.THEOREM_1.hypotheses[1].check(probe)
             raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
-        for hypothesis in published.THEOREM_1.hypotheses[:-1]:
+        for hypothesis in theorem_1.THEOREM_1.hypotheses[:-1]:
             if hypothesis.name != "A2":
                 hypothesis.check(probe)
         criterion = published_criterion(
@@ -322,17 +322,17 @@ def iterations(
         order, name = 0.5, "Eq. 5"
 
         def first(t: float) -> float:
-            return published.start_at(data, start, process, *ends_of(process, t))
+            return theorem_1.start_at(data, start, process, *ends_of(process, t))
     elif chosen.kind == "ode":
-        for hypothesis in ode.THEOREM_3.hypotheses:
+        for hypothesis in theorem_3.THEOREM_3.hypotheses:
             hypothesis.check(probe)
         criterion = ode_criterion(process, data, chosen, start, M)
         order, name = 1.0, "Eq. 15"
 
         def first(t: float) -> float:
-            return ode.start_at(data, start, process, *ends_of(process, t))
+            return theorem_3.start_at(data, start, process, *ends_of(process, t))
     else:
-        for hypothesis in sharp.THEOREM_2.hypotheses:
+        for hypothesis in theorem_2.THEOREM_2.hypotheses:
             hypothesis.check(probe)
         criterion = sharp_criterion(process, data, chosen, start, M, V)
         order, name = 1.0, "Eq. 7'' or 9'" if chosen.name == "ddpm" else "Eq. 7''"
@@ -342,7 +342,7 @@ def iterations(
                 return math.inf
             log_alpha, log_lam = ends_of(process, t)
             left = math.exp(min(data.log_contraction(log_lam), 700.0))
-            return sharp.start_error(data, start, process, log_alpha, log_lam) * left
+            return shared.start_error(data, start, process, log_alpha, log_lam) * left
 
     stopped = math.sqrt(data.d * data.delta)
     found = answer(

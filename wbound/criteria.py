@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wbound import ode, published, sharp
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
 from wbound.calculus.stable import grown
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
@@ -122,7 +122,7 @@ def sharp_criterion(
     process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float
 ) -> Criterion:
     def rows_of(b: Batch, which: Index) -> Array:
-        terms = sharp.local(b, data, scheme, bool(M or V))
+        terms = theorem_2.local(b, data, scheme, bool(M or V))
         n2 = terms.n2 + (V * terms.C) ** 2 if V else terms.n2
         return np.stack(
             [np.broadcast_to(row, b.t_lo.shape) for row in (terms.log_gamma, terms.b, n2, terms.C)]
@@ -144,10 +144,10 @@ def sharp_criterion(
         if early(T):
             return INFINITE
         s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M, score_noise=V)
-        best = _of(sharp.sums(s), 0.0, *sharp.output(s))
-        if sharp.has_ancestral(s):
+        best = _of(theorem_2.sums(s), 0.0, *shared.output(s))
+        if ddpm.has_ancestral(s):
             # while T is searched any θ near the best will do
-            other = _of(sharp.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
+            other = _of(ddpm.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
             best = other if other.total < best.total else best
         return best
 
@@ -176,9 +176,9 @@ def sharp_criterion(
     def value(T: float, theta: float, log_P: float, sums: Array, error: Array) -> Value:
         if not (sums >= 0.0).all():  # steps too long for an expansion: K is far too small
             return INFINITE
-        start0 = sharp.start_at(data, start, process, *ends_of(process, T))
+        start0 = shared.start_at(data, start, process, *ends_of(process, T))
         first, n2, C = (float(v) for v in sums[:3])
-        p = sharp.Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
+        p = shared.Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
         scale, extra = 1.0, 0.0
         if last:
             scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
@@ -186,7 +186,7 @@ def sharp_criterion(
         if ancestral is not None and sums.size > 3:
             drift, noise2, score, weight = (float(v) for v in sums[3:])
             curved = ancestral.curved(theta, T, weight)
-            p = sharp.Parts(start0, drift + curved, math.sqrt(noise2), M * score if M else 0.0)
+            p = shared.Parts(start0, drift + curved, math.sqrt(noise2), M * score if M else 0.0)
             other = _of(p, float(error[3:].max()))
             best = other if other.total < best.total else best
         return best
@@ -205,7 +205,7 @@ class _Ancestral:
         """``rows`` and Eq. 9′'s drift, noise², score and θ-term, which carry their products themselves."""
 
         def rows_of(b: Batch, which: Index) -> Array:
-            terms = sharp.ancestral_terms(b, self.data)
+            terms = ddpm.ancestral_terms(b, self.data)
             own = np.stack((terms.drift, terms.noise2, terms.score, terms.weight(theta)))
             return np.concatenate((rows.of(b, which), own))
 
@@ -217,7 +217,7 @@ class _Ancestral:
         """The θ-term from its sum, infinite where steps are too long for an expansion to have made one."""
         if not weight >= 0.0:
             return math.inf
-        return 0.25 * math.sqrt(sharp.decay_constant(theta, self.data, ends_of(self.process, T)[1]) * weight)
+        return 0.25 * math.sqrt(shared.decay_constant(theta, self.data, ends_of(self.process, T)[1]) * weight)
 
     def best(self, T: float, K: float) -> float:
         """The θ with the smallest θ-term, which hardly moves with K: any θ gives a bound. It is in a valley
@@ -230,7 +230,7 @@ class _Ancestral:
             thetas = tuple(float(v) for v in tried)
 
             def rows_of(b: Batch, which: Index, thetas: Sequence[float] = thetas) -> Array:
-                weight = sharp.ancestral_terms(b, self.data).weight
+                weight = ddpm.ancestral_terms(b, self.data).weight
                 return np.stack((np.zeros(b.size), *(weight(theta) for theta in thetas)))
 
             n = len(thetas)
@@ -248,15 +248,15 @@ def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str,
     def summed(T: float, K: int, quality: Quality) -> Value:
         s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
         # while T is searched a θ near the best will do
-        return _of(ode.sums(s, 2.0 if quality is COARSE else None), 0.0)
+        return _of(theorem_3.sums(s, 2.0 if quality is COARSE else None), 0.0)
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-        return [_of(*one) for one in ode.tallied(process, data, scheme, start, M, T, K, quality)]
+        return [_of(*one) for one in theorem_3.tallied(process, data, scheme, start, M, T, K, quality)]
 
     return _by_size(summed, tallied)
 
 
-def _of(p: sharp.Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:
+def _of(p: shared.Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:
     score, bias, start, noise = (v * scale for v in (p.score, p.bias, p.start, p.noise))
     return Value(score + extra, bias, start, noise, score, error, extra)
 
@@ -304,7 +304,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
         # while T is searched a rougher bound will do; then the search stays at one T
         rough = quality is COARSE
         if (T, rough) not in moments:
-            moments[T, rough] = published.moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
+            moments[T, rough] = theorem_1.moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
         return moments[T, rough]
 
     def a2_at(T: float, quality: Quality) -> float:
@@ -313,7 +313,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
     def summed(T: float, K: int, quality: Quality) -> Value:
         m1 = a2_at(T, quality)
         try:
-            b = published.THEOREM_1(
+            b = theorem_1.THEOREM_1(
                 setting(process, data, T, K, scheme="em", start=start, score_bias=M, M1=m1)
             )
         except HypothesisFailed as failed:
@@ -329,14 +329,14 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
             m1[i] = a2_at(float(T[i]), quality)
 
         def rows_of(b: Batch, which: Index) -> Array:
-            return np.stack(published.local(b, process, data, m1[which]))
+            return np.stack(theorem_1.local(b, process, data, m1[which]))
 
         kink = -math.log(data.A1[1]) if data.A1 is not None else 0.0
         rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), float(m1.max()))
         got = tally(process, data, T, K, rows, quality)
         assert got.near is not None
-        longest = published.step_sizes(got.near, data).reshape(T.size, -1).max(axis=1)
-        longest = np.maximum(longest, published.step_sizes(batch(process, T - T / K, T), data))
+        longest = theorem_1.step_sizes(got.near, data).reshape(T.size, -1).max(axis=1)
+        longest = np.maximum(longest, theorem_1.step_sizes(batch(process, T - T / K, T), data))
         log_alpha, log_lam = process.law(T)
         out = []
         for i in range(T.size):
@@ -344,7 +344,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
                 out.append(INFINITE)
                 continue
             omega = omega_of(float(T[i]), quality) if m1[i] else 0.0
-            first = published.start_at(data, start, process, float(log_alpha[i]), float(log_lam[i]))
+            first = theorem_1.start_at(data, start, process, float(log_alpha[i]), float(log_lam[i]))
             first = grown(first, float(got.log_P[i]))
             D, eta_G, G = (float(v) for v in got.sums[i])
             score = M * G if M else 0.0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbound import ode, published, sharp
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.statements import upper_bound
@@ -69,10 +69,10 @@ class Shares(NamedTuple):
 def shares(s: Setting) -> Shares:
     """e_K² of Eq. 7 split over its causes; their sum is the square of the recursion's result. Kind: *exact*."""
     M, V = s.score_bias, s.score_noise
-    u = sharp.start_term(s)
+    u = shared.start_term(s)
     start, bias, noise, from_M, from_V = u * u, 0.0, 0.0, 0.0, 0.0
     for _, block in s.nodes.blocks():
-        terms = sharp.local(block, s.data, s.scheme, bool(M or V))
+        terms = theorem_2.local(block, s.data, s.scheme, bool(M or V))
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite bound
             gamma = np.exp(terms.log_gamma)
         rows = (np.broadcast_to(v, block.size).tolist() for v in (gamma, terms.b, terms.n2, terms.C))
@@ -111,9 +111,9 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
             bound.total,
             ("The bound is infinite: a step is too long for these data, or T too large for doubles.",),
         )
-    if statement is published.THEOREM_1:
+    if statement is theorem_1.THEOREM_1:
         return _theorem_1(s, bound)
-    if statement is ode.THEOREM_3:
+    if statement is theorem_3.THEOREM_3:
         return _theorem_3(s, bound)
     return _eq_9(s, bound) if bound.statement == "Eq. 9'" else _eq_7(s, bound)
 
@@ -164,15 +164,15 @@ def _start(s: Setting, size: float, value: float, symbol: str) -> tuple[tuple[Kn
 def _theorem_1(s: Setting, bound: Bound) -> Explanation:
     b, data = s.nodes.batch, s.data
     assert s.M1 is not None
-    terms = published.local(b, s.process, data, s.M1)
+    terms = theorem_1.local(b, s.process, data, s.M1)
     tail = np.cumsum(terms.log_gamma[::-1])[::-1]
     P = np.exp(np.append(tail[1:], 0.0))
-    omega = published.moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
+    omega = theorem_1.moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
     D, eta_G, G = (float(P @ v) for v in (terms.D, terms.eta_G, terms.G))
     size = 0.0 if s.start == "exact" else bound.trivial
     if s.start == "standard":  # Theorem 1 has its own error of this start
         prior, own = (
-            published.start_at(data, name, s.process, *s.nodes.first) for name in ("prior", s.start)
+            theorem_1.start_at(data, name, s.process, *s.nodes.first) for name in ("prior", s.start)
         )
         size *= own / prior
     start_known, start = _start(s, size, bound.initialisation, "P_0α(T) E_0")
@@ -204,9 +204,9 @@ def _theorem_1(s: Setting, bound: Bound) -> Explanation:
 
 
 def _eq_7(s: Setting, bound: Bound) -> Explanation:
-    scale, extra = sharp.output(s)
+    scale, extra = shared.output(s)
     found = shares(s)
-    size = sharp.start_error(s.data, s.start, s.process, *s.nodes.first)
+    size = shared.start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = _start(s, size, math.sqrt(found.start) * scale, "(P_0α(T) E_0)²")
     squared = scale * scale
     steps = f"sum over {s.nodes.K} steps"
@@ -240,16 +240,16 @@ def _eq_7(s: Setting, bound: Bound) -> Explanation:
         terms.append(Term("√(dδ)", f"√({_product(s.data.d, delta)})", extra, "early stopping"))
         formula = formula.replace("W2 ≤ e_K", "W2 ≤ scale e_K + √(dδ)", 1)
     remarks = []
-    if sharp.has_ancestral(s):
-        remarks.append(f"Eq. 9'' of ddpm gives {_n(sharp.ancestral(s).total)}; the smaller is the bound.")
+    if ddpm.has_ancestral(s):
+        remarks.append(f"Eq. 9'' of ddpm gives {_n(ddpm.ancestral(s).total)}; the smaller is the bound.")
     statement = f"{bound.statement} (Eq. 7)"
     return Explanation(statement, formula, tuple(known), tuple(terms), bound.total, tuple(remarks))
 
 
 def _eq_9(s: Setting, bound: Bound) -> Explanation:
-    found = sharp.ancestral_sums(s)
-    drift = float(sharp.ancestral_terms(s.nodes.batch, s.data).drift.sum())
-    size = sharp.start_error(s.data, s.start, s.process, *s.nodes.first)
+    found = ddpm.ancestral_sums(s)
+    drift = float(ddpm.ancestral_terms(s.nodes.batch, s.data).drift.sum())
+    size = shared.start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = _start(s, size, found.start, "(P_0 E_0)²")
     steps = f"sum over {s.nodes.K} steps"
     root = Term(
@@ -289,11 +289,11 @@ def _eq_9(s: Setting, bound: Bound) -> Explanation:
 
 
 def _theorem_3(s: Setting, bound: Bound) -> Explanation:
-    scale, extra = ode.output(s)
-    terms = ode.local(s.nodes.batch, s.data, s.scheme)
+    scale, extra = theorem_3.output(s)
+    terms = theorem_3.local(s.nodes.batch, s.data, s.scheme)
     P = np.exp(np.append(np.cumsum(terms.log_gamma[::-1])[::-1][1:], 0.0))
     drift = float(np.sum(P * terms.drift)) * scale
-    size = sharp.start_error(s.data, s.start, s.process, *s.nodes.first)
+    size = shared.start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = _start(s, size, bound.initialisation, "P_0 E_0")
     known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*_facts(s), *start_known)]
     steps = f"sum over {s.nodes.K} steps"

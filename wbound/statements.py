@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from wbound.bounds.theorem_1 import THEOREM_1
+from wbound.bounds.theorem_2 import THEOREM_2
+from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.claims import CLAIMS
 from wbound.errors import one_of
 from wbound.forward.forward_process import Process
 from wbound.gaussian import EXACT_LAW, PROPOSITION_1
-from wbound.ode import THEOREM_3
-from wbound.published import THEOREM_1
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme, scheme_named
-from wbound.sharp import THEOREM_2
 from wbound.statement.statement_object import Bound, Statement
 
 __all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]

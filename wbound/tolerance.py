@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wbound import ode, published, sharp
+from wbound.bounds import shared, theorem_1, theorem_3
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
@@ -96,11 +96,11 @@ def score_tolerance(
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
     flow = s.scheme.kind == "ode"
     if flow:
-        for hypothesis in ode.THEOREM_3.hypotheses:
+        for hypothesis in theorem_3.THEOREM_3.hypotheses:
             hypothesis.check(s)
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
-    first = published.start_at if theorem == "published" else ode.start_at if flow else sharp.start_at
+    first = theorem_1.start_at if theorem == "published" else theorem_3.start_at if flow else shared.start_at
 
     def starts(times: Array) -> Array:
         log_alpha, log_lam = process.law(times)

@@ -18,11 +18,11 @@ from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import Score, plan, sample_images, theory_scheme, theory_setting
 from numerics.transport import EmpiricalW2, empirical_w2, gaussian_w2
 from numerics.verdict import HOLDS, REFUTED, UNDECIDED
+from wbound.bounds.theorem_2 import THEOREM_2, local
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.gaussian import EXACT_LAW
 from wbound.sampler.make_setting import Setting
-from wbound.sharp import THEOREM_2, local
 from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 

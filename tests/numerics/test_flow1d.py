@@ -17,9 +17,9 @@ from numerics.law1d import law1d_w2
 from numerics.lines import Normal, Pair
 from numerics.mixtures import Bimodal, GaussianMixture
 from numerics.targets import Gaussian, LogCosh, SymmetricMixture
+from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import EXACT_LAW
-from wbound.ode import THEOREM_3
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES, Flow, Scheme, Steps

@@ -15,11 +15,11 @@ from numerics.law1d import law1d_w2
 from numerics.mixtures import Bimodal, GaussianMixture, Peaks, SmoothedData, enclosing_ball
 from numerics.samplers import sample
 from numerics.targets import SymmetricMixture
+from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import law
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
-from wbound.sharp import THEOREM_2
 
 EIGHT = (
     "ve-exponential",

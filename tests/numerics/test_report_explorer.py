@@ -18,7 +18,9 @@ import pytest
 
 import wbound
 from numerics.report import Section, build, explorer, formulas
-from wbound import published, sharp
+from wbound.bounds import ddpm, shared
+from wbound.bounds import theorem_1 as published
+from wbound.bounds import theorem_2 as sharp
 from wbound.complexity import exact_iterations, iterations
 from wbound.criteria import exact_criterion, value_at
 from wbound.data.log_concave import LogConcave
@@ -154,7 +156,7 @@ def eq7(s: Setting) -> tuple[float, float]:
     terms = sharp.local(s.nodes.batch, s.data, s.scheme, True)
     sums = sharp.Sums(s.score_bias, 0.0)
     sums.add(terms)
-    u = sharp.start_term(s)
+    u = shared.start_term(s)
     parts = sums.parts(u)
     if not sums.largest <= sharp.UNSTABLE:
         return math.inf, math.inf
@@ -181,7 +183,7 @@ def test_both_theorems_the_exact_value_and_the_floor(made: Any) -> None:
         close(found["theorem2"]["eq7"], seven)
         bound = sharp.THEOREM_2(mine)
         if s["scheme"] == "ddpm":
-            close(found["theorem2"]["eq9"], sharp.ancestral_sums(mine, 2.0).additive)
+            close(found["theorem2"]["eq9"], ddpm.ancestral_sums(mine, 2.0).additive)
             least = min(v for v in (found["theorem2"]["eq7"], found["theorem2"]["eq9"]) if v is not None)
             assert found["theorem2"]["total"] == least >= bound.total * (1 - 1e-9)
         else:
@@ -239,7 +241,7 @@ def test_iterations_are_the_least_that_work(made: Any) -> None:
     def theorem_2(s: dict[str, Any], K: int) -> float:
         mine = of(s, K=K)
         value = eq7(mine)[1] if K <= 400 else sharp.sums(mine).additive
-        return min(value, sharp.ancestral_sums(mine, 2.0).additive) if s["scheme"] == "ddpm" else value
+        return min(value, ddpm.ancestral_sums(mine, 2.0).additive) if s["scheme"] == "ddpm" else value
 
     def theorem_1(s: dict[str, Any], M1: float, K: int) -> float:
         try:

@@ -15,8 +15,8 @@ from numerics import scatter as module
 from numerics.report.matrix import scattered
 from numerics.scatter import draw, ratio, scatter
 from numerics.targets import SymmetricMixture
+from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
-from wbound.ode import THEOREM_3
 
 #: A slice in `make test`, the issue's 10⁵ cells in `make deep`.
 CELLS = 100_000 if os.environ.get("WBOUND_DEEP", "") not in ("", "0") else 600

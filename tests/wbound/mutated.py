@@ -14,51 +14,63 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, Target] = {
     "sampler.scheme": Target(
-        "test_scheme test_extremes test_flow test_sharp test_ode test_own_schemes",
+        "test_scheme test_extremes test_flow test_theorem_2 test_theorem_3 test_own_schemes",
         "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_flow.test_coefficients*"
         " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
-    "sharp": Target(
-        "test_sharp test_ode test_beyond_log_concave test_extremes test_statements",
-        "test_sharp.test_the_total_and_its_parts* test_sharp.test_every_term* test_sharp.test_equation_9*"
-        " test_sharp.test_the_noise* test_sharp.test_the_starts test_sharp.test_without* test_sharp.test_contraction*"
-        " test_sharp.test_steps_too* test_sharp.test_a_sampler* test_sharp.test_the_weight*",
+    "bounds.theorem_2": Target(
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
+        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without* test_theorem_2.test_contraction*"
+        " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
-    "published": Target(
-        "test_published test_statements",
-        "test_published.test_the_total_and_its_parts* test_published.test_the_step_size* test_published.test_omega*"
-        " test_published.test_its_terms* test_published.test_the_displacement*"
-        " test_published.test_the_start*",
+    "bounds.ddpm": Target(
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
+        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without* test_theorem_2.test_contraction*"
+        " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
-    "ode": Target(
-        "test_ode test_sharp",
-        "test_ode.test_the_parts* test_ode.test_contraction* test_ode.test_early* test_ode.test_a_sum*",
+    "bounds.shared": Target(
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
+        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without* test_theorem_2.test_contraction*"
+        " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
+    ),
+    "bounds.theorem_1": Target(
+        "test_theorem_1 test_statements",
+        "test_theorem_1.test_the_total_and_its_parts* test_theorem_1.test_the_step_size* test_theorem_1.test_omega*"
+        " test_theorem_1.test_its_terms* test_theorem_1.test_the_displacement*"
+        " test_theorem_1.test_the_start*",
+    ),
+    "bounds.theorem_3": Target(
+        "test_theorem_3 test_theorem_2",
+        "test_theorem_3.test_the_parts* test_theorem_3.test_contraction* test_theorem_3.test_early* test_theorem_3.test_a_sum*",
     ),
     "gaussian": Target(
-        "test_gaussian test_extremes test_flow test_sharp",
+        "test_gaussian test_extremes test_flow test_theorem_2",
         "test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_extremes.test_clocks*"
         " test_extremes.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
     ),
     "data.log_concave": Target(
-        "test_log_concave test_beyond_log_concave test_sharp test_ode test_published test_gaussian test_extremes test_flow",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_gaussian test_extremes test_flow",
         "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
     ),
     "data.gaussian": Target(
-        "test_log_concave test_beyond_log_concave test_sharp test_ode test_published",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
         "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq*"
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
     "data.curvature": Target(
-        "test_log_concave test_beyond_log_concave test_sharp test_ode test_published",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
         "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq*"
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
     "calculus.stable": Target(
-        "test_log_concave test_beyond_log_concave test_sharp test_ode test_published test_forward_process test_scheme test_flow",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_forward_process test_scheme test_flow",
         "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_flow.test_coefficients*",
     ),
     "flow": Target(
-        "test_flow test_ode test_own_schemes",
+        "test_flow test_theorem_3 test_own_schemes",
         "test_flow.test_the_law* test_flow.test_moves* test_own_schemes.test_two*",
     ),
     "sampler.point_coefficients": Target(
@@ -70,7 +82,7 @@ TARGETS: dict[str, Target] = {
         "test_score_regularity.test_* test_log_concave.test_M1_special* test_log_concave.test_M1_is_never*",
     ),
     "forward.step_integrals": Target(
-        "test_forward_process test_scheme test_flow test_sharp",
+        "test_forward_process test_scheme test_flow test_theorem_2",
         "test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_flow.test_coefficients*",
     ),
     "data.beyond_log_concave": Target(
@@ -97,19 +109,19 @@ PASSED_OVER: dict[str, str] = {
     "sampler.point_coefficients._rest.part": "a look-up",
     "sampler.scheme.Own._corrector": "refuses",
     "data.score_regularity._derivatives": "symbolic: no number",
-    "sharp._compiled": "the recursion's source, compiled",
-    "sharp._run": "chooses between the recursion and its compiled twin",
-    "sharp.has_ancestral": "a question",
-    "sharp._at": "a look-up",
+    "bounds.theorem_2._compiled": "the recursion's source, compiled",
+    "bounds.theorem_2._run": "chooses between the recursion and its compiled twin",
+    "bounds.ddpm.has_ancestral": "a question",
+    "bounds.theorem_2._at": "a look-up",
     "sampler.scheme.keeps.by_hf": "either form is the value: what is smaller cancels less",
     "sampler.scheme.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
-    "sharp.best_theta": "any theta gives a bound",
-    "ode.best_theta": "any theta gives a bound",
-    "ode.tallied": "the sums' own terms, weighted by a quadrature",
+    "bounds.ddpm.best_theta": "any theta gives a bound",
+    "bounds.theorem_3.best_theta": "any theta gives a bound",
+    "bounds.theorem_3.tallied": "the sums' own terms, weighted by a quadrature",
     "data.log_concave.gaussian_data": "a look-up",
     "gaussian.exact_w2": "the statement by its front door",
     "gaussian.LowerBound.steps": "rounds up",
-    "sharp.ancestral": "names the parts, which `ancestral_sums` and `Parts.additive` compute",
+    "bounds.ddpm.ancestral": "names the parts, which `ancestral_sums` and `Parts.additive` compute",
     "data.gaussian.Gaussian._regular": "refuses",
     "data.gaussian.Gaussian.d": "a look-up",
     "data.log_concave.LogConcave.M1": "a look-up",
@@ -120,17 +132,17 @@ PASSED_OVER: dict[str, str] = {
     "data.beyond_log_concave.CurvatureProfile._refuse": "refuses",
     "data.beyond_log_concave.CurvatureProfile._moments": "refuses",
     "data.beyond_log_concave.CurvatureProfile._prove": "refuses",
-    "published._supremum_inside.low": "steers the refinement; the upper end is what is returned",
-    "published.moment_supremum.low": "steers the refinement; the upper end is what is returned",
+    "bounds.theorem_1._supremum_inside.low": "steers the refinement; the upper end is what is returned",
+    "bounds.theorem_1.moment_supremum.low": "steers the refinement; the upper end is what is returned",
     "data.beyond_log_concave.Profile._inner.cut": "where an integral is split does not change it",
-    "published._roughness.kink": "where an integral is split does not change it",
-    "published._roughness.first_end": "where an integral is split does not change it",
+    "bounds.theorem_1._roughness.kink": "where an integral is split does not change it",
+    "bounds.theorem_1._roughness.first_end": "where an integral is split does not change it",
 }
 
 # fmt: off
 #: Modules and functions whose arrays are cells of a search or nodes of a quadrature: no steps to be late by.
 NO_STEPS = (
-    "data.score_regularity", "published._supremum_inside", "published.moment_supremum", "leading", "data.beyond_log_concave.CurvatureProfile.kinks",
+    "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum", "leading", "data.beyond_log_concave.CurvatureProfile.kinks",
     "data.beyond_log_concave._crossings",
 )
 
@@ -138,7 +150,7 @@ NO_STEPS = (
 REMEMBERED = (
     "referee.steps", "referee.exact_w2", "referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
     "referee.decay_constant", "referee.psi", "referee.roughness", "referee.displacement2",
-    "referee.step_size_ratios", "test_ode.plain_parts", "test_flow.plain_w2", "test_leading.exact_w2", "test_leading.law",
+    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_flow.plain_w2", "test_leading.exact_w2", "test_leading.law",
     "test_beyond_log_concave.plain", "test_beyond_log_concave.decades",
 )
 # fmt: on
@@ -147,13 +159,13 @@ REMEMBERED = (
 EQUIVALENT: dict[str, str] = {
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "flow._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
-    "published._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "published._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "sharp.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
-    "sharp.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
-    "sharp.Sums.parts: `math.inf` halved": "half of infinity",
-    "sharp.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
-    "sharp.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
+    "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
+    "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
+    "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
+    "bounds.theorem_2.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
+    "bounds.theorem_2.Sums.parts: `math.inf` halved": "half of infinity",
+    "bounds.theorem_2.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
+    "bounds.theorem_2.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
     "data.log_concave.LogConcave.gaussian: `math.sqrt(left)` flipped": "any direction does",
     "data.log_concave.LogConcave.gaussian: `mean` flipped": "any direction does",
     "data.score_regularity.score_rate: `np.exp(log_a_lo)` flipped": "its square enters, or the larger size of both ends",
@@ -187,14 +199,14 @@ EQUIVALENT: dict[str, str] = {
     "leading._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
     "leading._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
     "leading._flat: `60.0` dropped": "another lower end, below which the rest is closed",
-    "sharp.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
-    "sharp.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
+    "bounds.theorem_2.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
+    "bounds.theorem_2.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
     "sampler.scheme.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
     " (A - C * curvature) * lag)` flipped": "its size",
     "data.beyond_log_concave.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n), 4))` halved": "an estimate below 1e-12",
-    "sharp.sums: `s.score_noise` flipped": "its square enters",
-    "sharp._evaluate: `V` flipped": "its square enters",
-    "sharp.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
+    "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
+    "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
+    "bounds.ddpm.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
     "gaussian.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
     "gaussian.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
     "gaussian.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",

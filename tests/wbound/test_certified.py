@@ -127,9 +127,9 @@ WRONG = 1e-9
 def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
     which: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import wbound.bounds.theorem_1
+    import wbound.bounds.theorem_2
     import wbound.gaussian
-    import wbound.published
-    import wbound.sharp
 
     p, T, K = wbound.process("vp-linear"), 3.0, 20
     options: dict[str, Any] = {"scheme": "em", "theorem": "sharp", "start": "exact"}
@@ -139,15 +139,17 @@ def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
     elif which == "start":
         options |= {"start": "prior"}
         T = 0.5
-        monkeypatch.setattr(wbound.sharp, "start_error", times(1 + 4 * WRONG, wbound.sharp.start_error))
+        monkeypatch.setattr(
+            wbound.bounds.theorem_2, "start_error", times(1 + 4 * WRONG, wbound.bounds.shared.start_error)
+        )
     elif which == "drift":
-        right_local = wbound.sharp.local
+        right_local = wbound.bounds.theorem_2.local
 
         def late(*a: Any) -> Any:
             out = right_local(*a)
             return out._replace(b=out.b * (1 + 4 * WRONG))
 
-        monkeypatch.setattr(wbound.sharp, "local", late)
+        monkeypatch.setattr(wbound.bounds.theorem_2, "local", late)
     elif which == "law":
         right_defects = wbound.gaussian.defects
 
@@ -160,7 +162,9 @@ def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
         options |= {"theorem": "published", "M1": 0.0, "start": "prior"}
         K = 60
         name = "_roughness" if which == "roughness" else "_displacement"
-        monkeypatch.setattr(wbound.published, name, times(1 + 4 * WRONG, getattr(wbound.published, name)))
+        monkeypatch.setattr(
+            wbound.bounds.theorem_1, name, times(1 + 4 * WRONG, getattr(wbound.bounds.theorem_1, name))
+        )
     with pytest.raises(Inconsistent, match="double path"):
         compare(p, LAW, T, K, options)
     monkeypatch.undo()

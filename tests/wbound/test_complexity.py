@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from wbound import criteria, published, sharp
+from wbound import criteria
+from wbound.bounds import ddpm, theorem_1, theorem_2
 from wbound.criteria import value_at
 from wbound.data.beyond_log_concave import early_stopped
 from wbound.data.gaussian import Gaussian
@@ -118,9 +119,9 @@ def test_K_works_and_K_minus_1_does_not(name: str, scheme: str, eps: float) -> N
 
     def additive(K: int) -> float:
         s = setting(p, FACTS, found.T, K, scheme=scheme)
-        values = [sharp.sums(s).additive]
+        values = [theorem_2.sums(s).additive]
         if scheme == "ddpm":
-            values.append(sharp.ancestral_sums(s).additive)
+            values.append(ddpm.ancestral_sums(s).additive)
         return min(values)
 
     assert additive(found.K) <= eps
@@ -275,7 +276,7 @@ def test_step_sizes_decide_K_when_epsilon_is_easy() -> None:
     p = wbound.process("vp-linear")
     found = wbound.iterations(p, STANDARD, 40.0, theorem="published", M1="exact", T=4.0)
     nodes = setting(p, STANDARD, 4.0, found.K).nodes
-    assert published.step_sizes(nodes.batch, STANDARD).max() <= 1.0
+    assert theorem_1.step_sizes(nodes.batch, STANDARD).max() <= 1.0
 
 
 @pytest.mark.parametrize("share", [0.5, 0.99, 0.999])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound import explained, sharp
+from wbound import explained
+from wbound.bounds import ddpm, shared, theorem_2
 from wbound.data.beyond_log_concave import bounded_data
 from wbound.sampler.make_setting import setting
 
@@ -90,15 +91,15 @@ def test_the_numbers_put_in_make_the_term(
 def test_shares_of_the_recursion(scheme: str) -> None:
     """Each cause alone, where it is alone, and all of them beside the plain recursion."""
     s = of("sharp", scheme, "log-concave", {"score_bias": 0.3, "score_noise": 0.4}, K=50)
-    terms = sharp.local(s.nodes.batch, s.data, s.scheme, True)
-    u = sharp.start_term(s)
+    terms = theorem_2.local(s.nodes.batch, s.data, s.scheme, True)
+    u = shared.start_term(s)
     rows = [np.broadcast_to(v, 50) for v in (np.exp(terms.log_gamma), terms.b, terms.n2, terms.C)]
     for g, b, n2, C in zip(*rows, strict=True):
         u = math.sqrt((g * u + b + 0.3 * C) ** 2 + n2 + (0.4 * C) ** 2)
     found = explained.shares(s)
     assert math.fsum(found) == pytest.approx(u * u, rel=1e-13)
     P = np.append(np.cumprod(rows[0][::-1])[::-1], 1.0)
-    assert found.start == pytest.approx((P[0] * sharp.start_term(s)) ** 2, rel=1e-12)
+    assert found.start == pytest.approx((P[0] * shared.start_term(s)) ** 2, rel=1e-12)
     assert found.noise == pytest.approx(float(np.sum(P[1:] ** 2 * rows[2])), rel=1e-12)
     assert found.score_noise == pytest.approx(float(np.sum((0.4 * P[1:] * rows[3]) ** 2)), rel=1e-12)
     more = explained.shares(of("sharp", scheme, "log-concave", {"score_bias": 0.6, "score_noise": 0.4}, K=50))
@@ -110,7 +111,7 @@ def test_ddpm_says_which_equation_and_what_the_other_gives() -> None:
     assert small.statement.endswith("(Eq. 9'')") and "Eq. 7 gives " in small.remarks[0]
     other = of("sharp", "ddpm", "rough", {}, K=20)
     few = explained.explain(other, "sharp")
-    expected = sharp.ancestral(other).total
+    expected = ddpm.ancestral(other).total
     assert few.statement.endswith("(Eq. 7)") and few.total < expected
     assert f"gives {expected:.6g}" in few.remarks[0]
 

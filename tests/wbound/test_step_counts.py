@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.special import dawsn
 
 import wbound
-from wbound import criteria, sharp
+from wbound import criteria
+from wbound.bounds import shared, theorem_2
 from wbound.criteria import value_at
 from wbound.data.beyond_log_concave import BoundedData, bounded_data, early_stopped
 from wbound.errors import Unreachable
@@ -106,8 +107,8 @@ def test_the_tally_of_steep_profiles_equals_the_sum(ratio: float, scheme: str, e
         criteria.sharp_criterion(p, data, wbound.SCHEMES[scheme], "prior", 0.1, 0.2), T, float(K), CHECKED
     )
     s = setting(p, data, T, K, scheme=scheme, score_bias=0.1, score_noise=0.2)
-    scale, extra = sharp.output(s)
-    expected = sharp.sums(s).additive * scale + extra
+    scale, extra = shared.output(s)
+    expected = theorem_2.sums(s).additive * scale + extra
     off = abs(value.total / expected - 1.0)
     assert off < 1e-9 and off <= 2.0 * value.error + 1e-12
     assert value.error < 1e-7

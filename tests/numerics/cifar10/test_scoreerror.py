@@ -14,10 +14,10 @@ from numerics.cifar10.gaussians import GaussianImages, gaussian_of
 from numerics.cifar10.images import load_images
 from numerics.cifar10.sampling import start_of
 from numerics.cifar10.scoreerror import final_law, score_error, score_weights
+from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput
 from wbound.gaussian import exact_w2
 from wbound.sampler.make_setting import setting
-from wbound.sharp import THEOREM_2
 
 TAU = 0.2
 

@@ -14,11 +14,11 @@ import referee
 
 import wbound
 from wbound import CurvatureProfile, Grid, bounded_data, criteria, early_stopped
+from wbound.bounds.theorem_1 import THEOREM_1
+from wbound.bounds.theorem_2 import THEOREM_2, local, sums
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
-from wbound.published import THEOREM_1
 from wbound.sampler.make_setting import setting
 from wbound.sampler.steps import batch
-from wbound.sharp import THEOREM_2, local, sums
 
 SCHEMES = ("em", "ei", "hf", "ddpm")
 Array = np.ndarray

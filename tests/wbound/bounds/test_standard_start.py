@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound import ode, published, sharp
+from wbound.bounds import shared, theorem_1, theorem_2, theorem_3
 from wbound.certified import certify
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -71,12 +71,12 @@ def test_the_start_errors_against_many_digits(seed: int) -> None:
         m0 = mp.mpf(data.m0)
         units = [float(v / (1 + m0 * lam)) for v in (want, coupled)]
         flow = float(want / mp.sqrt(1 + m0 * lam))
-    assert sharp.start_error(data, "standard", p, log_alpha, log_lam) == pytest.approx(
+    assert shared.start_error(data, "standard", p, log_alpha, log_lam) == pytest.approx(
         want, rel=1e-11, abs=0.0
     )
     got = [
         of.start_at(data, "standard", p, log_alpha, log_lam)  # type: ignore[attr-defined]
-        for of in (sharp, published, ode)
+        for of in (theorem_2, theorem_1, theorem_3)
     ]
     assert got == pytest.approx([max(units[0], 1e-300), max(units[1], 1e-300), flow], rel=1e-11, abs=0.0)
 

@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 from test_flow import plain_steps
 
 import wbound
-from wbound import criteria, ode
+from wbound import criteria
+from wbound.bounds import theorem_3
+from wbound.bounds.shared import decay_constant
+from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.gaussian import EXACT_LAW
-from wbound.ode import THEOREM_3
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.steps import batch
-from wbound.sharp import decay_constant
 from wbound.statements import STATEMENTS, upper_bound
 from wbound.tally import FINE
 
@@ -70,13 +71,13 @@ def test_the_parts_against_a_plain_loop(make: Any, scheme: str) -> None:
     totals = []
     for theta in (0.5, 1.7, 2.0, 2.6):
         start, middle, score = plain_parts(p, times, facts, scheme, theta, 0.3)
-        got = ode.sums(s, theta)
+        got = theorem_3.sums(s, theta)
         assert (got.start, got.bias, got.score) == pytest.approx((start, middle, score), rel=1e-9)
         totals.append(start + middle + score)
     b = THEOREM_3(s)
     assert b.statement == "Theorem 3" and b.total <= min(totals) * (1 + 1e-9)
     assert b.total == pytest.approx(b.initialisation + b.discretisation + b.score, rel=1e-12)
-    fine = min(ode.sums(s, t).bias for t in np.linspace(0.0, 4.0, 401))
+    fine = min(theorem_3.sums(s, t).bias for t in np.linspace(0.0, 4.0, 401))
     assert b.discretisation == pytest.approx(fine, rel=1e-4)
 
 
@@ -84,10 +85,10 @@ def test_the_best_theta_where_its_valley_is_narrow() -> None:
     """log V = 180: a grid of θ with steps of 1/2 would miss by a factor of several."""
     p = wbound.process("vp-linear")
     s = setting(p, wbound.LogConcave(1, 1.0, 1.0, 1.0, 0.0), 18.5, 400, scheme="ode-hf")
-    best = ode.sums(s).bias
-    fine = min(ode.sums(s, t).bias for t in np.linspace(1.9, 2.1, 401))
+    best = theorem_3.sums(s).bias
+    fine = min(theorem_3.sums(s, t).bias for t in np.linspace(1.9, 2.1, 401))
     assert best == pytest.approx(fine, rel=1e-3)
-    assert ode.sums(s, 1.5).bias > 1.5 * best and ode.sums(s, 2.5).bias > 1e6 * best
+    assert theorem_3.sums(s, 1.5).bias > 1.5 * best and theorem_3.sums(s, 2.5).bias > 1e6 * best
 
 
 def test_contraction_where_L_decides() -> None:
@@ -104,7 +105,7 @@ def test_contraction_where_L_decides() -> None:
     facts, seen = referee.Facts(2, 0.05, 30.0, 20.0), set()
     for T in (0.6, 0.75, 0.9, 1.1):
         s = setting(p.made, facts.made(), T, 1, scheme="ode-ei")
-        got = ode.local(s.nodes.batch, s.data, s.scheme).log_gamma[0]
+        got = theorem_3.local(s.nodes.batch, s.data, s.scheme).log_gamma[0]
         (step,) = referee.steps(p, (T, 0.0))
         with mp.workdps(referee.DIGITS):
             c, _, _ = plain_steps(step, "ode-ei")
@@ -129,7 +130,7 @@ def test_contraction_just_where_L_decides(first: float) -> None:
     made = wbound.Process(f="a", g="exp(-4*sin(t)**2)", a=float(a))
     data = wbound.LogConcave(1, float(m0), float(L0), 1 / float(m0))
     s = setting(made, data, grid=Grid.from_t(times), scheme="ode-ei")
-    got, seen = ode.local(s.nodes.batch, data, s.scheme).log_gamma, []
+    got, seen = theorem_3.local(s.nodes.batch, data, s.scheme).log_gamma, []
     with mp.workdps(20):
         for k, (hi, lo) in enumerate(zip(times[:-1], times[1:], strict=True)):
             lam_hi, lam_lo = over(0.0, hi, 2), over(0.0, lo, 2) if lo else mp.mpf(0)
@@ -143,9 +144,9 @@ def test_contraction_just_where_L_decides(first: float) -> None:
 
 
 def test_a_sum_of_what_is_beyond_doubles() -> None:
-    assert ode._log_sum(np.array([-2000.0, -2000.0])) == pytest.approx(-2000.0 + math.log(2.0))
-    assert ode._log_sum(np.array([1500.0, -math.inf])) == 1500.0
-    assert ode._log_sum(np.array([-math.inf])) == -math.inf
+    assert theorem_3._log_sum(np.array([-2000.0, -2000.0])) == pytest.approx(-2000.0 + math.log(2.0))
+    assert theorem_3._log_sum(np.array([1500.0, -math.inf])) == 1500.0
+    assert theorem_3._log_sum(np.array([-math.inf])) == -math.inf
 
 
 # ---------------------------------------------------------------------- the very quantities it bounds
@@ -168,7 +169,7 @@ def test_the_local_error_is_what_the_proof_says() -> None:
         process = wbound.process("ve-constant")
         b = batch(process, np.array([lo]), np.array([hi]))
         data = Gaussian(np.zeros(d), float(v))
-        weight = ode.local(b, data, SCHEMES["ode-hf"]).log_weight
+        weight = theorem_3.local(b, data, SCHEMES["ode-hf"]).log_weight
         unit = 0.5 * math.log(1.0 + lo / float(v))
         terms = [
             0.25 * math.sqrt(decay_constant(t, data, math.log(hi)) * math.exp(float(weight(t)[0]) + 2 * unit))
@@ -206,9 +207,9 @@ def test_the_drift_is_the_distance_to_the_heat_flows_step() -> None:
     data = Gaussian(np.zeros(d), v)
     for name in ("ddim", "ode-ei"):
         apart = math.sqrt(float((((c[name] - c["ode-hf"]) * score) ** 2).sum(axis=1).mean()))
-        drift = float(np.ravel(ode.local(b, data, SCHEMES[name]).drift)[0])
+        drift = float(np.ravel(theorem_3.local(b, data, SCHEMES[name]).drift)[0])
         assert drift * math.sqrt(1.0 + float(np.exp(b.log_lam_lo[0])) / v) == pytest.approx(apart, rel=5e-3)
-    assert not np.any(ode.local(b, data, SCHEMES["ode-hf"]).drift)
+    assert not np.any(theorem_3.local(b, data, SCHEMES["ode-hf"]).drift)
 
 
 def test_the_score_term_is_what_a_bias_moves() -> None:
@@ -311,7 +312,7 @@ def test_early_stopping(scheme: str, delta: float) -> None:
     b = THEOREM_3(s)
     assert b.total >= float(EXACT_LAW(s))
     # y_K/α_K: e_K in y-units, and √(dδ); the sums are over (1+m_0δ)^{1/2}
-    sums, scale, extra = ode.sums(s), math.sqrt(1.0 + data.m0 * delta), math.sqrt(2.0 * delta)
+    sums, scale, extra = theorem_3.sums(s), math.sqrt(1.0 + data.m0 * delta), math.sqrt(2.0 * delta)
     assert b.initialisation == pytest.approx(scale * sums.start, rel=1e-12)
     assert b.discretisation == pytest.approx(scale * sums.bias + extra, rel=1e-12)
     assert b.total == b.additive == pytest.approx(b.initialisation + b.discretisation, rel=1e-12)
@@ -329,10 +330,10 @@ def test_early_stopping(scheme: str, delta: float) -> None:
 def test_the_tally_is_the_sum(name: str, scheme: str) -> None:
     p, data = wbound.process(name), wbound.LogConcave(2, 0.5, 3.0, 2.0, 0.0)
     K = 30_000
-    ((got, _),) = ode.tallied(
+    ((got, _),) = theorem_3.tallied(
         p, data, SCHEMES[scheme], "prior", 0.2, np.array([3.0]), np.array([float(K)]), FINE
     )
-    want = ode.sums(setting(p, data, 3.0, K, scheme=scheme, score_bias=0.2))
+    want = theorem_3.sums(setting(p, data, 3.0, K, scheme=scheme, score_bias=0.2))
     assert got.start == pytest.approx(want.start, rel=1e-8)
     assert got.score == pytest.approx(want.score, rel=1e-8)
     assert got.bias == pytest.approx(want.bias, rel=2e-3) and got.bias >= want.bias * (1 - 1e-6)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wbound.bounds.shared import Parts, decay_constant, start_error, weights
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
@@ -21,7 +22,6 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
-from wbound.sharp import Parts, decay_constant, start_error, weights
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.tally import COARSE, Quality, Rows, tally
 from wbound.typing import Array

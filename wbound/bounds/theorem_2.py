@@ -16,29 +16,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.calculus.quadrature import rule
-from wbound.calculus.scipy_when_called import minimize_scalar
-from wbound.calculus.stable import LEAST, grown, growth, logistic, softplus
+from wbound.bounds.ddpm import ancestral, has_ancestral
+from wbound.bounds.shared import Parts, bound_of, output, start_term
+from wbound.calculus.stable import grown, growth, logistic, softplus
 from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.errors import HypothesisFailed
-from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.typing import Array
 
-__all__ = [
-    "THEOREM_2",
-    "Local",
-    "ancestral_terms",
-    "decay_constant",
-    "local",
-    "output",
-    "start_error",
-    "start_term",
-    "weights",
-]
+__all__ = ["THEOREM_2", "Local", "local"]
 
 
 #: Steps so large that their product of contractions exceeds e^300 in units of s_k: the bound is called infinite,
@@ -134,30 +123,6 @@ def _tame_local(b: GridBatch, data: StronglyLogConcave) -> Local:
     return Local(0.0, 0.0, n2, 0.0)
 
 
-def start_term(s: Setting) -> float:
-    """e_0/s_0: the start's error (Theorem 2) in units of s_0."""
-    return start_at(s.data, s.start, s.process, *s.nodes.first)
-
-
-def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
-    """α(T)E_0 in units of s_0 = α(1 + cλ) for each start."""
-    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
-    E0 = start_error(data, start, process, log_alpha, log_lam)
-    return max(E0 * unit, LEAST) if E0 else 0.0
-
-
-def start_error(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
-    """E_0 for each start, in x. From N(0, I) the noises of X_T = αX_0 + σZ and y_0 = Z are coupled: the error
-    is ‖αX_0 + (σ−1)Z‖ over α, or the centred one plus √d(1−σ)/α."""
-    if start == "exact":
-        return 0.0
-    E0 = data.start_error(log_lam)
-    if start == "prior":
-        return E0
-    off = math.sqrt(data.d) * process.short_of_one(log_alpha)[1]
-    return min(math.hypot(math.sqrt(data.second_moment), off), E0 + off)
-
-
 # ---------------------------------------------------------------------- the recursion and its parts
 
 
@@ -185,20 +150,6 @@ def _run(u: float, gamma: Array, drift: Array, noise2: Array) -> float:
         return float(_recursion(u, *(v.tolist() for v in (gamma, drift, noise2))))
     except OverflowError:
         return math.inf
-
-
-class Parts(NamedTuple):
-    """Eq. 7′'s sums in x, and Eq. 7″ made of them."""
-
-    start: float
-    bias: float
-    noise: float
-    score: float
-
-    @property
-    def additive(self) -> float:
-        """Eq. 7″: Σ P_k(b_k + C_kM) + (P_0²e_0² + Σ P_k²n_k²)^{1/2}."""
-        return self.bias + self.score + math.hypot(self.start, self.noise)
 
 
 class Sums:
@@ -265,7 +216,7 @@ def _evaluate(s: Setting) -> Bound:
         total = _run(start, *arrays)
     scale, extra = output(s)
     name = "Theorem 2" if data.telescopes else "Theorem 2'"
-    result = _bound(s, name, total * scale + extra, Parts(*(v * scale for v in p)), extra)
+    result = bound_of(s, name, total * scale + extra, Parts(*(v * scale for v in p)), extra)
     if has_ancestral(s):
         other = ancestral(s)
         if other.total < result.total:
@@ -273,169 +224,7 @@ def _evaluate(s: Setting) -> Bound:
     return result
 
 
-def has_ancestral(s: Setting) -> bool:
-    """Whether Eq. 9′ applies: ddpm under A1, no score noise, run to λ = 0."""
-    return (
-        s.scheme.name == "ddpm"
-        and s.score_noise == 0.0
-        and s.data.A1 is not None
-        and not s.nodes.stopped_early
-    )
-
-
-def output(s: Setting) -> tuple[float, float]:
-    """Scale of the output y_K/α_K and what early stopping adds: √(dδ) (section 11)."""
-    if not s.nodes.stopped_early:
-        return 1.0, 0.0
-    delta = math.exp(s.nodes.last[1])
-    return 1.0 + s.data.normaliser * delta, math.sqrt(s.data.d * delta)
-
-
-def _bound(s: Setting, statement: str, total: float, p: Parts, extra: float = 0.0) -> Bound:
-    finite = [v if not math.isnan(v) else math.inf for v in (total, *p, p.additive + extra)]
-    total, start, bias, noise, score, additive = finite
-    return Bound(
-        total=total,
-        initialisation=start,
-        discretisation=bias + noise + extra,
-        score=score,
-        additive=additive,
-        trivial=math.sqrt(s.data.second_moment),
-        statement=statement,
-    )
-
-
 # ---------------------------------------------------------------------- Eq. 9′: ddpm
-
-
-def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
-    """C_θ = dL_0²(1 + θ(1 − V^{θ−2})/(2−θ)), V = 1+L_0λ(T); at θ = 2: dL_0²(1 + 2 log V) (section 12)."""
-    assert data.A1 is not None
-    L0 = data.A1[1]
-    log_V = float(softplus(np.float64(math.log(L0) + log_lam)))
-    gap = (theta - 2.0) * log_V
-    # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
-    slope = log_V * (math.expm1(gap) / gap if gap else 1.0) if gap < 700.0 else math.inf
-    with np.errstate(
-        over="ignore"
-    ):  # V^{θ−2} beyond doubles: an infinite bound, of which another θ is better
-        return data.d * L0**2 * (1.0 + theta * slope)
-
-
-def weights(L0: float, b: Batch) -> Callable[..., Array]:
-    """(θ, part) ↦ log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du of a part (a slice, default all) of the steps:
-    section 12's local weight.
-
-    With 1+L_0u = v_0e^y it is (v_0/L_0)³ v_0^{−θ} ∫_0^Y (e^y−1)² e^{(1−θ)y} dy.
-    """
-    length = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
-    base = softplus(math.log(L0) + b.log_lam_lo)  # log v_0
-
-    def log_weight(theta: float, part: slice = slice(None)) -> Array:
-        Y, log_v0 = length[part], base[part]
-        with np.errstate(divide="ignore"):  # a step so small that its cube underflows
-            out = np.log(_weight(theta, Y))
-        # the integral is at most e^{(3−θ)Y}: where that overflows its logarithm is Y's part and a constant
-        far = (3.0 - theta) * Y > 600.0
-        if far.any():
-            out[far] = (3.0 - theta) * Y[far] - math.log(3.0 - theta)
-        return 3.0 * (log_v0 - math.log(L0)) - theta * log_v0 + out
-
-    return log_weight
-
-
-def _weight(theta: float, Y: Array) -> Array:
-    """∫_0^Y (e^y−1)² e^{(1−θ)y} dy, (N,), where it does not overflow."""
-    out = np.zeros(Y.shape)
-    # exact to rounding: 16 nodes on [0, 1], 6 on [0, 0.1], 4 on [0, 0.01]
-    ends = (0.0, 0.01, 0.1, 1.0)
-    for lo, hi, r in zip(ends, ends[1:], (rule(4), rule(6), rule(16)), strict=False):
-        where = (Y > lo) & (Y <= hi)
-        if where.any():
-            y = Y[where][:, None] * r.x
-            out[where] = Y[where] * ((np.expm1(y) ** 2 * np.exp((1.0 - theta) * y)) @ r.w)
-    long = Y > 1.0
-    if long.any():  # the three exponentials on their own: what cancels is less than two digits
-        y = Y[long] if theta >= 3.0 else np.minimum(Y[long], 600.0 / (3.0 - theta))
-
-        def part(a: float) -> Array:
-            return np.expm1(a * y) / a if a else y
-
-        out[long] = part(3.0 - theta) - 2.0 * part(2.0 - theta) + part(1.0 - theta)
-    return out
-
-
-class Ancestral(NamedTuple):
-    """The local terms of Eq. 9′, arrays (N,), in y-units times P_k."""
-
-    drift: Array
-    noise2: Array
-    score: Array
-    weight: Callable[[float], Array]
-
-
-def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
-    """P_k ½(1−κ²)H(dL_0/(1+L_0λ_{k−1}))^{1/2}, P_k²κ²(½(1+κ²))²dΨ, P_kHα_{k−1}, and
-    θ ↦ P_k²(1−κ⁴)²∫(u−λ_k)²(1+L_0u)^{−θ}du, of Eq. 9′ with κ_k² = λ_k/λ_{k−1}, P_k = 1/(1+m_0λ_k)."""
-    assert data.A1 is not None
-    m0, L0 = data.A1
-    log_P = -softplus(math.log(m0) + b.log_lam_lo)
-    kappa2 = np.exp(-b.gap)
-    rest = -np.expm1(-b.gap)  # 1 − κ²
-    log_H = b.log_lam_hi + np.log(rest)
-    slow = 0.5 * (math.log(data.d * L0) - softplus(math.log(L0) + b.log_lam_hi))
-    with np.errstate(over="ignore", invalid="ignore"):  # a huge step: the bound is infinite and says so
-        drift = 0.5 * rest * np.exp(log_P + log_H + slow)
-        psi = np.exp(2.0 * log_P + math.log(data.d) + data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio))
-        noise2 = np.where(kappa2 > 0.0, kappa2 * (0.5 * (1.0 + kappa2)) ** 2 * psi, 0.0)
-        score = np.exp(log_P + log_H + b.log_alpha_hi)
-        factor = (rest * (1.0 + kappa2)) ** 2
-
-    log_weight = weights(L0, b)
-
-    def weight(theta: float) -> Array:
-        with np.errstate(over="ignore"):  # as above
-            return factor * np.exp(2.0 * log_P + log_weight(theta))
-
-    return Ancestral(drift, noise2, score, weight)
-
-
-def best_theta(value: Callable[[float], float]) -> float:
-    """The smallest value over θ ∈ [0, 4] of Eq. 9′'s or 15's θ-term: any θ gives a valid bound."""
-    grid = np.linspace(0.0, 4.0, 9)
-    values = [value(float(t)) for t in grid]
-    i = int(np.argmin(values))
-    lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
-    # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    finite = minimize_scalar(
-        lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
-    )
-    return min(value(float(finite.x)), values[i])
-
-
-def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
-    """Eq. 9′'s parts, with the best θ unless one is given: start, drift and θ-term, martingale noise, score."""
-    data = s.data
-    terms = ancestral_terms(s.nodes.batch, data)
-    log_lam_T = s.nodes.first[1]
-
-    def theta_term(theta: float) -> float:
-        total = float(terms.weight(theta).sum())
-        return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T)) * math.sqrt(total)
-
-    return Parts(
-        start_term(s),
-        float(terms.drift.sum()) + (best_theta(theta_term) if theta is None else theta_term(theta)),
-        math.sqrt(float(terms.noise2.sum())),
-        s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0,
-    )
-
-
-def ancestral(s: Setting) -> Bound:
-    """Eq. 9″: ddpm coupled with the reverse SDE of noise level κ_k (Eq. 9′); as in Eq. 7″ the start's error
-    and the martingale noise combine in squares. *upper*"""
-    p = ancestral_sums(s)
-    return _bound(s, "Eq. 9'", p.additive, p)
 
 
 def _scheme_is_sde(s: Setting) -> None:

@@ -12,7 +12,7 @@ import referee
 from checks import FACTS
 
 import wbound
-from wbound import published
+from wbound.bounds import theorem_1
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
@@ -56,7 +56,7 @@ def test_omega_inside_the_interval() -> None:
     t = np.linspace(0.0, 4.0, 100_001)
     seen = np.sqrt(p.alpha(t) ** 2 + p.sigma2(t))
     assert 0 < int(np.argmax(seen)) < 100_000
-    got = published.moment_supremum(p, data, 4.0)
+    got = theorem_1.moment_supremum(p, data, 4.0)
     assert seen.max() <= got <= seen.max() * (1 + 1e-5)
 
 
@@ -91,7 +91,7 @@ def test_the_displacement_inside_a_step() -> None:
     facts = referee.Facts(1, 0.4, 0.4, 400.0)
     T, K = 4.0, 2  # F = 0.9 a step
     data = facts.made()
-    assert (published.step_sizes(wbound.setting(p.made, data, T, K).nodes.batch, data) <= 1).all()
+    assert (theorem_1.step_sizes(wbound.setting(p.made, data, T, K).nodes.batch, data) <= 1).all()
     got = wbound.w2_bound(p.made, data, T, K, theorem="published", M1=0.2)
     want = referee.theorem1(p, referee.uniform(T, K), facts, 0.2)
     assert want[1] * (1 - 1e-9) <= got.discretisation <= want[1] * (1 + 1e-4)
@@ -104,7 +104,7 @@ def test_the_displacement_inside_a_step() -> None:
     a, top = float(q.alpha(1.0)), float(q.lam(1.0))
     nu = np.sqrt((alpha - a) ** 2 * (3.0 + lam) + a**2 * np.maximum(top - lam, 0.0))
     assert 0 < int(np.argmax(nu)) < 20_000
-    moved = float(published._displacement(b, q, law)[0])
+    moved = float(theorem_1._displacement(b, q, law)[0])
     assert nu.max() * (1 - 1e-9) <= moved <= nu.max() * (1 + 1e-4)
 
 
@@ -124,7 +124,7 @@ def test_nu_by_simulation() -> None:
         nu2 = float(referee.displacement2(p, s, referee.Facts(1, 0.4, 1.7, 6.0), mp.mpf(lo)))
     assert square.mean() == pytest.approx(nu2, abs=5 * square.std() / math.sqrt(n))
     b = wbound.sampler.steps.batch(p.made, np.array([lo]), np.array([hi]))
-    assert float(published._displacement(b, p.made, law)[0]) == pytest.approx(math.sqrt(nu2), rel=1e-9)
+    assert float(theorem_1._displacement(b, p.made, law)[0]) == pytest.approx(math.sqrt(nu2), rel=1e-9)
 
 
 def test_the_condition_names_the_first_step() -> None:
@@ -132,7 +132,7 @@ def test_the_condition_names_the_first_step() -> None:
     law = Gaussian(np.zeros(1), 0.01)
     for name, T, K, first in (("ve-exponential", 40.0, 20, 1), ("ve-constant", 4.0, 50, 50)):
         p = wbound.process(name)
-        ratios = published.step_sizes(wbound.setting(p, law, T, K).nodes.batch, law)
+        ratios = theorem_1.step_sizes(wbound.setting(p, law, T, K).nodes.batch, law)
         assert int(np.flatnonzero(ratios > 1.0)[0]) + 1 == first
         with pytest.raises(
             HypothesisFailed, match=f"step-size condition.*fails at step k = {first}:"

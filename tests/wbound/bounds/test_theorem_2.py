@@ -13,7 +13,7 @@ from checks import FACTS, SCHEMES
 from referee import Facts
 
 import wbound
-from wbound import sharp
+from wbound.bounds import shared, theorem_2
 from wbound.data.beyond_log_concave import Profile
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
@@ -88,9 +88,9 @@ def test_many_steps_by_the_compiled_recursion(scheme: str) -> None:
     """Beyond 20,000 steps the recursion is compiled and goes by blocks: the same as a loop over all of them."""
     p, data, K = wbound.process("vp-linear"), FACTS.made(), 30_000
     s = wbound.setting(p, data, 2.0, K, scheme=scheme, score_bias=0.1, score_noise=0.3)
-    terms = sharp.local(s.nodes.batch, data, s.scheme)
+    terms = theorem_2.local(s.nodes.batch, data, s.scheme)
     gamma, b, n2, C = (np.broadcast_to(v, K) for v in (np.exp(terms.log_gamma), terms.b, terms.n2, terms.C))
-    u = sharp.start_term(s)
+    u = shared.start_term(s)
     for k in range(K):
         u = math.sqrt((gamma[k] * u + b[k] + 0.1 * C[k]) ** 2 + n2[k] + (0.3 * C[k]) ** 2)
     got = wbound.w2_bound(p, data, 2.0, K, scheme=scheme, score_bias=0.1, score_noise=0.3)
@@ -104,7 +104,7 @@ def test_the_weight_of_a_step() -> None:
     b = batch(p, *np.array(ends).T)
     plain = referee.vp_polynomial()
     for theta in (0.0, 0.7, 1.0, 1.9, 2.0, 2.6, 3.0, 4.0):
-        got = sharp.weights(L0, b)(theta)
+        got = shared.weights(L0, b)(theta)
         for k, (lo, hi) in enumerate(ends):
             with mp.workdps(60):
                 v0, v1 = (1 + mp.mpf(L0) * plain.lam(mp.mpf(t)) for t in (lo, hi))
@@ -153,7 +153,7 @@ def test_contraction_is_the_larger_of_two_whatever_the_curvatures(normaliser: fl
     assert 100 < np.sum(L > m) < n - 100
     # s_{k−1}/s_k with s = α(1 + cλ)
     units = np.exp(b.log_alpha_hi - b.log_alpha_lo) * (1.0 + data.normaliser * np.exp(b.log_lam_hi))
-    got = sharp.local(b, data, scheme).log_gamma
+    got = theorem_2.local(b, data, scheme).log_gamma
     np.testing.assert_allclose(np.exp(got), np.maximum(m, L) * units, rtol=1e-9)
 
 
@@ -162,19 +162,19 @@ def test_sums_by_blocks() -> None:
     p, data = wbound.process("vp-linear"), FACTS.made()
     s = wbound.setting(p, data, 2.0, 70_000, scheme="em", score_bias=0.1, score_noise=0.3)
     assert len(list(s.nodes.blocks())) >= 3
-    whole = sharp.Sums(0.1, 0.3)
-    whole.add(sharp.local(s.nodes.batch, data, s.scheme))
-    assert sharp.sums(s) == pytest.approx(whole.parts(sharp.start_term(s)), rel=1e-10)
+    whole = theorem_2.Sums(0.1, 0.3)
+    whole.add(theorem_2.local(s.nodes.batch, data, s.scheme))
+    assert theorem_2.sums(s) == pytest.approx(whole.parts(shared.start_term(s)), rel=1e-10)
 
 
 def test_steps_too_large_to_sum() -> None:
     """A product of contractions beyond e^300 makes every part infinite that is not zero; up to it, none."""
     one, none = np.ones(2), np.zeros(2)
 
-    def parts(*blocks: tuple[float, float], start: float = 1.0, M: float = 1.0) -> sharp.Parts:
-        gathered = sharp.Sums(M, 0.0)
+    def parts(*blocks: tuple[float, float], start: float = 1.0, M: float = 1.0) -> shared.Parts:
+        gathered = theorem_2.Sums(M, 0.0)
         for block in blocks:
-            gathered.add(sharp.Local(np.array(block), one, none, one))
+            gathered.add(theorem_2.Local(np.array(block), one, none, one))
         return gathered.parts(start)
 
     inf = math.inf
@@ -257,7 +257,7 @@ def test_the_bias_term_is_the_mean_mismatch() -> None:
     p = referee.vp_linear()
     for scheme in ("em", "ei"):
         s = wbound.setting(p.made, law, 1.5, 4, scheme=scheme)
-        got = sharp.local(s.nodes.batch, law, s.scheme)
+        got = theorem_2.local(s.nodes.batch, law, s.scheme)
         for k, step in enumerate(referee.steps(p, referee.uniform(1.5, 4))):
             with mp.workdps(30):
                 exact, own = referee.coefficients(step, "hf"), referee.coefficients(step, scheme)
@@ -277,7 +277,7 @@ def test_contraction_uses_the_sharper_L() -> None:
     seen = set()
     for p, T, K in ((referee.vp_exponential(a=2.0, b=1.0), 1.6, 1), (fading, 5.1, 3), (fading, 5.1, 12)):
         s = wbound.setting(p.made, data, T, K, scheme="em")
-        got = sharp.local(s.nodes.batch, data, s.scheme)
+        got = theorem_2.local(s.nodes.batch, data, s.scheme)
         for k, step in enumerate(referee.steps(p, referee.uniform(T, K))):
             with mp.workdps(30):
                 A, C, _ = referee.coefficients(step, "em")
@@ -308,7 +308,7 @@ def test_contraction_just_where_L_decides(
 
     made = wbound.Process(f="a", g="exp(-c*sin(t)**2)", a=a, c=float(c))
     s = wbound.setting(made, LogConcave(1, m0, L0, 1 / m0), grid=Grid.from_t(times), scheme="em")
-    got = sharp.local(s.nodes.batch, s.data, s.scheme)
+    got = theorem_2.local(s.nodes.batch, s.data, s.scheme)
     with mp.workdps(20):
         at, f = [lam(mp.mpf(t)) for t in times], mp.mpf(a)
         for k, (hi, lo) in enumerate(zip(times[:-1], times[1:], strict=True)):
