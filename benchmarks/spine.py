@@ -23,7 +23,7 @@ from scipy.integrate import quad
 
 import wbound
 from wbound.data.gaussian import Gaussian
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 
 K = 1_000_000
 Case = TypeVar("Case", bound=Hashable)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numerics.samplers import coupled_exact, coupled_paths, sample
     from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
     from numerics.verdict import verify
-    from wbound.gaussian import exact_w2
+    from wbound.exact.gaussian_law import exact_w2
 
 _HOME = {
     "Gaussian": "numerics.targets",
@@ -23,7 +23,7 @@ _HOME = {
     "SymmetricMixture": "numerics.targets",
     "coupled_exact": "numerics.samplers",
     "coupled_paths": "numerics.samplers",
-    "exact_w2": "wbound.gaussian",
+    "exact_w2": "wbound.exact.gaussian_law",
     "law1d_w2": "numerics.law1d",
     "sample": "numerics.samplers",
     "verify": "numerics.verdict",

@@ -14,11 +14,11 @@ from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
+from wbound.exact.clock_law import FLOWS, PAIRS
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_images import IMAGES, reaching
 from wbound.sampler import placement
 from wbound.sampler.scheme import POINTWISE, SCHEMES
-from wbound.spectrum import FLOWS, PAIRS
 from wbound.typing import Array
 
 __all__ = [

@@ -39,13 +39,13 @@ from wbound import Process
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, count, one_of, positive
-from wbound.gaussian import law
+from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.exact.gaussian_law import law
 from wbound.largest_level import DECADE, Level, enough, float32_holds
 from wbound.optimal import NumericalGrid, numerical_grid
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
-from wbound.spectrum import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.typing import Array
 
 __all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]

@@ -19,8 +19,9 @@ from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
+from wbound.exact.floor import PROPOSITION_1
+from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, PROPOSITION_1, exact_w2
 from wbound.sampler.make_setting import Setting, setting
 from wbound.statement.statement_object import Bound, Statement
 from wbound.statements import upper_bound

@@ -21,8 +21,8 @@ from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
+from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum, clock_w2
 from wbound.forward.forward_process import by_sign
-from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2
 from wbound.typing import Array
 
 __all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
@@ -40,7 +40,7 @@ QUIET = 0.01
 #: A step in which λ falls by more than `FAR` is looked at.
 FAR = 100.0
 #: What is not quiet, or far, is warned of where the remedy would lower W2 by these shares whatever the sampler of
-#: `wbound.spectrum`: a first level twice as high (`LOUD`), one more node in the longest step (`LONG`).
+#: `wbound.exact.clock_law`: a first level twice as high (`LOUD`), one more node in the longest step (`LONG`).
 LOUD, LONG = 0.1, 0.4
 POINTS = 400
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme

@@ -12,9 +12,10 @@ from scipy.optimize import brentq
 from numerics.curves import slope
 from wbound.data.gaussian import Gaussian
 from wbound.errors import count, positive
+from wbound.exact.floor import floor_w2
+from wbound.exact.gaussian_law import EXACT_LAW, exact_w2, law
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, exact_w2, floor_w2, law
 from wbound.memory import dimension
 from wbound.sampler.make_setting import Setting, setting
 from wbound.typing import Array

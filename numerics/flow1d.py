@@ -19,8 +19,8 @@ from numerics.lines import Line, Normal
 from wbound.calculus.quadrature import rule
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme, Steps

@@ -17,10 +17,11 @@ from wbound.complexity import iterations
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, positive
+from wbound.exact.floor import lower_bound
+from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.gaussian import exact_w2, lower_bound
 from wbound.memory import dimension
 from wbound.typing import Array
 

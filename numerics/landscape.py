@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from wbound.errors import BadInput, count, positive
+from wbound.exact.clock_law import hf_pair, width_error2
+from wbound.exact.floor import floor_w2
 from wbound.forward.forward_process import Process
-from wbound.gaussian import floor_w2
-from wbound.spectrum import hf_pair, width_error2
 from wbound.typing import Array
 
 __all__ = ["Landscape", "landscape"]

@@ -21,8 +21,8 @@ from numerics.lines import Line, Normal
 from numerics.pushed import Pushed
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
+from wbound.exact.gaussian_law import EXACT_LAW, law
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, law
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme

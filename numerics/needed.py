@@ -13,8 +13,8 @@ from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
 from wbound.complexity import Iterations, exact_iterations, iterations
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
+from wbound.exact.floor import LowerBound, lower_bound
 from wbound.forward.forward_process import Process
-from wbound.gaussian import LowerBound, lower_bound
 from wbound.sampler.scheme import scheme_named
 
 __all__ = ["steps_curve"]

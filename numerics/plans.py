@@ -2,7 +2,7 @@
 
 Where the score is Gaussian plus a function of one coordinate, a coordinate is carried as z = (y − αμ)/s_k,
 s_k = α_k(1 + cλ_k), in the target's own axes: these units stay tame where α underflows and λ overflows, and
-the coefficients are those of the exact law (`wbound.gaussian.defects`), so sampler and referee share them.
+the coefficients are those of the exact law (`wbound.exact.gaussian_law.defects`), so sampler and referee share them.
 Any other target is stepped as section 3 of docs/theory.md writes it, through its ``score``.
 """
 
@@ -20,7 +20,7 @@ from numerics.tabulation import Table, tabulate
 from wbound.calculus.stable import softplus
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import defects
+from wbound.exact.gaussian_law import defects
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Steps
 from wbound.sampler.steps import Batch

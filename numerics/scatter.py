@@ -20,9 +20,9 @@ from numerics.targets import SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named
-from wbound.gaussian import EXACT_LAW
 from wbound.sampler.make_setting import Setting, setting
 
 __all__ = ["Scatter", "draw", "ratio", "scatter"]

@@ -22,10 +22,10 @@ from numerics.sweep import sweep
 from numerics.sweep_config import read as read_plan
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES

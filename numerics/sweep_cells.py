@@ -18,9 +18,9 @@ from numerics.sweep_config import TARGETS, Plan
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW
 from wbound.memory import dimension
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES

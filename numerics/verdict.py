@@ -24,8 +24,8 @@ from numerics.samplers import samples as draw
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme

@@ -8,11 +8,11 @@ from wbound.data.beyond_log_concave import CurvatureProfile, bounded_data, early
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
+from wbound.exact.floor import LowerBound, lower_bound
+from wbound.exact.leading_order import Leading, leading_constants
 from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
 from wbound.forward.forward_process import Process
-from wbound.gaussian import LowerBound, lower_bound
 from wbound.growth import Orders
-from wbound.leading import Leading, leading_constants
 from wbound.measured import measured_orders, orders
 from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.sampler.grid import GRIDS, Grid, Nodes

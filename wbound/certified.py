@@ -39,8 +39,8 @@ from wbound.certified_published import Slack, theorem_1
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
 from wbound.sampler.scheme import Scheme

@@ -18,7 +18,8 @@ from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
-from wbound.gaussian import EXACT_LAW, law, lower_bound, start_defects
+from wbound.exact.floor import lower_bound
+from wbound.exact.gaussian_law import EXACT_LAW, law, start_defects
 from wbound.identities import IDENTITIES
 from wbound.limits import LIMITS
 from wbound.sampler.make_setting import Setting

@@ -18,8 +18,8 @@ from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed
+from wbound.exact.gaussian_law import defects, law, start_defects
 from wbound.forward.forward_process import Process
-from wbound.gaussian import defects, law, start_defects
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch, batch

@@ -9,7 +9,7 @@ import numpy as np
 
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import softplus
-from wbound.leading import DENSITIES, leading_constants
+from wbound.exact.leading_order import DENSITIES, leading_constants
 from wbound.sampler.make_setting import Setting
 from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import statement

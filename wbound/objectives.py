@@ -12,8 +12,8 @@ import numpy as np
 
 from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data.curvature import Curvature
+from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.sampler import placement
-from wbound.spectrum import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.typing import Array
 
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]

@@ -24,13 +24,13 @@ from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_sc
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
+from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
 from wbound.forward.forward_process import Process
 from wbound.largest_level import DECADE, enough, float32_holds
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.sampler import placement
 from wbound.sampler.grid import GRIDS
 from wbound.sampler.make_setting import setting
-from wbound.spectrum import FLOWS, PAIRS, Spectrum
 from wbound.typing import Array
 
 __all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]

@@ -9,8 +9,9 @@ from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.claims import CLAIMS
 from wbound.errors import one_of
+from wbound.exact.floor import PROPOSITION_1
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
-from wbound.gaussian import EXACT_LAW, PROPOSITION_1
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme, scheme_named

@@ -17,9 +17,9 @@ from wbound.criteria import Value, ends_of, exact_criterion
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, positive
+from wbound.exact.clock_law import start_gap2, width_error2
 from wbound.forward.forward_process import Process
 from wbound.sampler.scheme import Scheme, scheme_named
-from wbound.spectrum import start_gap2, width_error2
 from wbound.typing import Array
 
 __all__ = ["Worst", "WorstSpectrum", "worst_iterations"]

@@ -44,7 +44,7 @@ from numerics.cifar10.scoreerror import final_law
 from numerics.transport import LEAST
 from wbound.complexity import iterations
 from wbound.errors import BadInput, WboundError, count, positive
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 
 __all__ = [
     "Comparison",

@@ -21,7 +21,7 @@ from numerics.verdict import HOLDS, REFUTED, UNDECIDED
 from wbound.bounds.theorem_2 import THEOREM_2, local
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.typing import Array

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def exact_beside(setting: wbound.Setting) -> tuple[float | None, str]:
     """The exact W2 of Gaussian data in the same setting, or None and the reason."""
     from wbound.errors import HypothesisFailed
-    from wbound.gaussian import EXACT_LAW
+    from wbound.exact.gaussian_law import EXACT_LAW
 
     try:
         return float(EXACT_LAW(setting)), ""

@@ -269,7 +269,7 @@ def _write(row: Any, data: Any, out: str, form: str, training: Any, notes: tuple
     """The file, and what its number is: exact W2 of the Gaussian from the start that a sampler of this form makes."""
     from numerics.schedules import export, nearest, start_std
     from wbound.errors import BadInput
-    from wbound.gaussian import exact_w2
+    from wbound.exact.gaussian_law import exact_w2
 
     if form not in row.forms:
         other = "write " + " or ".join(row.forms) if row.forms else "pick another --row"

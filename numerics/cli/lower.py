@@ -198,7 +198,7 @@ def leading_rows(
 
     import wbound
     from wbound.data.gaussian import Gaussian
-    from wbound.gaussian import exact_w2
+    from wbound.exact.gaussian_law import exact_w2
 
     law = Gaussian(np.zeros(len(spectrum)), np.array(spectrum))
     rows = []

@@ -14,8 +14,8 @@ from numerics.datasets import Dataset, digits, from_samples, from_spectrum
 from numerics.ranking import Choice, Ranking
 from numerics.schedules import from_array
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
-from wbound.spectrum import Spectrum
+from wbound.exact.clock_law import Spectrum
+from wbound.exact.gaussian_law import exact_w2
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_each_row_is_at_its_best_T(ranking: Ranking, data: Dataset) -> None:
     assert row.T is not None
 
     def error(T: float) -> float:
-        from wbound.spectrum import Spectrum, clock_w2
+        from wbound.exact.clock_law import Spectrum, clock_w2
 
         log_lam = wbound.setting(p, g, T, 20, scheme="hf").nodes.log_lam
         return clock_w2(Spectrum.of(g), log_lam).robust

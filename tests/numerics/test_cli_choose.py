@@ -15,7 +15,7 @@ from numerics import datasets
 from numerics.choose import choose
 from numerics.schedules import read
 from wbound.data.gaussian import Gaussian
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid
 
 FACTS = ["--d", "100", "--m0", "0.5", "--L0", "0.5"]

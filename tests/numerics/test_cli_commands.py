@@ -15,8 +15,8 @@ import pytest
 import wbound
 from numerics import typeset
 from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import exact_w2
 from wbound.forward import closed_forms
-from wbound.gaussian import exact_w2
 from wbound.tables import complexity_table
 
 DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]

@@ -11,7 +11,8 @@ import wbound
 from numerics import curves, floorcheck
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
-from wbound.gaussian import exact_w2, floor_w2
+from wbound.exact.floor import floor_w2
+from wbound.exact.gaussian_law import exact_w2
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)
 

@@ -17,7 +17,7 @@ from numerics.image_schedules import image_claims
 from numerics.schedules import schedule, to_array
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 
 FACTORS = {"image-ve-v1": 8.517, "image-ve-v2": 4.259, "image-ve-v3": 2.190}
 

@@ -19,7 +19,7 @@ from numerics.mixtures import Bimodal, GaussianMixture
 from numerics.targets import Gaussian, LogCosh, SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES, Flow, Scheme, Steps

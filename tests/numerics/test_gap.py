@@ -17,7 +17,7 @@ from numerics.landscape import Landscape, landscape
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from numerics.lines import Normal, Pair
 from numerics.smoothing import LogCoshLine
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid, Nodes
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme, Steps
@@ -113,7 +113,7 @@ def test_factors_add_up() -> None:
     _agree(s)
     mixture = law1d_w2(p, SymmetricMixture([0.4, 0.3, 0.0], 1.0), 3.0, 25, scheme="ei")
     along = law1d_w2(p, SymmetricMixture(0.5, 1.0), 3.0, 25, scheme="ei").w2
-    across = wbound.gaussian.exact_w2(p, Gaussian(0.0, 1.0), 3.0, 25, scheme="ei")
+    across = wbound.exact.gaussian_law.exact_w2(p, Gaussian(0.0, 1.0), 3.0, 25, scheme="ei")
     assert mixture.w2 == pytest.approx(math.sqrt(along**2 + 2.0 * across**2), rel=1e-9)
     assert [f.multiplicity for f in mixture.factors] == [1, 2]
     one, many = (law1d_w2(p, LogCosh(d, 0.5, 4.0), 3.0, 25).w2 for d in (1, 7))

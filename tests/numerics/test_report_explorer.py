@@ -25,8 +25,9 @@ from wbound.complexity import exact_iterations, iterations
 from wbound.criteria import exact_criterion, value_at
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable
+from wbound.exact.floor import floor_w2, lower_bound
+from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED
-from wbound.gaussian import exact_w2, floor_w2, lower_bound
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import scheme_named
 from wbound.tally import FINE

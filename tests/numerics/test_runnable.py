@@ -19,10 +19,10 @@ from numerics.schedules import from_array, nearest, start_std, to_array
 from wbound import process
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.clock_law import Spectrum, clock_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.largest_level import LEAST_GAIN, float32_holds
 from wbound.optimal import numerical_grid
-from wbound.spectrum import Spectrum, clock_w2
 
 N = 10_000
 TRAINED = {"_class_name": "DDPMScheduler", "num_train_timesteps": 1000}

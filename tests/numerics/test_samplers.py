@@ -21,7 +21,7 @@ from numerics.samplers import coupled_exact, coupled_paths, sample, samples
 from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from wbound.data.curvature import StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import Defects, defects, law
+from wbound.exact.gaussian_law import Defects, defects, law
 from wbound.sampler.grid import Grid, Nodes
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES, Scheme, Steps
@@ -338,7 +338,7 @@ def test_the_exact_path_is_exact_and_the_sampler_beside_it_the_sampler() -> None
         assert misfit(paths.first, s) < 5.0
         exact = setting(VE, PAIR, 1e-9, 1, scheme="hf", start="exact")  # its law is p_0 to 1e-9
         assert misfit(paths.second, exact) < 5.0
-        assert paths.error > wbound.gaussian.exact_w2(VP, PAIR, 2.5, 8, scheme=scheme)
+        assert paths.error > wbound.exact.gaussian_law.exact_w2(VP, PAIR, 2.5, 8, scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", ALL)
@@ -349,7 +349,9 @@ def test_sampled_w2_with_the_worst_bias_is_within_the_bound(scheme: str) -> None
         x = sample(process, data, 3.0, 40, n=200_000, seed=2, bias="worst", **args)
         w2 = math.hypot(*(x.mean(axis=0) - data.mean), *(x.std(axis=0) - np.sqrt(data.cov)))
         assert w2 < wbound.w2_bound(process, data, 3.0, 40, **args).total
-        assert w2 > 1.5 * wbound.gaussian.exact_w2(process, data, 3.0, 40, scheme=scheme)  # it is felt
+        assert w2 > 1.5 * wbound.exact.gaussian_law.exact_w2(
+            process, data, 3.0, 40, scheme=scheme
+        )  # it is felt
 
 
 def test_the_worst_bias_is_worse_than_a_constant_one() -> None:

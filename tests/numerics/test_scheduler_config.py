@@ -13,7 +13,7 @@ from numerics.scheduler_config import from_diffusers
 from numerics.schedules import from_array
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, IOFailure
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 
 #: class, configuration, and the first, second and last level above 0 that its set_timesteps(20) visits
 SEEN = [

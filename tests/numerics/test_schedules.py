@@ -14,7 +14,7 @@ import wbound
 from numerics import schedules
 from numerics.schedules import FORMS, Schedule, export, from_array, read, schedule, to_array
 from wbound.errors import BadInput, IOFailure
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 
 DATA = wbound.LogConcave(d=2, m0=0.5, L0=2.0, second_moment=3.0, mean_norm=0.0)
 

@@ -16,7 +16,7 @@ from numerics.report import search as section
 from numerics.report.parts import Context
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.statement.statement_object import Bound
 
 CASE = s.Case("vp-linear", {"a": 1.0, "b": 0.5}, 3.0, 40, 1.5, (0.5, 2.0), (1.0, 0.0))

@@ -21,8 +21,8 @@ from numerics.transport import EmpiricalW2
 from numerics.verdict import Referee, Verdict, verify
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
+from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import process
-from wbound.gaussian import exact_w2
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.statements import THEOREMS, w2_bound

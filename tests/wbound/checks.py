@@ -16,7 +16,8 @@ import wbound
 from wbound.bounds import ddpm, shared, theorem_1, theorem_2
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
-from wbound.gaussian import exact_w2, floor_w2
+from wbound.exact.floor import floor_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.steps import batch
 
 #: Facts that are tight nowhere: d, m_0, L_0, E|X_0|², |E X_0|.

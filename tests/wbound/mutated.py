@@ -14,8 +14,8 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, Target] = {
     "sampler.scheme": Target(
-        "test_scheme test_extremes test_flow test_theorem_2 test_theorem_3 test_own_schemes",
-        "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_flow.test_coefficients*"
+        "test_scheme test_extremes test_ode_moves test_theorem_2 test_theorem_3 test_own_schemes",
+        "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_ode_moves.test_coefficients*"
         " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
     "bounds.theorem_2": Target(
@@ -46,14 +46,19 @@ TARGETS: dict[str, Target] = {
         "test_theorem_3 test_theorem_2",
         "test_theorem_3.test_the_parts* test_theorem_3.test_contraction* test_theorem_3.test_early* test_theorem_3.test_a_sum*",
     ),
-    "gaussian": Target(
-        "test_gaussian test_extremes test_flow test_theorem_2",
-        "test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_extremes.test_clocks*"
-        " test_extremes.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
+    "exact.gaussian_law": Target(
+        "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
+        "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
+        " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
+    ),
+    "exact.floor": Target(
+        "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
+        "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
+        " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "data.log_concave": Target(
-        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_gaussian test_extremes test_flow",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_gaussian_law test_extremes test_ode_moves",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "data.gaussian": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
@@ -66,12 +71,12 @@ TARGETS: dict[str, Target] = {
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
     "calculus.stable": Target(
-        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_forward_process test_scheme test_flow",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_flow.test_coefficients*",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_forward_process test_scheme test_ode_moves",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
-    "flow": Target(
-        "test_flow test_theorem_3 test_own_schemes",
-        "test_flow.test_the_law* test_flow.test_moves* test_own_schemes.test_two*",
+    "exact.ode_moves": Target(
+        "test_ode_moves test_theorem_3 test_own_schemes",
+        "test_ode_moves.test_the_law* test_ode_moves.test_moves* test_own_schemes.test_two*",
     ),
     "sampler.point_coefficients": Target(
         "test_point_coefficients test_scheme",
@@ -82,15 +87,15 @@ TARGETS: dict[str, Target] = {
         "test_score_regularity.test_* test_log_concave.test_M1_special* test_log_concave.test_M1_is_never*",
     ),
     "forward.step_integrals": Target(
-        "test_forward_process test_scheme test_flow test_theorem_2",
-        "test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_flow.test_coefficients*",
+        "test_forward_process test_scheme test_ode_moves test_theorem_2",
+        "test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
     "data.beyond_log_concave": Target(
         "test_beyond_log_concave test_statements",
         "test_beyond_log_concave.test_psi* test_beyond_log_concave.test_log_concave* test_beyond_log_concave.test_theorem_2*"
         " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_early* test_beyond_log_concave.test_a_kink*",
     ),
-    "leading": Target("test_leading", "test_leading.test_*"),
+    "exact.leading_order": Target("test_leading_order", "test_leading_order.test_*"),
 }
 
 #: The recursion that is compiled from its source for many steps: it is watched where it is called.
@@ -119,8 +124,8 @@ PASSED_OVER: dict[str, str] = {
     "bounds.theorem_3.best_theta": "any theta gives a bound",
     "bounds.theorem_3.tallied": "the sums' own terms, weighted by a quadrature",
     "data.log_concave.gaussian_data": "a look-up",
-    "gaussian.exact_w2": "the statement by its front door",
-    "gaussian.LowerBound.steps": "rounds up",
+    "exact.gaussian_law.exact_w2": "the statement by its front door",
+    "exact.floor.LowerBound.steps": "rounds up",
     "bounds.ddpm.ancestral": "names the parts, which `ancestral_sums` and `Parts.additive` compute",
     "data.gaussian.Gaussian._regular": "refuses",
     "data.gaussian.Gaussian.d": "a look-up",
@@ -142,7 +147,7 @@ PASSED_OVER: dict[str, str] = {
 # fmt: off
 #: Modules and functions whose arrays are cells of a search or nodes of a quadrature: no steps to be late by.
 NO_STEPS = (
-    "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum", "leading", "data.beyond_log_concave.CurvatureProfile.kinks",
+    "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum", "exact.leading_order", "data.beyond_log_concave.CurvatureProfile.kinks",
     "data.beyond_log_concave._crossings",
 )
 
@@ -150,7 +155,7 @@ NO_STEPS = (
 REMEMBERED = (
     "referee.steps", "referee.exact_w2", "referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
     "referee.decay_constant", "referee.psi", "referee.roughness", "referee.displacement2",
-    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_flow.plain_w2", "test_leading.exact_w2", "test_leading.law",
+    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_ode_moves.plain_w2", "test_leading_order.exact_w2", "test_leading_order.law",
     "test_beyond_log_concave.plain", "test_beyond_log_concave.decades",
 )
 # fmt: on
@@ -158,7 +163,7 @@ REMEMBERED = (
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
-    "flow._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
@@ -196,9 +201,9 @@ EQUIVALENT: dict[str, str] = {
     "data.beyond_log_concave._crossings: `np.sign(value[turns])` halved": "its sign",
     "data.beyond_log_concave._crossings: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples, from the other end",
     "data.beyond_log_concave.CurvatureProfile.log_contraction: `DEPTH` halved": "below e^-50 of lam(T) there is nothing left",
-    "leading._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
-    "leading._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
-    "leading._flat: `60.0` dropped": "another lower end, below which the rest is closed",
+    "exact.leading_order._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
+    "exact.leading_order._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
+    "exact.leading_order._flat: `60.0` dropped": "another lower end, below which the rest is closed",
     "bounds.theorem_2.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
     "bounds.theorem_2.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
     "sampler.scheme.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
@@ -207,15 +212,15 @@ EQUIVALENT: dict[str, str] = {
     "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
     "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
     "bounds.ddpm.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
-    "gaussian.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "gaussian.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
-    "gaussian.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "gaussian.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit, which cancels",
-    "gaussian.remaining: `1.0 / float(variances.mean())` halved": "a unit, which cancels",
-    "gaussian.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
-    "gaussian.law: `np.exp(log_P)` flipped": "its square enters",
-    "gaussian.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
-    "gaussian.law: `scale * mean` flipped": "the mean's error enters by its square",
-    "gaussian.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
-    "gaussian._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)` flipped": "its square enters",
+    "exact.gaussian_law.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
+    "exact.gaussian_law.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
+    "exact.gaussian_law.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
+    "exact.gaussian_law.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit, which cancels",
+    "exact.gaussian_law.remaining: `1.0 / float(variances.mean())` halved": "a unit, which cancels",
+    "exact.gaussian_law.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law.law: `np.exp(log_P)` flipped": "its square enters",
+    "exact.gaussian_law.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
+    "exact.gaussian_law.law: `scale * mean` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
+    "exact.gaussian_law._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)` flipped": "its square enters",
 }

@@ -30,8 +30,8 @@ from wbound.data.curvature import StronglyLogConcave
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import EQUAL
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, WboundError
+from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import CATALOGUE
-from wbound.gaussian import exact_w2
 
 DEEP = bool(os.environ.get("WBOUND_DEEP"))
 LAW = Gaussian([0.3, -1.0, 0.2], [0.5, 2.0, 1.0])
@@ -129,7 +129,7 @@ def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
 ) -> None:
     import wbound.bounds.theorem_1
     import wbound.bounds.theorem_2
-    import wbound.gaussian
+    import wbound.exact.gaussian_law
 
     p, T, K = wbound.process("vp-linear"), 3.0, 20
     options: dict[str, Any] = {"scheme": "em", "theorem": "sharp", "start": "exact"}
@@ -151,13 +151,13 @@ def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
 
         monkeypatch.setattr(wbound.bounds.theorem_2, "local", late)
     elif which == "law":
-        right_defects = wbound.gaussian.defects
+        right_defects = wbound.exact.gaussian_law.defects
 
         def off(*a: Any) -> Any:
             out = right_defects(*a)
             return out._replace(rho=out.rho * (1 + 4 * WRONG))
 
-        monkeypatch.setattr(wbound.gaussian, "defects", off)
+        monkeypatch.setattr(wbound.exact.gaussian_law, "defects", off)
     else:
         options |= {"theorem": "published", "M1": 0.0, "start": "prior"}
         K = 60
@@ -226,7 +226,7 @@ def test_proposition_1() -> None:
     lam = float(p.lam(4.0))
     c = certify(p, ISOTROPIC, 4, 100, scheme="hf", start="exact", eps="0.1")
     assert c.floor is not None and c.steps is not None and c.exact is not None
-    from wbound.gaussian import floor_w2
+    from wbound.exact.floor import floor_w2
 
     c.check("floor", floor_w2(100, 3, math.sqrt(2.0), lam))
     c.check("steps", wbound.lower_bound(3, math.sqrt(2.0), 0.1, lam).K)

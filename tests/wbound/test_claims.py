@@ -19,7 +19,7 @@ from wbound.bounds import ddpm, theorem_3
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting
 from wbound.statement import formulas

@@ -18,7 +18,7 @@ from wbound.data.beyond_log_concave import early_stopped
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
-from wbound.gaussian import exact_w2, law
+from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler.make_setting import setting
 from wbound.tally import CHECKED, COARSE, FINE, Quality
 

@@ -13,7 +13,7 @@ from checks import SCHEMES
 import wbound
 from wbound.bounds import theorem_2
 from wbound.data.gaussian import Gaussian
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid
 
 

@@ -11,11 +11,11 @@ import sympy as sp
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import exact_w2
+from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
+from wbound.exact.gaussian_law import exact_w2
 from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.optimal import grid_gaps, numerical_grid
 from wbound.sampler import placement
-from wbound.spectrum import FLOWS, PAIRS, Spectrum
 
 ONE = Gaussian(np.zeros(1), 2.0)
 MANY = Gaussian(np.array([1.0, 0.0, 2.0, 0.0, 0.3]), np.array([2.0, 0.1, 30.0, 0.01, 5.0]))

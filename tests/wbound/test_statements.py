@@ -17,7 +17,7 @@ from wbound.bounds import theorem_1
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, WboundError
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.statement.statement_object import Bound
 from wbound.statements import STATEMENTS, THEOREMS

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
+from wbound.exact.gaussian_law import defects, exact_w2
 from wbound.forward.catalogue import NAMED
-from wbound.gaussian import defects, exact_w2
 from wbound.sampler.grid import GRIDS
 from wbound.sampler.steps import GridBatch, batch
 

@@ -12,7 +12,7 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import exact_w2, law
+from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler.make_setting import setting
 from wbound.tables import table_data
 from wbound.worst_spectrum import WorstSpectrum, worst_iterations

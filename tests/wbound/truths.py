@@ -14,7 +14,7 @@ import wbound
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.gaussian import Gaussian
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 

@@ -37,7 +37,7 @@ from numerics.cifar10.scoreerror import final_law
 from numerics.cli.main import main
 from wbound.complexity import iterations
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 
 SWEEP = Sweep(steps=(5, 20), at=5, n=60, seeds=2, components=8)
 NAMES = ("vp-original", "vp-v1", "ve-original", "ve-v1")

@@ -14,7 +14,7 @@ from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, th
 from numerics.transport import gaussian_w2
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import EXACT_LAW, exact_w2
+from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
 from wbound.sampler.grid import Grid
 
 SHAPE = (1, 2, 2)

@@ -16,7 +16,7 @@ from numerics.cifar10.sampling import start_of
 from numerics.cifar10.scoreerror import final_law, score_error, score_weights
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.make_setting import setting
 
 TAU = 0.2

@@ -15,8 +15,8 @@ from wbound.certified import certify
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable
+from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.forward_process import Process
-from wbound.gaussian import exact_w2
 
 #: Digits of the independent route; 1 − σ² is taken as the difference that it is.
 DIGITS = 700

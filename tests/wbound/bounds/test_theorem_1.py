@@ -16,7 +16,7 @@ from wbound.bounds import theorem_1
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid
 
 NAMES = pytest.mark.parametrize("name", referee.ALL)

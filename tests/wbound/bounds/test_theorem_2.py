@@ -19,7 +19,7 @@ from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid
 from wbound.sampler.scheme import scheme_named
 from wbound.sampler.steps import batch

@@ -11,7 +11,7 @@ import pytest
 import referee
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_flow import plain_steps
+from test_ode_moves import plain_steps
 
 import wbound
 from wbound import criteria
@@ -20,7 +20,7 @@ from wbound.bounds.shared import decay_constant
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES

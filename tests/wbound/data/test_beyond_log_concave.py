@@ -446,7 +446,8 @@ def test_noise_fades_and_bias_stays() -> None:
     noise = [math.sqrt(total(k, score_noise=0.5) ** 2 - total(k) ** 2) for k in K]
     bias = [total(k, score_bias=0.5) - total(k) for k in K]
     exact = [
-        wbound.gaussian.exact_w2(p, data, 5.0, k, scheme="hf", start="exact", score_noise=0.5) for k in K
+        wbound.exact.gaussian_law.exact_w2(p, data, 5.0, k, scheme="hf", start="exact", score_noise=0.5)
+        for k in K
     ]
     slope = np.polyfit(np.log(K), np.log(noise), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.02)

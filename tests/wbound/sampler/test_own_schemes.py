@@ -14,7 +14,7 @@ import referee
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid
 from wbound.sampler.scheme import SCHEMES, Corrector, Scheme, Steps
 from wbound.sampler.steps import Batch

@@ -10,7 +10,8 @@ import pytest
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import exact_w2, floor_w2
+from wbound.exact.floor import floor_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler import placement
 
 DATA = wbound.LogConcave(d=4, m0=0.3, L0=3.0, second_moment=8.0, mean_norm=0.0)

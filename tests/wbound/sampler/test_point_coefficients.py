@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import exact_w2
+from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid
 from wbound.sampler.point_coefficients import pointwise
 from wbound.sampler.scheme import POINTWISE, SCHEMES

@@ -293,7 +293,7 @@ def start_gap2(s: Array, e: Array, moved: Array) -> Array:
 def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     """Exact W2 of a scheme of `PAIRS` or `FLOWS` on the nodes log λ (K+1,), decreasing to −∞. Kind: *exact*.
 
-    A twin of `wbound.gaussian.law` for these schemes; tests compare the two.
+    A twin of `wbound.exact.gaussian_law.law` for these schemes; tests compare the two.
     """
     lam = np.exp(log_lam)
     s, sampling = spectrum.variances, spectrum.sampling

@@ -10,8 +10,8 @@ import pytest
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import exact_w2, law
-from wbound.leading import DENSITIES, _flat, _roots, leading_constants
+from wbound.exact.gaussian_law import exact_w2, law
+from wbound.exact.leading_order import DENSITIES, _flat, _roots, leading_constants
 from wbound.sampler.make_setting import setting
 
 SCHEMES = ("hf", "ei", "em", "ddpm")

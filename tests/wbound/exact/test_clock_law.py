@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import wbound
 from wbound.data.gaussian import Gaussian
-from wbound.gaussian import exact_w2, law
-from wbound.spectrum import FLOWS, PAIRS, Sampling, Spectrum, clock_w2
+from wbound.exact.clock_law import FLOWS, PAIRS, Sampling, Spectrum, clock_w2
+from wbound.exact.gaussian_law import exact_w2, law
 
 
 def gaussian(seed: int, d: int, decades: float, zeros: int = 0) -> Gaussian:

@@ -11,12 +11,12 @@ import pytest
 import referee
 
 import wbound
-from wbound import gaussian
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import HypothesisFailed
-from wbound.flow import moves
-from wbound.gaussian import exact_w2, law
+from wbound.exact import gaussian_law
+from wbound.exact.gaussian_law import exact_w2, law
+from wbound.exact.ode_moves import moves
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
@@ -206,7 +206,7 @@ def test_a_clock_below_doubles(name: str) -> None:
     p = wbound.process("ve-polynomial", a=0.038, b=0.0131, c=99.0)
     s = setting(p, Gaussian([0.1], 2.0), 50.0, 1000, scheme=name, start="exact")
     assert np.isneginf(s.nodes.log_lam[-3:]).all()
-    exact = float(gaussian.EXACT_LAW(s))
+    exact = float(gaussian_law.EXACT_LAW(s))
     assert 0.0 < exact < 1e6
     if SCHEMES[name].stages == 1:
         assert wbound.w2_bound(p, s.data, 50.0, 1000, scheme=name, start="exact").total >= exact

@@ -15,7 +15,8 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.gaussian import PROPOSITION_1, defects, exact_w2, floor_w2, remaining, start_defects
+from wbound.exact.floor import PROPOSITION_1, floor_w2
+from wbound.exact.gaussian_law import defects, exact_w2, remaining, start_defects
 from wbound.sampler.grid import Grid
 from wbound.sampler.steps import GridBatch, batch
 
@@ -398,7 +399,7 @@ def test_what_has_no_exact_law() -> None:
     p = wbound.process("ou")
     with pytest.raises(HypothesisFailed, match="p_0 is not known to be Gaussian"):
         exact_w2(p, LogConcave(1, 1.0, 2.0, 0.7), 1.0, 5)
-    from wbound.gaussian import EXACT_LAW
+    from wbound.exact.gaussian_law import EXACT_LAW
 
     s = wbound.setting(p, Gaussian(0.0, 1.0), 1.0, 5, score_bias=0.1)
     with pytest.raises(HypothesisFailed, match="score_bias = 0.1 has no one law"):
