@@ -24,7 +24,7 @@ from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting, setting
 from wbound.statement.statement_object import Bound, Statement
-from wbound.statements import upper_bound
+from wbound.theory.statements import upper_bound
 from wbound.typing import Array
 
 __all__ = [

@@ -20,7 +20,7 @@ from wbound.memory import dimension
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
 from wbound.statement.statement_object import Bound
-from wbound.statements import upper_bound
+from wbound.theory.statements import upper_bound
 from wbound.tolerance import score_weight
 from wbound.typing import Array
 

@@ -29,7 +29,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
-from wbound.statements import upper_bound
+from wbound.theory.statements import upper_bound
 from wbound.typing import Array
 
 __all__ = [

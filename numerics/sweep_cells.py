@@ -24,7 +24,7 @@ from wbound.forward.forward_process import Process
 from wbound.memory import dimension
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES
-from wbound.statements import upper_bound
+from wbound.theory.statements import upper_bound
 
 __all__ = ["SCHEMA", "batch", "versions"]
 

@@ -20,7 +20,7 @@ from wbound.forward.catalogue import FORMS, NAMED
 from wbound.sampler.grid import GRIDS
 from wbound.sampler.make_setting import STARTS
 from wbound.sampler.scheme import SCHEMES
-from wbound.statements import THEOREMS
+from wbound.theory.statements import THEOREMS
 
 __all__ = ["AXES", "OUTPUTS", "TARGETS", "Plan", "read"]
 

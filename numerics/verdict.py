@@ -30,7 +30,7 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
 from wbound.statement.statement_object import Bound
-from wbound.statements import THEOREMS, upper_bound
+from wbound.theory.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 
 __all__ = [

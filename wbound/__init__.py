@@ -19,8 +19,8 @@ from wbound.sampler.grid import GRIDS, Grid, Nodes
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES, Scheme, Steps
 from wbound.statement.statement_object import Bound, Statement
-from wbound.statements import STATEMENTS, w2_bound
 from wbound.tables import complexity_table, scheme_table
+from wbound.theory.statements import STATEMENTS, w2_bound
 from wbound.tolerance import score_tolerance
 from wbound.worst_spectrum import worst_iterations
 

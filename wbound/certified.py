@@ -44,7 +44,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
 from wbound.sampler.scheme import Scheme
-from wbound.statements import THEOREMS
+from wbound.theory.statements import THEOREMS
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
 

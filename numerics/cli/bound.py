@@ -86,7 +86,7 @@ def bound(
       wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
     """
     from wbound.sampler.make_setting import setting
-    from wbound.statements import upper_bound
+    from wbound.theory.statements import upper_bound
 
     chosen = o.process_from(process, p, f, g)
     data = o.data_from(d, m0, L0, second_moment, mean_norm)
@@ -150,7 +150,7 @@ def bound(
     explanation = None
     if explain:
         from numerics.cli import terms
-        from wbound import explained
+        from wbound.theory import explanation as explained
 
         explanation = explained.explain(where, theorem)
         payload["explanation"] = terms.as_data(explanation)

@@ -44,13 +44,13 @@ def _grids() -> Iterable[str]:
 
 
 def _theorems() -> Iterable[str]:
-    from wbound.statements import THEOREMS
+    from wbound.theory.statements import THEOREMS
 
     return THEOREMS
 
 
 def _statements() -> Iterable[str]:
-    from wbound.statements import STATEMENTS
+    from wbound.theory.statements import STATEMENTS
 
     return STATEMENTS
 

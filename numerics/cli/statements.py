@@ -41,7 +41,7 @@ def statements(
       wbound statements eq-12-prime:em --json
     """
     from wbound.errors import one_of
-    from wbound.statements import STATEMENTS
+    from wbound.theory.statements import STATEMENTS
 
     if id is not None:
         _show(STATEMENTS[one_of("statement", id, STATEMENTS)], json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numerics.cli.output import aligned, short
 
 if TYPE_CHECKING:
-    from wbound.explained import Explanation, Term
+    from wbound.theory.explanation import Explanation, Term
 
 __all__ = ["as_data", "as_text"]
 

@@ -11,7 +11,7 @@ from numerics.curves import exact_curve, geometric
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.errors import HypothesisFailed
-from wbound.statements import w2_bound
+from wbound.theory.statements import w2_bound
 
 __all__ = ["build"]
 

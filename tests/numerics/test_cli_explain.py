@@ -85,7 +85,7 @@ def test_json_gives_the_terms(case: str, wb: Any) -> None:
 @pytest.mark.parametrize("width", [50, 80, 200])
 def test_lines_of_any_terminal(width: int) -> None:
     import wbound
-    from wbound.explained import explain
+    from wbound.theory.explanation import explain
 
     data = wbound.LogConcave(3, 0.5, 4.0, 6.0)
     for scheme in ("em", "ddpm", "ode-hf"):

@@ -14,7 +14,7 @@ from numerics import Gaussian, sample
 from numerics.fading import fading, shift
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.sampler.make_setting import setting
-from wbound.statements import THEOREMS
+from wbound.theory.statements import THEOREMS
 
 VP = wbound.process("vp-linear")
 

@@ -17,7 +17,7 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting
-from wbound.statements import w2_bound
+from wbound.theory.statements import w2_bound
 
 OU, MIXTURE = process("ou"), SymmetricMixture(0.8, 1.0)
 

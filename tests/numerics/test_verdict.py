@@ -25,7 +25,7 @@ from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
-from wbound.statements import THEOREMS, w2_bound
+from wbound.theory.statements import THEOREMS, w2_bound
 
 Array = NDArray[np.float64]
 VP, VE = process("vp-linear"), process("ve-exponential")

@@ -14,7 +14,6 @@ from scipy.optimize import minimize_scalar
 from truths import TRUTH, w2
 
 import wbound
-from wbound import claims
 from wbound.bounds import ddpm, theorem_3
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -25,7 +24,8 @@ from wbound.sampler.make_setting import Setting
 from wbound.statement import formulas
 from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
-from wbound.statements import STATEMENTS
+from wbound.theory import claims
+from wbound.theory.statements import STATEMENTS
 
 EVERY = pytest.mark.parametrize("id", STATEMENTS)
 #: Settings of each statement.

@@ -20,7 +20,7 @@ from wbound.errors import BadInput, HypothesisFailed, WboundError
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.statement.statement_object import Bound
-from wbound.statements import STATEMENTS, THEOREMS
+from wbound.theory.statements import STATEMENTS, THEOREMS
 
 # ---------------------------------------------------------------------- the search
 

@@ -25,8 +25,8 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.steps import batch
-from wbound.statements import STATEMENTS, upper_bound
 from wbound.tally import FINE
+from wbound.theory.statements import STATEMENTS, upper_bound
 
 ODE = ("ode-hf", "ddim", "ode-ei")
 PLAIN = ("ve-sqrt", "vp-linear", "sub-vp", "user-rational")

@@ -7,7 +7,6 @@ from typing import Any
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.bounds.theorem_3 import THEOREM_3
-from wbound.claims import CLAIMS
 from wbound.errors import one_of
 from wbound.exact.floor import PROPOSITION_1
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -16,6 +15,7 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.statement.statement_object import Bound, Statement
+from wbound.theory.claims import CLAIMS
 
 __all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 

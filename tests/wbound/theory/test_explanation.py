@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound import explained
 from wbound.bounds import ddpm, shared, theorem_2
 from wbound.data.beyond_log_concave import bounded_data
 from wbound.sampler.make_setting import setting
+from wbound.theory import explanation
 
 DATA = {
     "gaussian": wbound.LogConcave(3, 0.5, 0.5, 6.0, 0.0),
@@ -53,8 +53,8 @@ def of(theorem: str, scheme: str, data: str, options: dict[str, Any], K: int = 3
 @pytest.mark.parametrize(("theorem", "scheme", "data", "options"), CASES)
 def test_the_terms_add_up_to_the_bound(theorem: str, scheme: str, data: str, options: dict[str, Any]) -> None:
     s = of(theorem, scheme, data, options)
-    bound = wbound.statements.upper_bound(theorem, scheme)(s)
-    found = explained.explain(s, theorem)
+    bound = wbound.theory.statements.upper_bound(theorem, scheme)(s)
+    found = explanation.explain(s, theorem)
     assert found.total == bound.total and math.isfinite(bound.total)
     assert sum(term.value for term in found.terms) == pytest.approx(bound.total, rel=1e-12)
     for term in found.terms:
@@ -74,7 +74,7 @@ def test_the_terms_add_up_to_the_bound(theorem: str, scheme: str, data: str, opt
 def test_the_numbers_put_in_make_the_term(
     theorem: str, scheme: str, data: str, options: dict[str, Any]
 ) -> None:
-    found = explained.explain(of(theorem, scheme, data, options), theorem)
+    found = explanation.explain(of(theorem, scheme, data, options), theorem)
     for term in [t for outer in found.terms for t in (outer, *outer.squares)]:
         numbers = re.fullmatch(r"(\(|√\()?([-\d.e+]+(?: × [-\d.e+]+)*)(\)²?)?", term.filled)
         if numbers is None:
@@ -96,21 +96,23 @@ def test_shares_of_the_recursion(scheme: str) -> None:
     rows = [np.broadcast_to(v, 50) for v in (np.exp(terms.log_gamma), terms.b, terms.n2, terms.C)]
     for g, b, n2, C in zip(*rows, strict=True):
         u = math.sqrt((g * u + b + 0.3 * C) ** 2 + n2 + (0.4 * C) ** 2)
-    found = explained.shares(s)
+    found = explanation.shares(s)
     assert math.fsum(found) == pytest.approx(u * u, rel=1e-13)
     P = np.append(np.cumprod(rows[0][::-1])[::-1], 1.0)
     assert found.start == pytest.approx((P[0] * shared.start_term(s)) ** 2, rel=1e-12)
     assert found.noise == pytest.approx(float(np.sum(P[1:] ** 2 * rows[2])), rel=1e-12)
     assert found.score_noise == pytest.approx(float(np.sum((0.4 * P[1:] * rows[3]) ** 2)), rel=1e-12)
-    more = explained.shares(of("sharp", scheme, "log-concave", {"score_bias": 0.6, "score_noise": 0.4}, K=50))
+    more = explanation.shares(
+        of("sharp", scheme, "log-concave", {"score_bias": 0.6, "score_noise": 0.4}, K=50)
+    )
     assert more.score_bias > 2.0 * found.score_bias > 0.0
 
 
 def test_ddpm_says_which_equation_and_what_the_other_gives() -> None:
-    small = explained.explain(of("sharp", "ddpm", "gaussian", {}), "sharp")
+    small = explanation.explain(of("sharp", "ddpm", "gaussian", {}), "sharp")
     assert small.statement.endswith("(Eq. 9'')") and "Eq. 7 gives " in small.remarks[0]
     other = of("sharp", "ddpm", "rough", {}, K=20)
-    few = explained.explain(other, "sharp")
+    few = explanation.explain(other, "sharp")
     expected = ddpm.ancestral(other).total
     assert few.statement.endswith("(Eq. 7)") and few.total < expected
     assert f"gives {expected:.6g}" in few.remarks[0]
@@ -119,7 +121,7 @@ def test_ddpm_says_which_equation_and_what_the_other_gives() -> None:
 def test_an_infinite_bound_is_said_to_be_so() -> None:
     process = wbound.Process(f="50", g="1")
     s = setting(process, DATA["gaussian"], 8.0, 2, scheme="em")
-    found = explained.explain(s)
+    found = explanation.explain(s)
     assert found.total == math.inf and "infinite" in found.remarks[0]
     assert sum(term.value for term in found.terms) == math.inf
 
@@ -127,6 +129,6 @@ def test_an_infinite_bound_is_said_to_be_so() -> None:
 def test_it_refuses_as_the_statement_does() -> None:
     s = of("sharp", "em", "log-concave", {}, K=2)
     with pytest.raises(wbound.BadInput, match="M1"):
-        explained.explain(s, "published")
+        explanation.explain(s, "published")
     with pytest.raises(wbound.BadInput, match="theorem"):
-        explained.explain(s, "best")
+        explanation.explain(s, "best")

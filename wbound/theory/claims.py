@@ -20,13 +20,13 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.floor import lower_bound
 from wbound.exact.gaussian_law import EXACT_LAW, law, start_defects
-from wbound.identities import IDENTITIES
-from wbound.limits import LIMITS
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import sigma0, statement
 from wbound.statement.statement_object import Statement
+from wbound.theory.identities import IDENTITIES
+from wbound.theory.limits import LIMITS
 
 __all__ = ["CLAIMS", "quantities"]
 

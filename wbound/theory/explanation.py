@@ -16,7 +16,7 @@ import numpy as np
 from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
-from wbound.statements import upper_bound
+from wbound.theory.statements import upper_bound
 
 __all__ = ["Explanation", "Known", "Shares", "Term", "explain", "shares"]
 
