@@ -25,7 +25,7 @@ from IPython.display import Markdown
 import wbound
 from numerics.curves import slope
 from numerics.panels import orders_figure, span
-from wbound.columns import as_markdown
+from wbound.complexity.orders_table import as_markdown
 
 # %% [markdown]
 # ## Numbers: $K(\varepsilon)$ of both theorems and of the exact law

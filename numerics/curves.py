@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from numerics.law1d import law1d
 from numerics.verdict import bracket
 from wbound.bounds.theorem_1 import THEOREM_1
-from wbound.complexity import iterations
+from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wbound.complexity.tolerance_search import score_weight
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -21,7 +22,6 @@ from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
 from wbound.statement.statement_object import Bound
 from wbound.theory.statements import upper_bound
-from wbound.tolerance import score_weight
 from wbound.typing import Array
 
 __all__ = ["Fading", "fading", "shift"]
@@ -50,7 +50,7 @@ def shift(s: Setting) -> float:
 @dataclass(frozen=True, eq=False)
 class Fading:
     """W2 (x, not squared) along K (N,): the bound and the exact value with the exact score, with a constant
-    bias M and with noise V (both 1/x); ``floor`` is M S(T) (`wbound.tolerance.score_weight`), what the bias
+    bias M and with noise V (both 1/x); ``floor`` is M S(T) (`wbound.complexity.tolerance_search.score_weight`), what the bias
     leaves of the bound as K → ∞."""
 
     process: str

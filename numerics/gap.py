@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.complexity import iterations
+from wbound.complexity.least_steps import iterations
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, positive

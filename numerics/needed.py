@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
-from wbound.complexity import Iterations, exact_iterations, iterations
+from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
 from wbound.exact.floor import LowerBound, lower_bound

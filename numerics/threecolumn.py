@@ -17,9 +17,9 @@ import sympy as sp
 from numerics import terminal
 from numerics.drawing import csv_text
 from numerics.typeset import formula_latex, formula_text
-from wbound.columns import Row, as_markdown
-from wbound.growth import X
-from wbound.measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
+from wbound.complexity.order_formulas import X
+from wbound.complexity.orders_measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
+from wbound.complexity.orders_table import Row, as_markdown
 
 __all__ = ["COLUMNS", "HEADS", "MARKS", "RENEW", "columns_text", "flat", "load", "record", "records"]
 

@@ -10,7 +10,7 @@ import sympy as sp
 
 from numerics import terminal
 from numerics.drawing import csv_text
-from wbound.tables import table_data
+from wbound.complexity.tables import table_data
 
 __all__ = ["TITLES", "complexity_text", "fewest", "formula_latex", "formula_mathml", "formula_text"]
 

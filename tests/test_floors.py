@@ -209,7 +209,7 @@ def test_every_name_of_the_table_is_there_once() -> None:
         ("wbound.bounds.theorem_2", "import torch", "may import"),
         ("wbound.bounds.theorem_2", "def f():\n    from matplotlib import pyplot", "may import"),
         ("wbound.bounds.theorem_2", "import importlib\nimportlib.import_module('torch')", "may import"),
-        ("wbound.tables", "import pandas as pd", "inside functions only"),
+        ("wbound.complexity.tables", "import pandas as pd", "inside functions only"),
         ("wbound.bounds.theorem_2", "class A:\n    from numba import njit", "inside functions only"),
         (
             "wbound.certified",
@@ -239,11 +239,17 @@ def test_a_wrong_import_is_noticed(module: str, source: str, said: str) -> None:
             "wbound.bounds.theorem_2",
             "from wbound import errors\nfrom .published import x\nimport wbound.sampler.grid\nimport math",
         ),
-        ("wbound.tables", "def f():\n    import pandas as pd"),
-        ("wbound.tables", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd"),
+        ("wbound.complexity.tables", "def f():\n    import pandas as pd"),
+        (
+            "wbound.complexity.tables",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd",
+        ),
         ("wbound.bounds.theorem_2", "from scipy import special\nimport numpy as np"),
         ("numerics.transport", "def f():\n    import ot"),
-        ("numerics.targets", "import wbound\nfrom wbound.tables import x\nfrom wbound import process"),
+        (
+            "numerics.targets",
+            "import wbound\nfrom wbound.complexity.tables import x\nfrom wbound import process",
+        ),
         (
             "numerics.report.page",
             "from numerics.report.charts import x\nfrom .tables import y\nfrom . import z",

@@ -42,7 +42,7 @@ from numerics.cifar10.sampling import (
 )
 from numerics.cifar10.scoreerror import final_law
 from numerics.transport import LEAST
-from wbound.complexity import iterations
+from wbound.complexity.least_steps import iterations
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.exact.gaussian_law import EXACT_LAW
 

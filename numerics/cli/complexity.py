@@ -168,9 +168,9 @@ def table(
     """
     from numerics.files import write
     from numerics.typeset import complexity_text
+    from wbound.complexity.tables import complexity_table
     from wbound.errors import BadInput, count, one_of
     from wbound.forward.catalogue import PUBLISHED
-    from wbound.tables import complexity_table
 
     kind = "json" if json else one_of("format", format, FORMATS)
     numbers = {"eps": eps, "m0": m0, "L0": L0}

@@ -54,7 +54,7 @@ def orders(
     """
     from numerics import threecolumn
     from wbound import orders as derive
-    from wbound.columns import order_rows
+    from wbound.complexity.orders_table import order_rows
     from wbound.errors import one_of
 
     chosen = o.process_from(process, p, f, g)
@@ -114,7 +114,7 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
     from numerics.cli.output import clean
     from numerics.files import write
     from wbound import __version__, process
-    from wbound.columns import ROWS, order_rows
+    from wbound.complexity.orders_table import ROWS, order_rows
 
     began = time.perf_counter()
     wanted = [process(name) for name in ROWS if chosen is None or name != chosen.name]
@@ -168,10 +168,10 @@ def tolerance(
       wbound tolerance --process vp-linear --eps 0.1 --d 10 --m0 1 --L0 1 --mean-norm 0
     """
     from wbound import orders as derive
-    from wbound.cells import compare
+    from wbound.complexity.orders_published import compare
+    from wbound.complexity.tolerance_search import score_tolerance
     from wbound.errors import one_of
     from wbound.sampler.scheme import SCHEMES
-    from wbound.tolerance import score_tolerance
 
     chosen = o.process_from(process, p, f, g)
     data = o.data_from(d, m0, L0, second_moment, mean_norm)

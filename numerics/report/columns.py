@@ -11,7 +11,7 @@ from numerics.figures import colour
 from numerics.panels import orders_figure, span
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from numerics.typeset import formula_mathml, formula_text
-from wbound.columns import order_rows
+from wbound.complexity.orders_table import order_rows
 
 __all__ = ["build"]
 

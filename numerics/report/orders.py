@@ -9,7 +9,7 @@ import sympy as sp
 from numerics.figures import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
 from numerics.typeset import fewest, formula_mathml, formula_text, plain
-from wbound.tables import complexity_table, table_data
+from wbound.complexity.tables import complexity_table, table_data
 
 __all__ = ["build"]
 

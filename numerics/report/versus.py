@@ -12,8 +12,8 @@ from numerics.figures import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
 from numerics.typeset import formula_mathml, formula_text
 from wbound.forward.catalogue import process
-from wbound.growth import derive
-from wbound.tables import TWICE
+from wbound.complexity.order_formulas import derive
+from wbound.complexity.tables import TWICE
 
 __all__ = ["RENEW", "RESULTS", "build", "stored"]
 

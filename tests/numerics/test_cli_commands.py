@@ -14,10 +14,10 @@ import pytest
 
 import wbound
 from numerics import typeset
+from wbound.complexity.tables import complexity_table
 from wbound.data.gaussian import Gaussian
 from wbound.exact.gaussian_law import exact_w2
 from wbound.forward import closed_forms
-from wbound.tables import complexity_table
 
 DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
 BOUND = ["bound", "--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", "--T", "4", "--K", "100", *DATA]
@@ -193,7 +193,7 @@ def test_the_table_in_every_format(
         asked.update(values)
         return frame
 
-    monkeypatch.setattr("wbound.tables.complexity_table", cached)
+    monkeypatch.setattr("wbound.complexity.tables.complexity_table", cached)
     target = tmp_path / "table"
     code, out, _ = wb("table", "--d", "2", "--eps", "1", "--format", kind, "-o", str(target))
     assert code == 0 and out == "" and asked == {"d": 2, "eps": 1.0, "m0": 0.25, "L0": 1.0}
@@ -224,7 +224,7 @@ def test_a_narrow_terminal_gets_several_tables(frame: Any) -> None:
 def test_formulas_are_set_as_mathml_without_a_word_lost() -> None:
     from xml.etree import ElementTree
 
-    from wbound.cells import published_orders
+    from wbound.complexity.orders_published import published_orders
 
     for row in published_orders().values():
         for cell in row.values():

@@ -21,8 +21,9 @@ from numerics.report import Section, build, explorer, formulas
 from wbound.bounds import ddpm, shared
 from wbound.bounds import theorem_1 as published
 from wbound.bounds import theorem_2 as sharp
-from wbound.complexity import exact_iterations, iterations
-from wbound.criteria import exact_criterion, value_at
+from wbound.complexity.criteria import exact_criterion, value_at
+from wbound.complexity.least_steps import exact_iterations, iterations
+from wbound.complexity.step_sums import FINE
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable
 from wbound.exact.floor import floor_w2, lower_bound
@@ -30,7 +31,6 @@ from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import scheme_named
-from wbound.tally import FINE
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SETTINGS = 200

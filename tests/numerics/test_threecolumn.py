@@ -11,8 +11,8 @@ import pytest
 
 import wbound
 from numerics import threecolumn
-from wbound.columns import ROWS, order_rows
-from wbound.tolerance import score_tolerance
+from wbound.complexity.orders_table import ROWS, order_rows
+from wbound.complexity.tolerance_search import score_tolerance
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_every_format(rows: Any) -> None:
 def test_the_table_of_orders_with_ones_own_row(
     wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wbound.columns.ROWS", ("ou",))
+    monkeypatch.setattr("wbound.complexity.orders_table.ROWS", ("ou",))
     out = wb.ask("table", "--derived", "--f", "0", "--g", "(1+t)**3")
     assert [row["process"] for row in out["rows"]] == ["ou", "ou", "user", "user"]
     assert out["rows"][2]["cells"]["K"]["derived"] == "d**(15/14)/epsilon**(15/7)"

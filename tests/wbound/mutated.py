@@ -122,7 +122,7 @@ PASSED_OVER: dict[str, str] = {
     "sampler.scheme.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
     "bounds.ddpm.best_theta": "any theta gives a bound",
     "bounds.theorem_3.best_theta": "any theta gives a bound",
-    "bounds.theorem_3.tallied": "the sums' own terms, weighted by a quadrature",
+    "complexity.criteria.tallied": "the sums' own terms, weighted by a quadrature",
     "data.log_concave.gaussian_data": "a look-up",
     "exact.gaussian_law.exact_w2": "the statement by its front door",
     "exact.floor.LowerBound.steps": "rounds up",

@@ -3,7 +3,7 @@
 Everything is carried in units of s_k = α_k(1 + cλ_k), c the data's `normaliser`: then hf contracts by
 exactly 1 (strongly log-concave data), nothing overflows before the bound does, and s_K = 1 at λ_K = 0.
 The local terms are functions of one step alone, so that the same ones serve the sums here and the
-integrals over virtual steps in `wbound.complexity`.
+integrals over virtual steps in `wbound.complexity.least_steps`.
 """
 
 from __future__ import annotations

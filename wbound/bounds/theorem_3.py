@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
 from wbound.calculus.scipy_when_called import minimize_scalar
@@ -23,10 +22,9 @@ from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
-from wbound.tally import COARSE, Quality, Rows, tally
 from wbound.typing import Array
 
-__all__ = ["THEOREM_3", "Local", "best_theta", "local", "output", "start_at", "sums", "tallied"]
+__all__ = ["THEOREM_3", "Local", "best_theta", "local", "output", "start_at", "sums"]
 
 
 #: θ is chosen on at most so many of the steps (any θ gives a bound), between these.
@@ -134,66 +132,6 @@ def sums(s: Setting, theta: float | None = None) -> Parts:
         start = start_at(data, s.start, s.process, *s.nodes.first)
         first = grown(start, float(tail[0]))
     return Parts(first, drift + float(curved), 0.0, score)
-
-
-def tallied(
-    process: Process,
-    data: Curvature,
-    scheme: Scheme,
-    start: str,
-    M: float,
-    T: Array,
-    K: Array,
-    quality: Quality,
-) -> list[tuple[Parts, float]]:
-    """`sums` over K_j uniform steps of [0, T_j], too many to sum one by one, and their relative error."""
-    log_alpha, log_lam = process.law(T)
-
-    def at(thetas: Array, part: slice, q: Quality) -> tuple[Array, Array, Array, Array]:
-        """Of some horizons: drift and score (J, 2); the θ-term for each θ (J, n); log of the product of γ (J,);
-        the relative error (J,)."""
-
-        def rows_of(b: Batch, which: NDArray[np.intp]) -> Array:
-            terms = local(b, data, scheme)
-            with np.errstate(over="ignore"):  # an infinite step makes an infinite part
-                weight = [np.exp(terms.log_weight(float(theta))) for theta in thetas]
-            return np.stack(
-                [
-                    np.broadcast_to(row, b.t_lo.shape)
-                    for row in (terms.log_gamma, terms.drift, terms.C, *weight)
-                ]
-            )
-
-        n = thetas.size
-        rows = Rows(rows_of, (2.0, 2.0, 1.0) + (3.0,) * n, (1, 1) + (2,) * n)
-        got = tally(process, data, T[part], K[part], rows, q)
-        constants = np.array(
-            [[decay_constant(float(theta), data, float(far)) for theta in thetas] for far in log_lam[part]]
-        )
-        # steps too long for an expansion: K is far too small
-        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
-        return sums[:, :2], 0.25 * np.sqrt(constants * sums[:, 2:]), got.log_P, np.nanmax(got.error, axis=1)
-
-    # any θ gives a bound: twice a look around the best one so far, the second time 1/12 as far
-    offsets = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
-    wide = np.clip(2.0 + 1.2 * offsets, *THETAS)
-    ends, curved, log_P, error = at(wide, slice(None), COARSE)
-    best = np.argmin(curved, axis=1)
-    least = curved[np.arange(T.size), best]
-    if quality is not COARSE:
-        for j in range(T.size):
-            part = slice(j, j + 1)
-            close = np.clip(wide[best[j]] + 0.1 * offsets, *THETAS)
-            theta = close[[int(np.argmin(at(close, part, COARSE)[1]))]]
-            one = at(theta, part, quality)
-            ends[j], least[j], log_P[j], error[j] = one[0][0], one[1][0, 0], one[2][0], one[3][0]
-    out = []
-    for j in range(T.size):
-        at_T = start_at(data, start, process, float(log_alpha[j]), float(log_lam[j]))
-        first = grown(at_T, float(log_P[j]))
-        drift, score = float(ends[j, 0]), float(ends[j, 1])
-        out.append((Parts(first, drift + float(least[j]), 0.0, M * score if M else 0.0), float(error[j])))
-    return out
 
 
 def output(s: Setting) -> tuple[float, float]:

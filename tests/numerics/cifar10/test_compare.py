@@ -35,7 +35,7 @@ from numerics.cifar10.presenting import columns, markdown, plain, write_all
 from numerics.cifar10.runs import Run, make_config
 from numerics.cifar10.scoreerror import final_law
 from numerics.cli.main import main
-from wbound.complexity import iterations
+from wbound.complexity.least_steps import iterations
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import exact_w2
 

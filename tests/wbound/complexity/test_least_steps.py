@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from wbound import criteria
 from wbound.bounds import ddpm, theorem_1, theorem_2
-from wbound.criteria import value_at
+from wbound.complexity import criteria
+from wbound.complexity.criteria import value_at
+from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.beyond_log_concave import early_stopped
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler.make_setting import setting
-from wbound.tally import CHECKED, COARSE, FINE, Quality
 
 NAMES = (
     "ve-exponential",

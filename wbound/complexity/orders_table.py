@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from wbound.cells import Cell, compare
+from wbound.complexity.order_formulas import Orders, X, derive
+from wbound.complexity.orders_measured import TOLERANCE, Measured, measured_orders
+from wbound.complexity.orders_published import Cell, compare
 from wbound.errors import WboundError
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.forward.forward_process import Process
-from wbound.growth import Orders, X, derive
-from wbound.measured import TOLERANCE, Measured, measured_orders
 
 __all__ = ["ROWS", "Row", "as_markdown", "order_rows"]
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from wbound.calculus.scipy_when_called import minimize_scalar
-from wbound.criteria import Criterion, value_at
+from wbound.complexity.criteria import Criterion, value_at
+from wbound.complexity.step_sums import COARSE
 from wbound.errors import BadInput, Unreachable
 from wbound.forward.forward_process import Process
-from wbound.tally import COARSE
 
 __all__ = ["Horizons", "bracket_of", "grows", "within_reach"]
 

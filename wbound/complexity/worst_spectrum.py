@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from wbound.calculus.scipy_when_called import barycentric
-from wbound.complexity import Iterations, answer
-from wbound.criteria import Value, ends_of, exact_criterion
+from wbound.complexity.criteria import Value, ends_of, exact_criterion
+from wbound.complexity.least_steps import Iterations, answer
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, positive

@@ -1,6 +1,6 @@
 """Iteration complexity: K(ε) and T(ε) of each theorem and of the exact law, at any size (section 8).
 
-The criterion is additive (`wbound.criteria`): Eq. 7″ for Theorem 2, Eq. 5 for Theorem 1, on the uniform grid.
+The criterion is additive (`wbound.complexity.criteria`): Eq. 7″ for Theorem 2, Eq. 5 for Theorem 1, on the uniform grid.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wbound.bounds import shared, theorem_1, theorem_2, theorem_3
-from wbound.criteria import (
+from wbound.complexity.criteria import (
     INFINITE,
     SUMMED,
     SUMMED_COARSELY,
@@ -27,13 +27,13 @@ from wbound.criteria import (
     value_at,
     vertex,
 )
+from wbound.complexity.horizons import Horizons, bracket_of, within_reach
+from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
 from wbound.forward.forward_process import Process
-from wbound.horizons import Horizons, bracket_of, within_reach
 from wbound.sampler.make_setting import STARTS, setting
 from wbound.sampler.scheme import Scheme, scheme_named
-from wbound.tally import CHECKED, COARSE, FINE, Quality
 from wbound.typing import Array
 
 __all__ = ["Iterations", "answer", "exact_iterations", "iterations"]

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scipy.special import dawsn
 
 import wbound
-from wbound import criteria
 from wbound.bounds import shared, theorem_2
-from wbound.criteria import value_at
+from wbound.complexity import criteria
+from wbound.complexity.criteria import value_at
+from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.beyond_log_concave import BoundedData, bounded_data, early_stopped
 from wbound.errors import Unreachable
 from wbound.sampler.make_setting import setting
-from wbound.tally import CHECKED, COARSE, FINE, Quality
 
 #: Far finer than what a search uses.
 REFINED = Quality(8192, 4.0, 12, 3, 5e-5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import wbound
+from wbound.complexity.tables import table_data
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.tables import table_data
 
 
 def test_the_table_of_the_readme() -> None:

@@ -14,14 +14,14 @@ import sympy as sp
 import wbound
 from wbound.calculus.asymptotics import Scale, U
 from wbound.calculus.parser import symbol
-from wbound.cells import _cell, compare, published_orders
-from wbound.columns import ROWS, as_markdown, order_rows
+from wbound.complexity.order_formulas import EPS, D, X, _Clock, derive
+from wbound.complexity.orders_measured import TOLERANCE, cache_path, measured_orders, orders
+from wbound.complexity.orders_published import _cell, compare, published_orders
+from wbound.complexity.orders_table import ROWS, as_markdown, order_rows
+from wbound.complexity.tolerance_search import score_tolerance, score_weight
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.forward.forward_process import Process
-from wbound.growth import EPS, D, X, _Clock, derive
-from wbound.measured import TOLERANCE, cache_path, measured_orders, orders
-from wbound.tolerance import score_tolerance, score_weight
 
 PUBLISHED = wbound.PUBLISHED
 c, rho = symbol("c"), symbol("rho")
@@ -390,9 +390,12 @@ def test_below_the_tolerance_some_K_works_and_above_none(theorem: str) -> None:
     p, eps = wbound.process("vp-linear"), 0.05
     M = score_tolerance(p, DATA, eps, theorem=theorem)
     a2 = {"M1": 1.0} if theorem == "published" else {}
-    assert wbound.complexity.iterations(p, DATA, eps, theorem=theorem, score_bias=0.98 * M, **a2).K >= 1
+    assert (
+        wbound.complexity.least_steps.iterations(p, DATA, eps, theorem=theorem, score_bias=0.98 * M, **a2).K
+        >= 1
+    )
     with pytest.raises(Unreachable):
-        wbound.complexity.iterations(p, DATA, eps, theorem=theorem, score_bias=1.02 * M, **a2)
+        wbound.complexity.least_steps.iterations(p, DATA, eps, theorem=theorem, score_bias=1.02 * M, **a2)
 
 
 ODE_ORDERS = {  # powers of 1/ε in K and of log(√d/ε), prior and centred, by hand
@@ -517,7 +520,7 @@ def test_measured_points_are_cached_and_a_broken_cache_is_ignored(
     first = measured_orders(p, "sharp")
     assert fresh_cache.exists()
     with monkeypatch.context() as without:
-        without.delattr("wbound.measured.iterations")  # nothing is evaluated again
+        without.delattr("wbound.complexity.orders_measured.iterations")  # nothing is evaluated again
         assert measured_orders(p, "sharp") == first
     held = fresh_cache.read_text("utf-8")
     for broken in ("", "[]", "{", held.replace("[", "{", 1), held.replace('"code": "', '"code": "0')):
@@ -537,7 +540,7 @@ def test_measured_orders_refuse() -> None:
 
 
 def gallery() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "docs" / "gallery.py"
+    path = Path(__file__).resolve().parents[3] / "docs" / "gallery.py"
     spec = importlib.util.spec_from_file_location("gallery", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

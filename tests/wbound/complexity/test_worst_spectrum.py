@@ -9,13 +9,13 @@ import pytest
 from scipy.optimize import linprog, minimize_scalar
 
 import wbound
+from wbound.complexity.tables import table_data
+from wbound.complexity.worst_spectrum import WorstSpectrum, worst_iterations
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler.make_setting import setting
-from wbound.tables import table_data
-from wbound.worst_spectrum import WorstSpectrum, worst_iterations
 
 Array = np.ndarray
 

@@ -12,10 +12,10 @@ from wbound.bounds import shared, theorem_1, theorem_3
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
+from wbound.complexity.horizons import grows
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward.forward_process import Process
-from wbound.horizons import grows
 from wbound.sampler.make_setting import STARTS, setting
 from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.typing import Array

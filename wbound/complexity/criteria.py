@@ -1,7 +1,7 @@
 """What K(ε) is decided by: each theorem's additive bound, and the exact law, as functions of (T, K).
 
 Eq. 7″ for Theorem 2 (for ddpm the smaller of it and Eq. 9′), Eq. 15 for ODE schemes, Eq. 5 for Theorem 1, on
-the uniform grid. Their sums are exact up to `SUMMED` steps; beyond, `wbound.tally`.
+the uniform grid. Their sums are exact up to `SUMMED` steps; beyond, `wbound.complexity.step_sums`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds.shared import Parts, decay_constant
+from wbound.bounds.theorem_3 import THETAS, local, start_at
 from wbound.calculus.stable import grown
+from wbound.complexity import criteria
+from wbound.complexity.step_sums import COARSE, Quality, Rows, tally
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data
@@ -24,7 +29,6 @@ from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch, batch
 from wbound.sampler.turns import turns_of
-from wbound.tally import COARSE, Quality, Rows, tally
 from wbound.typing import Array, Index
 
 __all__ = [
@@ -38,6 +42,7 @@ __all__ = [
     "ode_criterion",
     "published_criterion",
     "sharp_criterion",
+    "tallied",
     "value_at",
     "vertex",
 ]
@@ -251,7 +256,7 @@ def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str,
         return _of(theorem_3.sums(s, 2.0 if quality is COARSE else None), 0.0)
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-        return [_of(*one) for one in theorem_3.tallied(process, data, scheme, start, M, T, K, quality)]
+        return [_of(*one) for one in criteria.tallied(process, data, scheme, start, M, T, K, quality)]
 
     return _by_size(summed, tallied)
 
@@ -448,3 +453,63 @@ def vertex(x: Array, y: Array) -> float:
     # the slope is fall at the first interval's middle and rise at the second's
     at = 0.5 * (x[0] + x[1]) - fall * 0.5 * (left + right) / (rise - fall)
     return float(min(max(at, x[0]), x[2]))
+
+
+def tallied(
+    process: Process,
+    data: Curvature,
+    scheme: Scheme,
+    start: str,
+    M: float,
+    T: Array,
+    K: Array,
+    quality: Quality,
+) -> list[tuple[Parts, float]]:
+    """`sums` over K_j uniform steps of [0, T_j], too many to sum one by one, and their relative error."""
+    log_alpha, log_lam = process.law(T)
+
+    def at(thetas: Array, part: slice, q: Quality) -> tuple[Array, Array, Array, Array]:
+        """Of some horizons: drift and score (J, 2); the θ-term for each θ (J, n); log of the product of γ (J,);
+        the relative error (J,)."""
+
+        def rows_of(b: Batch, which: NDArray[np.intp]) -> Array:
+            terms = local(b, data, scheme)
+            with np.errstate(over="ignore"):  # an infinite step makes an infinite part
+                weight = [np.exp(terms.log_weight(float(theta))) for theta in thetas]
+            return np.stack(
+                [
+                    np.broadcast_to(row, b.t_lo.shape)
+                    for row in (terms.log_gamma, terms.drift, terms.C, *weight)
+                ]
+            )
+
+        n = thetas.size
+        rows = Rows(rows_of, (2.0, 2.0, 1.0) + (3.0,) * n, (1, 1) + (2,) * n)
+        got = tally(process, data, T[part], K[part], rows, q)
+        constants = np.array(
+            [[decay_constant(float(theta), data, float(far)) for theta in thetas] for far in log_lam[part]]
+        )
+        # steps too long for an expansion: K is far too small
+        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
+        return sums[:, :2], 0.25 * np.sqrt(constants * sums[:, 2:]), got.log_P, np.nanmax(got.error, axis=1)
+
+    # any θ gives a bound: twice a look around the best one so far, the second time 1/12 as far
+    offsets = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
+    wide = np.clip(2.0 + 1.2 * offsets, *THETAS)
+    ends, curved, log_P, error = at(wide, slice(None), COARSE)
+    best = np.argmin(curved, axis=1)
+    least = curved[np.arange(T.size), best]
+    if quality is not COARSE:
+        for j in range(T.size):
+            part = slice(j, j + 1)
+            close = np.clip(wide[best[j]] + 0.1 * offsets, *THETAS)
+            theta = close[[int(np.argmin(at(close, part, COARSE)[1]))]]
+            one = at(theta, part, quality)
+            ends[j], least[j], log_P[j], error[j] = one[0][0], one[1][0, 0], one[2][0], one[3][0]
+    out = []
+    for j in range(T.size):
+        at_T = start_at(data, start, process, float(log_alpha[j]), float(log_lam[j]))
+        first = grown(at_T, float(log_P[j]))
+        drift, score = float(ends[j, 0]), float(ends[j, 1])
+        out.append((Parts(first, drift + float(least[j]), 0.0, M * score if M else 0.0), float(error[j])))
+    return out

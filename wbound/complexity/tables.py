@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wbound.cells import published_orders
-from wbound.complexity import Iterations, exact_iterations, iterations
+from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
+from wbound.complexity.orders_published import published_orders
+from wbound.complexity.worst_spectrum import worst_iterations
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, one_of, positive
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.memory import dimension
 from wbound.sampler.scheme import SCHEMES
-from wbound.worst_spectrum import worst_iterations
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,11 +23,11 @@ import numpy as np
 import sympy as sp
 
 from wbound.calculus.parser import symbol
-from wbound.complexity import iterations
+from wbound.complexity.least_steps import iterations
+from wbound.complexity.order_formulas import Orders, derive
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable, WboundError
 from wbound.forward.forward_process import Process
-from wbound.growth import Orders, derive
 
 __all__ = [
     "DIMENSIONS",
@@ -160,7 +160,7 @@ def orders(
 ) -> Orders:
     """The orders of K, η, M and T in d and ε, from (f, g) alone; measured where not recognised. Kind: *order*
 
-    All of `wbound.growth.derive`; where the class of λ is not recognised, ``slopes`` holds the powers of
+    All of `wbound.complexity.order_formulas.derive`; where the class of λ is not recognised, ``slopes`` holds the powers of
     ε and d in K and T fitted to a few answers of `iterations` (unless ``measure`` is False: it takes as long
     as the process takes to integrate). Raises `BadInput` for unknown names.
     """
@@ -236,7 +236,7 @@ def cache_path() -> Path:
 def _code() -> str:
     """A fingerprint of the code that the numbers come from."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -1,7 +1,7 @@
 """The published table's cells as sympy, and beside each the order derived from (f, g), with a verdict.
 
 The cells are data (`reference/published_complexity.json`, after Gao, Nguyen & Zhu, arXiv 2311.11003); their
-exponents pass the whitelist parser. A footnote proves each disagreement from the sums of `wbound.growth`.
+exponents pass the whitelist parser. A footnote proves each disagreement from the sums of `wbound.complexity.order_formulas`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import sympy as sp
 
 from wbound.calculus.asymptotics import Scale
 from wbound.calculus.parser import parse, symbol
+from wbound.complexity.order_formulas import EPS, STEPS_OF_SDE, D, Orders, Sum, derive, tidy
 from wbound.forward.forward_process import Process
-from wbound.growth import EPS, STEPS_OF_SDE, D, Orders, Sum, derive, tidy
 
 __all__ = ["Cell", "PublishedCell", "compare", "published_orders"]
 
@@ -97,7 +97,7 @@ def compare(
     """Published against derived, for the columns K, eta, M. Kind: *order*.
 
     The published row is found by the process's name; a user's process has none. ``theorem`` "sharp" puts
-    Theorem 2 beside the same published cells; for ode-hf (Theorem 3) there are none. Raises as `wbound.growth.derive`.
+    Theorem 2 beside the same published cells; for ode-hf (Theorem 3) there are none. Raises as `wbound.complexity.order_formulas.derive`.
     """
     derived = derive(process, theorem, start, scheme)
     row = published_orders().get(process.name, {}) if scheme in STEPS_OF_SDE else {}
