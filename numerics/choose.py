@@ -38,11 +38,11 @@ from numerics.schedules import Schedule
 from wbound import Process
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
+from wbound.design.largest_level import DECADE, Level, enough, float32_holds
+from wbound.design.placed_numerically import NumericalGrid, numerical_grid
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
-from wbound.largest_level import DECADE, Level, enough, float32_holds
-from wbound.optimal import NumericalGrid, numerical_grid
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
@@ -108,7 +108,7 @@ class _Task:
 
     def best(self, row: Candidate, K: int, near: float | None = None) -> Level:
         """Where the row's error is least in log λ(T), a scan unless ``near`` is known and then a bounded search;
-        and back from there where the last of it gains next to nothing (`wbound.largest_level`)."""
+        and back from there where the last of it gains next to nothing (`wbound.design.largest_level`)."""
         low, high = self.log_variance + BELOW, self.log_variance + ABOVE
 
         def error(u: float) -> float:

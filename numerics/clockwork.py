@@ -13,13 +13,13 @@ import numpy as np
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
+from wbound.design.placed_numerically import OBJECTIVES, NumericalGrid, numerical_grid
 from wbound.errors import BadInput, HypothesisFailed, count, one_of
 from wbound.exact.clock_law import Spectrum, clock_w2
 from wbound.exact.floor import floor_w2
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.optimal import OBJECTIVES, NumericalGrid, numerical_grid
 from wbound.sampler.grid import GRIDS, Grid
 from wbound.sampler.make_setting import setting
 from wbound.typing import Array

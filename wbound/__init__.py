@@ -12,12 +12,12 @@ from wbound.complexity.worst_spectrum import worst_iterations
 from wbound.data.beyond_log_concave import CurvatureProfile, bounded_data, early_stopped
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import LogConcave
+from wbound.design.placed_numerically import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
 from wbound.exact.floor import LowerBound, lower_bound
 from wbound.exact.leading_order import Leading, leading_constants
 from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
 from wbound.forward.forward_process import Process
-from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.sampler.grid import GRIDS, Grid, Nodes
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES, Scheme, Steps

@@ -244,7 +244,7 @@ def choose(
 
 def _limits(rows: Any) -> list[str]:
     """What to say of rows whose σ_max sits at a limit of the search: one line a limit."""
-    from wbound.largest_level import LIMITS
+    from wbound.design.largest_level import LIMITS
 
     lines = []
     for limit, words in LIMITS.items():

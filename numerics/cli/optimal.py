@@ -75,8 +75,8 @@ def optimal(
       wbound optimal --process vp-linear --T 4 --K 50
     """
     from numerics.clockwork import SHOWN, side_by_side
+    from wbound.design.largest_level import LIMITS
     from wbound.errors import BadInput, count, positive
-    from wbound.largest_level import LIMITS
 
     lines: list[str] = []
     facts: Any

@@ -234,7 +234,7 @@ def _winner(
         f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
     ]
     if best.limit is not None:
-        from wbound.largest_level import LIMITS
+        from wbound.design.largest_level import LIMITS
 
         said.append(
             f"σ_max: {LIMITS[best.limit]}; its last ten times gained {best.last_decade:.2g} of the error"

@@ -18,11 +18,11 @@ from numerics.scheduler_config import training_log_lam
 from numerics.schedules import from_array, nearest, start_std, to_array
 from wbound import process
 from wbound.data.gaussian import Gaussian
+from wbound.design.largest_level import LEAST_GAIN, float32_holds
+from wbound.design.placed_numerically import numerical_grid
 from wbound.errors import BadInput
 from wbound.exact.clock_law import Spectrum, clock_w2
 from wbound.exact.gaussian_law import exact_w2
-from wbound.largest_level import LEAST_GAIN, float32_holds
-from wbound.optimal import numerical_grid
 
 N = 10_000
 TRAINED = {"_class_name": "DDPMScheduler", "num_train_timesteps": 1000}

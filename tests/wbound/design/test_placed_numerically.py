@@ -10,11 +10,11 @@ import sympy as sp
 
 import wbound
 from wbound.data.gaussian import Gaussian
+from wbound.design.objectives import ExactW2, Objective, SharpBound
+from wbound.design.placed_numerically import grid_gaps, numerical_grid
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
 from wbound.exact.gaussian_law import exact_w2
-from wbound.objectives import ExactW2, Objective, SharpBound
-from wbound.optimal import grid_gaps, numerical_grid
 from wbound.sampler import placement
 
 ONE = Gaussian(np.zeros(1), 2.0)
@@ -133,7 +133,7 @@ def test_gains_over_the_asymptotic_grid(K: int, gain: float) -> None:
 def test_a_convex_optimum_is_reached_from_anywhere() -> None:
     rng = np.random.default_rng(0)
     best = numerical_grid(ONE, 12, 50.0, objective="exact")
-    from wbound.optimal import _minimise
+    from wbound.design.placed_numerically import _minimise
 
     for _ in range(5):
         start = np.concatenate(([50.0], np.sort(rng.uniform(0.01, 49.0, 11))[::-1], [0.0]))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wbound.data.gaussian import Gaussian
-from wbound.largest_level import DECADE, HELD, LEAST_GAIN, enough, float32_holds, float32_rounding
-from wbound.optimal import numerical_grid
+from wbound.design.largest_level import DECADE, HELD, LEAST_GAIN, enough, float32_holds, float32_rounding
+from wbound.design.placed_numerically import numerical_grid
 
 
 def test_an_inner_minimum_stays() -> None:

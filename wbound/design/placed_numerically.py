@@ -23,11 +23,11 @@ import numpy as np
 from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
+from wbound.design.largest_level import DECADE, enough, float32_holds
+from wbound.design.objectives import ExactW2, Objective, SharpBound
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
 from wbound.forward.forward_process import Process
-from wbound.largest_level import DECADE, enough, float32_holds
-from wbound.objectives import ExactW2, Objective, SharpBound
 from wbound.sampler import placement
 from wbound.sampler.grid import GRIDS
 from wbound.sampler.make_setting import setting
@@ -63,7 +63,7 @@ class _Found:
 
 
 class _Freed(NamedTuple):
-    """The end of a search over λ(T) too, the limit of `wbound.largest_level.LIMITS` at which it sits, and what the
+    """The end of a search over λ(T) too, the limit of `wbound.design.largest_level.LIMITS` at which it sits, and what the
     last decade of √λ(T) gained there, as a share."""
 
     found: _Found
@@ -168,7 +168,7 @@ class NumericalGrid:
     what was minimised, in x (W2, never squared); ``section7`` or ``None`` the same on section 7's grid with
     the same λ(T). ``convex``: whether a stationary point is known to be the global minimum. ``decrement``
     is Newton's relative decrement at the end: how much of the value there may be left to gain. ``limit``: where
-    λ(T) was searched, the limit of `wbound.largest_level.LIMITS` at which it sits, None for an inner minimum;
+    λ(T) was searched, the limit of `wbound.design.largest_level.LIMITS` at which it sits, None for an inner minimum;
     ``last_decade``: what the last ten times of √λ(T) gained there, as a share of the value before.
     """
 
