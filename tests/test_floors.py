@@ -212,7 +212,7 @@ def test_every_name_of_the_table_is_there_once() -> None:
         ("wbound.complexity.tables", "import pandas as pd", "inside functions only"),
         ("wbound.bounds.theorem_2", "class A:\n    from numba import njit", "inside functions only"),
         (
-            "wbound.certified",
+            "wbound.certified.certificate",
             "try:\n    import flint\nexcept ImportError:\n    flint = None",
             "inside functions only",
         ),

@@ -1,6 +1,6 @@
 """wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
 
-from wbound.certified import Certificate, certify
+from wbound.certified.certificate import Certificate, certify
 from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.complexity.order_formulas import Orders
 from wbound.complexity.orders_measured import measured_orders, orders

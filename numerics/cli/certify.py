@@ -12,7 +12,7 @@ from numerics.cli import options as o
 from numerics.cli.output import aligned, emit, note
 
 if TYPE_CHECKING:
-    from wbound.certified import Certificate
+    from wbound.certified.certificate import Certificate
 
 ORDER = 90
 
@@ -122,8 +122,8 @@ def certificate_of(
     """The certificate of what the options say, their numbers taken exactly. Raises as `wbound.certify`."""
     from dataclasses import replace
 
-    from wbound.certified import prove
-    from wbound.certified_inputs import inputs_of
+    from wbound.certified.certificate import prove
+    from wbound.certified.inputs import inputs_of
 
     chosen = o.process_from(process, p, f, g)
     data = o.data_from(d, m0, L0, second_moment, mean_norm)
@@ -231,7 +231,7 @@ def verify_certificate(
       wbound verify-certificate certificate.json
     """
     from numerics.loading import text_of
-    from wbound.certified import verify
+    from wbound.certified.certificate import verify
     from wbound.errors import count
 
     precision = None if bits is None else count("bits", o.required("bits", bits), 64)

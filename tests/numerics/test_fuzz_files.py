@@ -23,7 +23,8 @@ from numerics import datasets, loading, schedules, sweep_config
 from numerics.cli import options, sources
 from numerics.files import write
 from numerics.scheduler_config import from_diffusers
-from wbound import certified, certified_file
+from wbound.certified import certificate as certified
+from wbound.certified import certificate_file
 from wbound.errors import BadInput, IOFailure, WboundError
 
 
@@ -314,7 +315,7 @@ def signed(body: Any) -> str:
     """As JSON, the digest made anew: what is changed is then read all the same."""
     text = json.dumps(body)
     if isinstance(body, dict) and "digest" in body and "NaN" not in text and "Infinity" not in text:
-        text = json.dumps(body | {"digest": certified_file.digest(body)})
+        text = json.dumps(body | {"digest": certificate_file.digest(body)})
     return text
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import wbound
 from wbound.bounds import shared, theorem_1, theorem_2, theorem_3
-from wbound.certified import certify
+from wbound.certified.certificate import certify
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable

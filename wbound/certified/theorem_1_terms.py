@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from wbound.calculus.balls import Ball, flint, root, square
-from wbound.certified_path import Path, integral
-from wbound.certified_terms import Facts, off
+from wbound.certified.path import Path, integral
+from wbound.certified.statements import Facts, off
 from wbound.errors import HypothesisFailed
 
 __all__ = ["Slack", "theorem_1"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wbound.calculus.balls import Ball, flint, root, square
-from wbound.certified_path import Path
+from wbound.certified.path import Path
 from wbound.errors import BadInput
 
 __all__ = ["Facts", "Spectrum", "ancestral", "eq_12", "exact_law", "floor", "off", "start_error", "theorem_2"]

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from wbound import certified_terms as terms
 from wbound.bounds.ddpm import ancestral_sums, best_theta, has_ancestral
 from wbound.bounds.theorem_1 import NU_RTOL
 from wbound.calculus.balls import (
@@ -32,10 +31,11 @@ from wbound.calculus.balls import (
     flint,
     precision,
 )
-from wbound.certified_file import OLD, read, written
-from wbound.certified_inputs import Inputs, inputs_of
-from wbound.certified_path import Path
-from wbound.certified_published import Slack, theorem_1
+from wbound.certified import statements as terms
+from wbound.certified.certificate_file import OLD, read, written
+from wbound.certified.inputs import Inputs, inputs_of
+from wbound.certified.path import Path
+from wbound.certified.theorem_1_terms import Slack, theorem_1
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from wbound.certified_inputs import Inputs, mapping
+from wbound.certified.inputs import Inputs, mapping
 from wbound.errors import BadInput, Inconsistent
 
 __all__ = ["NAMES", "OLD", "Recorded", "digest", "read", "written"]

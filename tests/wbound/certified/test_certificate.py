@@ -20,12 +20,12 @@ import referee
 import sympy as sp
 
 import wbound
-from wbound import certified
 from wbound.calculus import balls
 from wbound.calculus.balls import Program, double_of, enclosure, exact_ball, exact_text, flint, precision
 from wbound.calculus.parser import parse, symbol
-from wbound.certified import certify, prove, verify
-from wbound.certified_inputs import Inputs
+from wbound.certified import certificate
+from wbound.certified.certificate import certify, prove, verify
+from wbound.certified.inputs import Inputs
 from wbound.data.curvature import StronglyLogConcave
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import EQUAL
@@ -86,7 +86,7 @@ def random_setting(
     return p, data, T, K, options
 
 
-def compare(p: Any, data: Any, T: float, K: int, options: dict[str, Any]) -> certified.Certificate:
+def compare(p: Any, data: Any, T: float, K: int, options: dict[str, Any]) -> certificate.Certificate:
     """The certificate, after both doubles have been checked against it."""
     c = certify(p, data, T, K, **options)
     c.check("bound", wbound.w2_bound(p, data, T, K, **options).total)
@@ -181,7 +181,7 @@ def test_eq_9_against_mpmath() -> None:
         psi = mpmath.quad(lambda u, lo=lo: ((u - lo) * m0 / (1 + m0 * u)) ** 2, [lo, hi])
         total += d / (1 + m0 * lo) ** 2 * psi
     c = certify(wbound.process("vp-linear"), ISOTROPIC, 2, K, scheme="hf")
-    assert c.bound is not None and c.bound.relative < certified.TIGHT
+    assert c.bound is not None and c.bound.relative < certificate.TIGHT
     assert abs(mpmath.sqrt(total) - c.bound.mid) <= c.bound.radius
 
 
