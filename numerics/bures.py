@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import LinAlgError, lapack, svd
 
-from numerics.quantiles import finite_array
+from numerics.io.reading import finite_array
 from wbound.errors import BadInput, IOFailure
 from wbound.typing import Array
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numerics.loading import is_folder, load_numpy, text_table
+from numerics.io.reading import is_folder, load_numpy, text_table
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, IOFailure
 from wbound.memory import fits

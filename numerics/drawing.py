@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
@@ -19,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from numerics.files import write
+from numerics.io.writing import write
 from wbound.errors import BadInput, positive
 from wbound.typing import Array
 
@@ -37,7 +36,6 @@ __all__ = [
     "WIDTHS",
     "Entry",
     "colour",
-    "csv_text",
     "last_point",
     "log_axis",
     "log_frame",
@@ -369,26 +367,3 @@ def svg(figure: Figure, identifier: str) -> str:
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     return text.strip()
-
-
-def csv_text(columns: Mapping[str, Any]) -> str:
-    """Columns as CSV (RFC 4180, but lines end in a newline alone), numbers with all their digits, an empty cell
-    where there is none."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_cell(name) for name in columns)
-    listed = (v.tolist() if isinstance(v, np.ndarray) else list(v) for v in columns.values())
-    writer.writerows([_cell(value) for value in row] for row in zip(*listed, strict=True))
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """A float as the shortest text that reads back as itself; none for NaN and None. A carriage return is a line's
-    end, which the writer quotes."""
-    if isinstance(value, str):
-        return value.replace("\r\n", "\n").replace("\r", "\n")
-    if not isinstance(value, float):
-        return "" if value is None else value
-    if math.isnan(value):
-        return ""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(float(value))

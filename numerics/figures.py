@@ -19,7 +19,6 @@ from numerics.drawing import (
     SUFFIXES,
     Entry,
     colour,
-    csv_text,
     last_point,
     log_frame,
     save,
@@ -31,6 +30,7 @@ from numerics.drawing import (
     y_range_of,
 )
 from numerics.floorcheck import Cancellation, Floor
+from numerics.io.writing import csv_text
 
 __all__ = [
     "COLOURS",

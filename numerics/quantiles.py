@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
+from numerics.io.reading import finite_array
 from wbound.errors import BadInput, IOFailure
 from wbound.typing import Array
 
-__all__ = ["Quantile", "Steps", "couple", "finite_array", "law", "merge_counts", "quantile_w2", "rms"]
+__all__ = ["Quantile", "Steps", "couple", "law", "merge_counts", "quantile_w2", "rms"]
 
 Quantile = Callable[[Array], ArrayLike]
 
@@ -40,20 +41,6 @@ class Steps:
     def index(self, u: Array) -> NDArray[np.intp]:
         """Which point has level u."""
         return np.minimum(np.searchsorted(self.levels, u), len(self.points) - 1)
-
-
-def finite_array(option: str, value: Any, allowed: str) -> Array:
-    """``value`` as a finite float64 array, or `BadInput`."""
-    try:
-        raw = np.asarray(value)
-        if raw.dtype.kind not in "fiu":  # no booleans, text, complex numbers or objects
-            raise TypeError
-        array = raw.astype(np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise BadInput(option, type(value).__name__, allowed) from None
-    if not np.isfinite(array).all():
-        raise BadInput(option, "an array with NaN or infinity", allowed)
-    return array
 
 
 def law(option: str, value: Any, weights: Any) -> Steps | Quantile:

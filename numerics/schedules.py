@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from numerics import files
-from numerics.loading import MOST, load_json, load_numpy, names_in, text_numbers
+from numerics.io import writing
+from numerics.io.reading import MOST, load_json, load_numpy, names_in, text_numbers
 from wbound import Grid, Process, process
 from wbound.errors import BadInput, one_of
 from wbound.sampler.grid import grid_named
@@ -400,17 +400,17 @@ def export(s: Schedule, path: Path | str, form: str, *, training: Array | None =
     suffix = one_of("file suffix", out.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))
     array, std = to_array(s, form, training=training), start_std(s, form)
     if suffix in (".txt", ".csv"):
-        return files.write(out, "".join(f"{v!r}\n" for v in array.tolist()))
+        return writing.write(out, "".join(f"{v!r}\n" for v in array.tolist()))
     if suffix == ".json":
         record = {"form": form, form: array.tolist(), "start_std": std, **s.to_dict()}
-        return files.write(out, json.dumps(record, allow_nan=False, indent=1) + "\n")
+        return writing.write(out, json.dumps(record, allow_nan=False, indent=1) + "\n")
     stream = io.BytesIO()
     if suffix == ".npy":
         np.save(stream, array, allow_pickle=False)
     else:
         held: dict[str, Any] = {form: array, "lam": s.lam, "start_std": std}
         np.savez(stream, **held)
-    return files.write(out, stream.getvalue())
+    return writing.write(out, stream.getvalue())
 
 
 def read(

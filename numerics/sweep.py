@@ -21,8 +21,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from numerics.files import directory, write
-from numerics.locks import locked
+from numerics.io.locks import locked
+from numerics.io.writing import directory, write
 from numerics.sweep_cells import SCHEMA, batch, versions
 from numerics.sweep_config import Plan, read
 from wbound.errors import BadInput, IOFailure, count

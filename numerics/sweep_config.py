@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from numerics.loading import text_of
+from numerics.io.reading import text_of
 from wbound.calculus.parser import number
 from wbound.errors import BadInput, count, nonnegative, one_of, positive
 from wbound.forward.catalogue import FORMS, NAMED

@@ -14,8 +14,8 @@ from typing import Any
 
 import sympy as sp
 
-from numerics import terminal
-from numerics.drawing import csv_text
+from numerics.io import terminal
+from numerics.io.writing import csv_text
 from numerics.typeset import formula_latex, formula_text
 from wbound.complexity.order_formulas import X
 from wbound.complexity.orders_measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE

@@ -20,7 +20,8 @@ from scipy.special import stdtrit
 
 from numerics import potentials
 from numerics.bures import gaussian_w2
-from numerics.quantiles import Quantile, Steps, couple, finite_array, law, merge_counts, quantile_w2, rms
+from numerics.io.reading import finite_array
+from numerics.quantiles import Quantile, Steps, couple, law, merge_counts, quantile_w2, rms
 from wbound.errors import BadInput, IOFailure, count, positive, real
 from wbound.memory import available
 from wbound.typing import Array

@@ -8,8 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from numerics import terminal
-from numerics.drawing import csv_text
+from numerics.io import terminal
+from numerics.io.writing import csv_text
 from wbound.complexity.tables import table_data
 
 __all__ = ["TITLES", "complexity_text", "fewest", "formula_latex", "formula_mathml", "formula_text"]

@@ -17,8 +17,8 @@ from scipy.special import ndtri
 
 from numerics import targets, transport
 from numerics.agreement import Agreement, agreement
+from numerics.io.reading import finite_array
 from numerics.law1d import LineLaw, law1d
-from numerics.quantiles import finite_array
 from numerics.samplers import coupled_exact
 from numerics.samplers import samples as draw
 from wbound.data.gaussian import Gaussian

@@ -22,8 +22,8 @@ from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
-from numerics.loading import is_file
-from numerics.locks import locked
+from numerics.io.locks import locked
+from numerics.io.reading import is_file
 from numerics.samplers import cores
 from wbound.errors import BadInput, count, one_of
 

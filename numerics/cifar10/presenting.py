@@ -19,7 +19,6 @@ from numerics.drawing import (
     MUTED,
     Entry,
     colour,
-    csv_text,
     last_point,
     log_frame,
     row_frame,
@@ -29,7 +28,7 @@ from numerics.drawing import (
     x_label,
     y_range_of,
 )
-from numerics.files import directory, write
+from numerics.io.writing import csv_text, directory, write
 
 __all__ = [
     "FIGURES",

@@ -34,8 +34,8 @@ from numerics.cifar10.gaussians import GaussianImages, optimal_loss
 from numerics.cifar10.images import ImageSet, to_png
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.runs import Config, Run, digest, score_of
-from numerics.files import directory, write
-from numerics.locks import locked
+from numerics.io.locks import locked
+from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure, count
 from wbound.memory import fits
 

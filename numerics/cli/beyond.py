@@ -55,7 +55,8 @@ def score_error(
     from numerics import drawing
     from numerics.curves import geometric, horizon
     from numerics.fading import fading
-    from numerics.files import write
+    from numerics.io import writing
+    from numerics.io.writing import write
     from numerics.panels import fading_figure
     from wbound.data.gaussian import Gaussian
     from wbound.errors import BadInput, count, positive
@@ -85,7 +86,7 @@ def score_error(
     columns = found.columns()
     if out is not None:
         if out.lower().endswith(".csv"):
-            write(out, drawing.csv_text(columns))
+            write(out, writing.csv_text(columns))
         else:
             drawing.save(fading_figure(found, width), out)
         note(out)
@@ -145,9 +146,9 @@ def smoothed(
     import numpy as np
 
     from numerics import datasets
-    from numerics.files import write
     from numerics.heldout import held_out
-    from numerics.tiles import png, tiles
+    from numerics.io.image_files import png, tiles
+    from numerics.io.writing import write
     from wbound.errors import count, one_of, positive
 
     if out is not None:
@@ -238,7 +239,7 @@ def scatter(
     import time
 
     from numerics import scatter as over
-    from numerics.files import write
+    from numerics.io.writing import write
     from wbound.errors import Inconsistent, count
 
     begun, told = time.monotonic(), [0.0]

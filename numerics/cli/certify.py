@@ -64,7 +64,7 @@ def certify(
       wbound certify --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme hf -o certificate.json
     """
-    from numerics.files import write
+    from numerics.io.writing import write
     from wbound.errors import count
 
     certificate = certificate_of(
@@ -230,7 +230,7 @@ def verify_certificate(
     Example:
       wbound verify-certificate certificate.json
     """
-    from numerics.loading import text_of
+    from numerics.io.reading import text_of
     from wbound.certified.certificate import verify
     from wbound.errors import count
 

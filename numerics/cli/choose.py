@@ -294,7 +294,7 @@ def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
 
 def _draw(ranking: Any, top: int, out: str, width: str) -> None:
     from numerics import figures, panels
-    from numerics.files import write
+    from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
         keys = (

@@ -97,7 +97,7 @@ def sample(
     from numerics.cifar10.images import to_png, to_uint8
     from numerics.cifar10.runs import load_run
     from numerics.cifar10.sampling import SNR, plan, room, sample_images
-    from numerics.files import write
+    from numerics.io.writing import write
     from wbound.errors import nonnegative, one_of
 
     suffix = one_of("out", Path(out).suffix.lower(), (".png", ".npz"))
@@ -323,8 +323,8 @@ def compare(
     from numerics.cifar10.eight import SWEEPS, prepared
     from numerics.cifar10.presenting import markdown, plain, write_all
     from numerics.drawing import width_of
-    from numerics.loading import is_file
-    from numerics.locks import locked
+    from numerics.io.locks import locked
+    from numerics.io.reading import is_file
     from numerics.transport import LEAST
     from wbound.errors import count, one_of
 

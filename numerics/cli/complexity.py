@@ -166,7 +166,7 @@ def table(
       wbound table --measured
       wbound table --derived --f 0 --g "(1+t)**3"
     """
-    from numerics.files import write
+    from numerics.io.writing import write
     from numerics.typeset import complexity_text
     from wbound.complexity.tables import complexity_table
     from wbound.errors import BadInput, count, one_of

@@ -94,7 +94,7 @@ def curve(
       wbound curve --data digits --scheme em --to 1000 -o digits.svg
     """
     from numerics import curves, figures
-    from numerics.files import write
+    from numerics.io.writing import write
     from numerics.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
     from wbound.sampler.make_setting import STARTS
@@ -241,7 +241,7 @@ def _steps(
 ) -> None:
     """K(ε) of the bounds, the exact law and the floor."""
     from numerics import figures
-    from numerics.files import write
+    from numerics.io.writing import write
     from numerics.needed import steps_curve
 
     say(f"{chosen.name}: steps for {at.size} values of ε")
@@ -301,7 +301,7 @@ def _on_data(
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
     from numerics import curves, figures
-    from numerics.files import write
+    from numerics.io.writing import write
     from wbound.forward.catalogue import PUBLISHED
     from wbound.forward.catalogue import process as named
 

@@ -107,7 +107,7 @@ def gap(
 
 def _draw_gap(found: Any, out: str, width: str, over: bool) -> None:
     from numerics import figures, panels
-    from numerics.files import write
+    from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
         write(out, figures.csv_text(found.columns()))
@@ -205,7 +205,7 @@ def landscape(
 
 def _draw_landscape(found: Any, out: str, width: str) -> None:
     from numerics import figures, panels
-    from numerics.files import write
+    from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
         write(out, figures.csv_text(found.columns()))

@@ -270,7 +270,7 @@ def _leading(
 
 def _draw(check: Any, out: str, width: str) -> None:
     from numerics import figures
-    from numerics.files import write
+    from numerics.io.writing import write
 
     if out.endswith(".csv"):
         write(out, figures.csv_text(check.columns()))

@@ -198,7 +198,7 @@ def _schedule(found: Any) -> Any:
 
 def _draw(found: Any, out: str, width: str, variance: float) -> None:
     from numerics import figures, panels
-    from numerics.files import write
+    from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
         write(out, figures.csv_text({lane.name: lane.lam for lane in found.lanes}))
@@ -251,7 +251,7 @@ def clocks(
     columns = {"share": share} | {p.name: p.lam(times[p.name] * share) for p in chosen}
     if out is not None:
         from numerics import figures, panels
-        from numerics.files import write
+        from numerics.io.writing import write
 
         if out.lower().endswith(".csv"):
             write(out, figures.csv_text(columns))

@@ -328,7 +328,7 @@ def listed(option: str, text: str) -> Any:
 def array_from(option: str, text: str) -> Any:
     """Numbers of a list "4,2,1,0", or of a .npy, .npz (its only array, or the one of the option's name), .txt
     or .csv file; a text file of several lines and columns is a matrix. Raises `BadInput` and `IOFailure`."""
-    from numerics.loading import load_numpy, text_table
+    from numerics.io.reading import load_numpy, text_table
     from wbound.errors import BadInput
 
     path = Path(text)

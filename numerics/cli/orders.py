@@ -112,7 +112,7 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
 
     from numerics import threecolumn
     from numerics.cli.output import clean
-    from numerics.files import write
+    from numerics.io.writing import write
     from wbound import __version__, process
     from wbound.complexity.orders_table import ROWS, order_rows
 

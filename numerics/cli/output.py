@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from numerics import terminal
+from numerics.io import terminal
 
 __all__ = ["WRITTEN", "aligned", "clean", "drawable", "emit", "grid_table", "note", "say", "short"]
 

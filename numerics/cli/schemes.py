@@ -96,7 +96,7 @@ def schemes(
     if out is not None:
         import json as standard
 
-        from numerics.files import write
+        from numerics.io.writing import write
 
         kept = {key: value for key, value in payload.items() if key != "out"}
         lines = ",\n".join(

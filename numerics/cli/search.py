@@ -49,7 +49,7 @@ def search(
     import time
 
     from numerics import search as s
-    from numerics.files import write
+    from numerics.io.writing import write
     from numerics.sweep_config import MOST_CELLS
     from wbound.errors import BadInput, Inconsistent, count
 

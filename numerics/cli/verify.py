@@ -158,7 +158,7 @@ def _everything(
 ) -> None:
     """The matrix, its summary on stdout, its rows in a file."""
     from numerics import matrix
-    from numerics.files import write
+    from numerics.io.writing import write
     from wbound.errors import Inconsistent, count, one_of
     from wbound.forward.catalogue import PUBLISHED
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from numerics.drawing import INK, csv_text
-from numerics.files import write
-from numerics.locks import locked
+from numerics.drawing import INK
+from numerics.io.writing import csv_text
+from numerics.io.writing import write
+from numerics.io.locks import locked
 from numerics.report.parts import (
     Block,
     Context,

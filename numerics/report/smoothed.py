@@ -11,7 +11,7 @@ import numpy as np
 from numerics import datasets
 from numerics.heldout import held_out
 from numerics.report.parts import Column, Context, Figure, Figures, Html, Part, Prose, Table
-from numerics.tiles import png, tiles
+from numerics.io.image_files import png, tiles
 
 __all__ = ["build"]
 

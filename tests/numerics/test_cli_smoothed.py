@@ -12,7 +12,7 @@ from hostile import instead
 from PIL import Image
 
 from numerics.heldout import held_out
-from numerics.tiles import png, tiles
+from numerics.io.image_files import png, tiles
 from wbound.errors import BadInput
 
 

@@ -21,10 +21,11 @@ import pytest
 from hostile import COMMANDS, RIGHT, options_of
 
 import wbound
-from numerics import files, matrix
+from numerics import matrix
 from numerics.cli.cifar10 import NEEDS
 from numerics.cli.main import main
-from numerics.locks import LOCK, locked
+from numerics.io import writing
+from numerics.io.locks import LOCK, locked
 from wbound.calculus import balls
 from wbound.errors import IOFailure
 
@@ -124,9 +125,9 @@ def test_a_device_that_is_full(here: Path, wb: Any) -> None:
 
 def test_a_file_is_written_whole_or_not_at_all(here: Path) -> None:
     target = here / "x.bin"
-    files.write(target, b"1" * 100)
+    writing.write(target, b"1" * 100)
     with no_room(), pytest.raises(IOFailure, match="File too large"):
-        files.write(target, b"2" * 100)
+        writing.write(target, b"2" * 100)
     assert target.read_bytes() == b"1" * 100 and len(list(here.iterdir())) == 2
 
 
@@ -200,7 +201,7 @@ def test_a_sweep_that_is_terminated_says_how_far_it_came(here: Path, wb: Any) ->
 
 
 def test_a_lock_goes_with_its_process_even_by_kill_9(here: Path) -> None:
-    code = f"import time; from numerics.locks import locked\nwith locked({str(here)!r}): print('in', flush=True); time.sleep(60)"
+    code = f"import time; from numerics.io.locks import locked\nwith locked({str(here)!r}): print('in', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "in\n"
         with pytest.raises(IOFailure, match=f"process {holder.pid}"), locked(here):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import numerics.report
 from numerics import search
-from numerics.locks import locked
+from numerics.io.locks import locked
 
 #: Words after which much work is what nothing is said about, or another extra is needed.
 HEAVY = ("search", "scatter", "cifar10")

@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import datasets, loading, schedules, sweep_config
+from numerics import datasets, schedules, sweep_config
 from numerics.cli import options, sources
-from numerics.files import write
+from numerics.io import reading
+from numerics.io.writing import write
 from numerics.scheduler_config import from_diffusers
 from wbound.certified import certificate as certified
 from wbound.certified import certificate_file
@@ -164,7 +165,7 @@ def drop(tmp_path: Path) -> Callable[[str, bytes], Path]:
 @given(st.sampled_from(ARRAYS), damage)
 def test_arrays(drop: Any, seed: tuple[str, bytes], how: Any) -> None:
     path = drop(seed[0], damaged(seed[1], how))
-    judged(lambda: loading.load_numpy(path, "sigmas"))
+    judged(lambda: reading.load_numpy(path, "sigmas"))
     judged(lambda: options.array_from("grid_t", str(path)))
     judged(lambda: sources.dataset_from(str(path)))
     for form in ("sigmas", "betas", "alphas_cumprod"):
@@ -175,7 +176,7 @@ def test_arrays(drop: Any, seed: tuple[str, bytes], how: Any) -> None:
 @given(st.sampled_from(TEXTS), damage, st.sampled_from((".txt", ".csv", ".json")))
 def test_numbers_in_text(drop: Any, seed: str, how: Any, suffix: str) -> None:
     path = drop(suffix, damaged(seed.encode(), how))
-    judged(lambda: loading.text_numbers(path))
+    judged(lambda: reading.text_numbers(path))
     judged(lambda: options.array_from("data", str(path)))
     judged(lambda: datasets.from_spectrum(path))
     judged(lambda: schedules.read(path, "sigmas"))
@@ -372,16 +373,16 @@ def test_an_archive_that_unpacks_to_more_than_there_is(tmp_path: Path) -> None:
     declared = (len(head) + 1000).to_bytes(4, "little")
     assert content.count(declared) >= 2 and packer is not None
     path.write_bytes(bytes(content).replace(declared, (0xFFFFFFF0).to_bytes(4, "little")))
-    assert "memory" in judged(lambda: loading.load_numpy(path))
+    assert "memory" in judged(lambda: reading.load_numpy(path))
 
 
 def test_files_that_never_end(tmp_path: Path) -> None:
     (tmp_path / "endless.txt").symlink_to("/dev/zero")
     (tmp_path / "endless.npy").symlink_to("/dev/zero")
-    assert "at most" in judged(lambda: loading.text_numbers(tmp_path / "endless.txt"))
-    assert "at most" in judged(lambda: loading.load_json(tmp_path / "endless.txt"))
+    assert "at most" in judged(lambda: reading.text_numbers(tmp_path / "endless.txt"))
+    assert "at most" in judged(lambda: reading.load_json(tmp_path / "endless.txt"))
     assert "at most" in judged(lambda: sweep_config.read(tmp_path / "endless.txt"))
-    assert "numbers" in judged(lambda: loading.load_numpy(tmp_path / "endless.npy"))
+    assert "numbers" in judged(lambda: reading.load_numpy(tmp_path / "endless.npy"))
 
 
 @pytest.mark.parametrize(
@@ -389,8 +390,8 @@ def test_files_that_never_end(tmp_path: Path) -> None:
 )
 def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
     for read in (
-        lambda: loading.load_numpy(Path(name)),
-        lambda: loading.text_of(Path(name)),
+        lambda: reading.load_numpy(Path(name)),
+        lambda: reading.text_of(Path(name)),
         lambda: options.array_from("grid_t", name),
         lambda: sources.dataset_from(name),
         lambda: sources.vector_from("sigmas", name),

@@ -215,7 +215,7 @@ def test_interrupted_it_names_what_there_is(tmp_path: Path) -> None:
 
 
 def test_two_runs_in_one_folder(config: Path, tmp_path: Path, wb: Any) -> None:
-    from numerics.locks import locked
+    from numerics.io.locks import locked
 
     out = tmp_path / "out"
     out.mkdir()

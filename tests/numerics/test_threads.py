@@ -24,12 +24,12 @@ from numerics import (
     coupled_exact,
     coupled_paths,
     exact_w2,
-    files,
     law1d_w2,
     sample,
     transport,
     verify,
 )
+from numerics.io import writing
 
 THREADS, ROUNDS = 12, 3
 KINK = "1 + abs(t - 1)"
@@ -196,7 +196,7 @@ def test_files_written_at_once_have_the_permissions_of_any_new_file(
         with monkeypatch.context() as patched:
             patched.setattr(os, "umask", lambda mask: pytest.fail("the umask of all threads is changed"))
             # several write each file
-            together([lambda i=i: files.write(tmp_path / f"{i % 4}", b"x" * 999) for i in range(THREADS)])
+            together([lambda i=i: writing.write(tmp_path / f"{i % 4}", b"x" * 999) for i in range(THREADS)])
     finally:
         umask(before)
     found = {path.name: (path.stat().st_mode & 0o777, path.read_bytes()) for path in tmp_path.iterdir()}

@@ -18,7 +18,7 @@ from numerics.cifar10.eight import compare_runs
 from numerics.cifar10.runs import load_run
 from numerics.cli import cifar10 as command
 from numerics.cli.main import app
-from numerics.locks import LOCK, locked
+from numerics.io.locks import LOCK, locked
 from wbound.errors import IOFailure
 
 TRAIN = ["cifar10", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from wbound.errors import BadInput, IOFailure
 from wbound.memory import fits
+from wbound.typing import Array
 
 __all__ = [
     "MOST",
     "MOST_BYTES",
     "Table",
+    "finite_array",
     "is_file",
     "is_folder",
     "load_json",
@@ -284,3 +286,17 @@ def text_numbers(path: Path) -> NDArray[np.float64]:
             "file", path.name, f"has {rows} lines of {columns} columns: must be one column, or one line"
         )
     return table.values.ravel()
+
+
+def finite_array(option: str, value: Any, allowed: str) -> Array:
+    """``value`` as a finite float64 array, or `BadInput`."""
+    try:
+        raw = np.asarray(value)
+        if raw.dtype.kind not in "fiu":  # no booleans, text, complex numbers or objects
+            raise TypeError
+        array = raw.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(option, type(value).__name__, allowed) from None
+    if not np.isfinite(array).all():
+        raise BadInput(option, "an array with NaN or infinity", allowed)
+    return array

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numerics import terminal
 from numerics.cli import output
+from numerics.io import terminal
 
 WORD = st.text("abc", min_size=1, max_size=9)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import math
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from wbound.errors import IOFailure
 
-__all__ = ["directory", "write"]
+__all__ = ["csv_text", "directory", "write"]
 
 
 def directory(path: Path | str) -> Path:
@@ -48,3 +55,26 @@ def write(path: Path | str, content: bytes | str) -> Path:
             with contextlib.suppress(FileNotFoundError):  # it was renamed
                 temporary.unlink()
     return target
+
+
+def csv_text(columns: Mapping[str, Any]) -> str:
+    """Columns as CSV (RFC 4180, but lines end in a newline alone), numbers with all their digits, an empty cell
+    where there is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_cell(name) for name in columns)
+    listed = (v.tolist() if isinstance(v, np.ndarray) else list(v) for v in columns.values())
+    writer.writerows([_cell(value) for value in row] for row in zip(*listed, strict=True))
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A float as the shortest text that reads back as itself; none for NaN and None. A carriage return is a line's
+    end, which the writer quotes."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    if not isinstance(value, float):
+        return "" if value is None else value
+    if math.isnan(value):
+        return ""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(float(value))

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import datasets, loading, schedules
+from numerics import datasets, schedules
 from numerics.cli import options, sources
 from numerics.doctor import check_schedule
+from numerics.io import reading
 from numerics.scheduler_config import from_diffusers
 from wbound.errors import BadInput
 
@@ -245,7 +246,7 @@ def test_numbers_are_no_names_of_files(text: str, values: list[float]) -> None:
 def test_tables_that_could_be_misread(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(BadInput, match=said):
-        loading.text_table(tmp_path / "t.csv")
+        reading.text_table(tmp_path / "t.csv")
 
 
 def test_a_first_line_that_may_be_a_header_is_said(tmp_path: Path) -> None:

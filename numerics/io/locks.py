@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from numerics.files import directory
+from numerics.io.writing import directory
 from wbound.errors import IOFailure, WboundError
 
 __all__ = ["LOCK", "locked"]

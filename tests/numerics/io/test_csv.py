@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from numerics.cli.progress import rows_as_csv
-from numerics.drawing import csv_text
+from numerics.io.writing import csv_text
 
-CLI = Path(__file__).resolve().parents[2] / "numerics" / "cli"
+CLI = Path(__file__).resolve().parents[3] / "numerics" / "cli"
 OU = "--process ou --T 2 --K 4"
 
 #: A line for every command that can write a CSV; FILE is where.
