@@ -38,7 +38,7 @@ from numerics.cifar10.runs import Run, load_run, make_config
 from numerics.cifar10.sampling import sample_images, start_of
 from numerics.cifar10.scoreerror import final_law, score_error
 from numerics.cifar10.training import train
-from numerics.transport import gaussian_w2
+from numerics.transport.samples import gaussian_w2
 
 torch.set_num_threads(1)
 images = load_images("digits")

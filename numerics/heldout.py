@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from numerics.mixtures import SmoothedData
 from numerics.samplers import samples as draw
-from numerics.transport import plugin_w2
+from numerics.transport.samples import plugin_w2
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput, count
 from wbound.forward.catalogue import process as named

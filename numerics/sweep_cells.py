@@ -152,8 +152,9 @@ class _Maker:
         return {"iterations": str(found.K), "iterations_T": float(found.T)}
 
     def _sample(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
-        from numerics import targets, transport
+        from numerics import targets
         from numerics.samplers import samples
+        from numerics.transport import samples as transport
 
         s = self._setting(at, index)
         law = gaussian_data(s.data)

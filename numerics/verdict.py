@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from numerics import targets, transport
+from numerics import targets
 from numerics.agreement import Agreement, agreement
 from numerics.io.reading import finite_array
 from numerics.law1d import LineLaw, law1d
 from numerics.samplers import coupled_exact
 from numerics.samplers import samples as draw
+from numerics.transport import samples as transport
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real

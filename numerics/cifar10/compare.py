@@ -41,7 +41,7 @@ from numerics.cifar10.sampling import (
     theory_setting,
 )
 from numerics.cifar10.scoreerror import final_law
-from numerics.transport import LEAST
+from numerics.transport.samples import LEAST
 from wbound.complexity.least_steps import iterations
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.exact.gaussian_law import EXACT_LAW

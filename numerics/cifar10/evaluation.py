@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from numerics.transport import empirical_w2, gaussian_w2, sliced_w2
+from numerics.transport.samples import empirical_w2, gaussian_w2, sliced_w2
 from wbound.errors import BadInput, IOFailure, count
 from wbound.typing import Array
 

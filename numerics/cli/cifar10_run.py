@@ -174,7 +174,7 @@ def evaluate(
     from numerics.cifar10.evaluation import inception as read
     from numerics.cifar10.images import load_images
     from numerics.cifar10.runs import load_run
-    from numerics.transport import LEAST
+    from numerics.transport.samples import LEAST
 
     on = device_of(device)
     steps = _integer("K", K, 100)
@@ -325,7 +325,7 @@ def compare(
     from numerics.drawing import width_of
     from numerics.io.locks import locked
     from numerics.io.reading import is_file
-    from numerics.transport import LEAST
+    from numerics.transport.samples import LEAST
     from wbound.errors import count, one_of
 
     width_of(width)
@@ -404,7 +404,7 @@ def score_error(
     from numerics.cifar10.runs import load_run
     from numerics.cifar10.sampling import room
     from numerics.cifar10.scoreerror import score_error as measure
-    from numerics.transport import LEAST
+    from numerics.transport.samples import LEAST
     from wbound.errors import BadInput
 
     on = device_of(device)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from numerics import Gaussian, LogCosh, SymmetricMixture, law1d
-from numerics.bures import gaussian_w2
 from numerics.law1d import LineLaw
 from numerics.mixtures import Bimodal
+from numerics.transport.gaussians import gaussian_w2
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.sampler.make_setting import Setting, setting

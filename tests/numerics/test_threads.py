@@ -26,10 +26,10 @@ from numerics import (
     exact_w2,
     law1d_w2,
     sample,
-    transport,
     verify,
 )
 from numerics.io import writing
+from numerics.transport import samples
 
 THREADS, ROUNDS = 12, 3
 KINK = "1 + abs(t - 1)"
@@ -84,7 +84,7 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
     "samples, gaussian": lambda s: sample(s.named, s.law, T=3.0, K=8, n=50, seed=1).tolist(),
     "samples, cosh": lambda s: sample(s.named, s.cosh, T=3.0, K=6, n=50, scheme="hf", seed=2).tolist(),
     "samples, density": lambda s: sample(s.named, s.density, T=3.0, K=4, n=40, scheme="hf", seed=3).tolist(),
-    "transport": lambda s: transport.empirical_w2(s.points, s.points + 0.5).w2,
+    "transport": lambda s: samples.empirical_w2(s.points, s.points + 0.5).w2,
     "paths": lambda s: coupled_paths(s.named, s.mixture, T=3.0, K=6, n=40, seed=4, progress=False).error,
     "paths, exact": lambda s: coupled_exact(s.named, s.law, T=3.0, K=6, n=40, seed=5, progress=False).error,
     "law": lambda s: law1d_w2(s.named, s.density, T=3.0, K=3, scheme="hf").w2,

@@ -17,7 +17,7 @@ from numerics.agreement import RISK, Agreement
 from numerics.cli import targets as cli_targets
 from numerics.cli.main import main
 from numerics.mixtures import SmoothedData
-from numerics.transport import EmpiricalW2
+from numerics.transport.samples import EmpiricalW2
 from numerics.verdict import Referee, Verdict, verify
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed

@@ -11,7 +11,7 @@ import torch
 from numerics.cifar10.clocks import NAMES, ImageProcess, image_process
 from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme, theory_setting
-from numerics.transport import gaussian_w2
+from numerics.transport.samples import gaussian_w2
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import EXACT_LAW, exact_w2

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from numerics import potentials
-from numerics.bures import gaussian_w2
 from numerics.io.reading import finite_array
-from numerics.quantiles import Quantile, Steps, couple, law, merge_counts, quantile_w2, rms
+from numerics.transport import potentials
+from numerics.transport.gaussians import gaussian_w2
+from numerics.transport.quantiles import Quantile, Steps, couple, law, merge_counts, quantile_w2, rms
 from wbound.errors import BadInput, IOFailure, count, positive, real
 from wbound.memory import available
 from wbound.typing import Array

@@ -17,8 +17,8 @@ from scipy.integrate import quad
 from scipy.special import expit, ndtri
 from scipy.stats import expon, pareto
 
-from numerics import potentials, transport
-from numerics.transport import empirical_w2, gaussian_w2, one_dim_w2, plugin_w2, sliced_w2
+from numerics.transport import potentials, samples
+from numerics.transport.samples import empirical_w2, gaussian_w2, one_dim_w2, plugin_w2, sliced_w2
 from wbound import memory
 from wbound.errors import BadInput, IOFailure
 
@@ -274,7 +274,7 @@ def test_a_translation_far_away_costs_no_digits() -> None:
 def test_a_solver_that_stops_early_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 200, 2))
-    monkeypatch.setattr(transport, "_ITERATIONS", 50)
+    monkeypatch.setattr(samples, "_ITERATIONS", 50)
     with pytest.raises(IOFailure, match="stopped early"):
         plugin_w2(x, y, method="simplex")
 
@@ -291,7 +291,7 @@ def test_an_assignment_that_is_not_optimal_is_an_error(monkeypatch: pytest.Monke
 def test_the_dual_certifies_the_cost(method: str) -> None:
     rng = np.random.default_rng(1)
     x, y = rng.standard_normal((2, 80, 3))
-    plan = transport._solve(x, y, method, None)
+    plan = samples._solve(x, y, method, None)
     cost = ((x[:, None] - y[None]) ** 2).sum(axis=2)
     assert plan.phi.mean() + plan.psi.mean() == pytest.approx(plan.cost, rel=1e-12)
     assert (cost - plan.phi[:, None] - plan.psi).min() > -1e-12
@@ -302,7 +302,7 @@ def test_a_shift_moves_the_potentials_and_not_the_plan(method: str) -> None:
     """The solvers see centred samples: the duals that come back must be feasible for the ones given, and tight."""
     x, y = np.random.default_rng(12).standard_normal((2, 60, 3))
     shift = np.array([3.0, 0.0, -4.0])
-    near, far = (transport._solve(x, y + move, method, None) for move in (0.0, shift))
+    near, far = (samples._solve(x, y + move, method, None) for move in (0.0, shift))
     cost = ((x[:, None] - y - shift) ** 2).sum(axis=2)
     assert float((cost - far.phi[:, None] - far.psi).min()) >= -1e-12
     assert far.phi.mean() + far.psi.mean() == pytest.approx(far.cost, rel=1e-12)
