@@ -185,7 +185,7 @@ def budgets(quick: bool) -> list[Claim]:
     """What has a budget in seconds."""
     import wbound
     from numerics.choose import choose
-    from numerics.datasets import from_spectrum
+    from numerics.targets.datasets import from_spectrum
     from wbound.data.gaussian import Gaussian
     from wbound.forward.catalogue import process
 

@@ -33,7 +33,7 @@ from numerics.kernels import normals
 from numerics.plans import GaussianPlan, Step
 from numerics.samplers import _run as run
 from numerics.samplers import sample
-from numerics.targets import Gaussian, LogCosh, SymmetricMixture
+from numerics.targets.products import Gaussian, LogCosh, SymmetricMixture
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting
 

@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from numerics import datasets, exact_w2, schedules
+from numerics import exact_w2, schedules
 from numerics.choose import choose
 from numerics.doctor import check_schedule
 from numerics.panels import ranking_figure
+from numerics.targets import datasets
 
 # %%
 digits = datasets.digits()

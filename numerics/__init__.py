@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from numerics import transport
     from numerics.law1d import law1d_w2
     from numerics.samplers import coupled_exact, coupled_paths, sample
-    from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+    from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
     from numerics.verdict import verify
     from wbound.exact.gaussian_law import exact_w2
 
 _HOME = {
-    "Gaussian": "numerics.targets",
-    "LogCosh": "numerics.targets",
-    "ProductTarget": "numerics.targets",
-    "SymmetricMixture": "numerics.targets",
+    "Gaussian": "numerics.targets.products",
+    "LogCosh": "numerics.targets.products",
+    "ProductTarget": "numerics.targets.products",
+    "SymmetricMixture": "numerics.targets.products",
     "coupled_exact": "numerics.samplers",
     "coupled_paths": "numerics.samplers",
     "exact_w2": "wbound.exact.gaussian_law",

@@ -31,10 +31,10 @@ from numerics.candidates import (
     told_apart,
     twin,
 )
-from numerics.datasets import Dataset
 from numerics.fewest_steps import fewest
 from numerics.ranking import MOST_STEPS, Choice, Ranking
 from numerics.schedules import Schedule
+from numerics.targets.datasets import Dataset
 from wbound import Process
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave

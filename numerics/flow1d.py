@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numerics.lines import Line, Normal
+from numerics.targets.line_laws import Line, Normal
 from wbound.calculus.quadrature import rule
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
@@ -66,7 +66,7 @@ def flow1d_w2(
     data that are no product target, `HypothesisFailed` for SDE schemes. Kind: *exact*.
     """
     if not hasattr(target, "factors"):
-        raise BadInput("data", type(target).__name__, "must be a product target of numerics.targets")
+        raise BadInput("data", type(target).__name__, "must be a product target of numerics.targets.products")
     return flow1d(setting(process, target, T, K, scheme=scheme, start=start, grid=grid), rtol)
 
 

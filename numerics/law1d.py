@@ -17,8 +17,8 @@ import numpy as np
 
 from numerics.densities import Density, Map, convolve, of_function
 from numerics.flow1d import curve, pushed_w2
-from numerics.lines import Line, Normal
 from numerics.pushed import Pushed
+from numerics.targets.line_laws import Line, Normal
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.exact.gaussian_law import EXACT_LAW, law
@@ -78,7 +78,7 @@ def law1d_w2(
     product target, `IOFailure` where refinement does not get there. Kind: *exact*.
     """
     if not hasattr(target, "factors"):
-        raise BadInput("data", type(target).__name__, "must be a product target of numerics.targets")
+        raise BadInput("data", type(target).__name__, "must be a product target of numerics.targets.products")
     s = setting(process, target, T, K, scheme=scheme, start=start, grid=grid, score_noise=score_noise)
     return law1d(s, rtol)
 

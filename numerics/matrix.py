@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numerics.agreement import RISK
-from numerics.mixtures import Bimodal, GaussianMixture, SmoothedData
-from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+from numerics.targets.mixtures import Bimodal, GaussianMixture, SmoothedData
+from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from numerics.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward.catalogue import PUBLISHED

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numerics.smoothing import ACCURACY, REACH, Smooth
-from numerics.tabulation import Table, tabulate
+from numerics.targets.quintic_table import Table, tabulate
+from numerics.targets.smooth_law import ACCURACY, REACH, Smooth
 from wbound.calculus.stable import softplus
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
@@ -43,7 +43,7 @@ __all__ = [
 Step = Callable[[np.random.Generator, Array], None]
 
 #: log(m_0λ) beyond which a smoothed law is Gaussian to 1e-11, and L_0λ below which it is p_0 itself, as
-#: `numerics.smoothing` has them.
+#: `numerics.targets.smooth_law` has them.
 _FAR, _NEAR = math.log(1e13), 1e-10
 
 #: Numbers of coefficients held at once; a block is also what one thread does without being interrupted.

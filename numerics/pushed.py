@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from numerics.densities import Density, Map
-from numerics.lines import Line
+from numerics.targets.line_laws import Line
 from wbound.errors import IOFailure
 from wbound.typing import Array
 

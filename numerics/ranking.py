@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numerics.candidates import seen_as
-from numerics.datasets import Dataset
 from numerics.schedules import FORMS, Schedule, ve, vp
+from numerics.targets.datasets import Dataset
 from wbound import SCHEMES, Process
 from wbound.typing import Array
 

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from numerics.coupling import PairedPlan, RefinedPlan
-from numerics.mixtures import Bimodal
 from numerics.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
-from numerics.smoothing import Smooth
-from numerics.targets import SymmetricMixture
+from numerics.targets.mixtures import Bimodal
+from numerics.targets.products import SymmetricMixture
+from numerics.targets.smooth_law import Smooth
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward.forward_process import Process
@@ -215,7 +215,7 @@ def _gaussian(s: Setting) -> Setting:
 def _scored(s: Setting) -> Setting:
     """The setting with data that have a score: a plain `wbound` Gaussian becomes a target."""
     if isinstance(s.data, Gaussian) and not hasattr(s.data, "score"):
-        from numerics.targets import Gaussian as Target
+        from numerics.targets.products import Gaussian as Target
 
         return replace(s, data=Target(s.data.mean, s.data.cov))
     if not callable(getattr(s.data, "score", None)):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from numerics.flow1d import flow1d
-from numerics.targets import SymmetricMixture
+from numerics.targets.products import SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count

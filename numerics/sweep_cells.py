@@ -152,13 +152,13 @@ class _Maker:
         return {"iterations": str(found.K), "iterations_T": float(found.T)}
 
     def _sample(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
-        from numerics import targets
         from numerics.samplers import samples
+        from numerics.targets import products
         from numerics.transport import samples as transport
 
         s = self._setting(at, index)
         law = gaussian_data(s.data)
-        target = targets.Gaussian(law.mean, law.cov)
+        target = products.Gaussian(law.mean, law.cov)
         seeds = np.random.SeedSequence(at["seed"]).spawn(3)
         x = samples(
             replace(s, data=target), self.plan.n, np.random.default_rng(seeds[0]), threads=1, progress=False
@@ -184,7 +184,7 @@ def _process(spec: Mapping[str, Any]) -> Process:
 
 def _data(spec: Mapping[str, Any], d: int) -> Curvature:
     """The target in d dimensions."""
-    from numerics.targets import Gaussian
+    from numerics.targets.products import Gaussian
 
     name = spec.get("name", "isotropic")
     v = {**TARGETS[name], **{k: x for k, x in spec.items() if k != "name"}}

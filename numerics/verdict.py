@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from numerics import targets
 from numerics.agreement import Agreement, agreement
 from numerics.io.reading import finite_array
 from numerics.law1d import LineLaw, law1d
 from numerics.samplers import coupled_exact
 from numerics.samplers import samples as draw
+from numerics.targets import products
 from numerics.transport import samples as transport
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
@@ -325,7 +325,7 @@ def _as_target(target: Any) -> Any:
         return target
     if isinstance(target, Gaussian) or getattr(target, "gaussian", lambda: None)() is not None:
         data = gaussian_data(target)
-        return targets.Gaussian(data.mean, data.cov)
+        return products.Gaussian(data.mean, data.cov)
     raise BadInput("target", type(target).__name__, "must be a target with a score and samples")
 
 

@@ -204,7 +204,7 @@ def test_every_name_of_the_table_is_there_once() -> None:
         ("wbound.bounds.theorem_1", "import wbound.bounds.theorem_2", "to its right"),
         ("wbound.bounds.theorem_2", "from wbound import process", "front door"),
         ("wbound.bounds.theorem_2", "import numerics", "may import"),
-        ("wbound.bounds.theorem_2", "def f():\n    import numerics.targets", "may import"),
+        ("wbound.bounds.theorem_2", "def f():\n    import numerics.targets.products", "may import"),
         ("wbound.bounds.theorem_2", "def f():\n    import ot", "may import"),
         ("wbound.bounds.theorem_2", "import torch", "may import"),
         ("wbound.bounds.theorem_2", "def f():\n    from matplotlib import pyplot", "may import"),
@@ -220,7 +220,7 @@ def test_every_name_of_the_table_is_there_once() -> None:
         ("wbound.bounds.theorem_2", "from wbound.novelty import x", "not in the table"),
         ("numerics.transport", "import ot", "inside functions only"),
         ("numerics.verdict", "def f():\n    import ot", "only numerics.transport"),
-        ("numerics.targets", "from numerics.verdict import verify", "from floor 1 up to floor 3"),
+        ("numerics.targets.products", "from numerics.verdict import verify", "from floor 1 up to floor 3"),
         ("numerics.report.page", "from ..cli import main", "from floor 5 up to floor 6"),
         ("numerics.samplers", "def f():\n    import torch", "only numerics.cifar10"),
         ("numerics.cli.images", "from numerics.cifar10 import train", "inside functions only"),
@@ -247,7 +247,7 @@ def test_a_wrong_import_is_noticed(module: str, source: str, said: str) -> None:
         ("wbound.bounds.theorem_2", "from scipy import special\nimport numpy as np"),
         ("numerics.transport", "def f():\n    import ot"),
         (
-            "numerics.targets",
+            "numerics.targets.products",
             "import wbound\nfrom wbound.complexity.tables import x\nfrom wbound import process",
         ),
         (

@@ -145,10 +145,10 @@ def smoothed(
 
     import numpy as np
 
-    from numerics import datasets
     from numerics.heldout import held_out
     from numerics.io.image_files import png, tiles
     from numerics.io.writing import write
+    from numerics.targets import datasets
     from wbound.errors import count, one_of, positive
 
     if out is not None:

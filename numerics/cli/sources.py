@@ -10,8 +10,8 @@ import typer
 from numerics.cli import options as o
 
 if TYPE_CHECKING:
-    from numerics.datasets import Dataset
     from numerics.schedules import Schedule
+    from numerics.targets.datasets import Dataset
 
 __all__ = [
     "AlphasCumprod",
@@ -61,7 +61,7 @@ Diffusers = Annotated[
 
 def dataset_from(text: str | None, key: str | None = None) -> Dataset:
     """The data of --data, their mean and covariance. Raises `BadInput` and `IOFailure`."""
-    from numerics import datasets
+    from numerics.targets import datasets
     from wbound.errors import BadInput
 
     if text is None:

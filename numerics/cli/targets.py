@@ -51,7 +51,7 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
     Targets beyond A1 have a curvature profile instead. Raises `BadInput`, and `HypothesisFailed` (A1) for a
     density or mixture that is not strongly log-concave.
     """
-    from numerics import mixtures, targets
+    from numerics.targets import mixtures, products
     from wbound.errors import BadInput, positive
     from wbound.memory import dimension as size_of
 
@@ -68,7 +68,7 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
     if text.startswith(DENSITY):
         values = {key: positive(key, o.number(key, value)) for key, value in given.items()}
         facts = {key: values.pop(key) for key in ("m0", "L0") if key in values}
-        return targets.ProductTarget(text[len(DENSITY) :], dimension or 1, parameters=values, **facts)
+        return products.ProductTarget(text[len(DENSITY) :], dimension or 1, parameters=values, **facts)
     if text not in NAMES:
         raise BadInput("target", text, f"must be one of {', '.join(NAMES)}, or {DENSITY}TEXT")
     for key in given:
@@ -76,10 +76,10 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
             raise BadInput("-q", key, f"must be one of {', '.join(NAMES[text])} for {text}")
     chosen = NAMES[text] | given
     if text == "gaussian":
-        return targets.Gaussian(*_gaussian(chosen["mean"], chosen["cov"], dimension))
+        return products.Gaussian(*_gaussian(chosen["mean"], chosen["cov"], dimension))
     if text == "mixture":
         centre = _numbers("c", chosen["c"])
-        made: Any = targets.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
+        made: Any = products.SymmetricMixture(centre, positive("s", o.number("s", chosen["s"])))
         if dimension in (None, made.d):
             return made
         if made.d > 1:
@@ -94,13 +94,13 @@ def target_from(text: str, q: list[str] | None, d: str | None) -> Any:
         means = _numbers("means", chosen["means"])
         return _in_its_own(mixtures.GaussianMixture(means, widths, weights), dimension, "means")
     if text == "smoothed":
-        from numerics.datasets import samples_of
+        from numerics.targets.datasets import samples_of
 
         points = samples_of(chosen["points"])
         made = mixtures.SmoothedData(points - points.mean(axis=0), o.required("tau", chosen["tau"]))
         return _in_its_own(made, dimension, "a point")
     m0, L0 = (positive(key, o.number(key, chosen[key])) for key in ("m0", "L0"))
-    return targets.LogCosh(dimension or 1, m0, L0)
+    return products.LogCosh(dimension or 1, m0, L0)
 
 
 def _in_its_own(made: Any, d: int | None, what: str) -> Any:

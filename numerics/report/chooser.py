@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numerics import datasets, figures
+from numerics.targets import datasets
+from numerics import figures
 from numerics.choose import choose
 from numerics.panels import ranking_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table

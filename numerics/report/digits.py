@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from numerics import datasets, figures
+from numerics.targets import datasets
+from numerics import figures
 from numerics.curves import exact_curve, geometric
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process

@@ -13,7 +13,7 @@ from numerics import figures
 from numerics.curves import Curve, bound_curve, geometric, horizon
 from numerics.matrix import N_LINE, REFUSED, TARGETS, Matrix
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
-from numerics.targets import LogCosh, SymmetricMixture
+from numerics.targets.products import LogCosh, SymmetricMixture
 from wbound.forward.catalogue import process
 
 __all__ = ["RESULTS", "build", "scattered", "stored"]

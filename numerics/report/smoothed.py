@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics import datasets
+from numerics.targets import datasets
 from numerics.heldout import held_out
 from numerics.report.parts import Column, Context, Figure, Figures, Html, Part, Prose, Table
 from numerics.io.image_files import png, tiles

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from numerics import Gaussian, LogCosh, SymmetricMixture, law1d
 from numerics.law1d import LineLaw
-from numerics.mixtures import Bimodal
+from numerics.targets.mixtures import Bimodal
 from numerics.transport.gaussians import gaussian_w2
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named

@@ -10,9 +10,9 @@ import pytest
 
 import wbound
 from numerics.choose import choose
-from numerics.datasets import Dataset, digits, from_samples, from_spectrum
 from numerics.ranking import Choice, Ranking
 from numerics.schedules import from_array
+from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.errors import BadInput
 from wbound.exact.clock_law import Spectrum
 from wbound.exact.gaussian_law import exact_w2

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import datasets
 from numerics.choose import choose
 from numerics.schedules import read
+from numerics.targets import datasets
 from wbound.data.gaussian import Gaussian
 from wbound.exact.gaussian_law import exact_w2
 from wbound.sampler.grid import Grid

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from numerics.densities import Density, convolve, of_function
-from numerics.lines import Normal, Pair
 from numerics.pushed import Pushed
+from numerics.targets.line_laws import Normal, Pair
 from wbound.errors import IOFailure
 
 Array = NDArray[np.float64]

@@ -11,10 +11,10 @@ import pytest
 
 import wbound
 from numerics.choose import choose
-from numerics.datasets import Dataset, digits, from_samples, from_spectrum
 from numerics.doctor import check_expressions, check_schedule, start_w2
 from numerics.image_schedules import image_claims
 from numerics.schedules import schedule, to_array
+from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import exact_w2

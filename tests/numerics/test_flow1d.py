@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import wbound
 from numerics.flow1d import curve, flow1d, flow1d_w2, monotone, push, pushed_w2
 from numerics.law1d import law1d_w2
-from numerics.lines import Normal, Pair
-from numerics.mixtures import Bimodal, GaussianMixture
-from numerics.targets import Gaussian, LogCosh, SymmetricMixture
+from numerics.targets.line_laws import Normal, Pair
+from numerics.targets.mixtures import Bimodal, GaussianMixture
+from numerics.targets.products import Gaussian, LogCosh, SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW

@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import datasets, schedules, sweep_config
+from numerics import schedules, sweep_config
 from numerics.cli import options, sources
 from numerics.io import reading
 from numerics.io.writing import write
 from numerics.scheduler_config import from_diffusers
+from numerics.targets import datasets
 from wbound.certified import certificate as certified
 from wbound.certified import certificate_file
 from wbound.errors import BadInput, IOFailure, WboundError

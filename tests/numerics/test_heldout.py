@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numerics.datasets import digits
 from numerics.heldout import held_out
+from numerics.targets.datasets import digits
 from wbound.errors import BadInput
 
 

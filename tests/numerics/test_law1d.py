@@ -15,9 +15,9 @@ from scipy.special import ndtri
 
 import wbound
 from numerics.law1d import law1d, law1d_w2, propagate
-from numerics.lines import Normal, Pair
-from numerics.smoothing import LogCoshLine
-from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+from numerics.targets.line_laws import Normal, Pair
+from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+from numerics.targets.smooth_law import LogCoshLine
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid, Nodes

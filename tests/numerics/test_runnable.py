@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics import datasets
 from numerics.candidates import GRIDS, Candidate
 from numerics.choose import _facts, _Task, choose
-from numerics.datasets import Dataset
 from numerics.scheduler_config import training_log_lam
 from numerics.schedules import from_array, nearest, start_std, to_array
+from numerics.targets import datasets
+from numerics.targets.datasets import Dataset
 from wbound import process
 from wbound.data.gaussian import Gaussian
 from wbound.design.largest_level import LEAST_GAIN, float32_holds

@@ -18,7 +18,7 @@ import wbound
 from numerics import kernels, plans, samplers
 from numerics.plans import ScorePlan
 from numerics.samplers import coupled_exact, coupled_paths, sample, samples
-from numerics.targets import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from wbound.data.curvature import StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import Defects, defects, law

@@ -14,7 +14,7 @@ import pytest
 from numerics import scatter as module
 from numerics.report.matrix import scattered
 from numerics.scatter import draw, ratio, scatter
-from numerics.targets import SymmetricMixture
+from numerics.targets.products import SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 

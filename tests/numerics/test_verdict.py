@@ -16,7 +16,7 @@ from numerics import Gaussian, LogCosh, ProductTarget, SymmetricMixture, law1d_w
 from numerics.agreement import RISK, Agreement
 from numerics.cli import targets as cli_targets
 from numerics.cli.main import main
-from numerics.mixtures import SmoothedData
+from numerics.targets.mixtures import SmoothedData
 from numerics.transport.samples import EmpiricalW2
 from numerics.verdict import Referee, Verdict, verify
 from wbound.data.log_concave import LogConcave

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import datasets, schedules
+from numerics import schedules
 from numerics.cli import options, sources
 from numerics.doctor import check_schedule
 from numerics.io import reading
 from numerics.scheduler_config import from_diffusers
+from numerics.targets import datasets
 from wbound.errors import BadInput
 
 FEW = settings(

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from numerics.lines import CUBIC, Line, Third
-from numerics.tabulation import Table, tabulate, tabulate_shares
+from numerics.targets.line_laws import CUBIC, Line, Third
+from numerics.targets.quintic_table import Table, tabulate, tabulate_shares
 from wbound.errors import BadInput, HypothesisFailed, IOFailure
 from wbound.typing import Array
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-import numerics.mixtures as mixtures
+import numerics.targets.mixtures as mixtures
 import wbound
 from numerics.law1d import law1d_w2
-from numerics.mixtures import Bimodal, GaussianMixture, Peaks, SmoothedData, enclosing_ball
 from numerics.samplers import sample
-from numerics.targets import SymmetricMixture
+from numerics.targets.mixtures import Bimodal, GaussianMixture, Peaks, SmoothedData, enclosing_ball
+from numerics.targets.products import SymmetricMixture
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import law

@@ -17,8 +17,8 @@ import sympy
 from numpy.typing import ArrayLike
 from sympy.codegen.cfunctions import log1p
 
-from numerics.lines import Line, Normal, Pair, Third
-from numerics.smoothing import LogCoshLine, Smooth
+from numerics.targets.line_laws import Line, Normal, Pair, Third
+from numerics.targets.smooth_law import LogCoshLine, Smooth
 from wbound.calculus.parser import X, parse, symbol
 from wbound.calculus.suprema import branch_and_bound, enclose
 from wbound.calculus.to_numpy import function

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from numerics import datasets
-from numerics.datasets import digits, from_folder, from_samples, from_spectrum, load
+from numerics.targets import datasets
+from numerics.targets.datasets import digits, from_folder, from_samples, from_spectrum, load
 from wbound.errors import BadInput, IOFailure
 
 

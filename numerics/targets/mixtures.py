@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr
 
-from numerics.lines import Line, Normal, Pair
-from numerics.targets import Factor, along_and_across, generator
+from numerics.targets.line_laws import Line, Normal, Pair
+from numerics.targets.products import Factor, along_and_across, generator
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.typing import Array

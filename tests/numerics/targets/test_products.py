@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 
 import wbound
-from numerics.lines import Line, Normal, Pair
-from numerics.smoothing import LogCoshLine, Smooth
-from numerics.tabulation import tabulate
-from numerics.targets import (
+from numerics.targets.line_laws import Line, Normal, Pair
+from numerics.targets.products import (
     Gaussian,
     LogCosh,
     ProductTarget,
@@ -25,6 +23,8 @@ from numerics.targets import (
     _score_at_zero,
     product_M1,
 )
+from numerics.targets.quintic_table import tabulate
+from numerics.targets.smooth_law import LogCoshLine, Smooth
 from wbound.errors import BadInput, HypothesisFailed, IOFailure
 
 Array = NDArray[np.float64]
