@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numerics import transport
     from numerics.law1d import law1d_w2
-    from numerics.samplers import coupled_exact, coupled_paths, sample
+    from numerics.samplers.sampling import coupled_exact, coupled_paths, sample
     from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
     from numerics.verdict import verify
     from wbound.exact.gaussian_law import exact_w2
@@ -21,11 +21,11 @@ _HOME = {
     "LogCosh": "numerics.targets.products",
     "ProductTarget": "numerics.targets.products",
     "SymmetricMixture": "numerics.targets.products",
-    "coupled_exact": "numerics.samplers",
-    "coupled_paths": "numerics.samplers",
+    "coupled_exact": "numerics.samplers.sampling",
+    "coupled_paths": "numerics.samplers.sampling",
     "exact_w2": "wbound.exact.gaussian_law",
     "law1d_w2": "numerics.law1d",
-    "sample": "numerics.samplers",
+    "sample": "numerics.samplers.sampling",
     "verify": "numerics.verdict",
 }
 

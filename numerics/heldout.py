@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numerics.samplers import samples as draw
+from numerics.samplers.sampling import samples as draw
 from numerics.targets.mixtures import SmoothedData
 from numerics.transport.samples import plugin_w2
 from wbound.bounds.theorem_2 import THEOREM_2

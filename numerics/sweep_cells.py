@@ -152,7 +152,7 @@ class _Maker:
         return {"iterations": str(found.K), "iterations_T": float(found.T)}
 
     def _sample(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
-        from numerics.samplers import samples
+        from numerics.samplers.sampling import samples
         from numerics.targets import products
         from numerics.transport import samples as transport
 

@@ -18,8 +18,8 @@ from scipy.special import ndtri
 from numerics.agreement import Agreement, agreement
 from numerics.io.reading import finite_array
 from numerics.law1d import LineLaw, law1d
-from numerics.samplers import coupled_exact
-from numerics.samplers import samples as draw
+from numerics.samplers.sampling import coupled_exact
+from numerics.samplers.sampling import samples as draw
 from numerics.targets import products
 from numerics.transport import samples as transport
 from wbound.data.gaussian import Gaussian

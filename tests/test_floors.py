@@ -222,7 +222,7 @@ def test_every_name_of_the_table_is_there_once() -> None:
         ("numerics.verdict", "def f():\n    import ot", "only numerics.transport"),
         ("numerics.targets.products", "from numerics.verdict import verify", "from floor 1 up to floor 3"),
         ("numerics.report.page", "from ..cli import main", "from floor 5 up to floor 6"),
-        ("numerics.samplers", "def f():\n    import torch", "only numerics.cifar10"),
+        ("numerics.samplers.sampling", "def f():\n    import torch", "only numerics.cifar10"),
         ("numerics.cli.images", "from numerics.cifar10 import train", "inside functions only"),
         ("numerics.figures", "def f():\n    from numerics import cifar10", "only numerics.cli"),
     ],

@@ -24,7 +24,7 @@ from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
 from numerics.io.locks import locked
 from numerics.io.reading import is_file
-from numerics.samplers import cores
+from numerics.samplers.sampling import cores
 from wbound.errors import BadInput, count, one_of
 
 __all__ = ["SWEEPS", "Job", "Prepared", "compare_runs", "device_of", "prepared", "snapshots_of", "trained"]

@@ -14,7 +14,7 @@ from numerics import Gaussian, SymmetricMixture, verdict
 from numerics.agreement import RISK, _statistics, agreement, levels
 from numerics.independence import departure
 from numerics.law1d import LineLaw, law1d
-from numerics.samplers import samples
+from numerics.samplers.sampling import samples
 from numerics.verdict import verify
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting

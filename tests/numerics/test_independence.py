@@ -19,7 +19,7 @@ from numerics import Gaussian, LogCosh, independence, matrix
 from numerics.agreement import RISK, levels
 from numerics.cli.main import main
 from numerics.independence import Departure, departure
-from numerics.samplers import samples
+from numerics.samplers.sampling import samples
 from numerics.verdict import verify
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 import numerics.targets.mixtures as mixtures
 import wbound
 from numerics.law1d import law1d_w2
-from numerics.samplers import sample
+from numerics.samplers.sampling import sample
 from numerics.targets.mixtures import Bimodal, GaussianMixture, Peaks, SmoothedData, enclosing_ball
 from numerics.targets.products import SymmetricMixture
 from wbound.bounds.theorem_2 import THEOREM_2

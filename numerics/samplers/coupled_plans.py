@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numerics.plans import Coefficients, GaussianPlan, ScorePlan, Step, bind, one_stage
+from numerics.samplers.plans import Coefficients, GaussianPlan, ScorePlan, Step, bind, one_stage
 from wbound.calculus.stable import sinh_minus
 from wbound.errors import BadInput
 from wbound.sampler.grid import Nodes
@@ -88,7 +88,7 @@ class PairedPlan(GaussianPlan):
         z[:d] = self.of_data[0] * (x + self.mean[:, None]) + self.of_noise[0] * noise
 
     def steps(self) -> Iterator[tuple[int, Step]]:
-        from numerics.kernels import paired
+        from numerics.samplers.kernels import paired
 
         moments = _Moments(self)
         for b, a in self.blocks(8):

@@ -194,7 +194,7 @@ class GaussianPlan(Linear):
         super().__init__(s, direction, data.eigenvalues, data.coordinates)
 
     def steps(self) -> Iterator[tuple[int, Step]]:
-        from numerics.kernels import linear
+        from numerics.samplers.kernels import linear
 
         for b, a in self.blocks():
             yield b.size, bind(linear, a.r, self.group, a.noise, a.h_mean, self.mean, a.gain, self.push)
@@ -229,7 +229,7 @@ class MixturePlan(Linear):
             z[0] += side * (self.length * math.exp(-self.unit0))
 
     def steps(self) -> Iterator[tuple[int, Step]]:
-        from numerics.kernels import tanh
+        from numerics.samplers.kernels import tanh
 
         for b, a in self.blocks(4):
             log_v = np.logaddexp(math.log(self.s2), b.log_lam_hi)  # v/α²
@@ -261,7 +261,7 @@ class ProductPlan(Linear):
         z += math.exp(0.5 * self.log_lam - self.unit0) * rng.standard_normal(z.shape)
 
     def steps(self) -> Iterator[tuple[int, Step]]:
-        from numerics.kernels import tabulated
+        from numerics.samplers.kernels import tabulated
 
         for b, a in self.blocks(2048):
             with np.errstate(over="ignore"):  # refused on the next line

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numerics.coupling import PairedPlan, RefinedPlan
-from numerics.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
+from numerics.samplers.coupled_plans import PairedPlan, RefinedPlan
+from numerics.samplers.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
 from numerics.targets.mixtures import Bimodal
 from numerics.targets.products import SymmetricMixture
 from numerics.targets.smooth_law import Smooth

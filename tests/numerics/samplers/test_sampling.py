@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import kernels, plans, samplers
-from numerics.plans import ScorePlan
-from numerics.samplers import coupled_exact, coupled_paths, sample, samples
+from numerics.samplers import kernels, plans, sampling
+from numerics.samplers.plans import ScorePlan
+from numerics.samplers.sampling import coupled_exact, coupled_paths, sample, samples
 from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from wbound.data.curvature import StronglyLogConcave
 from wbound.errors import BadInput, HypothesisFailed
@@ -434,7 +434,7 @@ def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ctrl_c_stops_between_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, chunks, work = [0], [0], samplers._Chunks.advance
+    made, chunks, work = [0], [0], sampling._Chunks.advance
 
     def advance(self: Any, *arguments: Any) -> None:
         made[0], chunks[0] = made[0] + 1, len(self.bounds)
@@ -442,7 +442,7 @@ def test_ctrl_c_stops_between_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
             os.kill(os.getpid(), signal.SIGINT)
         work(self, *arguments)
 
-    monkeypatch.setattr(samplers._Chunks, "advance", advance)
+    monkeypatch.setattr(sampling._Chunks, "advance", advance)
     with pytest.raises(KeyboardInterrupt):
         sample(VP, Gaussian(np.zeros(10), 1.0), 3.0, 50, n=1_000_000, threads=2)
     assert made[0] < chunks[0] // 2
@@ -500,4 +500,4 @@ def test_hypotheses_and_schemes_that_do_not_fit() -> None:
         coupled_paths(VP, PAIR, grid=Grid.from_t([1.0, 0.6, 0.3, 0.0]), n=10)
     with pytest.raises(BadInput, match="overflow"):
         sample(VP, Opaque(DIAGONAL), 200.0, 200, n=10)
-    assert samplers.sample is sample
+    assert sampling.sample is sample
