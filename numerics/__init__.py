@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numerics import transport
-    from numerics.law1d import law1d_w2
+    from numerics.laws.sde_on_line import law1d_w2
     from numerics.samplers.sampling import coupled_exact, coupled_paths, sample
     from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
     from numerics.verdict import verify
@@ -24,7 +24,7 @@ _HOME = {
     "coupled_exact": "numerics.samplers.sampling",
     "coupled_paths": "numerics.samplers.sampling",
     "exact_w2": "wbound.exact.gaussian_law",
-    "law1d_w2": "numerics.law1d",
+    "law1d_w2": "numerics.laws.sde_on_line",
     "sample": "numerics.samplers.sampling",
     "verify": "numerics.verdict",
 }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import kolmogorov, ndtr
 
 from numerics import independence
-from numerics.law1d import LineLaw
+from numerics.laws.sde_on_line import LineLaw
 
 __all__ = ["LEAST", "RISK", "Agreement", "agreement", "levels"]
 

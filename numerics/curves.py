@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
-from numerics.law1d import law1d
+from numerics.laws.sde_on_line import law1d
 from numerics.verdict import bracket
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations

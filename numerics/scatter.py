@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.flow1d import flow1d
+from numerics.laws.ode_on_line import flow1d
 from numerics.targets.products import SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian

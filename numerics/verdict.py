@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 from numerics.agreement import Agreement, agreement
 from numerics.io.reading import finite_array
-from numerics.law1d import LineLaw, law1d
+from numerics.laws.sde_on_line import LineLaw, law1d
 from numerics.samplers.sampling import coupled_exact
 from numerics.samplers.sampling import samples as draw
 from numerics.targets import products

@@ -13,7 +13,7 @@ from scipy import stats
 from numerics import Gaussian, SymmetricMixture, verdict
 from numerics.agreement import RISK, _statistics, agreement, levels
 from numerics.independence import departure
-from numerics.law1d import LineLaw, law1d
+from numerics.laws.sde_on_line import LineLaw, law1d
 from numerics.samplers.sampling import samples
 from numerics.verdict import verify
 from wbound.forward.catalogue import process

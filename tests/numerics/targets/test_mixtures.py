@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 import numerics.targets.mixtures as mixtures
 import wbound
-from numerics.law1d import law1d_w2
+from numerics.laws.sde_on_line import law1d_w2
 from numerics.samplers.sampling import sample
 from numerics.targets.mixtures import Bimodal, GaussianMixture, Peaks, SmoothedData, enclosing_ball
 from numerics.targets.products import SymmetricMixture

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from numerics.densities import Density, Map, convolve, of_function
-from numerics.flow1d import curve, pushed_w2
-from numerics.pushed import Pushed
+from numerics.laws.density import Density, Map, convolve, of_function
+from numerics.laws.mapped_density import Pushed
+from numerics.laws.ode_on_line import curve, pushed_w2
 from numerics.targets.line_laws import Line, Normal
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive

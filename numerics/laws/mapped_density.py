@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.densities import Density, Map
+from numerics.laws.density import Density, Map
 from numerics.targets.line_laws import Line
 from wbound.errors import IOFailure
 from wbound.typing import Array

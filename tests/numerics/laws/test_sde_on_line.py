@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 import wbound
-from numerics.law1d import law1d, law1d_w2, propagate
+from numerics.laws.sde_on_line import law1d, law1d_w2, propagate
 from numerics.targets.line_laws import Normal, Pair
 from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from numerics.targets.smooth_law import LogCoshLine

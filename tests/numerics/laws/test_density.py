@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from numerics.densities import Density, convolve, of_function
-from numerics.pushed import Pushed
+from numerics.laws.density import Density, convolve, of_function
+from numerics.laws.mapped_density import Pushed
 from numerics.targets.line_laws import Normal, Pair
 from wbound.errors import IOFailure
 

@@ -12,8 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import wbound
-from numerics.flow1d import curve, flow1d, flow1d_w2, monotone, push, pushed_w2
-from numerics.law1d import law1d_w2
+from numerics.laws.ode_on_line import curve, flow1d, flow1d_w2, monotone, push, pushed_w2
+from numerics.laws.sde_on_line import law1d_w2
 from numerics.targets.line_laws import Normal, Pair
 from numerics.targets.mixtures import Bimodal, GaussianMixture
 from numerics.targets.products import Gaussian, LogCosh, SymmetricMixture
