@@ -226,7 +226,7 @@ SWEEP = {
 
 
 def _sweep(cells: int) -> None:
-    from numerics.sweep import sweep
+    from numerics.sweep.run import sweep
 
     exponents = [1.0 + 0.1 * i for i in range(cells // 10_000)]
     grid = {**SWEEP, "target": [{"name": "power-law", "exponent": exponents}]}

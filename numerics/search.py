@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.sweep import sweep
-from numerics.sweep_config import read as read_plan
+from numerics.sweep.config import read as read_plan
+from numerics.sweep.run import sweep
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -313,7 +313,7 @@ _PARTS: tuple[tuple[str, tuple[float, ...]], ...] = (
 
 
 def plans(cells: int = CELLS) -> dict[str, dict[str, Any]]:
-    """The dense grid as configurations of `numerics.sweep`, at least ``cells`` cells (≥ 1000): the sharp theorems,
+    """The dense grid as configurations of `numerics.sweep.run`, at least ``cells`` cells (≥ 1000): the sharp theorems,
     and on a part of it Theorem 1, whose M_1 is dear."""
     cells = count("cells", cells, 1000)
     thin = 2 if cells < 10**5 else 1  # of a small grid every second value

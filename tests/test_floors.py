@@ -58,8 +58,8 @@ LAZY: dict[str, frozenset[str]] = {
 # Importers by name: nobody else.
 ONLY_IN: dict[str, frozenset[str]] = {
     "ot": frozenset({"numerics.transport"}),
-    "dask": frozenset({"numerics.sweep", "numerics.cli"}),
-    "distributed": frozenset({"numerics.sweep", "numerics.cli"}),
+    "dask": frozenset({"numerics.sweep.run", "numerics.cli"}),
+    "distributed": frozenset({"numerics.sweep.run", "numerics.cli"}),
     "typer": frozenset({"numerics.cli", "numerics.cifar10"}),
     "torch": frozenset({"numerics.cifar10"}),
     "diffusers": frozenset({"numerics.cifar10"}),

@@ -50,7 +50,7 @@ def search(
 
     from numerics import search as s
     from numerics.io.writing import write
-    from numerics.sweep_config import MOST_CELLS
+    from numerics.sweep.config import MOST_CELLS
     from wbound.errors import BadInput, Inconsistent, count
 
     begun, budget, first = (

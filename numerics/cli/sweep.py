@@ -49,8 +49,8 @@ def sweep(
       name = "power-law"
       exponent = [1, 2]
     """
-    from numerics.sweep import done
-    from numerics.sweep import sweep as run
+    from numerics.sweep.run import done
+    from numerics.sweep.run import sweep as run
     from wbound.errors import count
 
     workers = None if jobs is None else count("jobs", o.required("jobs", jobs))

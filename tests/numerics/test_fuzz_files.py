@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import schedules, sweep_config
+from numerics import schedules
 from numerics.cli import options, sources
 from numerics.io import reading
 from numerics.io.writing import write
 from numerics.scheduler_config import from_diffusers
+from numerics.sweep import config
 from numerics.targets import datasets
 from wbound.certified import certificate as certified
 from wbound.certified import certificate_file
@@ -289,7 +290,7 @@ exponent = [1, 2]
 def test_plans_of_sweeps(seed: Any, change: Any) -> None:
     body = replaced(seed, change)
     if isinstance(body, dict):
-        judged(lambda: sweep_config.read(body))
+        judged(lambda: config.read(body))
 
 
 @many()
@@ -298,7 +299,7 @@ def test_plans_of_sweeps(seed: Any, change: Any) -> None:
 @example(how=[], tail="seed = " + "9" * 5000)
 @given(damage, st.sampled_from(("", "n = 1e999", "d = 1979-05-27", "T = inf", "x.y.z = 1", "[process]")))
 def test_sweeps_in_toml(drop: Any, how: Any, tail: str) -> None:
-    judged(lambda: sweep_config.read(drop(".toml", damaged(TOML.encode(), how) + b"\n" + tail.encode())))
+    judged(lambda: config.read(drop(".toml", damaged(TOML.encode(), how) + b"\n" + tail.encode())))
 
 
 @pytest.fixture(scope="module")
@@ -382,7 +383,7 @@ def test_files_that_never_end(tmp_path: Path) -> None:
     (tmp_path / "endless.npy").symlink_to("/dev/zero")
     assert "at most" in judged(lambda: reading.text_numbers(tmp_path / "endless.txt"))
     assert "at most" in judged(lambda: reading.load_json(tmp_path / "endless.txt"))
-    assert "at most" in judged(lambda: sweep_config.read(tmp_path / "endless.txt"))
+    assert "at most" in judged(lambda: config.read(tmp_path / "endless.txt"))
     assert "numbers" in judged(lambda: reading.load_numpy(tmp_path / "endless.npy"))
 
 
@@ -396,7 +397,7 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
         lambda: options.array_from("grid_t", name),
         lambda: sources.dataset_from(name),
         lambda: sources.vector_from("sigmas", name),
-        lambda: sweep_config.read(name),
+        lambda: config.read(name),
     ):
         assert judged(read)
     with pytest.raises((BadInput, IOFailure)):

@@ -94,7 +94,7 @@ def test_the_dense_grid_and_its_summary(tmp_path: Path) -> None:
 
 
 def test_the_dense_grid_has_as_many_cells_as_it_is_asked_for() -> None:
-    from numerics.sweep_config import read
+    from numerics.sweep.config import read
 
     for cells in (1000, 30_000, 10**5, 10**6):
         made = sum(read(plan).cells for plan in s.plans(cells).values())

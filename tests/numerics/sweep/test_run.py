@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import wbound
-from numerics import sweep_cells
-from numerics.sweep import RESULT, done, sweep
-from numerics.sweep_config import Plan, read
+from numerics.sweep import cells
+from numerics.sweep.config import Plan, read
+from numerics.sweep.run import RESULT, done, sweep
 from wbound.errors import BadInput, IOFailure
 
 DEEP = bool(os.environ.get("WBOUND_DEEP"))
@@ -171,7 +171,7 @@ def test_killed_at_random_moments_it_goes_on(kills: int, tmp_path: Path) -> None
     out, rng = tmp_path / "killed", random.Random(7)
     # the manifest says how large the batches are
     plan = read(config)
-    from numerics.sweep import _agreed
+    from numerics.sweep.run import _agreed
 
     out.mkdir()
     _agreed(out, plan, 12)
@@ -236,9 +236,9 @@ def die(*_: Any) -> bytes:
 def test_a_sweep_whose_workers_die_is_incomplete(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import numerics.sweep
+    import numerics.sweep.run
 
-    monkeypatch.setattr(numerics.sweep, "batch", die)
+    monkeypatch.setattr(numerics.sweep.run, "batch", die)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # loky's, of the worker that was killed
         with pytest.raises(IOFailure, match="incomplete") as caught:
@@ -302,7 +302,7 @@ def test_the_numbering_covers_the_grid(config: Path) -> None:
     assert Plan.from_dict(plan.to_dict()).digest == plan.digest
     seen = {tuple(index.values()) for _, index in plan.between(0, plan.cells)}
     assert len(seen) == plan.cells
-    assert sweep_cells.batch(plan.to_dict(), 5, 9) == sweep_cells.batch(plan.to_dict(), 5, 9)
+    assert cells.batch(plan.to_dict(), 5, 9) == cells.batch(plan.to_dict(), 5, 9)
 
 
 def test_joblib_works_after_a_sweep(config: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import wbound
-from numerics.sweep_config import TARGETS, Plan
+from numerics.sweep.config import TARGETS, Plan
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from numerics.io.locks import locked
 from numerics.io.writing import directory, write
-from numerics.sweep_cells import SCHEMA, batch, versions
-from numerics.sweep_config import Plan, read
+from numerics.sweep.cells import SCHEMA, batch, versions
+from numerics.sweep.config import Plan, read
 from wbound.errors import BadInput, IOFailure, count
 
 __all__ = ["Sweep", "sweep"]
@@ -59,7 +59,7 @@ def sweep(
     progress: bool = True,
     cells: int | None = None,
 ) -> Sweep:
-    """Every cell of ``config`` (see `numerics.sweep_config.read`), one row each, in ``out``/results.parquet.
+    """Every cell of ``config`` (see `numerics.sweep.config.read`), one row each, in ``out``/results.parquet.
 
     jobs: worker processes (default: all cores); scheduler: address of a Dask cluster instead (extra
     ``cluster``); cells: of a batch. The results are the same bit for bit whatever of these is chosen. Run
