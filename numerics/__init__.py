@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numerics.laws.sde_on_line import law1d_w2
     from numerics.samplers.sampling import coupled_exact, coupled_paths, sample
     from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
-    from numerics.verdict import verify
+    from numerics.verification.verdict import verify
     from wbound.exact.gaussian_law import exact_w2
 
 _HOME = {
@@ -26,7 +26,7 @@ _HOME = {
     "exact_w2": "wbound.exact.gaussian_law",
     "law1d_w2": "numerics.laws.sde_on_line",
     "sample": "numerics.samplers.sampling",
-    "verify": "numerics.verdict",
+    "verify": "numerics.verification.verdict",
 }
 
 __all__ = [

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from numerics.laws.sde_on_line import law1d
-from numerics.verdict import bracket
+from numerics.verification.verdict import bracket
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature

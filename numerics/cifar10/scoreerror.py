@@ -17,7 +17,7 @@ from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.gaussians import GaussianImages
 from numerics.cifar10.sampling import Score, plan, sample_images, theory_scheme, theory_setting
 from numerics.transport.samples import EmpiricalW2, empirical_w2, gaussian_w2
-from numerics.verdict import HOLDS, REFUTED, UNDECIDED
+from numerics.verification.verdict import HOLDS, REFUTED, UNDECIDED
 from wbound.bounds.theorem_2 import THEOREM_2, local
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput

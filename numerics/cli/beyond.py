@@ -145,10 +145,10 @@ def smoothed(
 
     import numpy as np
 
-    from numerics.heldout import held_out
     from numerics.io.image_files import png, tiles
     from numerics.io.writing import write
     from numerics.targets import datasets
+    from numerics.verification.held_out_samples import held_out
     from wbound.errors import count, one_of, positive
 
     if out is not None:
@@ -238,8 +238,8 @@ def scatter(
     import json as standard
     import time
 
-    from numerics import scatter as over
     from numerics.io.writing import write
+    from numerics.verification import theorem_3_at_random as over
     from wbound.errors import Inconsistent, count
 
     begun, told = time.monotonic(), [0.0]

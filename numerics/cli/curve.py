@@ -95,7 +95,7 @@ def curve(
     """
     from numerics import curves, figures
     from numerics.io.writing import write
-    from numerics.verdict import usual_points
+    from numerics.verification.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
     from wbound.sampler.make_setting import STARTS
     from wbound.sampler.scheme import scheme_named

@@ -48,9 +48,9 @@ def search(
     import json as text_of
     import time
 
-    from numerics import search as s
     from numerics.io.writing import write
     from numerics.sweep.config import MOST_CELLS
+    from numerics.verification import counterexamples as s
     from wbound.errors import BadInput, Inconsistent, count
 
     begun, budget, first = (

@@ -85,7 +85,7 @@ def verify(
         return
     if out is not None:
         raise BadInput("out", out, "goes with --all; --json prints a single verdict")
-    from numerics.verdict import verify as judge
+    from numerics.verification.verdict import verify as judge
 
     points = o.number("n", n)
     v = judge(
@@ -157,8 +157,8 @@ def _everything(
     process: str | None, n: str | None, seed: int, jobs: str | None, out: str | None, json: bool
 ) -> None:
     """The matrix, its summary on stdout, its rows in a file."""
-    from numerics import matrix
     from numerics.io.writing import write
+    from numerics.verification import matrix
     from wbound.errors import Inconsistent, count, one_of
     from wbound.forward.catalogue import PUBLISHED
 

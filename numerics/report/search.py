@@ -6,7 +6,7 @@ from importlib import resources
 from typing import Any
 
 from numerics.report.parts import Column, Context, Part, Prose, Table
-from numerics.search import COUNTEREXAMPLE, parsed
+from numerics.verification.counterexamples import COUNTEREXAMPLE, parsed
 
 __all__ = ["RESULTS", "build", "stored"]
 

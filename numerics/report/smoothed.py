@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numerics.targets import datasets
-from numerics.heldout import held_out
+from numerics.verification.held_out_samples import held_out
 from numerics.report.parts import Column, Context, Figure, Figures, Html, Part, Prose, Table
 from numerics.io.image_files import png, tiles
 

@@ -21,11 +21,11 @@ import pytest
 from hostile import COMMANDS, RIGHT, options_of
 
 import wbound
-from numerics import matrix
 from numerics.cli.cifar10 import NEEDS
 from numerics.cli.main import main
 from numerics.io import writing
 from numerics.io.locks import LOCK, locked
+from numerics.verification import matrix
 from wbound.calculus import balls
 from wbound.errors import IOFailure
 

@@ -12,8 +12,8 @@ import pytest
 
 import numerics.choose
 import numerics.curves
-import numerics.matrix
 import numerics.report
+import numerics.verification.matrix
 from numerics.cli import progress
 from numerics.report import Part, Section
 
@@ -107,7 +107,9 @@ def test_the_chooser_keeps_its_rows(wb: Any, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_matrix_keeps_its_cells(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numerics.matrix, "run_cell", interrupting(numerics.matrix.run_cell, 2))
+    monkeypatch.setattr(
+        numerics.verification.matrix, "run_cell", interrupting(numerics.verification.matrix.run_cell, 2)
+    )
     file = tmp_path / "verify.json"
     given = ["--process", "ou", "--n", "16", "--jobs", "1", "-o", str(file)]
     code, _, err = wb("verify", "--all", *given)

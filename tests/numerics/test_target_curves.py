@@ -12,7 +12,7 @@ import pytest
 
 from numerics import Gaussian, LogCosh, SymmetricMixture, curves, figures, law1d_w2
 from numerics.cli.main import main
-from numerics.verdict import bracket
+from numerics.verification.verdict import bracket
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.forward.catalogue import process

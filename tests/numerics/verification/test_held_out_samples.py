@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numerics.heldout import held_out
 from numerics.targets.datasets import digits
+from numerics.verification.held_out_samples import held_out
 from wbound.errors import BadInput
 
 

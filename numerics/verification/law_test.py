@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import kolmogorov, ndtr
 
-from numerics import independence
 from numerics.laws.sde_on_line import LineLaw
+from numerics.verification import uniformity
 
 __all__ = ["LEAST", "RISK", "Agreement", "agreement", "levels"]
 
@@ -50,7 +50,7 @@ def agreement(target: Any, x: Array, laws: Sequence[LineLaw]) -> Agreement | Non
     """Test samples x (n, d) of a sampler's output against its exact law, a product along the axes of ``target``.
 
     Half of the risk goes to mean, variance and distribution function (Kolmogorov–Smirnov) of each factor, its
-    coordinates taken together (from `LEAST` values on), and half to the joint law (`numerics.independence`, at
+    coordinates taken together (from `LEAST` values on), and half to the joint law (`numerics.verification.uniformity`, at
     a level that is proved; the coordinates are those along the axes). In d = 1 the former have all of it. None
     where there is too little to test or no law has a density. Kind: a test at risk `RISK`.
     """
@@ -63,8 +63,8 @@ def agreement(target: Any, x: Array, laws: Sequence[LineLaw]) -> Agreement | Non
             single += [(p, f"{name} of {where}", z) for p, name, z in _statistics(values.ravel(), law)]
     found = [(p * len(single), statistic, z) for p, statistic, z in single]
     known = sum(law.multiplicity for law in laws if law.x.size)
-    if len(x) >= independence.LEAST and (known > 1 or (known == 1 and not found)):
-        off = independence.departure(levels(target, x, laws))
+    if len(x) >= uniformity.LEAST and (known > 1 or (known == 1 and not found)):
+        off = uniformity.departure(levels(target, x, laws))
         tested = max(tested, len(x) * known)
         found = [(2.0 * p, statistic, z) for p, statistic, z in found]
         found.append(((2.0 if found else 1.0) * math.exp(off.log_p), off.statistic, off.z))

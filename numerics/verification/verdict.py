@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from numerics.agreement import Agreement, agreement
 from numerics.io.reading import finite_array
 from numerics.laws.sde_on_line import LineLaw, law1d
 from numerics.samplers.sampling import coupled_exact
 from numerics.samplers.sampling import samples as draw
 from numerics.targets import products
 from numerics.transport import samples as transport
+from numerics.verification.law_test import Agreement, agreement
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
@@ -158,7 +158,7 @@ def verify(
        distance to the coupled exact paths is a second upper limit.
 
     The plug-in W2 decides nothing: it is biased upward. Samples are compared with the referee's law too, its
-    factors and their independence (`numerics.agreement`).
+    factors and their independence (`numerics.verification.law_test`).
 
     process, T, K, scheme, start, grid, score_bias M, score_noise V: as in `wbound.w2_bound`; theorem: "sharp"
     or "published" (which takes M1: a number, or "exact" for a target that knows or bounds it). n: points of

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import search as s
 from numerics.cli.main import main
 from numerics.report import search as section
 from numerics.report.parts import Context
+from numerics.verification import counterexamples as s
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import exact_w2

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics import scatter as module
 from numerics.report.matrix import scattered
-from numerics.scatter import draw, ratio, scatter
 from numerics.targets.products import SymmetricMixture
+from numerics.verification import theorem_3_at_random as module
+from numerics.verification.theorem_3_at_random import draw, ratio, scatter
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 

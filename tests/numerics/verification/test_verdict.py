@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from numerics import Gaussian, LogCosh, ProductTarget, SymmetricMixture, law1d_w2, matrix, verdict
-from numerics.agreement import RISK, Agreement
+from numerics import Gaussian, LogCosh, ProductTarget, SymmetricMixture, law1d_w2
 from numerics.cli import targets as cli_targets
 from numerics.cli.main import main
 from numerics.targets.mixtures import SmoothedData
 from numerics.transport.samples import EmpiricalW2
-from numerics.verdict import Referee, Verdict, verify
+from numerics.verification import matrix, verdict
+from numerics.verification.law_test import RISK, Agreement
+from numerics.verification.verdict import Referee, Verdict, verify
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import exact_w2

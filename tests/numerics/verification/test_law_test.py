@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from numerics import Gaussian, SymmetricMixture, verdict
-from numerics.agreement import RISK, _statistics, agreement, levels
-from numerics.independence import departure
+from numerics import Gaussian, SymmetricMixture
 from numerics.laws.sde_on_line import LineLaw, law1d
 from numerics.samplers.sampling import samples
-from numerics.verdict import verify
+from numerics.verification import verdict
+from numerics.verification.law_test import RISK, _statistics, agreement, levels
+from numerics.verification.uniformity import departure
+from numerics.verification.verdict import verify
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting
 

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numerics.agreement import RISK
 from numerics.targets.mixtures import Bimodal, GaussianMixture, SmoothedData
 from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
-from numerics.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
+from numerics.verification.law_test import RISK
+from numerics.verification.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
@@ -103,7 +103,7 @@ class Cell(NamedTuple):
 
 
 #: A stored row, in this order. statement: what bounds it, "" where nothing does; p: the samples under the
-#: referee's law (`numerics.agreement`); reason: only where it did not hold.
+#: referee's law (`numerics.verification.law_test`); reason: only where it did not hold.
 COLUMNS = [
     *("theorem", "statement", "process", "scheme", "target", "T", "K", "M", "V", "delta"),
     *("verdict", "evidence", "bound", "exact", "error", "low", "high", "ratio", "p", "reason"),

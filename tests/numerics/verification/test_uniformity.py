@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 from scipy.special import ndtri
 
-from numerics import Gaussian, LogCosh, independence, matrix
-from numerics.agreement import RISK, levels
+from numerics import Gaussian, LogCosh
 from numerics.cli.main import main
-from numerics.independence import Departure, departure
 from numerics.samplers.sampling import samples
-from numerics.verdict import verify
+from numerics.verification import matrix, uniformity
+from numerics.verification.law_test import RISK, levels
+from numerics.verification.uniformity import Departure, departure
+from numerics.verification.verdict import verify
 from wbound.forward.catalogue import process
 from wbound.sampler.make_setting import setting
 
@@ -105,10 +106,10 @@ def test_what_is_off_is_named(make: Any, d: int, said: str) -> None:
 def _families(u: Array) -> list[Departure]:
     rng = np.random.default_rng(0)
     parts = (
-        independence._cosines(u),
-        independence._triples(u),
-        independence._grids(u, rng),
-        independence._projections(u, rng),
+        uniformity._cosines(u),
+        uniformity._triples(u),
+        uniformity._grids(u, rng),
+        uniformity._projections(u, rng),
     )
     return [one for part in parts for one in part]
 
@@ -131,19 +132,19 @@ def test_right_points_are_rarely_refuted_at_five_per_cent() -> None:
 
 def test_bernstein_is_the_textbooks() -> None:
     t = np.array([0.1, 0.0, -0.3])
-    given = independence._bernstein(t, 500, 0.7, 3.0)
+    given = uniformity._bernstein(t, 500, 0.7, 3.0)
     assert given == pytest.approx([-500 * 0.01 / (2.0 * (0.7 + 0.1)), 0.0, 0.0], rel=1e-12)
     # the exact tail of a binomial law is below it
     n, p = 400, 0.1
     for k in (50, 60, 80):
-        bound = independence._bernstein(np.array(k / n - p), n, p * (1 - p), 1.0 - p)
+        bound = uniformity._bernstein(np.array(k / n - p), n, p * (1 - p), 1.0 - p)
         exact = stats.binom.logsf(k - 1, n, p)
         assert exact <= bound <= 0.4 * exact
 
 
 def test_walsh_functions_are_hadamards() -> None:
     rows = _normal(3, 64, 0)
-    np.testing.assert_allclose(independence._walsh(rows), rows @ linalg.hadamard(64), atol=1e-12)
+    np.testing.assert_allclose(uniformity._walsh(rows), rows @ linalg.hadamard(64), atol=1e-12)
 
 
 # ---------------------------------------------------------------------- statistics by another route
@@ -155,9 +156,9 @@ def test_pairs_row_by_row() -> None:
     n, d = 5001, 3
     u = np.random.default_rng(4).random((n, d))
     u[:, 2] = 0.7 * u[:, 0] + 0.3 * u[:, 2]
-    single, pair, learnt, _ = independence._cosines(u)
+    single, pair, learnt, _ = uniformity._cosines(u)
     orders = [(a, b) for a in range(1, 9) for b in range(a, 9)]
-    assert sorted(independence._orders(n, d)) == sorted(orders)
+    assert sorted(uniformity._orders(n, d)) == sorted(orders)
 
     def log_p(mean: float, most: float, tests: int) -> float:
         return math.log(2 * tests) - n * mean**2 / (2.0 * (1.0 + most * mean / 3.0))
@@ -197,8 +198,8 @@ def _together(u: Array, orders: list[tuple[int, int]]) -> float:
 def test_all_pairs_together_in_higher_dimension() -> None:
     """There |M|_op, not the sum of all |M_jk|, bounds the statistic."""
     u = stats.norm.cdf(_block(_normal(3000, 24, 9)))
-    learnt = list(independence._cosines(u))[2]
-    orders = independence._orders(*u.shape)
+    learnt = list(uniformity._cosines(u))[2]
+    orders = uniformity._orders(*u.shape)
     assert learnt.log_p == pytest.approx(_together(u, orders) + math.log(len(orders)), rel=1e-9)
     M = _cosine(u[:1500], 1).T @ _cosine(u[:1500], 1) / 1500
     np.fill_diagonal(M, 0.0)
@@ -207,13 +208,13 @@ def test_all_pairs_together_in_higher_dimension() -> None:
 
 @pytest.mark.parametrize("d", [3, 5, 13])
 def test_cells_by_hadamards_matrix(d: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(independence, "BITS", 8)
-    monkeypatch.setattr(independence, "GROUPS", 3)
+    monkeypatch.setattr(uniformity, "BITS", 8)
+    monkeypatch.setattr(uniformity, "GROUPS", 3)
     n = 3001
     u = np.random.default_rng(13).random((n, d))
     u[:, 2] = (u[:, 2] + 0.1 * u[:, 0]) % 1.0
-    alone, together = independence._grids(u, np.random.default_rng(14))
-    groups = list(independence._groups(d, np.random.default_rng(14)))
+    alone, together = uniformity._grids(u, np.random.default_rng(14))
+    groups = list(uniformity._groups(d, np.random.default_rng(14)))
     half, tests, largest, found = n // 2, 0, 0.0, []
     for group, bits in groups:
         cell = np.zeros(n, int)
@@ -236,11 +237,11 @@ def test_cells_by_hadamards_matrix(d: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_groups_are_all_coordinates_or_many_of_some() -> None:
     for d, bits in ((2, 6), (3, 4), (4, 3), (5, 2), (6, 2), (12, 1)):
-        (group, each), *more = independence._groups(d, np.random.default_rng(0))
+        (group, each), *more = uniformity._groups(d, np.random.default_rng(0))
         assert (list(group), each, more) == (list(range(d)), bits, [])
     # all 13 groups of 12, then 16 of each size
     for d, many in ((13, 13 + 48), (40, 64)):
-        groups = list(independence._groups(d, np.random.default_rng(0)))
+        groups = list(uniformity._groups(d, np.random.default_rng(0)))
         assert len(groups) == many and all(group.size * bits == 12 for group, bits in groups)
 
 
@@ -249,8 +250,8 @@ def test_the_families_share_the_risk() -> None:
     u[:, 1] = np.where(u[:, 0] < 0.3, u[:, 0], 0.3 + 0.7 * u[:, 1])
     rng = np.random.default_rng(0)
     shuffled = u[rng.permutation(2000)]
-    parts = (*independence._cosines(shuffled), *independence._grids(shuffled, rng))
-    least = min(one.log_p for one in (*parts, *independence._projections(shuffled, rng)))
+    parts = (*uniformity._cosines(shuffled), *uniformity._grids(shuffled, rng))
+    least = min(one.log_p for one in (*parts, *uniformity._projections(shuffled, rng)))
     assert departure(u).log_p == pytest.approx(least + math.log(8), rel=1e-12)  # no triples in the plane
 
 
@@ -270,7 +271,7 @@ def test_the_variance_of_all_pairs_together(a: int, b: int) -> None:
 def test_triples_row_by_row() -> None:
     n = 4500
     u = np.random.default_rng(6).random((n, 4))
-    (one,) = independence._triples(u)
+    (one,) = uniformity._triples(u)
     means = [
         (abs(np.prod([_cosine(u[:, j], a) for j, a in zip(some, orders, strict=True)], axis=0).mean()), some)
         for some in ((0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3))
@@ -283,13 +284,13 @@ def test_triples_row_by_row() -> None:
     rate = n * mean**2 / (2.0 * (1.0 + math.sqrt(8.0) * mean / 3.0))
     assert one.log_p == pytest.approx(math.log(64) - rate, rel=1e-9)
     assert one.statistic == f"joint law of coordinates {some[0] + 1}, {some[1] + 1} and {some[2] + 1}"
-    assert [len(list(independence._triples(np.full((n, d), 0.5)))) for d in (2, 3, 70, 300)] == [0, 1, 1, 0]
+    assert [len(list(uniformity._triples(np.full((n, d), 0.5)))) for d in (2, 3, 70, 300)] == [0, 1, 1, 0]
 
 
 def test_projections_are_normal_and_their_norm_is_chis() -> None:
     u = np.random.default_rng(7).random((6000, 3))
-    projected, norm = independence._projections(u, np.random.default_rng(11))
-    v = np.random.default_rng(11).standard_normal((3, independence.DIRECTIONS))
+    projected, norm = uniformity._projections(u, np.random.default_rng(11))
+    v = np.random.default_rng(11).standard_normal((3, uniformity.DIRECTIONS))
     along = ndtri(u) @ (v / np.linalg.norm(v, axis=0))
     exact = math.sqrt(6000) * max(stats.kstest(one, "norm").statistic for one in along.T)
     assert exact - math.sqrt(6000) / 64 <= projected.z <= exact  # on 64 cells only
@@ -303,7 +304,7 @@ def test_a_wide_direction_is_measured_in_the_other_half() -> None:
     u = stats.norm.cdf(g)
     learnt = _cosine(u[:4000], 1).T @ _cosine(u[:4000], 1) / 4000
     np.fill_diagonal(learnt, 0.0)
-    wide = independence._wide(u, learnt)
+    wide = uniformity._wide(u, learnt)
     sums = [((g[4000:] @ v) ** 2).sum() for v in ([math.sqrt(0.5)] * 2, [math.sqrt(0.5), -math.sqrt(0.5)])]
     assert wide.z == pytest.approx((min(sums) / 4000 - 1.0) * math.sqrt(2000), rel=1e-9)
     exact = stats.chi2.logcdf(min(sums), 4000)
