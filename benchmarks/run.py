@@ -184,7 +184,7 @@ def images(quick: bool) -> list[Claim]:
 def budgets(quick: bool) -> list[Claim]:
     """What has a budget in seconds."""
     import wbound
-    from numerics.choose import choose
+    from numerics.schedules.choice import choose
     from numerics.targets.datasets import from_spectrum
     from wbound.data.gaussian import Gaussian
     from wbound.forward.catalogue import process

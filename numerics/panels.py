@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from numerics.clockwork import Clockwork
 from numerics.drawing import (
     DASHES,
     INK,
@@ -28,7 +27,8 @@ from numerics.drawing import (
 from numerics.fading import Fading
 from numerics.gap import Gap
 from numerics.landscape import Landscape
-from numerics.ranking import Ranking
+from numerics.schedules.grid_comparison import Clockwork
+from numerics.schedules.ranking import Ranking
 from wbound.forward.forward_process import Process
 from wbound.typing import Array
 

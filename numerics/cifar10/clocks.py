@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from numerics.doctor import Diagnosis, check_expressions
+from numerics.schedules.doctor import Diagnosis, check_expressions
 from wbound.calculus.parser import symbol
 from wbound.errors import Inconsistent, one_of
 from wbound.forward.catalogue import NAMED

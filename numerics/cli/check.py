@@ -86,7 +86,7 @@ def check(
     if given or diffusers:
         diagnosis = _arrays(given, diffusers, law, None if data is not None else key)
     else:
-        from numerics.doctor import check_expressions
+        from numerics.schedules.doctor import check_expressions
 
         chosen = o.process_from(process, p, f, g)  # so that a wrong option is named as everywhere
         named = process is not None
@@ -125,7 +125,7 @@ def _table(diagnosis: Any) -> str:
 
 def _arrays(given: dict[str, str], diffusers: str | None, law: Any, key: str | None) -> Any:
     """The diagnosis of arrays, or of a configuration. An array that is no schedule is a finding."""
-    from numerics.doctor import check_schedule
+    from numerics.schedules.doctor import check_schedule
     from wbound.errors import BadInput
 
     if diffusers is not None:
@@ -139,8 +139,8 @@ def _arrays(given: dict[str, str], diffusers: str | None, law: Any, key: str | N
 
 def _claims(which: str, law: Any, json: bool) -> None:
     """Section 9's image schedules as claimed: a row each; exit code 3 if one is inconsistent."""
-    from numerics.doctor import check_expressions
-    from numerics.image_schedules import image_claims
+    from numerics.schedules.doctor import check_expressions
+    from numerics.schedules.image_schedules import image_claims
     from wbound.errors import Inconsistent, one_of
 
     claims = image_claims()

@@ -93,7 +93,7 @@ def choose(
       wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
     """
-    from numerics.choose import choose as rank
+    from numerics.schedules.choice import choose as rank
     from wbound.errors import BadInput, count
 
     if data is None:
@@ -258,7 +258,7 @@ def _limits(rows: Any) -> list[str]:
 def _writable(out: str, form: str | None) -> None:
     from pathlib import Path
 
-    from numerics.schedules import FORMS
+    from numerics.schedules.schedule_formats import FORMS
     from wbound.errors import one_of
 
     one_of("as", form or "sigmas", FORMS)
@@ -267,7 +267,7 @@ def _writable(out: str, form: str | None) -> None:
 
 def _write(row: Any, data: Any, out: str, form: str, training: Any, notes: tuple[str, ...]) -> dict[str, Any]:
     """The file, and what its number is: exact W2 of the Gaussian from the start that a sampler of this form makes."""
-    from numerics.schedules import export, nearest, start_std
+    from numerics.schedules.schedule_formats import export, nearest, start_std
     from wbound.errors import BadInput
     from wbound.exact.gaussian_law import exact_w2
 

@@ -74,7 +74,7 @@ def optimal(
       wbound optimal --data digits --K 20 --start prior --lam-max best -o sigmas.npy
       wbound optimal --process vp-linear --T 4 --K 50
     """
-    from numerics.clockwork import SHOWN, side_by_side
+    from numerics.schedules.grid_comparison import SHOWN, side_by_side
     from wbound.design.largest_level import LIMITS
     from wbound.errors import BadInput, count, positive
 
@@ -131,9 +131,9 @@ def optimal(
     if figure is not None:
         _draw(found, figure, width, variance)
     if out is not None:
-        from numerics import schedules
+        from numerics.schedules import schedule_formats
 
-        schedules.export(_schedule(found), out, as_)
+        schedule_formats.export(_schedule(found), out, as_)
         note(out)
     payload = {**found.to_dict(), "figure": figure, "out": out}
     reasons = {
@@ -191,7 +191,7 @@ def optimal(
 
 
 def _schedule(found: Any) -> Any:
-    from numerics.schedules import Schedule, vp
+    from numerics.schedules.schedule_formats import Schedule, vp
 
     return Schedule("numerically optimal", found.lane("numerical").log_lam, vp())
 
@@ -236,7 +236,7 @@ def clocks(
     import numpy as np
 
     import wbound
-    from numerics.clockwork import SHOWN
+    from numerics.schedules.grid_comparison import SHOWN
     from wbound.errors import count, positive
     from wbound.memory import fits
 

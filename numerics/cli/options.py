@@ -62,7 +62,7 @@ def _starts() -> Iterable[str]:
 
 
 def _forms() -> Iterable[str]:
-    from numerics.schedules import FORMS
+    from numerics.schedules.schedule_formats import FORMS
 
     return FORMS
 

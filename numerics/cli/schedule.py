@@ -79,10 +79,10 @@ def schedule(
     """
     import numpy as np
 
-    from numerics import schedules
+    from numerics.schedules import schedule_formats
     from wbound.errors import BadInput, count, one_of
 
-    one_of("as", as_, schedules.FORMS)
+    one_of("as", as_, schedule_formats.FORMS)
     named = process is not None or f is not None or g is not None
     training: Any = None
     notes: list[str] = []
@@ -113,7 +113,7 @@ def schedule(
 
             top = 2.0 * math.log(positive("sigma_max", o.number("sigma_max", sigma_max)))
             time = float(chosen.time_of(top)[()])
-        made = schedules.schedule(chosen, facts, time, o.steps_from(K), grid=where)
+        made = schedule_formats.schedule(chosen, facts, time, o.steps_from(K), grid=where)
     elif made is None:
         unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min, "d": d}
         unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "m0": m0, "L0": L0}
@@ -131,12 +131,15 @@ def schedule(
             if value is not None:
                 raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
     if training is not None:
-        made = schedules.nearest(made, training)
-    array, std = schedules.to_array(made, as_, training=training), schedules.start_std(made, as_)
+        made = schedule_formats.nearest(made, training)
+    array, std = (
+        schedule_formats.to_array(made, as_, training=training),
+        schedule_formats.start_std(made, as_),
+    )
     error = None
     if out is not None:
-        schedules.export(made, out, as_, training=training)
-        back = schedules.read(out, as_, process=made.process, training=training)
+        schedule_formats.export(made, out, as_, training=training)
+        back = schedule_formats.read(out, as_, process=made.process, training=training)
         error = float(np.abs(np.expm1(back.log_lam[:-1] - made.log_lam[:-1])).max())
         note(out)  # last: /dev/zero takes what is written and gives no end of it back
     count("K", made.K)
@@ -216,7 +219,7 @@ def _winner(
     data: str | None, key: str | None, K: str | None, scheme: str, form: str
 ) -> tuple[Any, list[str]]:
     """The first row of the chooser that this form can mean."""
-    from numerics.choose import choose
+    from numerics.schedules.choice import choose
     from wbound.errors import BadInput
 
     if data is None:

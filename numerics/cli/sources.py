@@ -10,7 +10,7 @@ import typer
 from numerics.cli import options as o
 
 if TYPE_CHECKING:
-    from numerics.schedules import Schedule
+    from numerics.schedules.schedule_formats import Schedule
     from numerics.targets.datasets import Dataset
 
 __all__ = [
@@ -84,7 +84,7 @@ def dataset_lines(data: Dataset) -> list[str]:
 def vector_from(form: str, text: str, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
     """The numbers of a schedule's list or file, whatever they are, and what of the file was not read. Raises
     `BadInput` and `IOFailure`."""
-    from numerics.schedules import values_of
+    from numerics.schedules.schedule_formats import values_of
     from wbound.errors import BadInput
 
     if not o.is_list(text):
@@ -102,7 +102,7 @@ def schedules_from(
     key: str | None = None,
 ) -> list[Schedule]:
     """The schedules that the options name. Raises `BadInput` and `IOFailure`."""
-    from numerics.schedules import from_array
+    from numerics.schedules.schedule_formats import from_array
 
     arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
     found = []
@@ -112,7 +112,7 @@ def schedules_from(
             name = form if o.is_list(text) else Path(text).name
             found.append(from_array(values, form, name=name, notes=notes))
     if diffusers is not None:
-        from numerics.scheduler_config import from_diffusers
+        from numerics.schedules.diffusers_config import from_diffusers
 
         found.append(from_diffusers(diffusers))
     return found
@@ -120,7 +120,7 @@ def schedules_from(
 
 def training_from(betas: str | None, diffusers: str | None) -> tuple[Any, tuple[str, ...]]:
     """log λ (N,) at the steps of training that timesteps are indices of, and notes. Raises `BadInput`, `IOFailure`."""
-    from numerics.scheduler_config import training_log_lam
+    from numerics.schedules.diffusers_config import training_log_lam
     from wbound.errors import BadInput
 
     if (betas is None) == (diffusers is None):

@@ -6,7 +6,7 @@ from typing import Any
 
 from numerics.targets import datasets
 from numerics import figures
-from numerics.choose import choose
+from numerics.schedules.choice import choose
 from numerics.panels import ranking_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 

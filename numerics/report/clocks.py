@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numerics import figures
-from numerics.clockwork import side_by_side
+from numerics.schedules.grid_comparison import side_by_side
 from numerics.panels import clock_figure, nodes_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process

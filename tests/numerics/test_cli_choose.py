@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.choose import choose
-from numerics.schedules import read
+from numerics.schedules.choice import choose
+from numerics.schedules.schedule_formats import read
 from numerics.targets import datasets
 from wbound.data.gaussian import Gaussian
 from wbound.exact.gaussian_law import exact_w2

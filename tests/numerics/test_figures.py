@@ -43,12 +43,12 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope="module")
 def made(curve: curves.Curve) -> Made:
-    from numerics.choose import choose
-    from numerics.clockwork import side_by_side
     from numerics.fading import fading
     from numerics.gap import gap_closed
     from numerics.landscape import landscape
     from numerics.needed import steps_curve
+    from numerics.schedules.choice import choose
+    from numerics.schedules.grid_comparison import side_by_side
     from numerics.targets import datasets
 
     return Made(

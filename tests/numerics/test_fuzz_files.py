@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import schedules
 from numerics.cli import options, sources
 from numerics.io import reading
 from numerics.io.writing import write
-from numerics.scheduler_config import from_diffusers
+from numerics.schedules import schedule_formats
+from numerics.schedules.diffusers_config import from_diffusers
 from numerics.sweep import config
 from numerics.targets import datasets
 from wbound.certified import certificate as certified
@@ -171,7 +171,7 @@ def test_arrays(drop: Any, seed: tuple[str, bytes], how: Any) -> None:
     judged(lambda: options.array_from("grid_t", str(path)))
     judged(lambda: sources.dataset_from(str(path)))
     for form in ("sigmas", "betas", "alphas_cumprod"):
-        judged(lambda form=form: schedules.read(path, form))
+        judged(lambda form=form: schedule_formats.read(path, form))
 
 
 @many()
@@ -181,7 +181,7 @@ def test_numbers_in_text(drop: Any, seed: str, how: Any, suffix: str) -> None:
     judged(lambda: reading.text_numbers(path))
     judged(lambda: options.array_from("data", str(path)))
     judged(lambda: datasets.from_spectrum(path))
-    judged(lambda: schedules.read(path, "sigmas"))
+    judged(lambda: schedule_formats.read(path, "sigmas"))
     judged(lambda: sources.vector_from("sigmas", str(path)))
 
 
@@ -261,7 +261,7 @@ def test_configurations_of_schedulers(drop: Any, seed: Any, change: Any, how: An
 def test_schedules_in_json(drop: Any, seed: Any, change: Any) -> None:
     body = {"sigmas": [3.0, 2.0, 1.0, 0.0], "name": "x", "K": 3, "lam": [9, 4, 1, 0]}
     path = drop(".json", json.dumps(replaced(body, change)).encode("utf-8", "surrogatepass"))
-    judged(lambda: schedules.read(path, "sigmas"))
+    judged(lambda: schedule_formats.read(path, "sigmas"))
     judged(lambda: sources.vector_from("sigmas", str(path)))
 
 

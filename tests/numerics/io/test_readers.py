@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import schedules
 from numerics.cli import options, sources
-from numerics.doctor import check_schedule
 from numerics.io import reading
-from numerics.scheduler_config import from_diffusers
+from numerics.schedules import schedule_formats
+from numerics.schedules.diffusers_config import from_diffusers
+from numerics.schedules.doctor import check_schedule
 from numerics.targets import datasets
 from wbound.errors import BadInput
 
@@ -88,8 +88,8 @@ def test_every_number_of_a_schedule_is_a_node_or_a_word(
     read, said = sources.vector_from(form, text)
     assert np.array_equal(np.asarray(read), values)
     assert ("else" in " ".join(said)) == (kind in ("npz", "json"))
-    rest, at = schedules.without_infinity(read, form)
-    made = schedules.from_array(rest, form)
+    rest, at = schedule_formats.without_infinity(read, form)
+    made = schedule_formats.from_array(rest, form)
     np.testing.assert_allclose(made.lam[:-1], lam, rtol=1e-9)
     assert made.places is not None
     np.testing.assert_allclose(
@@ -160,19 +160,23 @@ def test_one_name_for_two_things_is_refused(tmp_path: Path) -> None:
             read(tmp_path / name)
         return str(caught.value)
 
-    twice = said("a.json", '{"sigmas": [2, 1], "sigmas": [3, 1]}', lambda p: schedules.read(p, "sigmas"))
+    twice = said(
+        "a.json", '{"sigmas": [2, 1], "sigmas": [3, 1]}', lambda p: schedule_formats.read(p, "sigmas")
+    )
     assert twice == "file = a.json: gives 'sigmas' twice"
-    other = said("b.json", '{"sigmas": [2, 1, 0], "lam": [4, 2, 0]}', lambda p: schedules.read(p, "sigmas"))
+    other = said(
+        "b.json", '{"sigmas": [2, 1, 0], "lam": [4, 2, 0]}', lambda p: schedule_formats.read(p, "sigmas")
+    )
     assert other == "lam = b.json: is 2 at index 1 where sigmas has 1"
-    table = said("c.csv", "k,sigma\n0,3\n1,2\n", lambda p: schedules.read(p, "sigmas"))
+    table = said("c.csv", "k,sigma\n0,3\n1,2\n", lambda p: schedule_formats.read(p, "sigmas"))
     assert "has 2 lines of 2 columns: must be one column, or one line" in table
     np.savez(tmp_path / "d.npz", noise=[3.0, 1.0], other=[1.0])
     with pytest.raises(BadInput, match="holds noise, other: must hold one array, or sigmas; --key NAME"):
-        schedules.read(tmp_path / "d.npz", "sigmas")
-    made = schedules.read(tmp_path / "d.npz", "sigmas", key="noise")
+        schedule_formats.read(tmp_path / "d.npz", "sigmas")
+    made = schedule_formats.read(tmp_path / "d.npz", "sigmas", key="noise")
     assert made.lam[:-1] == pytest.approx([9.0, 1.0]) and "noise was read, and not other" in made.notes[0]
     with pytest.raises(BadInput, match="key = nose: is not in d.npz, which holds noise, other"):
-        schedules.read(tmp_path / "d.npz", "sigmas", key="nose")
+        schedule_formats.read(tmp_path / "d.npz", "sigmas", key="nose")
 
 
 # ---------------------------------------------------------------------- data

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from numerics.candidates import seen_as
-from numerics.schedules import FORMS, Schedule, ve, vp
+from numerics.schedules.candidates import seen_as
+from numerics.schedules.schedule_formats import FORMS, Schedule, ve, vp
 from numerics.targets.datasets import Dataset
 from wbound import SCHEMES, Process
 from wbound.typing import Array
@@ -57,7 +57,7 @@ class Choice:
 
     @property
     def schedule(self) -> Schedule:
-        """The row as a schedule, to be written for other samplers (`numerics.schedules.export`)."""
+        """The row as a schedule, to be written for other samplers (`numerics.schedules.schedule_formats.export`)."""
         return Schedule(
             f"{self.process} on {self.grid}",
             self.log_lam,
@@ -66,7 +66,7 @@ class Choice:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The forms (`numerics.schedules.FORMS`) that mean this row: all where the scheme sees the clock alone;
+        """The forms (`numerics.schedules.schedule_formats.FORMS`) that mean this row: all where the scheme sees the clock alone;
         else sigmas for VE, and for VP those that a variance-preserving sampler reads."""
         p = self.made_by
         if seen_as(self.scheme, p) == self.scheme:

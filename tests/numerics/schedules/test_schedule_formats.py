@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics import schedules
-from numerics.schedules import FORMS, Schedule, export, from_array, read, schedule, to_array
+from numerics.schedules import schedule_formats
+from numerics.schedules.schedule_formats import FORMS, Schedule, export, from_array, read, schedule, to_array
 from wbound.errors import BadInput, IOFailure
 from wbound.exact.gaussian_law import exact_w2
 
@@ -183,7 +183,7 @@ def test_a_schedule_as_plain_values() -> None:
     assert record["lam"] == [4.0, 2.0, 0.0]
     assert record["process"] == "ve-constant"
     assert s.sigma_max == 2.0
-    assert schedules.vp().lam(1.0) == pytest.approx(np.expm1(1.0))
+    assert schedule_formats.vp().lam(1.0) == pytest.approx(np.expm1(1.0))
 
 
 def _written(path: Path, content: bytes) -> Path:

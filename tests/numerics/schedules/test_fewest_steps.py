@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from numerics.fewest_steps import fewest
+from numerics.schedules.fewest_steps import fewest
 
 
 @pytest.mark.parametrize("seed", range(40))

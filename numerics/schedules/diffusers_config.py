@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from numerics.io.reading import MOST, load_json
-from numerics.schedules import Schedule, inside, ve, vector, vp
+from numerics.schedules.schedule_formats import Schedule, inside, ve, vector, vp
 from wbound.errors import BadInput, count, one_of
 from wbound.typing import Array
 

@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from numerics.schedules import NoClock, Schedule, from_array, without_infinity
+from numerics.schedules.schedule_formats import NoClock, Schedule, from_array, without_infinity
 from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
 from wbound.data.gaussian import Gaussian

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.choose import choose
-from numerics.ranking import Choice, Ranking
-from numerics.schedules import from_array
+from numerics.schedules.choice import choose
+from numerics.schedules.ranking import Choice, Ranking
+from numerics.schedules.schedule_formats import from_array
 from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.errors import BadInput
 from wbound.exact.clock_law import Spectrum

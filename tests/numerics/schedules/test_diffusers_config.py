@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.scheduler_config import from_diffusers
-from numerics.schedules import from_array
+from numerics.schedules.diffusers_config import from_diffusers
+from numerics.schedules.schedule_formats import from_array
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, IOFailure
 from wbound.exact.gaussian_law import exact_w2

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from numerics.candidates import (
+from numerics.schedules.candidates import (
     GRIDS,
     ON_CLOCK,
     Candidate,
@@ -31,9 +31,9 @@ from numerics.candidates import (
     told_apart,
     twin,
 )
-from numerics.fewest_steps import fewest
-from numerics.ranking import MOST_STEPS, Choice, Ranking
-from numerics.schedules import Schedule
+from numerics.schedules.fewest_steps import fewest
+from numerics.schedules.ranking import MOST_STEPS, Choice, Ranking
+from numerics.schedules.schedule_formats import Schedule
 from numerics.targets.datasets import Dataset
 from wbound import Process
 from wbound.data.gaussian import Gaussian

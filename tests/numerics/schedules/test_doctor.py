@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.choose import choose
-from numerics.doctor import check_expressions, check_schedule, start_w2
-from numerics.image_schedules import image_claims
-from numerics.schedules import schedule, to_array
+from numerics.schedules.choice import choose
+from numerics.schedules.doctor import check_expressions, check_schedule, start_w2
+from numerics.schedules.image_schedules import image_claims
+from numerics.schedules.schedule_formats import schedule, to_array
 from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
