@@ -23,8 +23,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 import wbound
-from numerics.curves import slope
 from numerics.panels import orders_figure, span
+from numerics.studies.curves import slope
 from wbound.complexity.orders_table import as_markdown
 
 # %% [markdown]

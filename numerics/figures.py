@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from numerics.curves import AXES, Curve
 from numerics.drawing import (
     COLOURS,
     DASHES,
@@ -29,8 +28,9 @@ from numerics.drawing import (
     x_label,
     y_range_of,
 )
-from numerics.floorcheck import Cancellation, Floor
 from numerics.io.writing import csv_text
+from numerics.studies.curves import AXES, Curve
+from numerics.studies.lower_bound import Cancellation, Floor
 
 __all__ = [
     "COLOURS",
@@ -149,7 +149,7 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
 
 
 def steps_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
-    """K(ε) of both theorems, the exact law and the floor of one process (`numerics.needed.steps_curve`), each
+    """K(ε) of both theorems, the exact law and the floor of one process (`numerics.studies.steps_needed.steps_curve`), each
     with the power of ε that its end fits; ε falls to the right."""
     inches = width_of(width)
     looks = _looks(colour(curve.process.name))

@@ -24,11 +24,11 @@ from numerics.drawing import (
     x_label,
     y_range_of,
 )
-from numerics.fading import Fading
-from numerics.gap import Gap
-from numerics.landscape import Landscape
 from numerics.schedules.grid_comparison import Clockwork
 from numerics.schedules.ranking import Ranking
+from numerics.studies.exact_over_horizons import Landscape
+from numerics.studies.gap import Gap
+from numerics.studies.score_error import Fading
 from wbound.forward.forward_process import Process
 from wbound.typing import Array
 

@@ -53,11 +53,11 @@ def score_error(
     import numpy as np
 
     from numerics import drawing
-    from numerics.curves import geometric, horizon
-    from numerics.fading import fading
     from numerics.io import writing
     from numerics.io.writing import write
     from numerics.panels import fading_figure
+    from numerics.studies.curves import geometric, horizon
+    from numerics.studies.score_error import fading
     from wbound.data.gaussian import Gaussian
     from wbound.errors import BadInput, count, positive
     from wbound.memory import dimension

@@ -93,8 +93,9 @@ def curve(
       wbound curve --process vp-linear --target mixture --against M --K 200 -o score-error.svg
       wbound curve --data digits --scheme em --to 1000 -o digits.svg
     """
-    from numerics import curves, figures
+    from numerics import figures
     from numerics.io.writing import write
+    from numerics.studies import curves
     from numerics.verification.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
     from wbound.sampler.make_setting import STARTS
@@ -242,7 +243,7 @@ def _steps(
     """K(ε) of the bounds, the exact law and the floor."""
     from numerics import figures
     from numerics.io.writing import write
-    from numerics.needed import steps_curve
+    from numerics.studies.steps_needed import steps_curve
 
     say(f"{chosen.name}: steps for {at.size} values of ε")
     progress = Progress(f"{chosen.name} along eps")
@@ -300,8 +301,9 @@ def _on_data(
     json: bool,
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
-    from numerics import curves, figures
+    from numerics import figures
     from numerics.io.writing import write
+    from numerics.studies import curves
     from wbound.forward.catalogue import PUBLISHED
     from wbound.forward.catalogue import process as named
 

@@ -44,7 +44,7 @@ def gap(
     """
     import numpy as np
 
-    from numerics.gap import gap_closed
+    from numerics.studies.gap import gap_closed
     from wbound.errors import BadInput, count, positive
 
     first, last = (positive(n, o.required(n, text)) for n, text in (("u_from", u_from), ("u_to", u_to)))
@@ -145,7 +145,7 @@ def landscape(
     """
     import numpy as np
 
-    from numerics import landscape as land
+    from numerics.studies import exact_over_horizons as land
     from wbound.errors import BadInput, count, positive
 
     named = process is not None or f is not None or g is not None

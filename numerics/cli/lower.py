@@ -13,7 +13,7 @@ from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
 ORDER = 50
 #: Schemes that have leading constants (Eq. 12′).
 SCHEMES = ("hf", "ei", "em", "ddpm")
-#: λ(T) over σ_0² where nothing is said: `numerics.floorcheck.floor_check` takes the same.
+#: λ(T) over σ_0² where nothing is said: `numerics.studies.lower_bound.floor_check` takes the same.
 FAR = 1e4
 
 
@@ -74,8 +74,8 @@ def lower_bound(
       wbound lower-bound --variances 4,1,0.25 --process ou --T 4
     """
     import wbound
-    from numerics.curves import geometric
-    from numerics.floorcheck import cancellation, floor_check
+    from numerics.studies.curves import geometric
+    from numerics.studies.lower_bound import cancellation, floor_check
     from wbound.errors import BadInput, count, one_of, positive
 
     dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numerics import figures
-from numerics.curves import Curve, bound_curve, geometric, horizon, tail_slope
+from numerics.studies.curves import Curve, bound_curve, geometric, horizon, tail_slope
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.data.log_concave import LogConcave

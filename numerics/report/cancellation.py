@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from numerics import figures
-from numerics.landscape import landscape
+from numerics.studies.exact_over_horizons import landscape
 from numerics.panels import landscape_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process

@@ -8,7 +8,7 @@ import numpy as np
 
 from numerics.targets import datasets
 from numerics import figures
-from numerics.curves import exact_curve, geometric
+from numerics.studies.curves import exact_curve, geometric
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.errors import HypothesisFailed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from numerics import figures
-from numerics.curves import geometric, horizon
-from numerics.fading import fading
+from numerics.studies.curves import geometric, horizon
+from numerics.studies.score_error import fading
 from numerics.panels import fading_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process

@@ -9,7 +9,7 @@ import numpy as np
 
 from numerics import figures
 from numerics.drawing import MUTED, colour
-from numerics.gap import SHARE, gap_closed
+from numerics.studies.gap import SHARE, gap_closed
 from numerics.panels import BEST, gap_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 

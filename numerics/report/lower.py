@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from numerics import figures
-from numerics.curves import geometric
-from numerics.floorcheck import cancellation, floor_check
+from numerics.studies.curves import geometric
+from numerics.studies.lower_bound import cancellation, floor_check
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from numerics import figures
-from numerics.curves import Curve, bound_curve, geometric, horizon
+from numerics.studies.curves import Curve, bound_curve, geometric, horizon
 from numerics.verification.matrix import N_LINE, REFUSED, TARGETS, Matrix
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from numerics.targets.products import LogCosh, SymmetricMixture

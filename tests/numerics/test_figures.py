@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics import curves, drawing, figures, floorcheck, panels
+from numerics import drawing, figures, panels
+from numerics.studies import curves, lower_bound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 
@@ -32,8 +33,8 @@ class Made(NamedTuple):
 
     curve: curves.Curve
     needed: curves.Curve
-    check: floorcheck.Floor
-    tuned: floorcheck.Cancellation
+    check: lower_bound.Floor
+    tuned: lower_bound.Cancellation
     gap: Any
     landscape: Any
     fading: Any
@@ -43,19 +44,19 @@ class Made(NamedTuple):
 
 @pytest.fixture(scope="module")
 def made(curve: curves.Curve) -> Made:
-    from numerics.fading import fading
-    from numerics.gap import gap_closed
-    from numerics.landscape import landscape
-    from numerics.needed import steps_curve
     from numerics.schedules.choice import choose
     from numerics.schedules.grid_comparison import side_by_side
+    from numerics.studies.exact_over_horizons import landscape
+    from numerics.studies.gap import gap_closed
+    from numerics.studies.score_error import fading
+    from numerics.studies.steps_needed import steps_curve
     from numerics.targets import datasets
 
     return Made(
         curve,
         steps_curve(wbound.process("vp-linear"), DATA, [1.0, 0.1, 0.01], scheme="hf", M1="exact"),
-        floorcheck.floor_check(2, 1.0, [10, 30, 100]),
-        floorcheck.cancellation(2, 1.0, 20),
+        lower_bound.floor_check(2, 1.0, [10, 30, 100]),
+        lower_bound.cancellation(2, 1.0, 20),
         gap_closed(np.geomspace(0.1, 1e-3, 4)),
         landscape(wbound.process("vp-linear"), np.geomspace(0.3, 5.0, 12), np.array([1, 5, 20, 100])),
         fading(wbound.process("vp-linear"), [10, 100, 1000], T=3.4),

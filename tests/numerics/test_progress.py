@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-import numerics.curves
 import numerics.report
 import numerics.schedules.choice
+import numerics.studies.curves
 import numerics.verification.matrix
 from numerics.cli import progress
 from numerics.report import Part, Section
@@ -66,7 +66,7 @@ def test_parts_are_announced_with_the_time_left(
 def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["curve", "--process", "ou", "--to", "100", "--points", "3"]
     whole = wb.ask(*given)
-    monkeypatch.setattr(numerics.curves, "_exact", interrupting(numerics.curves._exact, 2))
+    monkeypatch.setattr(numerics.studies.curves, "_exact", interrupting(numerics.studies.curves._exact, 2))
     file = tmp_path / "mine.svg"
     code, out, err = wb(*given, "-o", str(file))
     assert (code, out) == (130, "") and not file.exists()
@@ -79,7 +79,7 @@ def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_a_file_it_says_what_would_have_kept_them(wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numerics.curves, "_exact", interrupting(numerics.curves._exact, 2))
+    monkeypatch.setattr(numerics.studies.curves, "_exact", interrupting(numerics.studies.curves._exact, 2))
     code, _, err = wb("curve", "--process", "ou", "--to", "100", "--points", "3")
     assert code == 130
     assert err.splitlines()[-2].startswith("ou along K: 8 of 15 were done")
@@ -87,9 +87,11 @@ def test_without_a_file_it_says_what_would_have_kept_them(wb: Any, monkeypatch: 
 
 
 def test_steps_along_eps_are_kept(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numerics.needed
+    import numerics.studies.steps_needed
 
-    monkeypatch.setattr(numerics.needed, "iterations", interrupting(numerics.needed.iterations, 3))
+    monkeypatch.setattr(
+        numerics.studies.steps_needed, "iterations", interrupting(numerics.studies.steps_needed.iterations, 3)
+    )
     file = tmp_path / "steps.csv"
     given = ["--against", "eps", "--from", "0.1", "--to", "1", "--points", "2", "-o", str(file)]
     code, _, err = wb("curve", "--process", "ou", *given)

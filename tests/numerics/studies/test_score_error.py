@@ -11,7 +11,7 @@ import pytest
 
 import wbound
 from numerics import Gaussian, sample
-from numerics.fading import fading, shift
+from numerics.studies.score_error import fading, shift
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.sampler.make_setting import setting
 from wbound.theory.statements import THEOREMS

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from numerics.curves import slope
+from numerics.studies.curves import slope
 from wbound.data.gaussian import Gaussian
 from wbound.errors import count, positive
 from wbound.exact.floor import floor_w2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import curves, floorcheck
+from numerics.studies import curves, lower_bound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.exact.floor import floor_w2
@@ -100,25 +100,25 @@ def test_geometric_is_integers_without_repetition() -> None:
 
 
 def test_the_floor_is_a_floor_and_is_reached() -> None:
-    check = floorcheck.floor_check(3, 1.0, curves.geometric(10, 1e4, 7))
+    check = lower_bound.floor_check(3, 1.0, curves.geometric(10, 1e4, 7))
     assert (check.exact >= check.floor).all() and (check.uniform_exact >= check.floor).all()
     assert 1.0 <= check.closest < 1.001
     for key in ("exact", "prior", "uniform_exact", "floor"):
         assert check.slopes[key] == pytest.approx(-1.0, abs=0.01)
     # figures from outside this code, five digits: d = 100, σ_0² = 2, λ(T) = 1e6, K = 1000
-    far = floorcheck.floor_check(100, math.sqrt(2.0), [1000], lam_T=1e6)
+    far = lower_bound.floor_check(100, math.sqrt(2.0), [1000], lam_T=1e6)
     assert far.floor[0] == pytest.approx(0.028176, abs=5e-7)
     assert far.exact[0] == pytest.approx(0.028379, abs=5e-7)
 
 
 def test_the_cancellation_point_is_found() -> None:
-    point = floorcheck.cancellation(3, math.sqrt(2.0), 50)
+    point = lower_bound.cancellation(3, math.sqrt(2.0), 50)
     assert point.lam_T == pytest.approx(9.883060988, rel=1e-9)
     assert point.prior < 1e-6 < point.floor < point.exact
     lam, w2 = point.curve
     assert lam[np.argmin(w2)] == point.lam_T and (np.diff(lam) > 0).all()
     # the problem has one scale: λ(T)/σ_0² depends on K alone
-    assert floorcheck.cancellation(7, 3.0, 50).lam_T == pytest.approx(point.lam_T * 4.5, rel=1e-9)
+    assert lower_bound.cancellation(7, 3.0, 50).lam_T == pytest.approx(point.lam_T * 4.5, rel=1e-9)
 
 
 def test_exact_curve_takes_the_best_T_of_singular_data() -> None:

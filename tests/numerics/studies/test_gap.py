@@ -11,9 +11,9 @@ import pytest
 
 import wbound
 from numerics import drawing, panels
-from numerics.gap import Gap, gap_closed, least_steps
-from numerics.landscape import Landscape, landscape
 from numerics.schedules.grid_comparison import side_by_side
+from numerics.studies.exact_over_horizons import Landscape, landscape
+from numerics.studies.gap import Gap, gap_closed, least_steps
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.needed import steps_curve
+from numerics.studies.steps_needed import steps_curve
 from wbound.data.log_concave import LogConcave
 
 DATA = LogConcave(3, 0.5, 0.5, 6.0, 0.0)

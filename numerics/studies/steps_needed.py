@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numerics.curves import Counter, Curve, Line, Watch, slope, unwatched
+from numerics.studies.curves import Counter, Curve, Line, Watch, slope, unwatched
 from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive

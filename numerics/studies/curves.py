@@ -234,7 +234,7 @@ def bound_curve(
     says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out. ``watch`` is told
     of every point. Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
     """
-    one_of("axis", axis, [name for name in AXES if name != "eps"])  # K(ε): `numerics.needed`
+    one_of("axis", axis, [name for name in AXES if name != "eps"])  # K(ε): `numerics.studies.steps_needed`
     values = np.atleast_1d(np.asarray(at, float))
     if axis != "T" and T is None:
         T = horizon(process, data)
