@@ -26,7 +26,7 @@ import pandas as pd
 
 import wbound
 from numerics import Gaussian, exact_w2, sample, transport, verify
-from numerics.figures import bound_figure
+from numerics.figures.curves import bound_figure
 from numerics.studies.curves import bound_curve
 
 p = wbound.process("ve-exponential", a=1.0, b=0.5)

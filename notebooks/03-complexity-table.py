@@ -23,7 +23,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 import wbound
-from numerics.panels import orders_figure, span
+from numerics.figures.schedules import orders_figure, span
 from numerics.studies.curves import slope
 from wbound.complexity.orders_table import as_markdown
 

@@ -26,8 +26,8 @@ import pandas as pd
 
 import wbound
 from numerics import exact_w2
-from numerics.figures import cancellation_figure, floor_figure
-from numerics.panels import gap_figure, nodes_figure
+from numerics.figures.lower_bound import cancellation_figure, floor_figure
+from numerics.figures.schedules import gap_figure, nodes_figure
 from numerics.schedules.grid_comparison import side_by_side
 from numerics.studies.gap import gap_closed
 from numerics.studies.lower_bound import cancellation, floor_check

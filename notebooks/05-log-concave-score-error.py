@@ -24,7 +24,7 @@ import pandas as pd
 
 import wbound
 from numerics import LogCosh, ProductTarget, SymmetricMixture, law1d_w2, sample, verify
-from numerics.figures import bound_figure
+from numerics.figures.curves import bound_figure
 from numerics.studies.curves import bound_curve
 
 p = wbound.process("vp-linear")

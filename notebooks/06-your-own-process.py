@@ -24,7 +24,7 @@ import sympy as sp
 
 import wbound
 from numerics import Gaussian, exact_w2, sample
-from numerics.figures import bound_figure
+from numerics.figures.curves import bound_figure
 from numerics.schedules.doctor import check_expressions
 from numerics.studies.curves import bound_curve
 

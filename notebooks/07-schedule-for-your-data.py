@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from numerics import exact_w2
-from numerics.panels import ranking_figure
+from numerics.figures.schedules import ranking_figure
 from numerics.schedules import schedule_formats
 from numerics.schedules.choice import choose
 from numerics.schedules.doctor import check_schedule

@@ -228,7 +228,7 @@ def test_every_name_of_the_table_is_there_once() -> None:
         ("numerics.report.page", "from ..cli import main", "from floor 5 up to floor 6"),
         ("numerics.samplers.sampling", "def f():\n    import torch", "only numerics.cifar10"),
         ("numerics.cli.images", "from numerics.cifar10 import train", "inside functions only"),
-        ("numerics.figures", "def f():\n    from numerics import cifar10", "only numerics.cli"),
+        ("numerics.figures.curves", "def f():\n    from numerics import cifar10", "only numerics.cli"),
     ],
 )
 def test_a_wrong_import_is_noticed(module: str, source: str, said: str) -> None:

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from numerics.cifar10.compare import Comparison, Measured, Theory
-from numerics.drawing import (
+from numerics.figures.output import save
+from numerics.figures.style import (
     DASHES,
     MUTED,
     Entry,
@@ -22,7 +23,6 @@ from numerics.drawing import (
     last_point,
     log_frame,
     row_frame,
-    save,
     styled,
     width_of,
     x_label,

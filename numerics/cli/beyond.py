@@ -52,10 +52,10 @@ def score_error(
     """
     import numpy as np
 
-    from numerics import drawing
+    from numerics.figures import output
+    from numerics.figures.schedules import fading_figure
     from numerics.io import writing
     from numerics.io.writing import write
-    from numerics.panels import fading_figure
     from numerics.studies.curves import geometric, horizon
     from numerics.studies.score_error import fading
     from wbound.data.gaussian import Gaussian
@@ -88,7 +88,7 @@ def score_error(
         if out.lower().endswith(".csv"):
             write(out, writing.csv_text(columns))
         else:
-            drawing.save(fading_figure(found, width), out)
+            output.save(fading_figure(found, width), out)
         note(out)
     payload = {**vars(found), "out": out}
 

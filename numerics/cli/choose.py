@@ -293,7 +293,7 @@ def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
 
 
 def _draw(ranking: Any, top: int, out: str, width: str) -> None:
-    from numerics import figures, panels
+    from numerics.figures import curves, schedules
     from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
@@ -312,9 +312,9 @@ def _draw(ranking: Any, top: int, out: str, width: str) -> None:
             "limit",
             "last_decade",
         )
-        write(out, figures.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
+        write(out, curves.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
     else:
-        figures.save(panels.ranking_figure(ranking, top, width), out)
+        curves.save(schedules.ranking_figure(ranking, top, width), out)
     note(out)
 
 

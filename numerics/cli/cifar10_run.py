@@ -322,7 +322,7 @@ def compare(
     from numerics.cifar10.clocks import NAMES
     from numerics.cifar10.eight import SWEEPS, prepared
     from numerics.cifar10.presenting import markdown, plain, write_all
-    from numerics.drawing import width_of
+    from numerics.figures.style import width_of
     from numerics.io.locks import locked
     from numerics.io.reading import is_file
     from numerics.transport.samples import LEAST

@@ -93,7 +93,7 @@ def curve(
       wbound curve --process vp-linear --target mixture --against M --K 200 -o score-error.svg
       wbound curve --data digits --scheme em --to 1000 -o digits.svg
     """
-    from numerics import figures
+    from numerics.figures import curves as figures
     from numerics.io.writing import write
     from numerics.studies import curves
     from numerics.verification.verdict import usual_points
@@ -241,7 +241,7 @@ def _steps(
     json: bool,
 ) -> None:
     """K(ε) of the bounds, the exact law and the floor."""
-    from numerics import figures
+    from numerics.figures import curves as figures
     from numerics.io.writing import write
     from numerics.studies.steps_needed import steps_curve
 
@@ -301,7 +301,7 @@ def _on_data(
     json: bool,
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
-    from numerics import figures
+    from numerics.figures import curves as figures
     from numerics.io.writing import write
     from numerics.studies import curves
     from wbound.forward.catalogue import PUBLISHED

@@ -106,14 +106,14 @@ def gap(
 
 
 def _draw_gap(found: Any, out: str, width: str, over: bool) -> None:
-    from numerics import figures, panels
+    from numerics.figures import curves, schedules
     from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
-        write(out, figures.csv_text(found.columns()))
+        write(out, curves.csv_text(found.columns()))
     else:
         keys = [line.key for line in found.lines if not over or line.key != "theorem_1"]
-        figures.save(panels.gap_figure(found, keys, width, over=over), out)
+        curves.save(schedules.gap_figure(found, keys, width, over=over), out)
     note(out)
 
 
@@ -204,13 +204,13 @@ def landscape(
 
 
 def _draw_landscape(found: Any, out: str, width: str) -> None:
-    from numerics import figures, panels
+    from numerics.figures import curves, schedules
     from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
-        write(out, figures.csv_text(found.columns()))
+        write(out, curves.csv_text(found.columns()))
     else:
-        figures.save(panels.landscape_figure(found, width), out)
+        curves.save(schedules.landscape_figure(found, width), out)
     note(out)
 
 

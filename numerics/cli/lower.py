@@ -269,13 +269,14 @@ def _leading(
 
 
 def _draw(check: Any, out: str, width: str) -> None:
-    from numerics import figures
+    from numerics.figures import curves
+    from numerics.figures import lower_bound as figures_lower_bound
     from numerics.io.writing import write
 
     if out.endswith(".csv"):
-        write(out, figures.csv_text(check.columns()))
+        write(out, curves.csv_text(check.columns()))
     else:
-        figures.save(figures.floor_figure(check, width), out)
+        curves.save(figures_lower_bound.floor_figure(check, width), out)
     note(out)
 
 

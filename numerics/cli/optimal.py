@@ -197,13 +197,13 @@ def _schedule(found: Any) -> Any:
 
 
 def _draw(found: Any, out: str, width: str, variance: float) -> None:
-    from numerics import figures, panels
+    from numerics.figures import curves, schedules
     from numerics.io.writing import write
 
     if out.lower().endswith(".csv"):
-        write(out, figures.csv_text({lane.name: lane.lam for lane in found.lanes}))
+        write(out, curves.csv_text({lane.name: lane.lam for lane in found.lanes}))
     else:
-        figures.save(panels.nodes_figure(found, width, variance), out)
+        curves.save(schedules.nodes_figure(found, width, variance), out)
     note(out)
 
 
@@ -250,13 +250,13 @@ def clocks(
     times = {p.name: float(p.time_of(math.log(top))[()]) for p in chosen}
     columns = {"share": share} | {p.name: p.lam(times[p.name] * share) for p in chosen}
     if out is not None:
-        from numerics import figures, panels
+        from numerics.figures import curves, schedules
         from numerics.io.writing import write
 
         if out.lower().endswith(".csv"):
-            write(out, figures.csv_text(columns))
+            write(out, curves.csv_text(columns))
         else:
-            figures.save(panels.clock_figure(chosen, math.log(top), 1.0, width), out)
+            curves.save(schedules.clock_figure(chosen, math.log(top), 1.0, width), out)
         note(out)
     payload = {"lam_max": top, "T": times, "lam": columns, "out": out}
 

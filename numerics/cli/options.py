@@ -68,7 +68,7 @@ def _forms() -> Iterable[str]:
 
 
 def _widths() -> Iterable[str]:
-    from numerics.drawing import WIDTHS
+    from numerics.figures.style import WIDTHS
 
     return WIDTHS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics import figures
+from numerics.figures import curves
 from numerics.studies.curves import Curve, bound_curve, geometric, horizon, tail_slope
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
@@ -73,7 +73,7 @@ def build(context: Context) -> Part:
         drawn.append(
             Figure(
                 f"bound-{name}",
-                figures.svg(figures.bound_figure(curve), f"b{i}"),
+                curves.svg(curves.bound_figure(curve), f"b{i}"),
                 f"{name}: W2 error against the number of steps, both axes logarithmic. From above: Theorem "
                 f"1, the trivial "
                 "error, Theorem 2, the exact error, the lower bound. The caption and the table give the "
@@ -131,7 +131,7 @@ def build(context: Context) -> Part:
         ),
         Column("slope_1_from", "from K", "int", "where the slope of Theorem 1 was taken"),
     )
-    shades = [figures.colour(name) for name in PUBLISHED]
+    shades = [curves.colour(name) for name in PUBLISHED]
     return Part(
         content,
         (

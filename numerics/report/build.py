@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from numerics.drawing import INK
+from numerics.figures.style import INK
 from numerics.io.writing import csv_text
 from numerics.io.writing import write
 from numerics.io.locks import locked
@@ -130,7 +130,7 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
         figures = [
             {
                 "id": f.id,
-                "svg": Html(f.svg),  # drawn by numerics.figures
+                "svg": Html(f.svg),  # drawn by numerics.figures.curves
                 "alt": f.alt,
                 "caption": prose(section, data, f.caption),
                 "csv": f"{f.id}.csv",

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from numerics import figures
+from numerics.figures import curves
 from numerics.studies.exact_over_horizons import landscape
-from numerics.panels import landscape_figure
+from numerics.figures.schedules import landscape_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process
 
@@ -50,7 +50,7 @@ def build(context: Context) -> Part:
     )
     drawn = Figure(
         "landscape",
-        figures.svg(landscape_figure(land), "lan"),
+        curves.svg(landscape_figure(land), "lan"),
         "Exact W2 from the prior over forward time and steps, both axes logarithmic, in units of the floor. A curve "
         "on which it is zero rises from T near 1 at one step to T near 2.2 at a thousand steps, in a band that is "
         "below the floor; to its left the start dominates, to its right the discretisation.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from numerics.targets import datasets
-from numerics import figures
+from numerics.figures import curves
 from numerics.schedules.choice import choose
-from numerics.panels import ranking_figure
+from numerics.figures.schedules import ranking_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
@@ -65,7 +65,7 @@ def build(context: Context) -> Part:
     )
     drawn = Figure(
         "chooser",
-        figures.svg(ranking_figure(ranking), "cho"),
+        curves.svg(ranking_figure(ranking), "cho"),
         f"Exact W2 of {len(rows)} schedules on digits as points on one logarithmic axis, best on top, with the factor "
         "to the best.",
         "Each schedule at the best T found; the factor is to the best.",

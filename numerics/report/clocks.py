@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from numerics import figures
+from numerics.figures import curves
 from numerics.schedules.grid_comparison import side_by_side
-from numerics.panels import clock_figure, nodes_figure
+from numerics.figures.schedules import clock_figure, nodes_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.data.log_concave import LogConcave
@@ -60,7 +60,7 @@ def build(context: Context) -> Part:
     drawn = (
         Figure(
             "clocks",
-            figures.svg(clock_figure(processes, math.log(FAR), 1.0), "clk"),
+            curves.svg(clock_figure(processes, math.log(FAR), 1.0), "clk"),
             "The clock of each process against the share of forward time, the clock logarithmic. Polynomial clocks "
             "rise at once and then slowly; exponential ones rise as straight lines; the optimal clock lies among "
             "the variance-preserving ones.",
@@ -70,7 +70,7 @@ def build(context: Context) -> Part:
         ),
         Figure(
             "nodes",
-            figures.svg(nodes_figure(found), "nod"),
+            curves.svg(nodes_figure(found), "nod"),
             f"The {K} nodes of each schedule on one logarithmic axis of the clock, best schedule on top; at the right "
             "its exact W2 over the optimum's. The best put their nodes around the data's variance, the worst far "
             "above it.",

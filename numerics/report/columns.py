@@ -6,9 +6,10 @@ from typing import Any
 
 import sympy as sp
 
-from numerics import figures, threecolumn
-from numerics.figures import colour
-from numerics.panels import orders_figure, span
+from numerics.figures import curves
+from numerics import threecolumn
+from numerics.figures.curves import colour
+from numerics.figures.schedules import orders_figure, span
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from numerics.typeset import formula_mathml, formula_text
 from wbound.complexity.orders_table import order_rows
@@ -91,7 +92,7 @@ def build(context: Context) -> Part:
     drawn = [
         Figure(
             f"orders-{number}",
-            figures.svg(orders_figure(lines[number], NAMES[number], ranged), f"or{number}"),
+            curves.svg(orders_figure(lines[number], NAMES[number], ranged), f"or{number}"),
             f"Steps that Theorem {number} asks for against ε, at d = {stored['epsilons']['d']}, both axes "
             "logarithmic, a line a process; the table gives the fitted powers.",
             f"K(ε) of Theorem {number}, d = {stored['epsilons']['d']}, m_0 = L_0 = 1.",

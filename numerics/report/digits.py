@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from numerics.targets import datasets
-from numerics import figures
+from numerics.figures import curves as figures
 from numerics.studies.curves import exact_curve, geometric
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process

@@ -7,7 +7,7 @@ import math
 from html import escape
 from importlib import resources
 
-from numerics.drawing import INK, colour
+from numerics.figures.style import INK, colour
 from numerics.report import formulas
 from numerics.report.parts import Context, Html, Panel, Part, Prose
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED

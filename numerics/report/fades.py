@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from numerics import figures
+from numerics.figures import curves
 from numerics.studies.curves import geometric, horizon
 from numerics.studies.score_error import fading
-from numerics.panels import fading_figure
+from numerics.figures.schedules import fading_figure
 from numerics.report.parts import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process
 from wbound.data.gaussian import Gaussian
@@ -57,7 +57,7 @@ def build(context: Context) -> Part:
     )
     drawn = Figure(
         "score-error",
-        figures.svg(fading_figure(found), "fad"),
+        curves.svg(fading_figure(found), "fad"),
         "W2 against the number of steps, both axes logarithmic: with the exact score and with a noisy one bound and "
         "exact value fall, with a biased one both level off at the same height.",
         "Dashed: Theorem 2; solid: exact. The bias levels off at M S(T) = {floor:.4g}; the noise fades.",

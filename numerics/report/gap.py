@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from numerics import figures
-from numerics.drawing import MUTED, colour
+from numerics.figures import curves
+from numerics.figures.style import MUTED, colour
 from numerics.studies.gap import SHARE, gap_closed
-from numerics.panels import BEST, gap_figure
+from numerics.figures.schedules import BEST, gap_figure
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
@@ -75,7 +75,7 @@ def build(context: Context) -> Part:
     drawn = (
         Figure(
             "gap",
-            figures.svg(gap_figure(gap, WIDE), "gap"),
+            curves.svg(gap_figure(gap, WIDE), "gap"),
             f"K times ε over σ_0 √d against u {end}, both axes logarithmic. Theorem 1 rises steeply; ve-constant "
             "rises half as steeply; Theorem 2 on the optimal clock and the exact law on it stay flat, just above "
             "the floor.",
@@ -85,7 +85,7 @@ def build(context: Context) -> Part:
         ),
         Figure(
             "gap-floor",
-            figures.svg(gap_figure(gap, shown, over=True), "gpf"),
+            curves.svg(gap_figure(gap, shown, over=True), "gpf"),
             f"Steps over the steps of the floor against u {end}. The gaussian grid runs into 1, the optimal clock "
             "stays near it, Theorem 2 on the optimal clock stays below 3/2; the processes with an exponential clock "
             "stay below 3/2 or slightly above, those with a polynomial clock rise.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from numerics import figures
+from numerics.figures import curves
+from numerics.figures import lower_bound
 from numerics.studies.curves import geometric
 from numerics.studies.lower_bound import cancellation, floor_check
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
@@ -58,7 +59,7 @@ def build(context: Context) -> Part:
     drawn = (
         Figure(
             "lower-bound",
-            figures.svg(figures.floor_figure(check), "low"),
+            curves.svg(lower_bound.floor_figure(check), "low"),
             "Exact W2 of hf against the number of steps, both axes logarithmic: the grid uniform in w to "
             "the power minus one half runs into the lower bound from above; a uniform time grid stays "
             "parallel to it.",
@@ -69,7 +70,7 @@ def build(context: Context) -> Part:
         ),
         Figure(
             "cancellation",
-            figures.svg(figures.cancellation_figure(tuned), "can"),
+            curves.svg(lower_bound.cancellation_figure(tuned), "can"),
             "Exact W2 from the prior start against the clock at the end, both axes logarithmic: a sharp dip "
             "to zero near ten, below the floor that holds for the exact start.",
             "K = {cancellation.K:int}, σ_0² = {cancellation.sigma0_squared:g}: the naive lower bound fails "

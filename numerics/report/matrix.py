@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics import figures
+from numerics.figures import curves
 from numerics.studies.curves import Curve, bound_curve, geometric, horizon
 from numerics.verification.matrix import N_LINE, REFUSED, TARGETS, Matrix
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
@@ -105,7 +105,7 @@ def build(context: Context) -> Part:
             drawn.append(
                 Figure(
                     f"log-concave-{key}-{name}",
-                    figures.svg(figures.bound_figure(curve, title=f"{name}; {title.split(',')[0]}"), f"v{i}"),
+                    curves.svg(curves.bound_figure(curve, title=f"{name}; {title.split(',')[0]}"), f"v{i}"),
                     f"{name}, {title}: W2 error against the number of steps, both axes logarithmic. From "
                     f"above: Theorem 1, Theorem 2, and the exact errors of hf and em by quadrature{band}.",
                     f"T = {{ratios.{i}.T:.4g}}. Theorem 2 is at least {{ratios.{i}.ratio_2:.4g}} times the "

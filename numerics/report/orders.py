@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from numerics.figures import colour
+from numerics.figures.curves import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
 from numerics.typeset import fewest, formula_mathml, formula_text, plain
 from wbound.complexity.tables import complexity_table, table_data

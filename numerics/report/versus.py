@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from numerics.figures import colour
+from numerics.figures.curves import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
 from numerics.typeset import formula_mathml, formula_text
 from wbound.forward.catalogue import process

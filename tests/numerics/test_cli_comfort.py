@@ -15,8 +15,8 @@ import pytest
 import typer
 
 import wbound
-from numerics import drawing
 from numerics.cli.main import app, main
+from numerics.figures import style
 
 COMMAND = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = COMMAND.commands  # type: ignore[attr-defined]
@@ -28,7 +28,7 @@ COMPLETED = {
     "scheme": {"em", "hf", "ddpm"},
     "grid": set(wbound.GRIDS),
     "theorem": {"published", "sharp"},
-    "width": set(drawing.WIDTHS),
+    "width": set(style.WIDTHS),
     "target": {"gaussian", "mixture", "logcosh"},
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import drawing, panels
+from numerics.figures import output, schedules, style
 from numerics.schedules.grid_comparison import side_by_side
 from numerics.studies.exact_over_horizons import Landscape, landscape
 from numerics.studies.gap import Gap, gap_closed, least_steps
@@ -135,14 +135,14 @@ def found_T(name: str, lam_T: float) -> float:
 
 def test_figures_are_drawn_and_say_what_leaves(gap: Gap, land: Landscape) -> None:
     keys = [line.key for line in gap.lines if line.key != "theorem_1"]
-    figure = panels.gap_figure(gap, keys, over=True)
+    figure = schedules.gap_figure(gap, keys, over=True)
     said = [text.get_text() for text in figure.axes[0].texts]
     assert "ve-exponential, ou" in said and any(text.startswith("ve-constant, to ") for text in said)
-    nodes = panels.nodes_figure(side_by_side(LogConcave(1, 1.0, 1.0, 1.0, 0.0), 5, 50.0), "column")
+    nodes = schedules.nodes_figure(side_by_side(LogConcave(1, 1.0, 1.0, 1.0, 0.0), 5, 50.0), "column")
     processes = [wbound.process(name) for name in (*wbound.PUBLISHED, "optimal")]
-    clocks = panels.clock_figure(processes, math.log(1e3), 1.0)
-    for one in (figure, panels.landscape_figure(land), nodes, clocks):
-        assert drawing.svg(one, "x").startswith("<svg")
+    clocks = schedules.clock_figure(processes, math.log(1e3), 1.0)
+    for one in (figure, schedules.landscape_figure(land), nodes, clocks):
+        assert output.svg(one, "x").startswith("<svg")
         # a label outside the canvas would be cut
         box = one.get_tightbbox()
         width, height = one.get_size_inches()
@@ -150,9 +150,9 @@ def test_figures_are_drawn_and_say_what_leaves(gap: Gap, land: Landscape) -> Non
 
 
 def test_images_have_the_colour_of_their_kin() -> None:
-    for image, kin in drawing.KIN.items():
-        assert image in wbound.NAMED and drawing.colour(image) == drawing.COLOURS[kin]
-    assert panels.BEST not in drawing.COLOURS.values() and panels.GIVEN not in drawing.COLOURS.values()
+    for image, kin in style.KIN.items():
+        assert image in wbound.NAMED and style.colour(image) == style.COLOURS[kin]
+    assert schedules.BEST not in style.COLOURS.values() and schedules.GIVEN not in style.COLOURS.values()
 
 
 def test_gap_and_landscape_commands(wb: Any, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics import Gaussian, LogCosh, SymmetricMixture, figures, law1d_w2
+from numerics import Gaussian, LogCosh, SymmetricMixture, law1d_w2
 from numerics.cli.main import main
+from numerics.figures import curves as figures
 from numerics.studies import curves
 from numerics.verification.verdict import bracket
 from wbound.data.log_concave import LogConcave

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics import drawing, figures, panels
+from numerics.figures import curves as figures
+from numerics.figures import lower_bound as figures_lower_bound
+from numerics.figures import schedules, style
 from numerics.studies import curves, lower_bound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -74,16 +76,16 @@ def every(made: Made, width: str) -> dict[str, Any]:
         "bound": figures.bound_figure(made.curve, width),
         "steps": figures.steps_figure(made.needed, width),
         "processes": figures.processes_figure([made.curve], "exact", "exact W2", width),
-        "floor": figures.floor_figure(made.check, width),
-        "cancellation": figures.cancellation_figure(made.tuned, width),
-        "gap": panels.gap_figure(made.gap, lines, width),
-        "over": panels.gap_figure(made.gap, [k for k in lines if k != "theorem_1"], width, over=True),
-        "landscape": panels.landscape_figure(made.landscape, width),
-        "fading": panels.fading_figure(made.fading, width),
-        "clocks": panels.clock_figure(optimal, math.log(1000.0), 1.0, width),
-        "nodes": panels.nodes_figure(made.clocks, width, 5.0),
-        "ranking": panels.ranking_figure(made.ranking, 12, width),
-        "orders": panels.orders_figure(rows, "Theorem 1", (1.0, 1e13), width),
+        "floor": figures_lower_bound.floor_figure(made.check, width),
+        "cancellation": figures_lower_bound.cancellation_figure(made.tuned, width),
+        "gap": schedules.gap_figure(made.gap, lines, width),
+        "over": schedules.gap_figure(made.gap, [k for k in lines if k != "theorem_1"], width, over=True),
+        "landscape": schedules.landscape_figure(made.landscape, width),
+        "fading": schedules.fading_figure(made.fading, width),
+        "clocks": schedules.clock_figure(optimal, math.log(1000.0), 1.0, width),
+        "nodes": schedules.nodes_figure(made.clocks, width, 5.0),
+        "ranking": schedules.ranking_figure(made.ranking, 12, width),
+        "orders": schedules.orders_figure(rows, "Theorem 1", (1.0, 1e13), width),
     }
 
 
@@ -143,14 +145,14 @@ def _ink(label: Any, width: int, height: int, dpi: float) -> np.ndarray:
     return ink | np.roll(ink, 1, axis=0)
 
 
-@pytest.mark.parametrize("named", sorted(drawing.WIDTHS))
+@pytest.mark.parametrize("named", sorted(style.WIDTHS))
 def test_nothing_is_drawn_outside_the_figure_or_over_another_label(made: Made, named: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     for name, figure in every(made, named).items():
-        assert figure.get_figwidth() == drawing.WIDTHS[named], name
+        assert figure.get_figwidth() == style.WIDTHS[named], name
         canvas = FigureCanvasAgg(figure)
-        with drawing.styled():
+        with style.styled():
             canvas.draw()
             renderer = canvas.get_renderer()
             width, height = canvas.get_width_height()
@@ -194,7 +196,7 @@ def test_an_svg_for_a_page_has_its_own_ids_and_the_page_s_ink(curve: curves.Curv
     st.floats(0.01, 0.12),
 )
 def test_labels_are_spread_apart_and_stay_near(wanted: list[float], gap: float) -> None:
-    places = drawing.spread(wanted, gap, 0.0, 1.0)
+    places = style.spread(wanted, gap, 0.0, 1.0)
     order = np.argsort(wanted, kind="stable")
     assert (np.diff(np.array(places)[order]) >= gap * (1.0 - 1e-9)).all()
     assert min(places) >= -1e-9 and max(places) <= 1.0 + 1e-9

@@ -10,19 +10,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from numerics.drawing import (
+from numerics.figures.output import SUFFIXES, save, svg
+from numerics.figures.style import (
     COLOURS,
     DASHES,
     INK,
     MUTED,
-    SUFFIXES,
     Entry,
     colour,
     last_point,
     log_frame,
-    save,
     styled,
-    svg,
     width_of,
     with_slope,
     x_label,
@@ -30,17 +28,14 @@ from numerics.drawing import (
 )
 from numerics.io.writing import csv_text
 from numerics.studies.curves import AXES, Curve
-from numerics.studies.lower_bound import Cancellation, Floor
 
 __all__ = [
     "COLOURS",
     "INK",
     "SUFFIXES",
     "bound_figure",
-    "cancellation_figure",
     "colour",
     "csv_text",
-    "floor_figure",
     "processes_figure",
     "save",
     "steps_figure",
@@ -193,53 +188,4 @@ def processes_figure(
             axes.plot(curve.at, line.values, marker="o", clip_on=False, **look)
         x_label(axes, AXES[curves[0].axis])
         axes.set_ylabel(ylabel)
-    return figure
-
-
-def floor_figure(check: Floor, width: str | float = "report") -> Figure:
-    """Proposition 1's floor under the exact W2 of hf, from both starts and on two grids."""
-    inches = width_of(width)
-    dots, thin = {"linestyle": (0, (2, 1.2))}, {"linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
-    series: tuple[tuple[Array, str, dict[str, Any]], ...] = (
-        (check.uniform_exact, f"{check.process.name}, uniform", {"color": colour(check.process.name)}),
-        (check.exact, "gaussian, from $p_T$", {"color": "#D55E00"}),
-        (check.prior, "gaussian, prior", {"color": "#E69F00"} | dots),
-        (check.floor, "floor (Eq. 11)", {"color": INK} | thin),
-    )
-    with styled():
-        x = (float(check.K.min()), float(check.K.max()))
-        y = y_range_of([values for values, _, _ in series])
-        entries = [Entry(x[1], float(values[-1]), label, look) for values, label, look in series]
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
-        for values, _, look in series:
-            axes.plot(check.K, values, **look)
-        x_label(axes, AXES["K"])
-        axes.set_ylabel("W2 error, units of the data")
-    return figure
-
-
-def cancellation_figure(point: Cancellation, width: str | float = "report") -> Figure:
-    """Exact W2 from the prior start against λ(T): it vanishes at one tuned λ(T), at finite K."""
-    inches = width_of(width)
-    lam, w2 = point.curve
-    orange, blue = "#E69F00", "#0072B2"
-    floor: dict[str, Any] = {"color": INK, "linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
-    with styled():
-        x = (float(lam.min()), float(lam.max()))
-        y = (point.floor * 1e-3, float(w2.max()) * 1.6)
-        entries = [
-            Entry(x[1], float(w2[-1]), "from the prior", {"color": orange}),
-            Entry(x[1], point.floor, "floor (Eq. 11)", floor),
-        ]
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
-        axes.plot(lam, np.maximum(w2, y[0]), color=orange)
-        axes.plot(x, (point.floor, point.floor), **floor)
-        axes.plot([point.lam_T], [point.exact], color=blue, marker="o", markersize=4.5, linestyle="")
-        axes.annotate("from $p_T$", (point.lam_T, point.exact), xytext=(6, 5), textcoords="offset points")
-        axes.annotate(
-            f"W2 = 0 at {point.lam_T:.4f}", (point.lam_T, y[0] * 2.0), xytext=(9, 0),
-            textcoords="offset points", va="center",
-        )  # fmt: skip
-        x_label(axes, "λ(T), units of the data squared")
-        axes.set_ylabel("W2 error, units of the data")
     return figure

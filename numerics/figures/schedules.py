@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from numerics.drawing import (
+from numerics.figures.style import (
     DASHES,
     INK,
     MUTED,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +15,6 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from numerics.io.writing import write
 from wbound.errors import BadInput, positive
 from wbound.typing import Array
 
@@ -32,7 +28,6 @@ __all__ = [
     "MUTED",
     "RULE",
     "STYLE",
-    "SUFFIXES",
     "WIDTHS",
     "Entry",
     "colour",
@@ -40,10 +35,8 @@ __all__ = [
     "log_axis",
     "log_frame",
     "row_frame",
-    "save",
     "spread",
     "styled",
-    "svg",
     "text_width",
     "width_of",
     "with_slope",
@@ -121,8 +114,6 @@ STYLE: dict[Any, Any] = {
 #: Widths by name, in inches: a column and a page of a two-column journal, the text of a one-column paper, and
 #: the report's.
 WIDTHS = {"column": 3.4, "text": 5.5, "page": 6.9, "report": 4.6}
-#: How a figure or its numbers can be written.
-SUFFIXES = (".svg", ".png", ".pdf", ".csv")
 
 
 def colour(process: str) -> str:
@@ -327,43 +318,3 @@ def y_range_of(values: Sequence[Array], ceiling: float = math.inf) -> tuple[floa
         return 0.1, 1.0
     low, high = float(joined.min()), min(float(joined.max()), ceiling)
     return low / 1.6, max(high, 2.0 * low) * 1.6
-
-
-# ---------------------------------------------------------------------- files
-
-
-def _rendered(figure: Figure, kind: str, dpi: int) -> bytes:
-    """The figure as bytes that depend on its content only: no date, no version."""
-    nothing: dict[str, dict[str, Any]] = {
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-        "png": {"Software": None},
-    }
-    buffer = io.BytesIO()
-    with styled():
-        face = "white" if kind == "png" else "none"
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=nothing[kind], facecolor=face)
-    return buffer.getvalue()
-
-
-def save(figure: Figure, path: Path | str, dpi: int = 200) -> Path:
-    """Write a figure as .svg, .png or .pdf, by its suffix, whole. Raises `BadInput` and `IOFailure`."""
-    kind = Path(path).suffix.lower().lstrip(".")
-    if kind not in ("svg", "png", "pdf"):
-        raise BadInput("out", str(path), "must end in .svg, .png or .pdf")
-    return write(path, _rendered(figure, kind, dpi))
-
-
-def svg(figure: Figure, identifier: str) -> str:
-    """The figure as an SVG element for a page: ids prefixed with ``identifier``, since a page has many; ink,
-    muted and rule colours as CSS variables, so that they follow the page's light or dark theme."""
-    text = _rendered(figure, "svg", 72).decode("utf-8")
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{identifier}-\1"', text)
-    text = re.sub(r'(href="|url\()#([^")]+)', rf"\1#{identifier}-\2", text)
-    for name, value in {"ink": INK, "muted": MUTED, "rule": RULE}.items():
-        text = text.replace(value, f"var(--{name}, {value})")
-    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
-    return text.strip()
