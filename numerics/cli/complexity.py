@@ -167,7 +167,7 @@ def table(
       wbound table --derived --f 0 --g "(1+t)**3"
     """
     from numerics.io.writing import write
-    from numerics.typeset import complexity_text
+    from numerics.tables.complexity import complexity_text
     from wbound.complexity.tables import complexity_table
     from wbound.errors import BadInput, count, one_of
     from wbound.forward.catalogue import PUBLISHED

@@ -52,7 +52,7 @@ def orders(
       wbound orders --f 0 --g "(1+t)**3" --theorem sharp
       wbound orders --process ve-constant --theorem both --measured
     """
-    from numerics import threecolumn
+    from numerics.tables import orders as threecolumn
     from wbound import orders as derive
     from wbound.complexity.orders_table import order_rows
     from wbound.errors import one_of
@@ -110,9 +110,9 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
     """The table of orders of the ten processes, and the user's own if there is one."""
     import json as standard
 
-    from numerics import threecolumn
     from numerics.cli.output import clean
     from numerics.io.writing import write
+    from numerics.tables import orders as threecolumn
     from wbound import __version__, process
     from wbound.complexity.orders_table import ROWS, order_rows
 

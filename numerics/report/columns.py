@@ -7,27 +7,27 @@ from typing import Any
 import sympy as sp
 
 from numerics.figures import curves
-from numerics import threecolumn
+from numerics.tables import orders
 from numerics.figures.curves import colour
 from numerics.figures.schedules import orders_figure, span
 from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
-from numerics.typeset import formula_mathml, formula_text
+from numerics.tables.formulas import formula_mathml, formula_text
 from wbound.complexity.orders_table import order_rows
 
 __all__ = ["build"]
 
 #: Marks of the notes: letters, since the page's numbers are all numbers of its data.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-FORMULAS = tuple(key for key in threecolumn.HEADS if key.endswith(("_published", "_derived")))
+FORMULAS = tuple(key for key in orders.HEADS if key.endswith(("_published", "_derived")))
 NAMES = {1: "Theorem 1, d/ε²", 2: "Theorem 2, √d/ε"}
 
 
 def build(context: Context) -> Part:
     """The part of this section."""
-    stored = threecolumn.load()
+    stored = orders.load()
     measured = {(row["process"], row["theorem"]): row["measured"] for row in stored["rows"]}
     derived = order_rows()
-    table, notes = threecolumn.flat(derived)
+    table, notes = orders.flat(derived)
     rows: list[dict[str, Any]] = []
     markup: dict[tuple[int, str], str] = {}
     lines: dict[int, list[dict[str, Any]]] = {1: [], 2: []}

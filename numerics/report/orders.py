@@ -8,7 +8,8 @@ import sympy as sp
 
 from numerics.figures.curves import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
-from numerics.typeset import fewest, formula_mathml, formula_text, plain
+from numerics.tables.complexity import fewest, plain
+from numerics.tables.formulas import formula_mathml, formula_text
 from wbound.complexity.tables import complexity_table, table_data
 
 __all__ = ["build"]

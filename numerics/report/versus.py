@@ -10,7 +10,7 @@ from typing import Any
 
 from numerics.figures.curves import colour
 from numerics.report.parts import Column, Context, Part, Prose, Table
-from numerics.typeset import formula_mathml, formula_text
+from numerics.tables.formulas import formula_mathml, formula_text
 from wbound.forward.catalogue import process
 from wbound.complexity.order_formulas import derive
 from wbound.complexity.tables import TWICE

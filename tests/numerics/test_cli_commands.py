@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import typeset
+from numerics.tables import complexity, formulas
 from wbound.complexity.tables import complexity_table
 from wbound.data.gaussian import Gaussian
 from wbound.exact.gaussian_law import exact_w2
@@ -215,7 +215,7 @@ def test_the_table_in_every_format(
 
 def test_a_narrow_terminal_gets_several_tables(frame: Any) -> None:
     values = {"d": 2, "eps": 1.0, "m0": 1.0, "L0": 1.0}
-    wide, narrow = (typeset.complexity_text(frame, "text", values, width) for width in (None, 80))
+    wide, narrow = (complexity.complexity_text(frame, "text", values, width) for width in (None, 80))
     assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, wide.splitlines()))
     assert wide.count("process ") == 1 < narrow.count("process ")
     assert sorted(set(wide.split())) == sorted(set(narrow.split()) | set(re.findall(r"-{9,}", wide)))
@@ -228,7 +228,7 @@ def test_formulas_are_set_as_mathml_without_a_word_lost() -> None:
 
     for row in published_orders().values():
         for cell in row.values():
-            tree = ElementTree.fromstring(typeset.formula_mathml(cell.expr))
+            tree = ElementTree.fromstring(formulas.formula_mathml(cell.expr))
             said = "".join(tree.itertext())
             names = {symbol.name for symbol in cell.expr.free_symbols}
             assert all({"epsilon": "ε", "rho": "ρ"}.get(name, name) in said for name in names)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import wbound
-from numerics import threecolumn
+from numerics.tables import orders
 from wbound.complexity.orders_table import ROWS, order_rows
 from wbound.complexity.tolerance_search import score_tolerance
 
@@ -21,8 +21,8 @@ def rows() -> Any:
 
 
 def test_stored_results_are_of_every_row_and_agree_with_what_is_derived() -> None:
-    stored = threecolumn.load()
-    assert stored["renew"] == threecolumn.RENEW
+    stored = orders.load()
+    assert stored["renew"] == orders.RENEW
     names = [wbound.process(name).name for name in ROWS]
     assert [(r["process"], r["theorem"]) for r in stored["rows"]] == [
         (name, theorem) for name in names for theorem in ("published", "sharp")
@@ -35,7 +35,7 @@ def test_stored_results_are_of_every_row_and_agree_with_what_is_derived() -> Non
             )
     eps = [point["eps"] for point in stored["rows"][0]["measured"]["points"]]
     assert max(eps) / min(eps) >= 1e4
-    derived = {(r.process, r.theorem): threecolumn.record(r) for r in order_rows()}
+    derived = {(r.process, r.theorem): orders.record(r) for r in order_rows()}
     for row in stored["rows"]:
         fresh = derived[row["process"], row["theorem"]]
         assert row["cells"] == fresh["cells"] and row["T"] == fresh["T"]
@@ -46,18 +46,18 @@ def test_stored_results_are_of_every_row_and_agree_with_what_is_derived() -> Non
 
 
 def test_every_format(rows: Any) -> None:
-    text = threecolumn.columns_text(rows, "text")
+    text = orders.columns_text(rows, "text")
     assert "Theorem 1" in text and "Theorem 2" in text and "[1]" in text and "< needed" in text
-    narrow = threecolumn.columns_text(rows, "text", 100)
+    narrow = orders.columns_text(rows, "text", 100)
     tables = [line for line in narrow.splitlines() if line.startswith(("ve-", "vp-", "process", "--"))]
     assert max(map(len, tables)) <= 100 < max(map(len, text.splitlines()[:8])) and "M, derived" in narrow
-    parsed = list(csv.DictReader(threecolumn.columns_text(rows, "csv").splitlines()))
+    parsed = list(csv.DictReader(orders.columns_text(rows, "csv").splitlines()))
     assert parsed[0]["process"] == "ve-constant" and parsed[0]["K_derived"] == "d^(3/2)/ε^3"
-    latex = threecolumn.columns_text(rows, "latex")
+    latex = orders.columns_text(rows, "latex")
     assert r"\toprule" in latex and r"\frac{\varepsilon}" in latex
     counts = {line.count("&") for line in latex.splitlines() if line.endswith(r"\\")}
     assert counts == {5}
-    assert threecolumn.columns_text(rows, "markdown").startswith("| process |")
+    assert orders.columns_text(rows, "markdown").startswith("| process |")
 
 
 def test_the_table_of_orders_with_ones_own_row(

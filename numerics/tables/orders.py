@@ -16,7 +16,7 @@ import sympy as sp
 
 from numerics.io import terminal
 from numerics.io.writing import csv_text
-from numerics.typeset import formula_latex, formula_text
+from numerics.tables.formulas import formula_latex, formula_text
 from wbound.complexity.order_formulas import X
 from wbound.complexity.orders_measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
 from wbound.complexity.orders_table import Row, as_markdown
