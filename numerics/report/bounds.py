@@ -9,7 +9,7 @@ import numpy as np
 
 from numerics.figures import curves
 from numerics.studies.curves import Curve, bound_curve, geometric, horizon, tail_slope
-from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.data.log_concave import LogConcave
 

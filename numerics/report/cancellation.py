@@ -9,7 +9,7 @@ import numpy as np
 from numerics.figures import curves
 from numerics.studies.exact_over_horizons import landscape
 from numerics.figures.schedules import landscape_figure
-from numerics.report.parts import Context, Figure, Figures, Part, Prose
+from numerics.report.blocks import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process
 
 __all__ = ["build"]

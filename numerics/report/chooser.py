@@ -8,7 +8,7 @@ from numerics.targets import datasets
 from numerics.figures import curves
 from numerics.schedules.choice import choose
 from numerics.figures.schedules import ranking_figure
-from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
 

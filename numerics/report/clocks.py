@@ -10,7 +10,7 @@ import numpy as np
 from numerics.figures import curves
 from numerics.schedules.grid_comparison import side_by_side
 from numerics.figures.schedules import clock_figure, nodes_figure
-from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.data.log_concave import LogConcave
 

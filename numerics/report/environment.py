@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from numerics.report.parts import Column, Context, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Part, Prose, Table
 
 __all__ = ["build"]
 

@@ -8,7 +8,7 @@ from numerics.figures import curves
 from numerics.studies.curves import geometric, horizon
 from numerics.studies.score_error import fading
 from numerics.figures.schedules import fading_figure
-from numerics.report.parts import Context, Figure, Figures, Part, Prose
+from numerics.report.blocks import Context, Figure, Figures, Part, Prose
 from wbound.forward.catalogue import process
 from wbound.data.gaussian import Gaussian
 

@@ -11,7 +11,7 @@ from numerics.figures import curves
 from numerics.figures.style import MUTED, colour
 from numerics.studies.gap import SHARE, gap_closed
 from numerics.figures.schedules import BEST, gap_figure
-from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
 

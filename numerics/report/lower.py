@@ -8,7 +8,7 @@ from numerics.figures import curves
 from numerics.figures import lower_bound
 from numerics.studies.curves import geometric
 from numerics.studies.lower_bound import cancellation, floor_check
-from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numerics.figures import curves
 from numerics.studies.curves import Curve, bound_curve, geometric, horizon
 from numerics.verification.matrix import N_LINE, REFUSED, TARGETS, Matrix
-from numerics.report.parts import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 from numerics.targets.products import LogCosh, SymmetricMixture
 from wbound.forward.catalogue import process
 

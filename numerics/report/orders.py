@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from numerics.figures.curves import colour
-from numerics.report.parts import Column, Context, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Part, Prose, Table
 from numerics.tables.complexity import fewest, plain
 from numerics.tables.formulas import formula_mathml, formula_text
 from wbound.complexity.tables import complexity_table, table_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
-from numerics.report.parts import Column, Context, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Part, Prose, Table
 from numerics.verification.counterexamples import COUNTEREXAMPLE, parsed
 
 __all__ = ["RESULTS", "build", "stored"]

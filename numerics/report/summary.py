@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numerics.report.parts import Context, Part, Prose
+from numerics.report.blocks import Context, Part, Prose
 
 __all__ = ["build"]
 

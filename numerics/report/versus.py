@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from numerics.figures.curves import colour
-from numerics.report.parts import Column, Context, Part, Prose, Table
+from numerics.report.blocks import Column, Context, Part, Prose, Table
 from numerics.tables.formulas import formula_mathml, formula_text
 from wbound.forward.catalogue import process
 from wbound.complexity.order_formulas import derive

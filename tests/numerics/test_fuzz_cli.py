@@ -47,7 +47,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One section of the report, one family of the search, and its dense grid locked but not computed."""
-    from numerics.report.sections import SECTIONS
+    from numerics.report.contents import SECTIONS
 
     def locked_only(folder: Path | str, *_: Any, **__: Any) -> list[Any]:
         with locked(folder):

@@ -122,7 +122,7 @@ def test_the_matrix_keeps_its_cells(wb: Any, tmp_path: Path, monkeypatch: pytest
 
 def test_the_report_names_its_files(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from numerics.report import build
-    from numerics.report.parts import Column, Table
+    from numerics.report.blocks import Column, Table
 
     rows = [{"a": 1.0}]
     first = Section(

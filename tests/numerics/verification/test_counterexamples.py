@@ -12,7 +12,7 @@ import pytest
 import wbound
 from numerics.cli.main import main
 from numerics.report import search as section
-from numerics.report.parts import Context
+from numerics.report.blocks import Context
 from numerics.verification import counterexamples as s
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput

@@ -2,7 +2,7 @@
 
 A block never types a number: it names a path in its section's data, so that the page and report.json cannot
 disagree. To add to the report, write a function ``(Context) -> Part`` and list a `Section` with it in
-`numerics.report.sections`.
+`numerics.report.contents`.
 """
 
 from __future__ import annotations

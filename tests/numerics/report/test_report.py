@@ -17,7 +17,7 @@ import pytest
 
 import wbound
 from numerics.report import SECTIONS, Part, Section, build
-from numerics.report.parts import Column, Prose, Table, lookup, prose, show, typeset
+from numerics.report.blocks import Column, Prose, Table, lookup, prose, show, typeset
 
 
 class Page(HTMLParser):

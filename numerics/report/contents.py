@@ -21,7 +21,7 @@ from numerics.report import (
     summary,
     versus,
 )
-from numerics.report.parts import Section
+from numerics.report.blocks import Section
 
 __all__ = ["SECTIONS"]
 

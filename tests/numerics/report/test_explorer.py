@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.report import Section, build, explorer, formulas
+from numerics.report import Section, build, explorer, javascript
 from wbound.bounds import ddpm, shared
 from wbound.bounds import theorem_1 as published
 from wbound.bounds import theorem_2 as sharp
@@ -96,7 +96,7 @@ def drawn(n: int) -> list[dict[str, Any]]:
                 "L0": L0,
                 "M": rng.choice([0.0, 0.0, between(1e-3, 1)]),
                 "M1": between(0.01, 10),
-                "scheme": rng.choice(formulas.SCHEMES),
+                "scheme": rng.choice(javascript.SCHEMES),
                 "start": rng.choice(["prior", "prior", "exact"]),
                 "T": float(process.time_of(math.log(between(0.1, 1e6) / m0))),
                 "K": round(between(1, 3000)),
@@ -318,10 +318,10 @@ def test_every_control_has_a_label(made: Any) -> None:
 
 
 def test_formulas_are_the_catalogues() -> None:
-    code = formulas.processes(PUBLISHED)
+    code = javascript.processes(PUBLISHED)
     assert all(f'"{name}"' in code for name in PUBLISHED)
     # a step is printed in its width: nothing is subtracted that is nearly equal
     assert "hi" not in re.findall(r"\w+", code)
     for family in ("ve", "stationary"):
-        got = formulas.coefficients("em", family)
+        got = javascript.coefficients("em", family)
         assert got["A"] - 1 == got["F"] and got["C"] == got["Q"] == got["G"]

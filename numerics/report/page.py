@@ -16,23 +16,8 @@ from numerics.figures.style import INK
 from numerics.io.writing import csv_text
 from numerics.io.writing import write
 from numerics.io.locks import locked
-from numerics.report.parts import (
-    Block,
-    Context,
-    Figures,
-    Html,
-    Panel,
-    Part,
-    Prose,
-    Section,
-    Table,
-    finite,
-    number,
-    prose,
-    table_csv,
-    typeset,
-)
-from numerics.report.sections import SECTIONS
+from numerics.report.blocks import Block, Context, Figures, Html, Panel, Part, Prose, Section, Table, finite, number, prose, table_csv, typeset
+from numerics.report.contents import SECTIONS
 
 __all__ = ["build"]
 
