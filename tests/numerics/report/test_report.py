@@ -315,7 +315,7 @@ def test_the_command_writes_the_report(tmp_path: Path, wb: Any, monkeypatch: pyt
 
 
 def test_the_commit_is_found_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from numerics.report import environment
+    from numerics.report.sections import environment
 
     found = environment.commit()
     assert found is None or re.fullmatch(r"[0-9a-f]{7,}\+?", found)

@@ -11,8 +11,8 @@ import pytest
 
 import wbound
 from numerics.cli.main import main
-from numerics.report import search as section
 from numerics.report.blocks import Context
+from numerics.report.sections import search as section
 from numerics.verification import counterexamples as s
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics.report.matrix import scattered
+from numerics.report.sections.verification import scattered
 from numerics.targets.products import SymmetricMixture
 from numerics.verification import theorem_3_at_random as module
 from numerics.verification.theorem_3_at_random import draw, ratio, scatter

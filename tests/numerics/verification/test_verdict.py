@@ -362,7 +362,7 @@ def test_a_refuted_cell_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stored_results_are_whole() -> None:
     """The results that the report reads: every cell of the matrix, nothing refuted or undecided."""
-    from numerics.report.matrix import stored
+    from numerics.report.sections.verification import stored
 
     found = stored()
     names = ("theorem", "process", "scheme", "target", "K", "M", "V", "delta")

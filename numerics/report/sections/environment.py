@@ -25,7 +25,7 @@ def _version(name: str) -> str | None:
 
 def commit() -> str | None:
     """The commit of the sources, with "+" where files differ from it; None outside a repository."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return None
 
