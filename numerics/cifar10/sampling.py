@@ -24,7 +24,7 @@ from wbound.sampler.scheme import SCHEMES as STEPS
 from wbound.typing import Array
 
 if TYPE_CHECKING:
-    from numerics.cifar10.clocks import ImageProcess
+    from numerics.cifar10.processes import ImageProcess
 
 __all__ = [
     "SCHEMES",

@@ -260,8 +260,8 @@ def check(
       wbound cifar10 check --data cifar10 --root data
     """
     installed()
-    from numerics.cifar10.clocks import NAMES, image_process
     from numerics.cifar10.images import load_images
+    from numerics.cifar10.processes import NAMES, image_process
     from numerics.cifar10.runs import gpus, versions
 
     rows = []

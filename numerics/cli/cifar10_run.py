@@ -93,7 +93,7 @@ def sample(
 
     import numpy as np
 
-    from numerics.cifar10.eight import device_of
+    from numerics.cifar10.comparison_runs import device_of
     from numerics.cifar10.images import to_png, to_uint8
     from numerics.cifar10.runs import load_run
     from numerics.cifar10.sampling import SNR, plan, room, sample_images
@@ -169,8 +169,8 @@ def evaluate(
     """
     from dataclasses import asdict
 
-    from numerics.cifar10.compare import Snapshot, Sweep, judge_of
-    from numerics.cifar10.eight import device_of
+    from numerics.cifar10.comparison import Snapshot, Sweep, judge_of
+    from numerics.cifar10.comparison_runs import device_of
     from numerics.cifar10.evaluation import inception as read
     from numerics.cifar10.images import load_images
     from numerics.cifar10.runs import load_run
@@ -319,9 +319,9 @@ def compare(
     """
     from dataclasses import replace
 
-    from numerics.cifar10.clocks import NAMES
-    from numerics.cifar10.eight import SWEEPS, prepared
-    from numerics.cifar10.presenting import markdown, plain, write_all
+    from numerics.cifar10.comparison_output import markdown, plain, write_all
+    from numerics.cifar10.comparison_runs import SWEEPS, prepared
+    from numerics.cifar10.processes import NAMES
     from numerics.figures.style import width_of
     from numerics.io.locks import locked
     from numerics.io.reading import is_file
@@ -399,11 +399,11 @@ def score_error(
       wbound cifar10 train --process vp-original --preset smoke --gaussian-tau 0.1 -o runs/gaussian
       wbound cifar10 score-error runs/gaussian --K 100
     """
-    from numerics.cifar10.eight import device_of
-    from numerics.cifar10.gaussians import GaussianImages
+    from numerics.cifar10.comparison_runs import device_of
+    from numerics.cifar10.gaussian_images import GaussianImages
+    from numerics.cifar10.network_error import score_error as measure
     from numerics.cifar10.runs import load_run
     from numerics.cifar10.sampling import room
-    from numerics.cifar10.scoreerror import score_error as measure
     from numerics.transport.samples import LEAST
     from wbound.errors import BadInput
 

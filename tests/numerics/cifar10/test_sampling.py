@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from numerics.cifar10.clocks import NAMES, ImageProcess, image_process
-from numerics.cifar10.gaussians import GaussianImages
+from numerics.cifar10.gaussian_images import GaussianImages
+from numerics.cifar10.processes import NAMES, ImageProcess, image_process
 from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme, theory_setting
 from numerics.transport.samples import gaussian_w2
 from wbound.data.gaussian import Gaussian

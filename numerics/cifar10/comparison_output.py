@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from numerics.cifar10.compare import Comparison, Measured, Theory
+from numerics.cifar10.comparison import Comparison, Measured, Theory
 from numerics.figures.output import save
 from numerics.figures.style import (
     DASHES,

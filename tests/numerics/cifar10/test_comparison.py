@@ -16,8 +16,7 @@ import pytest
 import torch
 
 from numerics.cifar10.checkpoints import load_checkpoint
-from numerics.cifar10.clocks import image_process
-from numerics.cifar10.compare import (
+from numerics.cifar10.comparison import (
     Comparison,
     Judge,
     Sweep,
@@ -27,13 +26,14 @@ from numerics.cifar10.compare import (
     measure,
     theory_of,
 )
-from numerics.cifar10.compare import Snapshot as Network
-from numerics.cifar10.eight import compare_runs, snapshots_of, trained
+from numerics.cifar10.comparison import Snapshot as Network
+from numerics.cifar10.comparison_output import columns, markdown, plain, write_all
+from numerics.cifar10.comparison_runs import compare_runs, snapshots_of, trained
 from numerics.cifar10.evaluation import Extractor
 from numerics.cifar10.images import load_images
-from numerics.cifar10.presenting import columns, markdown, plain, write_all
+from numerics.cifar10.network_error import final_law
+from numerics.cifar10.processes import image_process
 from numerics.cifar10.runs import Run, make_config
-from numerics.cifar10.scoreerror import final_law
 from numerics.cli.main import main
 from wbound.complexity.least_steps import iterations
 from wbound.errors import BadInput

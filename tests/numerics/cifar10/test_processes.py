@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from numerics.cifar10 import clocks
-from numerics.cifar10.clocks import NAMES, image_process
+from numerics.cifar10 import processes
 from numerics.cifar10.images import load_images
+from numerics.cifar10.processes import NAMES, image_process
 from wbound.errors import BadInput, Inconsistent
 
 #: Section 9's deviations at t = 1/2.
@@ -63,8 +63,8 @@ def test_parameters() -> None:
 @pytest.mark.parametrize("name", ["ve-v1", "vp-v3"])
 @pytest.mark.parametrize("wrong", ["marginal_std", "mean_factor"])
 def test_a_wrong_table_is_inconsistent(name: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = getattr(clocks, wrong)
-    monkeypatch.setattr(clocks, wrong, lambda process, t: true(process, t) * (1.0 + 1e-6 * np.asarray(t)))
+    true = getattr(processes, wrong)
+    monkeypatch.setattr(processes, wrong, lambda process, t: true(process, t) * (1.0 + 1e-6 * np.asarray(t)))
     with pytest.raises(Inconsistent, match=f"process {name}"):
         image_process(name).check()
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.evaluation import (
     COMPONENTS,
     FEATURE_FREE,
@@ -28,8 +27,10 @@ from numerics.cifar10.evaluation import (
     inception_score,
     summary,
 )
-from numerics.cifar10.gaussians import GaussianImages, gaussian_of
+from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, to_uint8
+from numerics.cifar10.network_error import final_law
+from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.sampling import (
     MOST_SEED,
     Score,
@@ -40,7 +41,6 @@ from numerics.cifar10.sampling import (
     theory_scheme,
     theory_setting,
 )
-from numerics.cifar10.scoreerror import final_law
 from numerics.transport.samples import LEAST
 from wbound.complexity.least_steps import iterations
 from wbound.errors import BadInput, WboundError, count, positive

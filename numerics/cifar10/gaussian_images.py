@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numerics.cifar10.clocks import ImageProcess
 from numerics.cifar10.images import ImageSet
+from numerics.cifar10.processes import ImageProcess
 from wbound.errors import BadInput, positive
 from wbound.typing import Array
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from numerics.cifar10.clocks import image_process
-from numerics.cifar10.gaussians import GaussianImages, gaussian_of
+from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import load_images
+from numerics.cifar10.network_error import final_law, score_error, score_weights
+from numerics.cifar10.processes import image_process
 from numerics.cifar10.sampling import start_of
-from numerics.cifar10.scoreerror import final_law, score_error, score_weights
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import exact_w2

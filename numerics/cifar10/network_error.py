@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from numerics.cifar10.clocks import ImageProcess
-from numerics.cifar10.gaussians import GaussianImages
+from numerics.cifar10.gaussian_images import GaussianImages
+from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.sampling import Score, plan, sample_images, theory_scheme, theory_setting
 from numerics.transport.samples import EmpiricalW2, empirical_w2, gaussian_w2
 from numerics.verification.verdict import HOLDS, REFUTED, UNDECIDED

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of
-from numerics.cifar10.clocks import NAMES
-from numerics.cifar10.compare import Comparison, Judge, Side, Snapshot, Sweep, assemble, judge_of, measure
+from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep, assemble, judge_of, measure
 from numerics.cifar10.evaluation import inception
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork
+from numerics.cifar10.processes import NAMES
 from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
