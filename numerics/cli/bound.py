@@ -149,11 +149,11 @@ def bound(
         payload["certified"] = payload_of(certificate)[0]
     explanation = None
     if explain:
-        from numerics.cli import terms
+        from numerics.cli import explained_terms
         from wbound.theory import explanation as explained
 
         explanation = explained.explain(where, theorem)
-        payload["explanation"] = terms.as_data(explanation)
+        payload["explanation"] = explained_terms.as_data(explanation)
     reasons = {
         "exact": why_not,
         "ratio": why_not or "the exact value is 0",
@@ -191,7 +191,7 @@ def bound(
             rows.append(("bound >= exact", proved, f"{certificate.bits} bits"))
         lines.append(aligned(rows))
         if explanation is not None:
-            lines += ["", terms.as_text(explanation)]
+            lines += ["", explained_terms.as_text(explanation)]
         return "\n".join(lines)
 
     emit(payload, json, text, reasons)

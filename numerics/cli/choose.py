@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli import sources as s
 from numerics.cli.output import drawable, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli import targets as t
+from numerics.cli import target_options as t
 from numerics.cli.output import aligned, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping, rows_as_json
 

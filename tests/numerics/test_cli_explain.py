@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from numerics.cli.terms import as_text
+from numerics.cli.explained_terms import as_text
 
 GAUSSIAN = "--d 3 --m0 0.5 --L0 0.5 --second-moment 6"
 ROUGH = "--d 4 --m0 0.5 --L0 20 --mean-norm 0"

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics.cli import options, sources
+from numerics.cli import data_options, options
 from numerics.io import reading
 from numerics.io.writing import write
 from numerics.schedules import schedule_formats
@@ -169,7 +169,7 @@ def test_arrays(drop: Any, seed: tuple[str, bytes], how: Any) -> None:
     path = drop(seed[0], damaged(seed[1], how))
     judged(lambda: reading.load_numpy(path, "sigmas"))
     judged(lambda: options.array_from("grid_t", str(path)))
-    judged(lambda: sources.dataset_from(str(path)))
+    judged(lambda: data_options.dataset_from(str(path)))
     for form in ("sigmas", "betas", "alphas_cumprod"):
         judged(lambda form=form: schedule_formats.read(path, form))
 
@@ -182,7 +182,7 @@ def test_numbers_in_text(drop: Any, seed: str, how: Any, suffix: str) -> None:
     judged(lambda: options.array_from("data", str(path)))
     judged(lambda: datasets.from_spectrum(path))
     judged(lambda: schedule_formats.read(path, "sigmas"))
-    judged(lambda: sources.vector_from("sigmas", str(path)))
+    judged(lambda: data_options.vector_from("sigmas", str(path)))
 
 
 # ---------------------------------------------------------------------- structured text
@@ -262,7 +262,7 @@ def test_schedules_in_json(drop: Any, seed: Any, change: Any) -> None:
     body = {"sigmas": [3.0, 2.0, 1.0, 0.0], "name": "x", "K": 3, "lam": [9, 4, 1, 0]}
     path = drop(".json", json.dumps(replaced(body, change)).encode("utf-8", "surrogatepass"))
     judged(lambda: schedule_formats.read(path, "sigmas"))
-    judged(lambda: sources.vector_from("sigmas", str(path)))
+    judged(lambda: data_options.vector_from("sigmas", str(path)))
 
 
 PLANS: tuple[dict[str, Any], ...] = (
@@ -395,8 +395,8 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
         lambda: reading.load_numpy(Path(name)),
         lambda: reading.text_of(Path(name)),
         lambda: options.array_from("grid_t", name),
-        lambda: sources.dataset_from(name),
-        lambda: sources.vector_from("sigmas", name),
+        lambda: data_options.dataset_from(name),
+        lambda: data_options.vector_from("sigmas", name),
         lambda: config.read(name),
     ):
         assert judged(read)
@@ -406,7 +406,7 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
 
 def test_what_a_deep_search_found(drop: Any, certificate: dict[str, Any]) -> None:
     assert "largest value 1e+200" in judged(
-        lambda: sources.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
+        lambda: data_options.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
     )
     edm = {"_class_name": "EDMEulerScheduler", "sigma_min": 0.002, "sigma_max": 80.0}
     assert "steps" in judged(lambda: from_diffusers(edm, 10**12))

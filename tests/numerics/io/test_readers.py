@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics.cli import options, sources
+from numerics.cli import data_options, options
 from numerics.io import reading
 from numerics.schedules import schedule_formats
 from numerics.schedules.diffusers_config import from_diffusers
@@ -85,7 +85,7 @@ def test_every_number_of_a_schedule_is_a_node_or_a_word(
     if reverse and form != "betas":
         values = values[::-1]
     text = put(tmp_path, values, form, kind)
-    read, said = sources.vector_from(form, text)
+    read, said = data_options.vector_from(form, text)
     assert np.array_equal(np.asarray(read), values)
     assert ("else" in " ".join(said)) == (kind in ("npz", "json"))
     rest, at = schedule_formats.without_infinity(read, form)
@@ -208,7 +208,7 @@ def test_a_table_is_samples_and_a_vector_a_spectrum(
         ))  # fmt: skip
     path = tmp_path / "data.csv"
     path.write_text("\n".join(lines) + "\n")
-    data = sources.dataset_from(str(path))
+    data = data_options.dataset_from(str(path))
     said = " ".join(data.notes)
     if d == 1:
         assert np.array_equal(data.eigenvalues, np.sort(a.ravel())) and data.n is None
@@ -227,12 +227,12 @@ def test_a_table_is_samples_and_a_vector_a_spectrum(
     [("1", [1.0]), ("0.25", [0.25]), ("1/4", [0.25]), ("2^-2", [0.25]), ("4,1,0.25", [0.25, 1.0, 4.0])],
 )
 def test_numbers_are_no_names_of_files(text: str, values: list[float]) -> None:
-    data = sources.dataset_from(text)
+    data = data_options.dataset_from(text)
     assert data.eigenvalues.tolist() == values
     assert f"read as a covariance spectrum, {len(values)} eigenvalue" in data.notes[0]
     assert np.sort(options.array_from("variances", text)).tolist() == values
     if len(values) == 1:
-        (made,) = sources.schedules_from(text, None, None, None)
+        (made,) = data_options.schedules_from(text, None, None, None)
         assert made.lam[0] == pytest.approx(values[0] ** 2)
 
 
@@ -268,12 +268,12 @@ def test_an_archive_of_several_arrays_takes_a_key(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((9, 2))
     np.savez(path, x=x, y=np.arange(9.0))
     with pytest.raises(BadInput, match="holds x, y: must hold one array; --key NAME"):
-        sources.dataset_from(str(path))
-    assert sources.dataset_from(str(path), "x").n == 9
-    assert sources.dataset_from(str(path), "y").n is None
+        data_options.dataset_from(str(path))
+    assert data_options.dataset_from(str(path), "x").n == 9
+    assert data_options.dataset_from(str(path), "y").n is None
     for text in ("4,1", "digits", str(tmp_path)):
         with pytest.raises(BadInput, match="key = x: goes with an .npz file"):
-            sources.dataset_from(text, "x")
+            data_options.dataset_from(text, "x")
 
 
 def test_class_folders_are_read_and_what_is_left_out_is_said(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from numerics import Gaussian, LogCosh, ProductTarget, SymmetricMixture, law1d_w2
-from numerics.cli import targets as cli_targets
+from numerics.cli import target_options as cli_targets
 from numerics.cli.main import main
 from numerics.targets.mixtures import SmoothedData
 from numerics.transport.samples import EmpiricalW2
