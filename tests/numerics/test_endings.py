@@ -21,7 +21,7 @@ import pytest
 from hostile import COMMANDS, RIGHT, options_of
 
 import wbound
-from numerics.cli.cifar10 import NEEDS
+from numerics.cli.commands.cifar10_train import NEEDS
 from numerics.cli.main import main
 from numerics.io import writing
 from numerics.io.locks import LOCK, locked

@@ -16,7 +16,7 @@ from numerics.cifar10 import comparison_output, comparison_runs, training
 from numerics.cifar10.comparison_runs import compare_runs
 from numerics.cifar10.processes import NAMES
 from numerics.cifar10.runs import load_run
-from numerics.cli import cifar10 as command
+from numerics.cli.commands import cifar10_train as command
 from numerics.cli.main import app
 from numerics.io.locks import LOCK, locked
 from wbound.errors import IOFailure

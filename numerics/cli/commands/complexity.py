@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.orders import FORMATS, theorems, three_columns
+from numerics.cli.commands.orders import FORMATS, theorems, three_columns
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
@@ -55,7 +55,7 @@ def iterations(
       wbound iterations --process vp-linear --eps 0.1 --d 3 --m0 0.5 --L0 0.5 --second-moment 6 --scheme hf
     """
     import wbound
-    from numerics.cli.bound import gaussian_of
+    from numerics.cli.commands.bound import gaussian_of
 
     chosen = o.process_from(process, p, f, g)
     data = o.data_from(d, m0, L0, second_moment, mean_norm)

@@ -136,7 +136,7 @@ def bound(
     }
     certificate = None
     if certify:
-        from numerics.cli.certify import certificate_of, payload_of
+        from numerics.cli.commands.certify import certificate_of, payload_of
 
         chosen_grid = o.grid_from(grid, grid_t, grid_lam, grid_sigma)
         certificate = certificate_of(

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from numerics.cli import cifar10_run
 from numerics.cli import options as o
+from numerics.cli.commands import cifar10_measure
 from numerics.cli.output import WRITTEN, emit, grid_table, note
 
 ORDER = 95
@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
     group.command("train")(train)
     group.command("resume")(resume)
     group.command("check")(check)
-    cifar10_run.add_to(group)
+    cifar10_measure.add_to(group)
     app.add_typer(group)
 
 
