@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from numerics import moved as _moved
+
 if TYPE_CHECKING:
     from numerics import transport
     from numerics.laws.sde_on_line import law1d_w2
@@ -49,6 +51,8 @@ def __getattr__(name: str) -> Any:
         return import_module("numerics.transport")
     if name in _HOME:
         return getattr(import_module(_HOME[name]), name)
+    if f"numerics.{name}" in _moved.MOVED:
+        return import_module(f"numerics.{name}")
     raise AttributeError(f"module 'numerics' has no attribute {name!r}")
 
 

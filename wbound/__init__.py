@@ -1,5 +1,8 @@
 """wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
 
+from typing import TYPE_CHECKING
+
+from wbound import moved as _moved
 from wbound.certified.certificate import Certificate, certify
 from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.complexity.order_formulas import Orders
@@ -79,3 +82,13 @@ __all__ = [
     "w2_bound",
     "worst_iterations",
 ]
+
+
+if not TYPE_CHECKING:  # a module's old name after ``import wbound`` alone
+
+    def __getattr__(name: str) -> object:
+        if f"{__name__}.{name}" in _moved.MOVED:
+            from importlib import import_module
+
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -201,7 +201,10 @@ def test_a_sweep_that_is_terminated_says_how_far_it_came(here: Path, wb: Any) ->
 
 
 def test_a_lock_goes_with_its_process_even_by_kill_9(here: Path) -> None:
-    code = f"import time; from numerics.io.locks import locked\nwith locked({str(here)!r}): print('in', flush=True); time.sleep(60)"
+    code = (
+        f"import time; from numerics.io.locks import locked\nwith locked({str(here)!r}):"
+        f" print('in', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "in\n"
         with pytest.raises(IOFailure, match=f"process {holder.pid}"), locked(here):

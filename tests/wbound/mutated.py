@@ -21,19 +21,22 @@ TARGETS: dict[str, Target] = {
     "bounds.theorem_2": Target(
         "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
         "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
-        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without* test_theorem_2.test_contraction*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
+        " test_theorem_2.test_contraction*"
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
     "bounds.ddpm": Target(
         "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
         "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
-        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without* test_theorem_2.test_contraction*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
+        " test_theorem_2.test_contraction*"
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
     "bounds.shared": Target(
         "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
         "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
-        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without* test_theorem_2.test_contraction*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
+        " test_theorem_2.test_contraction*"
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
     "bounds.theorem_1": Target(
@@ -57,22 +60,37 @@ TARGETS: dict[str, Target] = {
         " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "data.log_concave": Target(
-        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_gaussian_law test_extremes test_ode_moves",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1"
+        " test_gaussian_law test_extremes test_ode_moves",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far*"
+        " test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts*"
+        " test_beyond_log_concave.test_* test_gaussian_law.test_the_* test_gaussian_law.test_a_*"
+        " test_gaussian_law.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so*"
+        " test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "data.gaussian": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq*"
-        " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_*",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq*"
+        " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
+        " test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
     "data.curvature": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq*"
-        " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_*",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq*"
+        " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
+        " test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
     "calculus.stable": Target(
-        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1 test_forward_process test_scheme test_ode_moves",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1* test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts* test_beyond_log_concave.test_* test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1"
+        " test_forward_process test_scheme test_ode_moves",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far*"
+        " test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts*"
+        " test_beyond_log_concave.test_* test_forward_process.test_the_integrals*"
+        " test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
     "exact.ode_moves": Target(
         "test_ode_moves test_theorem_3 test_own_schemes",
@@ -88,7 +106,8 @@ TARGETS: dict[str, Target] = {
     ),
     "forward.step_integrals": Target(
         "test_forward_process test_scheme test_ode_moves test_theorem_2",
-        "test_forward_process.test_the_integrals* test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
+        "test_forward_process.test_the_integrals* test_forward_process.test_small*"
+        " test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
     "data.beyond_log_concave": Target(
         "test_beyond_log_concave test_statements",
@@ -147,7 +166,8 @@ PASSED_OVER: dict[str, str] = {
 # fmt: off
 #: Modules and functions whose arrays are cells of a search or nodes of a quadrature: no steps to be late by.
 NO_STEPS = (
-    "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum", "exact.leading_order", "data.beyond_log_concave.CurvatureProfile.kinks",
+    "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum",
+    "exact.leading_order", "data.beyond_log_concave.CurvatureProfile.kinks",
     "data.beyond_log_concave._crossings",
 )
 
@@ -155,7 +175,8 @@ NO_STEPS = (
 REMEMBERED = (
     "referee.steps", "referee.exact_w2", "referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
     "referee.decay_constant", "referee.psi", "referee.roughness", "referee.displacement2",
-    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_ode_moves.plain_w2", "test_leading_order.exact_w2", "test_leading_order.law",
+    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_ode_moves.plain_w2",
+    "test_leading_order.exact_w2", "test_leading_order.law",
     "test_beyond_log_concave.plain", "test_beyond_log_concave.decades",
 )
 # fmt: on
@@ -166,7 +187,8 @@ EQUIVALENT: dict[str, str] = {
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
+    "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
+    " np.sqrt(steps.Q)))` flipped": "its size",
     "bounds.theorem_2.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
     "bounds.theorem_2.Sums.parts: `math.inf` halved": "half of infinity",
     "bounds.theorem_2.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
@@ -182,13 +204,16 @@ EQUIVALENT: dict[str, str] = {
     "calculus.stable._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
     "calculus.stable.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
     "calculus.stable.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
-    "forward.step_integrals.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0` halved": "enough terms for twice F",
+    "forward.step_integrals.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0`"
+    " halved": "enough terms for twice F",
     "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
     "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
     "data.beyond_log_concave.Profile._inner: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
-    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n), 6)`": "then the steps are refined instead",
+    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
+    " 6)`": "then the steps are refined instead",
     "data.beyond_log_concave.Profile._inner: `value` ": "then the steps are refined instead",
-    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n), 4)`": "then the steps are refined instead",
+    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
+    " 4)`": "then the steps are refined instead",
     "data.beyond_log_concave.Profile._inner: `1e-15`": "a unit in the last place, added for caution",
     "data.beyond_log_concave.Profile._inner: `error`": "an estimate below 1e-12 of the integral, added for caution",
     "data.beyond_log_concave.Profile._refine: `panels(owner, lo, hi, 8)`": "then the panels are halved once more",
@@ -208,7 +233,8 @@ EQUIVALENT: dict[str, str] = {
     "bounds.theorem_2.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
     "sampler.scheme.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
     " (A - C * curvature) * lag)` flipped": "its size",
-    "data.beyond_log_concave.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n), 4))` halved": "an estimate below 1e-12",
+    "data.beyond_log_concave.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n),"
+    " 4))` halved": "an estimate below 1e-12",
     "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
     "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
     "bounds.ddpm.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
@@ -222,5 +248,6 @@ EQUIVALENT: dict[str, str] = {
     "exact.gaussian_law.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
     "exact.gaussian_law.law: `scale * mean` flipped": "the mean's error enters by its square",
     "exact.gaussian_law.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
-    "exact.gaussian_law._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)` flipped": "its square enters",
+    "exact.gaussian_law._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) /"
+    " spread)` flipped": "its square enters",
 }

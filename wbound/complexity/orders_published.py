@@ -97,7 +97,8 @@ def compare(
     """Published against derived, for the columns K, eta, M. Kind: *order*.
 
     The published row is found by the process's name; a user's process has none. ``theorem`` "sharp" puts
-    Theorem 2 beside the same published cells; for ode-hf (Theorem 3) there are none. Raises as `wbound.complexity.order_formulas.derive`.
+    Theorem 2 beside the same published cells; for ode-hf (Theorem 3) there are none. Raises as
+    `wbound.complexity.order_formulas.derive`.
     """
     derived = derive(process, theorem, start, scheme)
     row = published_orders().get(process.name, {}) if scheme in STEPS_OF_SDE else {}

@@ -1,4 +1,5 @@
-"""A formula of the theory in sympy: to be shown as LaTeX, and to be computed as it stands (which: `wbound.statement.formulas`)."""
+"""A formula of the theory in sympy: to be shown as LaTeX, and to be computed as it stands (which:
+`wbound.statement.formulas`)."""
 
 from __future__ import annotations
 

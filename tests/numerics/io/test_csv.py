@@ -39,7 +39,17 @@ LINES = {
     "table --f": 'table --derived --f 0 --g "(1+t)**3" --format csv -o FILE',
 }
 #: The files whose commands these are; those of the report and of images have tests of their own.
-FILES = {"beyond", "choose", "complexity", "curve", "gap", "lower", "optimal", "orders", "schedule"}
+FILES = {
+    "score_error",
+    "choose",
+    "complexity",
+    "curve",
+    "gap",
+    "lower_bound",
+    "optimal",
+    "orders",
+    "schedule",
+}
 
 
 def parsed(text: str, header: bool = True) -> list[list[str]]:
@@ -63,10 +73,10 @@ def test_what_commands_write_parses(line: str, tmp_path: Path, wb: Any) -> None:
 def test_no_command_is_left_out() -> None:
     writing = {
         p.stem
-        for p in CLI.glob("*.py")
+        for p in CLI.rglob("*.py")
         if re.search(r"csv_text|\.csv\b.*help|help=.*\.csv|\"csv\"", p.read_text("utf-8"))
     }
-    assert writing - {"progress", "sources", "targets", "options"} <= FILES
+    assert writing - {"progress", "data_options", "target_options", "options"} <= FILES
 
 
 def test_only_one_place_writes_csv() -> None:

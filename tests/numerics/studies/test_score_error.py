@@ -45,7 +45,7 @@ def test_the_shift_is_that_of_samples(scheme: str) -> None:
 
 def test_the_shift_of_hf_is_the_bounds_score_part() -> None:
     """On N(0, vI) the bound of hf loses nothing there: Σ P_k C_k M."""
-    s = setting(VP, wbound.exact.gaussian_law.Gaussian([0.0], 2.0), 3.0, 40, scheme="hf", score_bias=0.2)
+    s = setting(VP, wbound.data.gaussian.Gaussian([0.0], 2.0), 3.0, 40, scheme="hf", score_bias=0.2)
     assert THEOREMS["sharp"](s).score == pytest.approx(shift(s), rel=1e-10)
 
 
@@ -55,13 +55,11 @@ def test_refusals() -> None:
     for change in ({"M": -1.0}, {"V": math.nan}, {"variance": 0.0}, {"d": 0}):
         with pytest.raises(BadInput):
             fading(VP, [10], T=3.0, **change)  # type: ignore[arg-type]
-    two = wbound.exact.gaussian_law.Gaussian([0.0, 0.0], [1.0, 2.0])
+    two = wbound.data.gaussian.Gaussian([0.0, 0.0], [1.0, 2.0])
     with pytest.raises(HypothesisFailed, match="the direction of the bias"):
         shift(setting(VP, two, 3.0, 5, scheme="hf", score_bias=0.1))
     with pytest.raises(HypothesisFailed, match="one stage"):
-        shift(
-            setting(VP, wbound.exact.gaussian_law.Gaussian([0.0], 1.0), 3.0, 5, scheme="heun", score_bias=0.1)
-        )
+        shift(setting(VP, wbound.data.gaussian.Gaussian([0.0], 1.0), 3.0, 5, scheme="heun", score_bias=0.1))
 
 
 def test_the_command(wb: Any, tmp_path: Path) -> None:

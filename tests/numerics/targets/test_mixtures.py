@@ -209,7 +209,7 @@ def test_inside_A1_the_profile_is_sharper() -> None:
 def test_samplers_with_noisy_scores(scheme: str) -> None:
     """Samples of N(μ, v) under V against the exact recursion (Heun: two draws a step)."""
     p, v, V, n = wbound.process("vp-linear"), 0.7, 0.8, 100_000
-    target = wbound.exact.gaussian_law.Gaussian([0.4], v)
+    target = wbound.data.gaussian.Gaussian([0.4], v)
     s = setting(p, target, 3.0, 12, scheme=scheme, score_noise=V)
     x = sample(p, target, 3.0, 12, n, scheme, score_noise=V)[:, 0]
     exact = law(s, np.array([v]))
@@ -222,7 +222,7 @@ def test_samplers_with_noisy_scores(scheme: str) -> None:
 def test_samplers_with_a_biased_score(scheme: str) -> None:
     """A constant bias moves the mean as the plain recursion of the mean says (Heun: in both stages)."""
     p, v, M, n = wbound.process("vp-linear"), 0.7, 0.6, 100_000
-    target = wbound.exact.gaussian_law.Gaussian([0.0], v)
+    target = wbound.data.gaussian.Gaussian([0.0], v)
     b = setting(p, target, 3.0, 12, scheme=scheme).nodes.batch
     steps = wbound.SCHEMES[scheme].steps(b)
     mean = 0.0
