@@ -223,11 +223,11 @@ class Tape:
             )
         if not isinstance(content["made"], Mapping):
             raise BadInput(f"{name}: made", content["made"], "must be an object")
-        arrays = {
+        arrays: dict[str, Any] = {
             n: None if content[n] is None else _array(n, _numbers(n, content[n]), d)
             for n, d in ARRAYS.items()
         }
-        numbers = {n: _numbers(n, content[n]) for n in NUMBERS}
+        numbers: dict[str, Any] = {n: _numbers(n, content[n]) for n in NUMBERS}
         if arrays["noises"] is not None and arrays["noises"].size == 0 and arrays["start"] is not None:
             arrays["noises"] = arrays["noises"].reshape(arrays["start"].size, 0)
         return cls(**arrays, **numbers, made=content["made"])

@@ -1,0 +1,271 @@
+"""The phase law's samplers: exact at 2K+1 nodes, the best of all affine ones (section 17 of docs/theory.md).
+
+For nodes s_1, …, s_n > 0, n = 2K+1, φ(t) = Σ arctan(t/s_i), √λ_j = φ⁻¹(πj) and √z_j = φ⁻¹(π(j−½)): the steps
+y ← y + (λ_j − z_j) ∇log q_{λ_j}(y), levels decreasing, from N(0, ν²I) with ν = Σ s_i, have gain r(x) = νΠ(x+z_j)/(x+λ_j)
+with (r(s²) − s)/(r(s²) + s) = Π (s_i − s)/(s_i + s) (Theorem 4, Eq. 19). In y-units; the data's mean is added at the start.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wbound.affine_floor import affine_floor
+from wbound.errors import BadInput, count, positive
+from wbound.tape import Tape
+from wbound.tape_of_scheme import TapeWriter
+
+__all__ = ["PhaseSampler", "fitted_nodes", "phase_levels", "phase_sampler", "zolotarev_levels"]
+
+Array = NDArray[np.float64]
+
+#: Bins of a spectrum that nodes are fitted to, and how many steps the search takes at most.
+BINS, MOST = 512, 400
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseSampler:
+    """A phase-law sampler: levels λ_j (K,) (x², decreasing), z_j (K,) (x²), the start's standard deviation ν (x), and
+    the nodes s_i (2K+1,) (x, increasing) at which it is exact up to the factor ``scale`` of its gain."""
+
+    levels: Array
+    z: Array
+    nu: float
+    nodes: Array | None
+    scale: float = 1.0
+
+    @property
+    def K(self) -> int:
+        """Evaluations of the score."""
+        return int(self.levels.size)
+
+    @property
+    def coefficients(self) -> Array:
+        """c_j = λ_j − z_j (K,), x²."""
+        return self.levels - self.z
+
+    def gain(self, variances: ArrayLike) -> Array:
+        """r(x) (E,), x: the output's standard deviation on N(0, xI)."""
+        x = np.atleast_1d(np.asarray(variances, dtype=np.float64))[:, None]
+        return np.asarray(self.nu * np.prod((x + self.z) / (x + self.levels), axis=1))
+
+    def tape(self) -> Tape:
+        """As a `Tape`: y ← (z_j/λ_j) y + (1 − z_j/λ_j) D."""
+        writer = TapeWriter(self.K, 0, self.nu**2)
+        state = writer.start()
+        for level, z in zip(self.levels.tolist(), self.z.tolist(), strict=True):
+            state = (z / level) * state + ((level - z) / level) * writer.evaluate(state, level)
+        std = self.nu / math.sqrt(1.0 + self.nu**2)
+        made: dict[str, Any] = {"scheme": "phase", "K": self.K}
+        return writer.finish(state, start_std=std, made=made)
+
+
+def phase_levels(nodes: ArrayLike) -> PhaseSampler:
+    """The phase law's sampler of 2K+1 nodes (x). Implements Theorem 4 (docs/theory.md, section 17): *exact*.
+
+    Raises `BadInput`: an even number of nodes, or one that is not > 0.
+    """
+    s = np.sort(np.asarray(nodes, dtype=np.float64).ravel())
+    if s.size < 3 or s.size % 2 == 0:
+        raise BadInput("nodes", s.size, "must be an odd number of nodes, 2K+1 with K >= 1")
+    if not np.isfinite(s).all() or s[0] <= 0.0:
+        raise BadInput("nodes", float(s[0]), "must be finite numbers > 0")
+    K = s.size // 2
+    roots = _phases(s, math.pi * 0.5 * np.arange(1, 2 * K + 1))
+    return PhaseSampler(roots[1::2][::-1] ** 2, roots[::2][::-1] ** 2, float(s.sum()), s)
+
+
+def _phases(s: Array, wanted: Array) -> Array:
+    """t with Σ arctan(t/s_i) = ``wanted``: Newton in log t, kept in brackets that halve."""
+    # from both sides: the phase in u = log t rises from 0 to nπ/2
+    lo = np.full(wanted.size, math.log(s[0]) - 2.0)
+    hi = np.full(wanted.size, math.log(s[-1]) + 2.0)
+    short = math.pi * 0.5 * s.size - wanted  # what is left to the whole, Σ arctan(s_i/t)
+    late = short < wanted
+    lo = np.minimum(lo, np.log(wanted / (1.0 / s).sum()) - 1.0)
+    hi = np.maximum(hi, np.log(s.sum() / short) + 1.0)
+    u = 0.5 * (lo + hi)
+    for _ in range(200):
+        t = np.exp(u)[:, None]
+        gone = np.arctan(t / s).sum(axis=1) - wanted
+        left = short - np.arctan(s / t).sum(axis=1)
+        miss = np.where(late, left, gone)
+        lo, hi = np.where(miss < 0.0, u, lo), np.where(miss < 0.0, hi, u)
+        slope = (t * s / (t * t + s * s)).sum(axis=1)
+        step = u - miss / slope
+        step = np.where((step > lo) & (step < hi), step, 0.5 * (lo + hi))
+        if np.abs(step - u).max() <= 4e-16 * max(1.0, float(np.abs(u).max())):
+            return np.exp(step)
+        u = step
+    return np.exp(u)
+
+
+def zolotarev_levels(K: int, a: float, b: float) -> PhaseSampler:
+    """The sampler that reaches E_K on every spectrum in [a, b] (x²): √λ_j = √a sc(2jK′/n), √z_j = √a sc((2j−1)K′/n).
+
+    Implements Theorem 6 (docs/theory.md, section 17): *exact*. Its nodes are those of the gain over ``scale`` = √(1−E_K²).
+    Raises `BadInput`: K < 1, a ≤ 0, b < a.
+    """
+    K, a, b = count("K", K), positive("a", a), positive("b", b)
+    if b < a:
+        raise BadInput("b", b, f"must be at least a = {a:g}")
+    n = 2 * K + 1
+    if a == b:
+        one = phase_levels(np.full(n, math.sqrt(a)))
+        return PhaseSampler(one.levels, one.z, one.nu, one.nodes)
+    tangents = math.sqrt(a) * _sc(np.arange(1, n) / n, math.sqrt(a / b))
+    # √b dn(v) = √a / (the modulus' cosine): dn(K′−u) = ℓ/dn(u) pairs the points
+    nodes = math.sqrt(b) * _dn((np.arange(1, n + 1) - 0.5) / n, math.sqrt(a / b))
+    E = affine_floor(b / a, K)
+    scale = math.sqrt((1.0 - E) * (1.0 + E))
+    return PhaseSampler(
+        tangents[1::2][::-1] ** 2, tangents[::2][::-1] ** 2, scale * float(nodes.sum()), np.sort(nodes), scale
+    )
+
+
+def _sc(part: Array, ell: float) -> Array:
+    """sc(part·𝐊) for the complementary modulus ``ell``, 0 < part < 1: sc(𝐊 − u) = 1/(ell sc(u)), so u ≤ 𝐊/2."""
+    early = part <= 0.5
+    sn, cn, _ = _jacobi(np.where(early, part, 1.0 - part), ell)
+    near = sn / cn
+    return np.where(early, near, 1.0 / (ell * near))
+
+
+def _dn(part: Array, ell: float) -> Array:
+    """dn(part·𝐊): dn(𝐊 − u) = ell/dn(u)."""
+    early = part <= 0.5
+    dn = _jacobi(np.where(early, part, 1.0 - part), ell)[2]
+    return np.where(early, dn, ell / dn)
+
+
+def _jacobi(part: Array, ell: float) -> tuple[Array, Array, Array]:
+    """(sn, cn, dn) at part·𝐊 for the complementary modulus ``ell``: descending Landen (DLMF 22.20(ii)), which needs the
+    modulus itself nowhere."""
+    a, b, means, gaps = 1.0, ell, [1.0], [math.sqrt((1.0 - ell) * (1.0 + ell))]
+    while gaps[-1] > 1e-17 * a and len(means) < 60:
+        gap = 0.5 * (a - b)
+        a, b = 0.5 * (a + b), math.sqrt(a * b)
+        means.append(a)
+        gaps.append(gap)
+    # 2^N a_N u, with u = part·π/(2 a_N)
+    phi = 2.0 ** (len(means) - 1) * part * 0.5 * math.pi
+    before = phi
+    for mean, gap in zip(means[:0:-1], gaps[:0:-1], strict=True):
+        before = phi
+        phi = 0.5 * (phi + np.arcsin(np.clip(gap / mean * np.sin(phi), -1.0, 1.0)))
+    sn, cn = np.sin(phi), np.cos(phi)
+    # dn² = cn² + ell² sn²: no difference
+    return sn, cn, np.sqrt(cn * cn + (ell * sn) ** 2)
+
+
+def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) -> Array:
+    """2K+1 nodes (x) with the least W2² = Σ x(2B/(1−B))² on the spectrum ``variances`` (E,) (x²) that a search finds.
+
+    Least squares in log s with the analytic Jacobian, from several starts; a local minimum, not proved the least.
+    """
+    from scipy.optimize import least_squares
+
+    K = count("K", K)
+    x, n = _binned(variances, counts)
+    s = np.sqrt(x)
+    m = 2 * K + 1
+    if s.size <= m:  # exact: every eigenvalue a node, the rest anywhere
+        return np.sort(np.append(s, np.full(m - s.size, math.exp(float(np.log(s).mean())))))
+    root = np.sqrt(n)
+
+    def parts(log_nodes: Array) -> tuple[Array, Array, Array]:
+        nodes = np.exp(log_nodes)
+        factors = (nodes - s[:, None]) / (nodes + s[:, None])
+        return nodes, factors, np.prod(factors, axis=1)
+
+    def misfit(log_nodes: Array) -> Array:
+        B = parts(log_nodes)[2]
+        return np.asarray(root * s * 2.0 * B / (1.0 - B))
+
+    def jacobian(log_nodes: Array) -> Array:
+        nodes, factors, B = parts(log_nodes)
+        left = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :-1])), axis=1)
+        right = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :0:-1])), axis=1)[:, ::-1]
+        slope = left * right * 2.0 * nodes * s[:, None] / (nodes + s[:, None]) ** 2
+        return np.asarray((root * s * 2.0 / (1.0 - B) ** 2)[:, None] * slope)
+
+    best, least = None, math.inf
+    for start in _starts(s, n, m):
+        found = least_squares(
+            misfit, np.log(start), jac=jacobian, method="lm", xtol=1e-12, ftol=1e-12, max_nfev=MOST
+        )
+        if found.cost < least:
+            best, least = found.x, float(found.cost)
+    assert best is not None
+    return np.sort(np.exp(best))
+
+
+def _starts(s: Array, n: Array, m: int) -> list[Array]:
+    """Where the search begins: Zolotarev's nodes of the whole range and of shorter ones that hold most of the trace."""
+    out = []
+    K = m // 2
+    weight = n * s**2
+    share = np.cumsum(weight) / weight.sum()
+    for cut in (0.0, 1e-6, 1e-4, 1e-2):
+        low = s[min(int(np.searchsorted(share, cut)), s.size - 1)]
+        if low < s[-1]:
+            nodes = zolotarev_levels(K, float(low**2), float(s[-1] ** 2)).nodes
+            assert nodes is not None
+            out.append(nodes)
+    return out or [np.full(m, s[-1])]
+
+
+def _binned(variances: ArrayLike, counts: ArrayLike | None) -> tuple[Array, Array]:
+    """The distinct eigenvalues > 0 and how often each stands; many are gathered in bins of log x, each at its mean."""
+    x = np.asarray(variances, dtype=np.float64).ravel()
+    n = np.ones_like(x) if counts is None else np.asarray(counts, dtype=np.float64).ravel()
+    if n.shape != x.shape:
+        raise BadInput("counts", n.shape, f"must have the shape {x.shape} of the variances")
+    if not x.size or not np.isfinite(x).all() or (x < 0.0).any() or not (x > 0.0).any():
+        raise BadInput("variances", variances, "must be finite numbers >= 0, one of them > 0")
+    x, n = x[x > 0.0], n[x > 0.0]
+    values, group = np.unique(x, return_inverse=True)
+    number = np.bincount(group, weights=n)
+    if values.size <= BINS:
+        return values, number
+    edges = np.linspace(math.log(values[0]), math.log(values[-1]), BINS + 1)
+    bins = np.clip(np.searchsorted(edges, np.log(values), side="right") - 1, 0, BINS - 1)
+    number_in = np.bincount(bins, weights=number, minlength=BINS)
+    total = np.bincount(bins, weights=number * values, minlength=BINS)
+    full = number_in > 0.0
+    return total[full] / number_in[full], number_in[full]
+
+
+def phase_sampler(
+    nodes: ArrayLike | None = None,
+    *,
+    K: int | None = None,
+    a: float | None = None,
+    b: float | None = None,
+    spectrum: ArrayLike | None = None,
+) -> Tape:
+    """The phase law's sampler as a tape: of given ``nodes``; of ``K`` and the class of spectra in [``a``, ``b``] (the
+    minimax of Theorem 6); or of ``K``, its nodes fitted to a ``spectrum``.
+
+    nodes: (2K+1,) in x; a, b: the least and the largest eigenvalue, in x²; spectrum: eigenvalues (E,), in x². Exact for
+    Gaussian data with these covariances and the mean added at the start; nothing is claimed of other data.
+    Raises `BadInput`. Implements Theorems 4 and 6 (docs/theory.md, section 17).
+    """
+    given = [nodes is not None, a is not None or b is not None, spectrum is not None]
+    if sum(given) != 1:
+        raise BadInput("phase_sampler", sum(given), "takes one of: nodes; K, a and b; K and spectrum")
+    if nodes is not None:
+        if K is not None and 2 * K + 1 != np.size(nodes):
+            raise BadInput("K", K, f"does not fit {np.size(nodes)} nodes, which are 2K+1")
+        return phase_levels(nodes).tape()
+    if K is None:
+        raise BadInput("K", K, "is needed: the number of evaluations")
+    if spectrum is not None:
+        return phase_levels(fitted_nodes(spectrum, K)).tape()
+    if a is None or b is None:
+        raise BadInput("b" if b is None else "a", None, "is needed: the spectrum lies in [a, b]")
+    return zolotarev_levels(K, a, b).tape()
