@@ -75,7 +75,7 @@ def phase_levels(nodes: ArrayLike) -> PhaseSampler:
     if not np.isfinite(s).all() or s[0] <= 0.0:
         raise BadInput("nodes", float(s[0]), "must be finite numbers > 0")
     K = s.size // 2
-    roots = _phases(s, math.pi * 0.5 * np.arange(1, 2 * K + 1))
+    roots = _phases(s, np.arange(1, 2 * K + 1) * (0.5 * math.pi))
     return PhaseSampler(roots[1::2][::-1] ** 2, roots[::2][::-1] ** 2, float(s.sum()), s)
 
 
@@ -153,9 +153,7 @@ def _jacobi(part: Array, ell: float) -> tuple[Array, Array, Array]:
         gaps.append(gap)
     # 2^N a_N u, with u = part·π/(2 a_N)
     phi = 2.0 ** (len(means) - 1) * part * 0.5 * math.pi
-    before = phi
     for mean, gap in zip(means[:0:-1], gaps[:0:-1], strict=True):
-        before = phi
         phi = 0.5 * (phi + np.arcsin(np.clip(gap / mean * np.sin(phi), -1.0, 1.0)))
     sn, cn = np.sin(phi), np.cos(phi)
     # dn² = cn² + ell² sn²: no difference
@@ -229,12 +227,12 @@ def _binned(variances: ArrayLike, counts: ArrayLike | None) -> tuple[Array, Arra
         raise BadInput("variances", variances, "must be finite numbers >= 0, one of them > 0")
     x, n = x[x > 0.0], n[x > 0.0]
     values, group = np.unique(x, return_inverse=True)
-    number = np.bincount(group, weights=n)
+    number = np.asarray(np.bincount(group, weights=n), dtype=np.float64)
     if values.size <= BINS:
         return values, number
     edges = np.linspace(math.log(values[0]), math.log(values[-1]), BINS + 1)
     bins = np.clip(np.searchsorted(edges, np.log(values), side="right") - 1, 0, BINS - 1)
-    number_in = np.bincount(bins, weights=number, minlength=BINS)
+    number_in = np.asarray(np.bincount(bins, weights=number, minlength=BINS), dtype=np.float64)
     total = np.bincount(bins, weights=number * values, minlength=BINS)
     full = number_in > 0.0
     return total[full] / number_in[full], number_in[full]
