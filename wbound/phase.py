@@ -75,7 +75,7 @@ def phase_levels(nodes: ArrayLike) -> PhaseSampler:
     if not np.isfinite(s).all() or s[0] <= 0.0:
         raise BadInput("nodes", float(s[0]), "must be finite numbers > 0")
     K = s.size // 2
-    roots = _phases(s, np.arange(1, 2 * K + 1) * (0.5 * math.pi))
+    roots = _phases(s, np.asarray(np.arange(1, 2 * K + 1) * (0.5 * math.pi), dtype=np.float64))
     return PhaseSampler(roots[1::2][::-1] ** 2, roots[::2][::-1] ** 2, float(s.sum()), s)
 
 
