@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from wbound.elliptic import groetzsch, groetzsch_root, log_modulus
 from wbound.errors import BadInput, count, real
 
 __all__ = ["affine_floor", "affine_iterations", "log_affine_floor"]
@@ -43,7 +44,7 @@ def log_affine_floor(kappa: float, K: int) -> float:
     kappa, K = _kappa(kappa), count("K", K, 0)
     if kappa == 1.0:
         return -math.inf
-    return _log_modulus((2 * K + 1) * math.pi**2 / (2.0 * _groetzsch_kappa(kappa)))
+    return log_modulus((2 * K + 1) * math.pi**2 / (2.0 * groetzsch_root(kappa)))
 
 
 def affine_iterations(eps: float, kappa: float) -> int:
@@ -65,11 +66,11 @@ def affine_iterations(eps: float, kappa: float) -> int:
         raise BadInput("eps", eps, "must be a finite number > 0, W2 relative to sqrt(tr Sigma)")
     if eps >= 1.0 or kappa == 1.0:
         return 0
-    of_kappa, log_eps = _groetzsch_kappa(kappa), math.log(eps)
-    guess = max(math.ceil(_groetzsch(eps) * of_kappa / math.pi**2 - 0.5), 0)
+    of_kappa, log_eps = groetzsch_root(kappa), math.log(eps)
+    guess = max(math.ceil(groetzsch(eps) * of_kappa / math.pi**2 - 0.5), 0)
 
     def enough(K: int) -> bool:  # near an integer E_K itself decides
-        return _log_modulus((2 * K + 1) * math.pi**2 / (2.0 * of_kappa)) <= log_eps
+        return log_modulus((2 * K + 1) * math.pi**2 / (2.0 * of_kappa)) <= log_eps
 
     while not enough(guess):
         guess += 1
@@ -83,38 +84,3 @@ def _kappa(kappa: float) -> float:
     if kappa < 1.0:
         raise BadInput("kappa", kappa, "must be >= 1: the largest eigenvalue over the smallest")
     return kappa
-
-
-def agm(a: float, b: float) -> float:
-    """The arithmetic–geometric mean of two positive numbers."""
-    while abs(a - b) > 1e-8 * a:  # the next step squares the difference: it is below rounding after one more
-        a, b = 0.5 * (a + b), math.sqrt(a * b)
-    return 0.5 * (a + b)
-
-
-def _groetzsch(r: float) -> float:
-    """μ(r), 0 < r < 1."""
-    return 0.5 * math.pi * agm(1.0, math.sqrt((1.0 - r) * (1.0 + r))) / agm(1.0, r)
-
-
-def _groetzsch_kappa(kappa: float) -> float:
-    """μ(κ^{−1/2}), κ > 1: the complementary modulus is √((κ−1)/κ), without a difference that cancels."""
-    return 0.5 * math.pi * agm(1.0, math.sqrt((kappa - 1.0) / kappa)) / agm(1.0, 1.0 / math.sqrt(kappa))
-
-
-def _log_modulus(mu: float) -> float:
-    """log r with μ(r) = ``mu``: r = 4Q Π ((1+Q^{4m})/(1+Q^{4m−2}))⁴, Q = e^{−mu} (theta functions θ₂²/θ₃² at Q²)."""
-    if mu >= 0.5 * math.pi:
-        return _log_small_modulus(mu)
-    # μ(r) μ(√(1−r²)) = π²/4
-    conjugate = math.exp(_log_small_modulus(math.pi**2 / (4.0 * mu)))
-    return 0.5 * math.log1p(-(conjugate**2))
-
-
-def _log_small_modulus(mu: float) -> float:
-    Q2 = math.exp(-2.0 * mu)
-    log_r, even, odd = math.log(4.0) - mu, Q2 * Q2, Q2
-    while odd > 1e-18:
-        log_r += 4.0 * (math.log1p(even) - math.log1p(odd))
-        even, odd = even * Q2 * Q2, odd * Q2 * Q2
-    return log_r

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wbound.affine_floor import affine_floor
+from wbound.elliptic import jacobi_dn, jacobi_sc
 from wbound.errors import BadInput, count, positive
 from wbound.tape import Tape
 from wbound.tape_of_scheme import TapeWriter
@@ -25,6 +26,10 @@ Array = NDArray[np.float64]
 
 #: Bins of a spectrum that nodes are fitted to, and how many steps the search takes at most.
 BINS, MOST = 512, 400
+#: The least node for an eigenvalue 0, relative to the least √eigenvalue above 0.
+LOWEST = 1e-6
+#: Shares of the trace that a search's first nodes may leave out at the lower end.
+CUTS = (0.0, 1e-6, 1e-4, 1e-2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +122,9 @@ def zolotarev_levels(K: int, a: float, b: float) -> PhaseSampler:
     if a == b:
         one = phase_levels(np.full(n, math.sqrt(a)))
         return PhaseSampler(one.levels, one.z, one.nu, one.nodes)
-    tangents = math.sqrt(a) * _sc(np.arange(1, n) / n, math.sqrt(a / b))
-    # √b dn(v) = √a / (the modulus' cosine): dn(K′−u) = ℓ/dn(u) pairs the points
-    nodes = math.sqrt(b) * _dn((np.arange(1, n + 1) - 0.5) / n, math.sqrt(a / b))
+    ell = math.sqrt(a / b)
+    tangents = math.sqrt(a) * jacobi_sc(np.arange(1, n) / n, ell)
+    nodes = math.sqrt(b) * jacobi_dn((np.arange(1, n + 1) - 0.5) / n, ell)
     E = affine_floor(b / a, K)
     scale = math.sqrt((1.0 - E) * (1.0 + E))
     return PhaseSampler(
@@ -127,115 +132,99 @@ def zolotarev_levels(K: int, a: float, b: float) -> PhaseSampler:
     )
 
 
-def _sc(part: Array, ell: float) -> Array:
-    """sc(part·𝐊) for the complementary modulus ``ell``, 0 < part < 1: sc(𝐊 − u) = 1/(ell sc(u)), so u ≤ 𝐊/2."""
-    early = part <= 0.5
-    sn, cn, _ = _jacobi(np.where(early, part, 1.0 - part), ell)
-    near = sn / cn
-    return np.where(early, near, 1.0 / (ell * near))
-
-
-def _dn(part: Array, ell: float) -> Array:
-    """dn(part·𝐊): dn(𝐊 − u) = ell/dn(u)."""
-    early = part <= 0.5
-    dn = _jacobi(np.where(early, part, 1.0 - part), ell)[2]
-    return np.where(early, dn, ell / dn)
-
-
-def _jacobi(part: Array, ell: float) -> tuple[Array, Array, Array]:
-    """(sn, cn, dn) at part·𝐊 for the complementary modulus ``ell``: descending Landen (DLMF 22.20(ii)), which needs the
-    modulus itself nowhere."""
-    a, b, means, gaps = 1.0, ell, [1.0], [math.sqrt((1.0 - ell) * (1.0 + ell))]
-    while gaps[-1] > 1e-17 * a and len(means) < 60:
-        gap = 0.5 * (a - b)
-        a, b = 0.5 * (a + b), math.sqrt(a * b)
-        means.append(a)
-        gaps.append(gap)
-    # 2^N a_N u, with u = part·π/(2 a_N)
-    phi = 2.0 ** (len(means) - 1) * part * 0.5 * math.pi
-    for mean, gap in zip(means[:0:-1], gaps[:0:-1], strict=True):
-        phi = 0.5 * (phi + np.arcsin(np.clip(gap / mean * np.sin(phi), -1.0, 1.0)))
-    sn, cn = np.sin(phi), np.cos(phi)
-    # dn² = cn² + ell² sn²: no difference
-    return sn, cn, np.sqrt(cn * cn + (ell * sn) ** 2)
-
-
 def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) -> Array:
     """2K+1 nodes (x) with the least W2² = Σ x(2B/(1−B))² on the spectrum ``variances`` (E,) (x²) that a search finds.
 
-    Least squares in log s with the analytic Jacobian, from several starts; a local minimum, not proved the least.
+    ``counts`` (E,) ≥ 0: how often each stands. Least squares in log s with the analytic Jacobian, from several starts:
+    a local minimum, not proved the least. More than `BINS` distinct eigenvalues are gathered in bins of log x for the
+    search. Nodes outside [min s, max s] never help (|B| falls at every eigenvalue when one moves in); an eigenvalue 0
+    is served by small nodes, down to `LOWEST` of the least other s. Raises `BadInput`.
     """
     from scipy.optimize import least_squares
 
     K = count("K", K)
-    x, n = _binned(variances, counts)
+    x, n, zeros = _binned(variances, counts)
     s = np.sqrt(x)
     m = 2 * K + 1
-    if s.size <= m:  # exact: every eigenvalue a node, the rest anywhere
-        return np.sort(np.append(s, np.full(m - s.size, math.exp(float(np.log(s).mean())))))
-    root = np.sqrt(n)
-
-    def parts(log_nodes: Array) -> tuple[Array, Array, Array]:
-        nodes = np.exp(log_nodes)
-        factors = (nodes - s[:, None]) / (nodes + s[:, None])
-        return nodes, factors, np.prod(factors, axis=1)
+    if s.size < m or (
+        s.size == m and not zeros
+    ):  # exact: every eigenvalue a node, the rest anywhere (0: far below)
+        rest = LOWEST * s[0] if zeros else math.exp(float(np.log(s).mean()))
+        return np.sort(np.append(s, np.full(m - s.size, rest)))
+    least, most = math.log(s[0] * (LOWEST if zeros else 1.0)), math.log(s[-1])
+    root, root0 = np.sqrt(n), math.sqrt(zeros)
 
     def misfit(log_nodes: Array) -> Array:
-        B = parts(log_nodes)[2]
-        return np.asarray(root * s * 2.0 * B / (1.0 - B))
+        nodes = np.exp(np.clip(log_nodes, least, most))
+        B = np.prod((nodes - s[:, None]) / (nodes + s[:, None]), axis=1)
+        # s 2B/(1−B) tends to 1/Σ 1/s_i as s → 0
+        return np.append(root * s * 2.0 * B / (1.0 - B), root0 / (1.0 / nodes).sum())
 
     def jacobian(log_nodes: Array) -> Array:
-        nodes, factors, B = parts(log_nodes)
+        nodes = np.exp(np.clip(log_nodes, least, most))
+        factors = (nodes - s[:, None]) / (nodes + s[:, None])
+        B = np.prod(factors, axis=1)
         left = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :-1])), axis=1)
         right = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :0:-1])), axis=1)[:, ::-1]
         slope = left * right * 2.0 * nodes * s[:, None] / (nodes + s[:, None]) ** 2
-        return np.asarray((root * s * 2.0 / (1.0 - B) ** 2)[:, None] * slope)
+        slope *= (root * s * 2.0 / (1.0 - B) ** 2)[:, None]
+        slope = np.vstack((slope, root0 / nodes / (1.0 / nodes).sum() ** 2))
+        return np.where((log_nodes < least) | (log_nodes > most), 0.0, slope)
 
-    best, least = None, math.inf
-    for start in _starts(s, n, m):
+    best, cost = np.full(m, most), math.inf
+    for start in _starts(s, n, m, bool(zeros)):
+        unit = 1.0 / max(float(np.linalg.norm(misfit(np.log(start)))), 1e-300)
         found = least_squares(
-            misfit, np.log(start), jac=jacobian, method="lm", xtol=1e-12, ftol=1e-12, max_nfev=MOST
+            lambda at, unit=unit: unit * misfit(at),
+            np.log(start),
+            jac=lambda at, unit=unit: unit * jacobian(at),
+            method="lm",
+            xtol=1e-10,
+            ftol=1e-10,
+            gtol=1e-10,
+            max_nfev=MOST,
         )
-        if found.cost < least:
-            best, least = found.x, float(found.cost)
-    assert best is not None
-    return np.sort(np.exp(best))
+        if found.cost / unit**2 < cost:
+            best, cost = found.x, float(found.cost / unit**2)
+    return np.sort(np.exp(np.clip(best, least, most)))
 
 
-def _starts(s: Array, n: Array, m: int) -> list[Array]:
-    """Where the search begins: Zolotarev's nodes of the whole range and of shorter ones that hold most of the trace."""
-    out = []
-    K = m // 2
-    weight = n * s**2
-    share = np.cumsum(weight) / weight.sum()
-    for cut in (0.0, 1e-6, 1e-4, 1e-2):
-        low = s[min(int(np.searchsorted(share, cut)), s.size - 1)]
-        if low < s[-1]:
-            nodes = zolotarev_levels(K, float(low**2), float(s[-1] ** 2)).nodes
-            assert nodes is not None
-            out.append(nodes)
-    return out or [np.full(m, s[-1])]
+def _starts(s: Array, n: Array, m: int, zeros: bool) -> list[Array]:
+    """Where the search begins: Zolotarev's nodes of the whole range, of shorter ones that hold most of the trace, and,
+    where there are eigenvalues 0, of longer ones."""
+    share = np.cumsum(n * s**2) / float((n * s**2).sum())
+    lows = [float(s[min(int(np.searchsorted(share, cut)), s.size - 1)]) for cut in CUTS]
+    lows += [float(s[0]) * part for part in (0.3, 0.1, 0.01)] if zeros else []
+    classes = [
+        zolotarev_levels(m // 2, low**2, float(s[-1] ** 2)).nodes
+        for low in dict.fromkeys(lows)
+        if low < s[-1]
+    ]
+    return [nodes for nodes in classes if nodes is not None] or [np.full(m, s[-1])]
 
 
-def _binned(variances: ArrayLike, counts: ArrayLike | None) -> tuple[Array, Array]:
-    """The distinct eigenvalues > 0 and how often each stands; many are gathered in bins of log x, each at its mean."""
+def _binned(variances: ArrayLike, counts: ArrayLike | None) -> tuple[Array, Array, float]:
+    """The distinct eigenvalues > 0 and how often each stands (many: in bins of log x, each at its mean), and how
+    often 0 does."""
     x = np.asarray(variances, dtype=np.float64).ravel()
     n = np.ones_like(x) if counts is None else np.asarray(counts, dtype=np.float64).ravel()
-    if n.shape != x.shape:
-        raise BadInput("counts", n.shape, f"must have the shape {x.shape} of the variances")
-    if not x.size or not np.isfinite(x).all() or (x < 0.0).any() or not (x > 0.0).any():
+    if n.shape != x.shape or not np.isfinite(n).all() or (n < 0.0).any():
+        raise BadInput("counts", counts, f"must be numbers >= 0 in the shape {x.shape} of the variances")
+    if not x.size or not np.isfinite(x).all() or (x < 0.0).any() or not (n[x > 0.0] > 0.0).any():
         raise BadInput("variances", variances, "must be finite numbers >= 0, one of them > 0")
-    x, n = x[x > 0.0], n[x > 0.0]
+    zeros = float(n[x == 0.0].sum())
+    there = (x > 0.0) & (n > 0.0)
+    x, n = x[there], n[there]
     values, group = np.unique(x, return_inverse=True)
     number = np.asarray(np.bincount(group, weights=n), dtype=np.float64)
     if values.size <= BINS:
-        return values, number
+        return values, number, zeros
     edges = np.linspace(math.log(values[0]), math.log(values[-1]), BINS + 1)
     bins = np.clip(np.searchsorted(edges, np.log(values), side="right") - 1, 0, BINS - 1)
     number_in = np.asarray(np.bincount(bins, weights=number, minlength=BINS), dtype=np.float64)
     total = np.bincount(bins, weights=number * values, minlength=BINS)
     full = number_in > 0.0
-    return total[full] / number_in[full], number_in[full]
+    return total[full] / number_in[full], number_in[full], zeros
 
 
 def phase_sampler(
