@@ -154,14 +154,19 @@ def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) 
     least, most = math.log(s[0] * (LOWEST if zeros else 1.0)), math.log(s[-1])
     root, root0 = np.sqrt(n), math.sqrt(zeros)
 
-    def misfit(log_nodes: Array) -> Array:
-        nodes = np.exp(np.clip(log_nodes, least, most))
+    def folded(at: Array) -> tuple[Array, Array]:
+        """Any numbers as nodes in the range, reflected at its ends; and the sign of d log s."""
+        along = np.mod(at - least, 2.0 * (most - least)) - (most - least)
+        return np.exp(most - np.abs(along)), -np.sign(along)
+
+    def misfit(at: Array) -> Array:
+        nodes = folded(at)[0]
         B = np.prod((nodes - s[:, None]) / (nodes + s[:, None]), axis=1)
         # s 2B/(1−B) tends to 1/Σ 1/s_i as s → 0
         return np.append(root * s * 2.0 * B / (1.0 - B), root0 / (1.0 / nodes).sum())
 
-    def jacobian(log_nodes: Array) -> Array:
-        nodes = np.exp(np.clip(log_nodes, least, most))
+    def jacobian(at: Array) -> Array:
+        nodes, sign = folded(at)
         factors = (nodes - s[:, None]) / (nodes + s[:, None])
         B = np.prod(factors, axis=1)
         left = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :-1])), axis=1)
@@ -169,7 +174,7 @@ def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) 
         slope = left * right * 2.0 * nodes * s[:, None] / (nodes + s[:, None]) ** 2
         slope *= (root * s * 2.0 / (1.0 - B) ** 2)[:, None]
         slope = np.vstack((slope, root0 / nodes / (1.0 / nodes).sum() ** 2))
-        return np.where((log_nodes < least) | (log_nodes > most), 0.0, slope)
+        return np.asarray(slope * sign)
 
     best, cost = np.full(m, most), math.inf
     for start in _starts(s, n, m, bool(zeros)):
@@ -186,7 +191,7 @@ def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) 
         )
         if found.cost / unit**2 < cost:
             best, cost = found.x, float(found.cost / unit**2)
-    return np.sort(np.exp(np.clip(best, least, most)))
+    return np.sort(folded(best)[0])
 
 
 def _starts(s: Array, n: Array, m: int, zeros: bool) -> list[Array]:
