@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wbound.affine_floor import affine_floor
-from wbound.elliptic import jacobi_dn, jacobi_sc
+from wbound.elliptic import groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
 from wbound.errors import BadInput, count, positive
 from wbound.tape import Tape
 from wbound.tape_of_scheme import TapeWriter
@@ -72,34 +71,35 @@ def phase_levels(nodes: ArrayLike) -> PhaseSampler:
         raise BadInput("nodes", s.size, "must be an odd number of nodes, 2K+1 with K >= 1")
     if not np.isfinite(s).all() or s[0] <= 0.0:
         raise BadInput("nodes", float(s[0]), "must be finite numbers > 0")
-    K = s.size // 2
-    roots = _phases(s, np.asarray(np.arange(1, 2 * K + 1) * (0.5 * math.pi), dtype=np.float64))
+    roots = _phases(s)
     return PhaseSampler(roots[1::2][::-1] ** 2, roots[::2][::-1] ** 2, float(s.sum()), s)
 
 
-def _phases(s: Array, wanted: Array) -> Array:
-    """t with Σ arctan(t/s_i) = ``wanted``: Newton in log t, kept in brackets that halve."""
-    # from both sides: the phase in u = log t rises from 0 to nπ/2
-    lo = np.full(wanted.size, math.log(s[0]) - 2.0)
-    hi = np.full(wanted.size, math.log(s[-1]) + 2.0)
-    short = math.pi * 0.5 * s.size - wanted  # what is left to the whole, Σ arctan(s_i/t)
-    late = short < wanted
-    lo = np.minimum(lo, np.log(wanted / (1.0 / s).sum()) - 1.0)
-    hi = np.maximum(hi, np.log(s.sum() / short) + 1.0)
+def _phases(s: Array) -> Array:
+    """t_k (2K,) with Σ arctan(t/s_i) = kπ/2: Newton in log t, kept in brackets that halve.
+
+    arctan(t/s) = π/2 − arctan(s/t), so a phase less kπ/2 is a count and small angles: on the plateaus between nodes far
+    apart nothing cancels but those.
+    """
+    k = np.arange(1, s.size, dtype=np.float64)
+    # φ(t) ≤ tΣ1/s and nπ/2 − φ(t) ≤ Σs/t
+    lo = np.log(k * (0.5 * math.pi) / (1.0 / s).sum())
+    hi = np.log(s.sum() / ((s.size - k) * (0.5 * math.pi)))
     u = 0.5 * (lo + hi)
-    for _ in range(200):
+    for i in range(240):
         t = np.exp(u)[:, None]
-        gone = np.arctan(t / s).sum(axis=1) - wanted
-        left = short - np.arctan(s / t).sum(axis=1)
-        miss = np.where(late, left, gone)
+        below = s < t
+        quotient = np.where(below, s / t, t / s)
+        angle = np.arctan(quotient)
+        miss = (below.sum(axis=1) - k) * (0.5 * math.pi) + np.where(below, -angle, angle).sum(axis=1)
         lo, hi = np.where(miss < 0.0, u, lo), np.where(miss < 0.0, hi, u)
-        slope = (t * s / (t * t + s * s)).sum(axis=1)
-        step = u - miss / slope
-        step = np.where((step > lo) & (step < hi), step, 0.5 * (lo + hi))
-        if np.abs(step - u).max() <= 4e-16 * max(1.0, float(np.abs(u).max())):
-            return np.exp(step)
-        u = step
-    return np.exp(u)
+        step = u - miss / (quotient / (1.0 + quotient**2)).sum(axis=1)
+        inside = (step >= lo) & (step <= hi)
+        if inside.all() and np.abs(step - u).max() <= 4e-16 * max(1.0, float(np.abs(u).max())):
+            return np.asarray(np.exp(step))
+        # on a plateau's slopes Newton creeps: every third step halves, 80 times in all
+        u = np.where(inside & (i % 3 < 2), step, 0.5 * (lo + hi))
+    return np.asarray(np.exp(u))
 
 
 def zolotarev_levels(K: int, a: float, b: float) -> PhaseSampler:
@@ -118,8 +118,8 @@ def zolotarev_levels(K: int, a: float, b: float) -> PhaseSampler:
     ell = math.sqrt(a / b)
     tangents = math.sqrt(a) * jacobi_sc(np.arange(1, n) / n, ell)
     nodes = math.sqrt(b) * jacobi_dn((np.arange(1, n + 1) - 0.5) / n, ell)
-    E = affine_floor(b / a, K)
-    scale = math.sqrt((1.0 - E) * (1.0 + E))
+    # √(1 − E_K²), the complementary modulus of E_K: μ(E_K) μ(√(1 − E_K²)) = π²/4
+    scale = math.exp(log_modulus(groetzsch_root(b / a) / (2 * n)))
     return PhaseSampler(
         tangents[1::2][::-1] ** 2, tangents[::2][::-1] ** 2, scale * float(nodes.sum()), np.sort(nodes), scale
     )
