@@ -1,6 +1,6 @@
 """Affine samplers by the thousand, and what their worst spectrum in [1, κ] costs: the search against Theorem 6.
 
-``python tests/wbound/affine_search.py CELLS FILE`` writes the record of a long search; `test_affine_floor` runs a slice,
+``python tests/wbound/affine_search.py CELLS FILE`` writes the record of a long search; `test_theorem_6` runs a slice,
 and computes the record's closest samplers again.
 """
 
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from wbound.affine_floor import affine_floor
-from wbound.elliptic import jacobi_dn
-from wbound.phase import phase_levels, zolotarev_levels
-from wbound.tape import Tape
+from wbound.bounds.theorem_6 import affine_floor
+from wbound.calculus.elliptic import jacobi_dn
+from wbound.exact.phase import phase_levels, zolotarev_levels
+from wbound.sampler.tape import Tape
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

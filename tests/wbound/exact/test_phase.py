@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from wbound.affine_floor import affine_floor
-from wbound.elliptic import groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
+from wbound.bounds.theorem_6 import affine_floor
+from wbound.calculus.elliptic import groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
+from wbound.data.spectral_bins import spectral_bins
+from wbound.design.phase_design import fitted_nodes, phase_sampler
 from wbound.errors import BadInput
-from wbound.phase import PhaseSampler, phase_levels, zolotarev_levels
-from wbound.phase_design import fitted_nodes, phase_sampler
-from wbound.spectral_bins import spectral_bins
-from wbound.tape_law import tape_law
+from wbound.exact.law_of_tape import tape_law
+from wbound.exact.phase import PhaseSampler, phase_levels, zolotarev_levels
 
 nodes_of = st.integers(1, 8).flatmap(
     lambda K: st.lists(st.floats(-3.0, 3.0), min_size=2 * K + 1, max_size=2 * K + 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from wbound.elliptic import groetzsch, groetzsch_root, log_modulus
+from wbound.calculus.elliptic import groetzsch, groetzsch_root, log_modulus
 from wbound.errors import BadInput, count, real
 
 __all__ = ["affine_floor", "affine_iterations", "log_affine_floor"]

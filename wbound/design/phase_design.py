@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from wbound.data.spectral_bins import spectral_bins
 from wbound.errors import BadInput, count
-from wbound.phase import phase_levels, zolotarev_levels
-from wbound.spectral_bins import spectral_bins
-from wbound.tape import Tape
+from wbound.exact.phase import phase_levels, zolotarev_levels
+from wbound.sampler.tape import Tape
+from wbound.typing import Array
 
 __all__ = ["fitted_nodes", "phase_sampler"]
-
-Array = NDArray[np.float64]
 
 #: How many steps the search for nodes takes at most.
 MOST = 400

@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, positive
-from wbound.tape import Tape
-from wbound.tape_of_scheme import TapeWriter
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_of_scheme import TapeWriter
+from wbound.typing import Array
 
 __all__ = ["ddim_inflated", "ddim_shifted", "geometric_error", "geometric_step"]
-
-Array = NDArray[np.float64]
 
 #: How far the steps of a geometric grid may differ, relatively.
 EVEN = 1e-9

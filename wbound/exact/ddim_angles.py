@@ -10,13 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, count, positive
+from wbound.typing import Array
 
 __all__ = ["DdimFloor", "ddim_floor", "ddim_iterations"]
-
-Array = NDArray[np.float64]
 
 #: Steps that `ddim_iterations` counts to.
 MOST_STEPS = 10**15

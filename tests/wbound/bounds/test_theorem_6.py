@@ -25,13 +25,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wbound
-from wbound.affine_floor import affine_floor, affine_iterations, log_affine_floor
+from wbound.bounds.root_floor import MOST, absolute_floor, absolute_nodes
+from wbound.bounds.theorem_6 import affine_floor, affine_iterations, log_affine_floor
 from wbound.errors import BadInput
-from wbound.phase import zolotarev_levels
-from wbound.root_floor import MOST, absolute_floor, absolute_nodes
-from wbound.setting import setting
-from wbound.tape_law import tape_law
-from wbound.tape_of_scheme import tape_of
+from wbound.exact.law_of_tape import tape_law
+from wbound.exact.phase import zolotarev_levels
+from wbound.sampler.make_setting import setting
+from wbound.sampler.tape_of_scheme import tape_of
 
 KAPPAS = (10.0, 1e3, 1e6)
 #: Of section 17.

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput
+from wbound.typing import Array
 
 __all__ = ["spectral_bins"]
-
-Array = NDArray[np.float64]
 
 
 def spectral_bins(

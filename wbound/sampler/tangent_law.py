@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from wbound.data.spectral_bins import spectral_bins
 from wbound.errors import count, positive
-from wbound.spectral_bins import spectral_bins
+from wbound.typing import Array
 
 __all__ = ["tangent_density", "tangent_sigmas"]
-
-Array = NDArray[np.float64]
 
 #: Cells of the quadrature in arsinh(σ/√x_min), and how often its fixed point is iterated at most.
 CELLS, ROUNDS = 2048, 200

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+
+from wbound.typing import Array
 
 __all__ = ["agm", "groetzsch", "groetzsch_root", "jacobi_dn", "jacobi_sc", "log_modulus"]
-
-Array = NDArray[np.float64]
 
 #: Terms of a theta series: at the nomes met, at most e^{−π}, the next is below 1e-40.
 TERMS = 6

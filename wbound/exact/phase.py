@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from wbound.elliptic import groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
+from wbound.calculus.elliptic import groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
 from wbound.errors import BadInput, count, positive
-from wbound.tape import Tape
-from wbound.tape_of_scheme import TapeWriter
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_of_scheme import TapeWriter
+from wbound.typing import Array
 
 __all__ = ["PhaseSampler", "phase_levels", "zolotarev_levels"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

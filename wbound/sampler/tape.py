@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, IOFailure, nonnegative, real
+from wbound.typing import Array
 
 __all__ = ["Tape"]
-
-Array = NDArray[np.float64]
 
 FORMAT = "wbound tape"
 VERSION = 1

@@ -14,13 +14,13 @@ from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
 
 import wbound
-from wbound.data import Gaussian
-from wbound.ddim_floor import ddim_floor, ddim_iterations
-from wbound.ddim_variants import ddim_inflated, ddim_shifted, geometric_error, geometric_step
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import EXACT_LAW
-from wbound.tangent_law import tangent_density, tangent_sigmas
-from wbound.tape_law import tape_law
+from wbound.exact.ddim_angles import ddim_floor, ddim_iterations
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.exact.law_of_tape import tape_law
+from wbound.sampler.ddim_variants import ddim_inflated, ddim_shifted, geometric_error, geometric_step
+from wbound.sampler.tangent_law import tangent_density, tangent_sigmas
 
 
 def plain_w2(sigma: np.ndarray, x: np.ndarray) -> np.ndarray:

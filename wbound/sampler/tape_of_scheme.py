@@ -6,16 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.errors import BadInput
-from wbound.schemes import Steps, vanishes
-from wbound.setting import Setting
-from wbound.tape import Tape
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import Steps, vanishes
+from wbound.sampler.tape import Tape
+from wbound.typing import Array
 
 __all__ = ["TapeWriter", "tape_of"]
-
-Array = NDArray[np.float64]
 
 #: A tape is dense: K² numbers twice.
 LONGEST = 4096

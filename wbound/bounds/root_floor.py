@@ -11,13 +11,11 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.errors import BadInput, count
+from wbound.typing import Array
 
 __all__ = ["absolute_floor", "absolute_nodes"]
-
-Array = NDArray[np.float64]
 
 #: What was checked against mpmath and known figures; ε_40 = 4.4e-12.
 MOST = 40

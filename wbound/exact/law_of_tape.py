@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, one_of
-from wbound.tape import Tape
+from wbound.sampler.tape import Tape
+from wbound.typing import Array
 
 __all__ = ["TAPE_STARTS", "TapeLaw", "tape_law"]
-
-Array = NDArray[np.float64]
 
 #: "own": what the implementation draws; "prior" N(0, λI), "exact" q_λ, in y-units at the start's level;
 #: "standard": N(0, I) in units of √(1 + λ).
