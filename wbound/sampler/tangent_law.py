@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.data.spectral_bins import spectral_bins
+from wbound.data.binned_spectrum import spectral_bins
 from wbound.errors import count, positive
 from wbound.typing import Array
 

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from wbound.bounds.theorem_6 import affine_floor
 from wbound.calculus.elliptic import groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
-from wbound.data.spectral_bins import spectral_bins
+from wbound.data.binned_spectrum import spectral_bins
 from wbound.design.phase_design import fitted_nodes, phase_sampler
 from wbound.errors import BadInput
 from wbound.exact.law_of_tape import tape_law
