@@ -16,7 +16,7 @@ from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import TapeWriter
 from wbound.typing import Array
 
-__all__ = ["ddim_inflated", "ddim_shifted", "geometric_error", "geometric_step"]
+__all__ = ["ddim_inflated", "ddim_shifted", "from_pure_noise", "geometric_error", "geometric_step"]
 
 #: How far the steps of a geometric grid may differ, relatively.
 EVEN = 1e-9
@@ -81,6 +81,31 @@ def ddim_shifted(levels: ArrayLike) -> Tape:
     level λ and is told λ′.
     """
     return _tape(_decreasing(levels), "ddim-shifted", 1.0, shifted=True)
+
+
+def from_pure_noise(levels: ArrayLike) -> Tape:
+    """Flow matching's first step from t = 1, then `ddim` on ``levels`` λ_1 > … (x², the last may be 0): K + 1 evaluations.
+
+    At λ = ∞ the answer is the data's mean, and Euler's step leads to N(mean, λ_1) (docs/theory.md, section 18): *exact*.
+    Raises `BadInput`.
+    """
+    lam = _decreasing(levels)
+    after = _tape(lam, "ddim", 1.0, shifted=False)
+    K = after.K
+    per = after.start / math.sqrt(1.0 + float(lam[0]))  # by the state y_0 = mean + √λ_1 v
+    answers = np.zeros((K + 2, K + 1))
+    answers[1:, 0], answers[1:, 1:] = per, after.answers
+    return Tape(
+        levels=np.append(math.inf, after.levels),
+        start=np.append(1.0, per * math.sqrt(float(lam[0]))),
+        answers=answers,
+        noises=np.zeros((K + 2, 0)),
+        offsets=np.zeros(K + 2),
+        start_level=math.inf,
+        start_std=1.0,
+        level_out=after.level_out,
+        made={"scheme": "flow-euler", "K": K + 1},
+    )
 
 
 def _tape(lam: Array, name: str, wider: float, shifted: bool) -> Tape:
