@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from wbound import moved as _moved
 from wbound.bounds.root_floor import absolute_floor
 from wbound.bounds.theorem_6 import affine_floor, affine_iterations
+from wbound.certified.affine import AffineCertificate, certify_affine
 from wbound.certified.certificate import Certificate, certify
 from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.complexity.order_formulas import Orders
@@ -44,6 +45,7 @@ __all__ = [
     "PUBLISHED",
     "SCHEMES",
     "STATEMENTS",
+    "AffineCertificate",
     "BadInput",
     "Bound",
     "Certificate",
@@ -74,6 +76,7 @@ __all__ = [
     "affine_iterations",
     "bounded_data",
     "certify",
+    "certify_affine",
     "compare",
     "complexity_table",
     "ddim_floor",

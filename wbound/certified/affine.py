@@ -7,6 +7,7 @@ doubles of a closed form, say, whose sampler is then proved to be as good as it 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +27,14 @@ from wbound.certified.inputs import mapping
 from wbound.errors import BadInput, Inconsistent, count
 from wbound.exact.phase import PhaseSampler, zolotarev_levels
 
-__all__ = ["AffineCertificate", "certify_affine", "verify_affine"]
+__all__ = ["AffineCertificate", "certify_affine", "is_affine", "verify_affine"]
 
 FORMAT = "wbound-affine-certificate-1"
 BITS = 192
 #: By how much, relatively, the worst case over a class may be left open; a check leaves a quarter of it.
 OPEN = 1e-8
+#: By how many units in the last place another version of the library may round otherwise.
+ULPS = 4
 #: Parts of the class that are looked at.
 MOST_PARTS = 1 << 18
 #: What each enclosure is of.
@@ -261,11 +264,17 @@ def _ddim(inputs: Mapping[str, Any]) -> Ball:
     return sigma0 * arb(inputs["d"]).sqrt() * (1 - kept)
 
 
-def verify_affine(text: str) -> AffineCertificate:
-    """Re-check a file's text: its digest, and every enclosure computed again with more bits and less left open.
+def is_affine(text: str) -> bool:
+    """Whether a file says that it is one of these certificates."""
+    return FORMAT in text
 
-    Raises `BadInput` where it is no such certificate, `Inconsistent` where it was edited or an enclosure does not contain
-    the new one.
+
+def verify_affine(text: str, bits: int | None = None) -> AffineCertificate:
+    """Re-check a file's text: its digest, and every enclosure computed again, as it was and with other ``bits`` (64 more)
+    and less left open.
+
+    Raises `BadInput` where it is no such certificate, `Inconsistent` where it was edited, or an enclosure does not contain
+    the new one or is wider than the old one.
     """
     flint()
     try:
@@ -292,7 +301,8 @@ def verify_affine(text: str) -> AffineCertificate:
             value is None and name in ("levels", "z", "nu", "spectrum", "sigma0", "lam_max")
         ):
             raise BadInput("inputs", name, "must be text that says a number exactly")
-    again = _prove(dict(inputs), count("bits", body["bits"], 64) + 64, OPEN / 4.0)
+    as_it_was = _prove(dict(inputs), count("bits", body["bits"], 64), OPEN).enclosures()
+    again = _prove(dict(inputs), bits or count("bits", body["bits"], 64) + 64, OPEN / 4.0)
     mapping("enclosures", body["enclosures"], STATEMENTS)
     if body["enclosures"].keys() != again.enclosures().keys():
         raise Inconsistent(f"certificate: {', '.join(again.enclosures())} is what there is")
@@ -301,6 +311,11 @@ def verify_affine(text: str) -> AffineCertificate:
     for name, new in again.enclosures().items():
         exactly(name, body["enclosures"][name], ("lower", "upper"))
         lower, upper = (float(body["enclosures"][name][end]) for end in ("lower", "upper"))
+        old = as_it_was[name]
+        if lower < old.lower - ULPS * math.ulp(old.lower) or upper > old.upper + ULPS * math.ulp(old.upper):
+            raise Inconsistent(
+                f"certificate: its {name} [{lower!r}, {upper!r}] is wider than what is computed"
+            )
         if not lower <= new.lower <= new.upper <= upper:
             raise Inconsistent(
                 f"certificate: its {name} [{lower!r}, {upper!r}] does not contain [{new.lower!r}, {new.upper!r}]"
