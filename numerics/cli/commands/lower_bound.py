@@ -290,7 +290,7 @@ def _floors(relative: float, known: Any, sampler: str | None) -> list[Any]:
     from numerics.studies.floors_by_sampler import floors
     from wbound.errors import BadInput
 
-    names = SAMPLERS if sampler is None else (sampler,)
+    names: tuple[str, ...] = SAMPLERS if sampler is None else (sampler,)
     if known is None:
         if sampler == "affine":
             raise BadInput(
