@@ -1,7 +1,7 @@
 """What lies beyond Theorem 6's hypotheses: noise at given levels, and samplers that are mixed at random.
 
-``python tests/wbound/beyond_search.py [noise]`` searches and writes the record; `test_beyond_affine` makes every row of it a tape, or a
-mixture of tapes, and evaluates it.
+``python tests/wbound/beyond_search.py [noise]`` searches and writes the record; `test_beyond_affine` makes every row of it a
+tape, or a mixture of tapes, and evaluates it.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from beyond_search import (
     mixed_tapes,
     schedules,
     tape,
+    worst,
 )
 
 from wbound.bounds.theorem_6 import affine_floor

@@ -82,6 +82,7 @@ _R_18 = sp.pi**2 / 4 / sp.sinh(2 * sp.pi**2 / _h) + (sigma_0**2 / lam[0] + lam[K
 _nodes_less, _nodes_more = (sp.Product(_varsigma[j] + sign * sigma_0, (j, 1, 2 * K + 1)) for sign in (-1, 1))
 _E_K = 4 * _Q_K * sp.Product(((1 + _Q_K ** (4 * k)) / (1 + _Q_K ** (4 * k - 2))) ** 4, (k, 1, sp.oo))
 _WORST = sp.Symbol(r"{\max_{a\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|/\sqrt{x}}")
+_DRAWN = sp.Symbol(r"{\max_{a\leq x\leq b}W_2/\sqrt{dx}}")
 _WORST_ABSOLUTE = sp.Symbol(r"{\max_{0\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|}")
 
 
@@ -349,6 +350,8 @@ FORMULAS: dict[str, Formula] = {
     "theorem-5": Formula(sp.Ge(_WORST, _E_K)),
     "theorem-6": Formula(sp.Ge(_WORST, _E_K)),
     "theorem-6:attained": Formula(sp.Eq(_WORST, _E_K)),
+    "random-levels": Formula(sp.Ge(_DRAWN, _E_K / sp.sqrt(2 * K + 2) - 1 / sp.sqrt(d))),
+    "random-levels:set": Formula(sp.Ge(_WORST, _E_K)),
     "absolute-floor": Formula(
         sp.Ge(_WORST_ABSOLUTE, sp.sqrt(_b_max) / sp.Sum(1 / _varsigma[j], (j, 1, 2 * K + 1)))
     ),

@@ -71,7 +71,7 @@ SECTIONS = {
     12: "theorem-3 flow-law",
     15: "eq-16",
     16: "eq-17 eq-18 tangent-law",
-    17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor",
+    17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor random-levels",
 }
 
 

@@ -95,6 +95,18 @@ def _absolute(s: Setting) -> float:
     return absolute_floor(s.nodes.K * s.scheme.stages) * math.sqrt(_range(s)[1])
 
 
+def _drawn(s: Setting) -> float:
+    """W2/√(dx) at one of the alternation points is at least this, however levels are drawn."""
+    K = s.nodes.K * s.scheme.stages
+    return _floor(s) / math.sqrt(2.0 * K + 2.0) - 1.0 / math.sqrt(s.data.d)
+
+
+def _level_set(s: Setting) -> float:
+    """For levels that are drawn from one more than there are evaluations."""
+    a, b = _range(s)
+    return affine_floor(b / a, s.nodes.K * s.scheme.stages + 1)
+
+
 def _from_noise(s: Setting) -> float:
     data = gaussian_data(s.data)
     return tape_law(from_pure_noise(np.exp(s.nodes.log_lam)), data.eigenvalues).w2(data.coordinates)
@@ -124,6 +136,8 @@ AFFINE: tuple[Statement, ...] = (
     statement(
         "absolute-floor", "lower", _absolute, *_FREE, c.regular, c.to_the_end, source="Stahl (1993); derived here"
     ),
+    statement("random-levels", "lower", _drawn, *_FREE, c.spread, c.to_the_end),
+    statement("random-levels:set", "lower", _level_set, *_FREE, c.spread, c.to_the_end),
     statement("section-18", "exact", _from_noise, c.isotropic, c.scheme("ddim"), c.exact_score, c.to_the_end),
 )  # fmt: skip
 
@@ -159,10 +173,14 @@ def _of_tangent(s: Setting) -> dict[str, Any]:
     return {"x": np.append(np.nan, x), "I": np.append(np.nan, spent)}
 
 
-def _of_class(s: Setting) -> dict[str, Any]:
+def _nome(s: Setting, K: int) -> float:
+    """Eq. 20's Q for K evaluations."""
     a, b = _range(s)
-    n = 2 * s.nodes.K * s.scheme.stages + 1
-    return {"Q_K": math.exp(-n * math.pi**2 / (2.0 * groetzsch_root(b / a)))}
+    return math.exp(-(2 * K + 1) * math.pi**2 / (2.0 * groetzsch_root(b / a)))
+
+
+def _of_class(s: Setting) -> dict[str, Any]:
+    return {"Q_K": _nome(s, s.nodes.K * s.scheme.stages), "K": s.nodes.K * s.scheme.stages}
 
 
 #: What a statement's formula needs beside `quantities`.
@@ -173,14 +191,9 @@ _TERMS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "theorem-4": lambda s: {"varsigma": np.append(np.nan, theorem_4_nodes(s))},
     "theorem-5": _of_class,
     "theorem-6": _of_class,
-    "theorem-6:attained": lambda s: (
-        _of_class(s)
-        | {
-            "Q_K": math.exp(
-                -(2 * s.nodes.K + 1) * math.pi**2 / (2.0 * groetzsch_root(_range(s)[1] / _range(s)[0]))
-            )
-        }
-    ),
+    "theorem-6:attained": lambda s: {"Q_K": _nome(s, s.nodes.K)},
+    "random-levels": _of_class,
+    "random-levels:set": lambda s: {"Q_K": _nome(s, s.nodes.K * s.scheme.stages + 1)},
     "absolute-floor": lambda s: {
         "b": _range(s)[1],
         "varsigma": np.append(np.nan, absolute_nodes(s.nodes.K * s.scheme.stages)),
