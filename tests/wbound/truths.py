@@ -19,7 +19,6 @@ from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import phase_levels
 from wbound.sampler.make_setting import Setting
-from wbound.sampler.tape_of_scheme import tape_of
 from wbound.statement.statement_object import Bound
 from wbound.theory.affine_claims import theorem_4_nodes
 
@@ -256,17 +255,6 @@ def _worst(s: Setting, points: Any, absolute: bool = False) -> float:
     return out
 
 
-def _mixed_with_another_grid(s: Setting) -> float:
-    """The setting's sampler or, as likely, the same with another last level: the largest error of the mean of their variances."""
-    t = s.nodes.t.copy()
-    t[-2] *= 0.7
-    grid = wbound.Grid.from_t(t)
-    other = dataclasses.replace(s, nodes=wbound.setting(s.process, s.data, grid=grid).nodes)
-    x = np.geomspace(*_ends(s), 400)
-    V = sum(tape_law(tape_of(each), x).variance for each in (s, other)) / 2.0
-    return float(np.abs(np.sqrt(V / x) - 1.0).max())
-
-
 def _ends(s: Setting) -> tuple[float, float]:
     values = _law(s).eigenvalues
     return float(values.min()), float(values.max())
@@ -344,7 +332,6 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "theorem-6": lambda s: _worst(s, np.geomspace(*_ends(s), 60)),
     "theorem-6:attained": _class_error,
     "random-levels": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
-    "random-levels:set": _mixed_with_another_grid,
     "absolute-floor": lambda s: _worst(s, np.append(0.0, np.geomspace(1e-9, 1.0, 60)) * _ends(s)[1], True),
     "section-18": _from_the_mean,
     "eq-13": lambda s: THEOREM_2.evaluate(_on_its_grid(s, "optimal")).total,

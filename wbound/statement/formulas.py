@@ -351,7 +351,6 @@ FORMULAS: dict[str, Formula] = {
     "theorem-6": Formula(sp.Ge(_WORST, _E_K)),
     "theorem-6:attained": Formula(sp.Eq(_WORST, _E_K)),
     "random-levels": Formula(sp.Ge(_DRAWN, _E_K / sp.sqrt(2 * K + 2) - 1 / sp.sqrt(d))),
-    "random-levels:set": Formula(sp.Ge(_WORST, _E_K)),
     "absolute-floor": Formula(
         sp.Ge(_WORST_ABSOLUTE, sp.sqrt(_b_max) / sp.Sum(1 / _varsigma[j], (j, 1, 2 * K + 1)))
     ),

@@ -101,12 +101,6 @@ def _drawn(s: Setting) -> float:
     return _floor(s) / math.sqrt(2.0 * K + 2.0) - 1.0 / math.sqrt(s.data.d)
 
 
-def _level_set(s: Setting) -> float:
-    """For levels that are drawn from one more than there are evaluations."""
-    a, b = _range(s)
-    return affine_floor(b / a, s.nodes.K * s.scheme.stages + 1)
-
-
 def _from_noise(s: Setting) -> float:
     data = gaussian_data(s.data)
     return tape_law(from_pure_noise(np.exp(s.nodes.log_lam)), data.eigenvalues).w2(data.coordinates)
@@ -137,7 +131,6 @@ AFFINE: tuple[Statement, ...] = (
         "absolute-floor", "lower", _absolute, *_FREE, c.regular, c.to_the_end, source="Stahl (1993); derived here"
     ),
     statement("random-levels", "lower", _drawn, *_FREE, c.spread, c.to_the_end),
-    statement("random-levels:set", "lower", _level_set, *_FREE, c.spread, c.to_the_end),
     statement("section-18", "exact", _from_noise, c.isotropic, c.scheme("ddim"), c.exact_score, c.to_the_end),
 )  # fmt: skip
 
@@ -193,7 +186,6 @@ _TERMS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "theorem-6": _of_class,
     "theorem-6:attained": lambda s: {"Q_K": _nome(s, s.nodes.K)},
     "random-levels": _of_class,
-    "random-levels:set": lambda s: {"Q_K": _nome(s, s.nodes.K * s.scheme.stages + 1)},
     "absolute-floor": lambda s: {
         "b": _range(s)[1],
         "varsigma": np.append(np.nan, absolute_nodes(s.nodes.K * s.scheme.stages)),
