@@ -209,6 +209,28 @@ def budgets(quick: bool) -> list[Claim]:
     return claims
 
 
+def affine(quick: bool) -> list[Claim]:
+    """Calls of the affine floor, and nodes fitted to 3,072 eigenvalues beside the best grid of ddim."""
+    import affine as bench
+
+    found = bench.measure(5 if quick else 15)
+    claims = [
+        Claim("affine", name, "50 us", seconds / 50e-6, asked=1.0, seconds=seconds)
+        for name, seconds in found["calls"].items()
+    ]
+    for fit in found["fits"]:
+        name = f"nodes at K = {fit['K']}, 3072 eigenvalues"
+        if fit["K"] == 10:
+            claims.append(
+                Claim("affine", name, "0.5 s", fit["seconds"] / 0.5, asked=1.0, seconds=fit["seconds"])
+            )
+        claims.append(
+            Claim("affine", f"{name}, time", "numerical_grid of ddim", fit["seconds"] / fit["grid_seconds"])
+        )
+        claims.append(Claim("affine", f"{name}, W2", "numerical_grid of ddim", fit["w2"] / fit["grid_w2"]))
+    return claims
+
+
 #: 10⁴ cells of closed form for each target.
 SWEEP = {
     "outputs": ["bound", "exact"],
@@ -256,6 +278,7 @@ FAMILIES: dict[str, Callable[[bool], list[Claim]]] = {
     "transport": transport,
     "images": images,
     "budget": budgets,
+    "affine": affine,
 }
 
 

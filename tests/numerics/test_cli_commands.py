@@ -252,6 +252,50 @@ def test_lower_bound_shows_the_check(wb: Any) -> None:
     assert code == 0 and "slope" in text and "Cancellation" in text
 
 
+def test_lower_bound_says_for_whom(wb: Any, tmp_path: Path) -> None:
+    """Three samplers side by side; for affine ones κ, or data with κ's uncertainty."""
+    out = wb.ask("lower-bound", "--kappa", "1e6", "--eps-rel", "0.01", "--K-to", "100")
+    assert (
+        [row["evaluations"] for row in out["samplers"]]
+        == [
+            wbound.lower_bound(1, 1.0, 0.01).steps,
+            wbound.ddim_iterations(1, 1.0, 0.01).steps,
+            wbound.affine_iterations(0.01, 1e6),
+        ]
+        == [200, 123, 5]
+    )
+    alone = wb.ask("lower-bound", "--sampler", "affine", "--kappa", "1e6", "--eps-rel", "0.01")
+    assert alone["K"] == 5 and alone["floor"][5] == wbound.affine_floor(1e6, 5) and "check" not in alone
+    two = wb.ask("lower-bound", "--K-to", "100")
+    assert [row["sampler"] for row in two["samplers"]] == ["hf", "ddim"] and two["conditioning"] is None
+    x = np.random.default_rng(0).normal(size=(400, 3)) * [1.0, 2.0, 30.0]
+    np.save(tmp_path / "x.npy", x)
+    known = wb.ask(
+        "lower-bound", "--sampler", "affine", "--data", str(tmp_path / "x.npy"), "--eps-rel", "1e-3"
+    )
+    kappa = known["conditioning"]
+    assert kappa["low"] < kappa["kappa"] < kappa["high"] and kappa["low"] < 900.0 < kappa["high"]
+    assert kappa["n"] == 400 and kappa["alone"] == pytest.approx(1.41, abs=0.01)
+    code, text, _ = wb("lower-bound", "--sampler", "affine", "--data", "9,1", "--eps", "0.1")
+    assert code == 0 and "κ = 9 over 2 directions" in text and "0.03162 √(tr Σ)" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--sampler", "affine"], "kappa = (not given)"),
+        (["--sampler", "em"], "sampler = em: must be one of hf, ddim, affine"),
+        (["--sampler", "affine", "--kappa", "0.5"], "kappa = 0.5: must be >= 1"),
+        (["--kappa", "2", "--data", "4,1"], "give --kappa or --data"),
+        (["--eps", "0.1", "--eps-rel", "0.1"], "give --eps or --eps-rel"),
+        (["--sampler", "ddim", "-o", "x.svg"], "draws the check of hf"),
+    ],
+)
+def test_lower_bound_refuses(wb: Any, options: list[str], said: str) -> None:
+    code, _, err = wb("lower-bound", *options)
+    assert code == 2 and said in err
+
+
 def test_curve_draws_and_prints(wb: Any, tmp_path: Path) -> None:
     common = ["curve", "--process", "ou", "--to", "300", "--points", "4"]
     for suffix in (".svg", ".png", ".pdf", ".csv"):

@@ -42,6 +42,8 @@ SPECIAL = {
     "profiles:m": "bounded",
     "profiles:L": "bounded",
     "profiles:early": "early",
+    "eq-18": "geometric",
+    "tangent-law": "tangent",
 }
 #: Settings drawn so far, by kind and K.
 DRAWN: dict[tuple[str, int | None], tuple[list[Setting], Iterator[Setting]]] = {}
@@ -75,8 +77,9 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
         T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind.startswith("image") else 1.0)
         starts = ["exact", "prior", "standard"] if p.standard_start else ["exact", "prior"]
         quiet, scheme = rng.uniform() < 0.6, str(rng.choice(SCHEMES))
-        even = quiet or K is not None or kind == "early"
+        even = quiet or K is not None or kind in ("early", "geometric", "tangent")
         uniform: Any = Grid.uniform(delta=0.1 * float(p.lam(T))) if kind == "early" else "uniform"
+        uniform = {"geometric": "log-lam", "tangent": "tangent"}.get(kind, uniform)
         yield wbound.setting(
             p,
             law,
@@ -154,6 +157,12 @@ BREAKS: dict[str, Broken] = {
     "exact score": other(score_noise=0.1),
     "lambda_K = 0": nodes(Grid.uniform(delta=0.1), 2.0, 4),
     "a known mean": other(data=LogConcave(1, 0.5, 0.5, 2.0)),
+    "start prior or standard": other(start="exact"),
+    "start at the mean": other(data=Gaussian(np.ones(2), np.array([1.0, 2.0]))),
+    "eigenvalues > 0": other(data=Gaussian(np.zeros(2), np.array([0.0, 1.0]))),
+    "0 < a < b": other(data=Gaussian(np.zeros(2), 1.0)),
+    "geometric levels": nodes(Grid.from_t([2.0, 1.9, 0.5, 0.0])),
+    "grid tangent": nodes(Grid.from_t([2.0, 1.9, 0.5, 0.0])),
     "m_0 lambda(T) > 1": other(data=Gaussian(np.zeros(1), 1e6)),
 }
 

@@ -99,8 +99,8 @@ def test_a_statement_left_out_is_noticed(id: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("(eq-14)=", "(eq-14)=\n(eq-16)="),
-        ("(theorem-3)=", "(theorem-4)=\n### Theorem 4\n\n**Kind** upper · **Source** x\n\n(theorem-3)="),
+        ("(eq-14)=", "(eq-14)=\n(eq-96)="),
+        ("(theorem-3)=", "(theorem-94)=\n### Theorem 94\n\n**Kind** upper · **Source** x\n\n(theorem-3)="),
         ("**Profiles.** **Kind** exact and,", "**Profiles.** **Kind** exact, lower and,"),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from affine_search import alternation
 from scipy.integrate import quad, solve_ivp
 
 import wbound
@@ -15,8 +16,11 @@ from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.gaussian import Gaussian
 from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.exact.law_of_tape import tape_law
+from wbound.exact.phase import phase_levels
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
+from wbound.theory.affine_claims import theorem_4_nodes
 
 
 def w2(s: Setting) -> float | None:
@@ -236,6 +240,46 @@ def _time_derivative(s: Setting) -> float:
     return float(max(slopes, moved)) * (1.0 - 1e-7)
 
 
+def _worst(s: Setting, points: Any, absolute: bool = False) -> float:
+    """The largest error of a size, by the setting's own recursion in x-units, relative to √x or not."""
+    sampler, out = s.scheme.steps(s.nodes.batch), 0.0
+    alpha, lam = s.process.alpha(s.nodes.t), s.process.lam(s.nodes.t)
+    for x in points:
+        w = alpha**2 * (x + lam)
+        v = {"prior": alpha[0] ** 2 * lam[0], "standard": 1.0}[s.start]
+        for k in range(s.nodes.K):
+            A, C, Q = (float(y[k]) for y in (sampler.A, sampler.C, sampler.Q))
+            v = (A - C / w[k]) ** 2 * v + Q
+        off = abs(math.sqrt(v) - math.sqrt(x))
+        out = max(out, off if absolute else off / math.sqrt(x))
+    return out
+
+
+def _ends(s: Setting) -> tuple[float, float]:
+    values = _law(s).eigenvalues
+    return float(values.min()), float(values.max())
+
+
+def _class_error(s: Setting) -> float:
+    """Theorem 6's sampler at 2,000 eigenvalues of the class."""
+    a, b = _ends(s)
+    x = np.geomspace(a, b, 2000)
+    tape = wbound.phase_sampler(K=s.nodes.K, a=a, b=b)
+    return float(np.abs(np.sqrt(tape_law(tape, x).variance / x) - 1.0).max())
+
+
+def _phase_law(s: Setting) -> float:
+    """Theorem 4's sampler by its tape's law, in x."""
+    tape = phase_levels(theorem_4_nodes(s)).tape()
+    return tape_law(tape, _law(s).eigenvalues).w2()
+
+
+def _from_the_mean(s: Setting) -> float:
+    """`ddim` from N(EX_0, λ(T)I): the data's mean moved to 0."""
+    centred = Gaussian(np.zeros(s.data.d), _law(s).eigenvalues)
+    return float(EXACT_LAW(dataclasses.replace(s, data=centred, start="prior")))
+
+
 #: By an independent route: the quantity that a statement is about, where it is not the exact W2 (None: cannot be told).
 TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-2": lambda s: _forward(s)[1],
@@ -282,5 +326,13 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-10": lambda s: _plain_law(s)[1],
     "eq-10-prime": lambda s: _plain_law(s)[1],
     "eq-12": lambda s: float(s.nodes.K),
+    "eq-16": lambda s: _plain_law(s)[0],
+    "theorem-4": _phase_law,
+    "theorem-5": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
+    "theorem-6": lambda s: _worst(s, np.geomspace(*_ends(s), 60)),
+    "theorem-6:attained": _class_error,
+    "random-levels": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
+    "absolute-floor": lambda s: _worst(s, np.append(0.0, np.geomspace(1e-9, 1.0, 60)) * _ends(s)[1], True),
+    "section-18": _from_the_mean,
     "eq-13": lambda s: THEOREM_2.evaluate(_on_its_grid(s, "optimal")).total,
 }

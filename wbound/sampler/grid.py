@@ -198,6 +198,12 @@ class Grid:
         return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
 
     @staticmethod
+    def tangent() -> Grid:
+        """The grid on which `ddim` reaches its floor on isotropic Gaussian data, and of a spectrum the tangent law's
+        (section 16); other data count with their mean variance."""
+        return Grid("tangent", "log_lam", lambda r: placement.tangent(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
     def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit forward times (K+1,), strictly decreasing to 0; with stop="early" to a time above 0."""
         t = _decreasing(values, "grid times", stop)
@@ -265,6 +271,7 @@ GRIDS: dict[str, Grid] = {
         Grid.log_lam(),
         Grid.edm(),
         Grid.cosine(),
+        Grid.tangent(),
     )
 }
 

@@ -12,11 +12,23 @@ import math
 import numpy as np
 
 from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, positive
 from wbound.forward.optimal_clock import clock, log_clock_left, times
+from wbound.sampler.tangent_law import tangent_sigmas
 from wbound.typing import Array
 
-__all__ = ["SIGMA_MIN", "cosine", "curvatures", "edm", "gaussian", "log_uniform", "optimal", "scale"]
+__all__ = [
+    "SIGMA_MIN",
+    "cosine",
+    "curvatures",
+    "edm",
+    "gaussian",
+    "log_uniform",
+    "optimal",
+    "scale",
+    "tangent",
+]
 
 
 #: The last noise level above 0 of `edm` and `log_uniform`, in units of the data's standard deviation: EDM's
@@ -111,6 +123,19 @@ def cosine(log_lam_T: float, K: int, data: Curvature | None, offset: float = COS
     # cos²φ_0/cos²φ − 1 = sin(φ−φ_0) sin(φ+φ_0)/cos²φ
     lam = np.sin(rest) * np.sin(rest + 2.0 * first) / np.cos(first + rest) ** 2
     return _framed(log_lam_T, log_s2 + np.log(lam))
+
+
+def tangent(log_lam_T: float, K: int, data: Curvature | None) -> Array:
+    """Section 16's grid, the best of `ddim` on Gaussian data (of many eigenvalues as K → ∞): equal angles arctan(√λ/σ_0),
+    or the tangent law's quantiles. Other data, and none, count with their mean variance."""
+    variances = np.array([scale(data) ** 2])
+    if isinstance(data, Gaussian) and (data.eigenvalues > 0.0).any():
+        variances = data.eigenvalues[data.eigenvalues > 0.0]
+    unit = math.log(float(variances.max()))
+    # beyond √(λ e^-200) there are e^-100 of the nodes
+    log_high = min(log_lam_T - unit, 200.0)
+    sigma = tangent_sigmas(K, variances * math.exp(-unit), math.exp(log_high))
+    return _framed(log_lam_T, unit + 2.0 * np.log(sigma[1:-1]))
 
 
 def _framed(log_lam_T: float, inner: Array) -> Array:

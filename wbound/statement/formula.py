@@ -67,6 +67,8 @@ def evaluated(expr: Any, terms: Mapping[str, Any]) -> float:
     """A sympy expression in floats: sums and products term by term, integrals by quadrature."""
     if isinstance(expr, sp.Sum | sp.Product):
         index, low, high = expr.limits[0]
+        if high is sp.oo:
+            return _infinite_product(expr, terms)
         ends = range(round(evaluated(low, terms)), round(evaluated(high, terms)) + 1)
         values = [evaluated(expr.function, {**terms, str(index): i}) for i in ends]
         return math.fsum(values) if isinstance(expr, sp.Sum) else math.prod(values)
@@ -95,8 +97,21 @@ def evaluated(expr: Any, terms: Mapping[str, Any]) -> float:
         "Abs": abs,
         "exp": math.exp,
         "log": math.log,
+        "cos": math.cos,
+        "sinh": math.sinh,
+        "atan": math.atan,
     }
     return float(named[type(expr).__name__](*parts))
+
+
+def _infinite_product(expr: sp.Product, terms: Mapping[str, Any]) -> float:
+    """Of factors that tend to 1 geometrically: until one is 1 to rounding."""
+    index, low, _ = expr.limits[0]
+    whole, i, factor = 1.0, round(evaluated(low, terms)), 0.0
+    while abs(factor - 1.0) > 1e-16:
+        factor = evaluated(expr.function, {**terms, str(index): i})
+        whole, i = whole * factor, i + 1
+    return whole
 
 
 def _supremum(expr: Supremum, terms: Mapping[str, Any]) -> float:

@@ -71,6 +71,21 @@ _ancestral_noise = _sum(P[k] ** 2 * kappa[k] ** 2 * ((1 + kappa[k] ** 2) / 2) **
 _ancestral_score = M * _sum(P[k] * H[k] * alpha[k - 1])
 
 
+# sections 15 to 18
+_g_K, _v_y, _N, _Q_K, _b_max = (sp.Symbol(name, positive=True) for name in ("g_K", "v_y", "N", "Q_K", "b"))
+_J = sp.Symbol("J", integer=True)
+_q, _x_i, _I_i, _varsigma = (sp.IndexedBase(name) for name in ("q", "x", "I", "varsigma"))
+_h = sp.log(lam[0] / lam[1])
+_R_18 = sp.pi**2 / 4 / sp.sinh(2 * sp.pi**2 / _h) + (sigma_0**2 / lam[0] + lam[K - 1] / sigma_0**2) / (
+    1 + sp.exp(_h / 2)
+)
+_nodes_less, _nodes_more = (sp.Product(_varsigma[j] + sign * sigma_0, (j, 1, 2 * K + 1)) for sign in (-1, 1))
+_E_K = 4 * _Q_K * sp.Product(((1 + _Q_K ** (4 * k)) / (1 + _Q_K ** (4 * k - 2))) ** 4, (k, 1, sp.oo))
+_WORST = sp.Symbol(r"{\max_{a\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|/\sqrt{x}}")
+_DRAWN = sp.Symbol(r"{\max_{a\leq x\leq b}W_2/\sqrt{dx}}")
+_WORST_ABSOLUTE = sp.Symbol(r"{\max_{0\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|}")
+
+
 def _over_step(integrand: sp.Expr) -> sp.Integral:
     """Over the first step."""
     return sp.Integral(integrand, (t, tau[1], tau[0]))
@@ -305,6 +320,44 @@ FORMULAS: dict[str, Formula] = {
             * sp.Abs(
                 sp.sqrt(sp.Symbol("v_0")) / alpha_T * sp.Product(1 - C[k] / w[k - 1], (k, 1, K)) - sigma_0
             ),
+        )
+    ),
+    "eq-16": Formula(
+        sp.Eq(
+            W_2,
+            sp.sqrt(d) * sp.Abs(sp.sqrt(_g_K**2 * _v_y + sp.Sum(_q[j] ** 2, (j, 1, _J))) - sigma_0),
+        )
+    ),
+    "eq-17": Formula(
+        sp.Ge(W_2, sigma_0 * sp.sqrt(d) * (1 - sp.cos(sp.atan(sp.sqrt(lambda_T) / sigma_0) / K) ** K))
+    ),
+    "eq-18": Formula(
+        sp.Le(W_2, sigma_0 * sp.sqrt(d) * sp.Max(1 - sp.exp(-_h / 8 - _R_18), sp.exp(_R_18 - _h / 8) - 1))
+    ),
+    "tangent-law": Formula(sp.Eq(W_2, sp.sqrt(sp.Sum(_x_i[j] * _I_i[j] ** 2, (j, 1, d))) / (2 * K))),
+    "lemma-4": Formula(
+        sp.Ge(
+            W_2,
+            sp.sqrt(d) * sp.Abs(sp.sqrt(_N) / sp.Product(sigma_0**2 + lam[k - 1], (k, 1, K)) - sigma_0),
+        )
+    ),
+    "theorem-4": Formula(
+        sp.Eq(
+            W_2,
+            2 * sp.sqrt(d) * sigma_0 * sp.Abs(_nodes_less / (_nodes_more - _nodes_less)),
+        )
+    ),
+    "theorem-5": Formula(sp.Ge(_WORST, _E_K)),
+    "theorem-6": Formula(sp.Ge(_WORST, _E_K)),
+    "theorem-6:attained": Formula(sp.Eq(_WORST, _E_K)),
+    "random-levels": Formula(sp.Ge(_DRAWN, _E_K / sp.sqrt(2 * K + 2) - 1 / sp.sqrt(d))),
+    "absolute-floor": Formula(
+        sp.Ge(_WORST_ABSOLUTE, sp.sqrt(_b_max) / sp.Sum(1 / _varsigma[j], (j, 1, 2 * K + 1)))
+    ),
+    "section-18": Formula(
+        sp.Eq(
+            W_2,
+            sp.sqrt(d) * sp.Abs(sp.sqrt(lambda_T) * sp.Product(1 - C[k] / w[k - 1], (k, 1, K)) - sigma_0),
         )
     ),
 }

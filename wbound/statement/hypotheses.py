@@ -11,27 +11,35 @@ import numpy as np
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed
+from wbound.sampler import placement
+from wbound.sampler.ddim_variants import geometric_step
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Hypothesis, Statement
 
 __all__ = [
     "HERE",
     "a1",
+    "at_the_mean",
     "bounded",
     "coefficients",
     "constants",
     "exact_score",
     "far",
+    "fixed_start",
     "gaussian",
+    "geometric",
     "isotropic",
     "lam_T",
     "mean_known",
     "no_noise",
+    "on_tangent",
     "one_eigenvalue",
     "process",
     "profile",
+    "regular",
     "scheme",
     "sigma0",
+    "spread",
     "start",
     "statement",
     "stops_early",
@@ -92,6 +100,16 @@ def _isotropic(s: Setting) -> bool:
     return not np.ptp(data.eigenvalues) and not data.coordinates.any() and bool(data.eigenvalues[0] > 0.0)
 
 
+def _spread(s: Setting) -> bool:
+    values = gaussian_data(s.data).eigenvalues
+    return bool(values.min() > 0.0 and np.ptp(values) > 0.0)
+
+
+def _on_tangent(s: Setting) -> bool:
+    own = placement.tangent(s.nodes.first[1], s.nodes.K, s.data)
+    return bool(np.allclose(s.nodes.log_lam[:-1], own[:-1], rtol=1e-9, atol=1e-9))
+
+
 def _profile(s: Setting) -> None:
     s.data.normaliser  # noqa: B018  singular Gaussians raise here
     s.data.check(s.nodes.last[1], s.nodes.first[1])
@@ -128,6 +146,23 @@ far = _where(
     lambda s: constants(s)[0] * lam_T(s) > 1.0,
     "the start is too near to the data",
 )
+
+
+# of sections 15 to 18
+fixed_start = _where(
+    "start prior or standard", lambda s: s.start != "exact", "the exact start's size depends on the data's"
+)
+at_the_mean = _where(
+    "start at the mean",
+    lambda s: not gaussian_data(s.data).coordinates.any(),
+    "the data's mean is not 0, where the start is: move the data, or the start",
+)
+regular = _where(
+    "eigenvalues > 0", lambda s: bool((gaussian_data(s.data).eigenvalues > 0.0).all()), "an eigenvalue is 0"
+)
+spread = _where("0 < a < b", _spread, "the eigenvalues are one number, or one of them is 0")
+geometric = _renamed("geometric levels", lambda s: geometric_step(np.exp(s.nodes.log_lam)))
+on_tangent = _where("grid tangent", _on_tangent, "the grid is another")
 
 
 def start(name: str) -> Maker:

@@ -25,6 +25,7 @@ from wbound.sampler.scheme import SCHEMES
 from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import sigma0, statement
 from wbound.statement.statement_object import Statement
+from wbound.theory.affine_claims import AFFINE, affine_terms
 from wbound.theory.identities import IDENTITIES
 from wbound.theory.limits import LIMITS
 
@@ -166,6 +167,7 @@ CLAIMS: tuple[Statement, ...] = (
     statement(
         "flow-law", "exact", EXACT_LAW.evaluate, c.isotropic, c.scheme(*_FLOW), c.exact_score, c.to_the_end
     ),
+    *AFFINE,
 )
 
 
@@ -219,7 +221,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= _flow_terms(s)
     if statement == "theorem-1":
         out |= _published_terms(s)
-    return out
+    return out | affine_terms(s, statement)
 
 
 def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:

@@ -12,9 +12,17 @@ from numerics.cli import options as o
 from numerics.cli.output import aligned, emit, note
 
 if TYPE_CHECKING:
+    from wbound.certified.affine import AffineCertificate
     from wbound.certified.certificate import Certificate
 
 ORDER = 90
+#: The numbers of a certificate of sections 16 and 17.
+NAMED = {
+    "floor": "E_K, W2/√tr Σ of every affine sampler at its worst spectrum (Gaussian data) is at least this",
+    "worst": "the same of the sampler with these levels, exactly",
+    "w2": "its W2 on the spectrum given",
+    "ddim": "W2 of ddim from the exact start is at least this (Eq. 17)",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +55,12 @@ def certify(
     grid_sigma: o.GridSigma = None,
     eps: Annotated[str | None, o.numeric("--eps", "Also Eq. 12's least K for W2 ≤ ε.")] = None,
     theta: Annotated[str | None, o.numeric("--theta", "Eq. 9′'s θ (ddpm); default: the best found.")] = None,
+    kappa: Annotated[
+        str | None,
+        o.numeric(
+            "--kappa", "Theorem 6 instead: E_K of spectra in [a, κa], and the sampler that reaches it."
+        ),
+    ] = None,
     bits: Annotated[str, o.numeric("--bits", "Where the working precision starts.")] = "160",
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the certificate (JSON).")
@@ -59,14 +73,31 @@ def certify(
     that is certain; holds means that bound ≥ exact is proved for these numbers. Numbers as typed are exact:
     0.1 is 1/10. Needs the extra certify (python-flint).
 
+    With --kappa and --K: the floor E_K of every affine sampler (Theorem 6), and the worst case over the whole class
+    [1, κ] of the phase-law sampler whose levels are the doubles of the closed form. It is about Gaussian data.
+
     \b
-    Example:
+    Examples:
       wbound certify --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme hf -o certificate.json
+      wbound certify --kappa 1e6 --K 5
     """
     from numerics.io.writing import write
-    from wbound.errors import count
+    from wbound.errors import BadInput, count
 
+    if kappa is not None:
+        from wbound.certified.affine import certify_affine
+
+        for option, value in (("process", process), ("T", T), ("d", d), ("m0", m0), ("eps", eps)):
+            if value is not None:
+                raise BadInput(option, value, "is not for --kappa, which takes --K and --bits alone")
+        of_class = certify_affine(
+            kappa, count("K", o.required("K", K)), bits=count("bits", o.required("bits", bits), 64)
+        )
+        if out is not None:
+            note(write(out, of_class.to_json()))
+        show_affine(of_class, json)
+        return
     certificate = certificate_of(
         process,
         p,
@@ -194,6 +225,28 @@ def show(certificate: Certificate, json: bool) -> None:
         raise Inconsistent("refuted: the bound is certainly below the exact W2 for these inputs")
 
 
+def show_affine(certificate: AffineCertificate, json: bool) -> None:
+    """Print a certificate of sections 16 and 17."""
+    found = certificate.enclosures()
+    payload = {
+        "kind": "affine-certificate",
+        "inputs": dict(certificate.inputs),
+        "bits": certificate.bits,
+        "attained": certificate.attained,
+        "versions": dict(certificate.versions),
+        **{name: vars(found[name]) if name in found else None for name in NAMED},
+    }
+
+    def text() -> str:
+        rows = [(name, e.mid, f"± {e.radius:.1e}: {NAMED[name]}") for name, e in found.items()]
+        head = f"kappa = {certificate.inputs['kappa']}, K = {certificate.inputs['K']}"
+        near = certificate.attained
+        close = "" if near is None else f", worst/E_K - 1 <= {near:.1e}"
+        return "\n".join([head, "", aligned(rows), "", f"proved ({certificate.bits} bits){close}"])
+
+    emit(payload, json, text, {name: "was not asked for" for name in NAMED if name not in found})
+
+
 def payload_of(certificate: Certificate) -> tuple[dict[str, Any], Mapping[str, str]]:
     """The certificate as JSON types, and why some of it is missing."""
     found = certificate.enclosures()
@@ -231,11 +284,25 @@ def verify_certificate(
       wbound verify-certificate certificate.json
     """
     from numerics.io.reading import text_of
+    from wbound.certified.affine import is_affine, verify_affine
     from wbound.certified.certificate import verify
     from wbound.errors import count
 
     precision = None if bits is None else count("bits", o.required("bits", bits), 64)
-    show(verify(text_of(Path(file), "JSON"), precision), json)
+    text = text_of(Path(file), "JSON")
+    if is_affine(text):
+        show_affine(verify_affine(text, precision), json)
+    else:
+        show(verify(text, precision), json)
 
 
-__all__ = ["ORDER", "certificate_of", "certify", "payload_of", "register", "show", "verify_certificate"]
+__all__ = [
+    "ORDER",
+    "certificate_of",
+    "certify",
+    "payload_of",
+    "register",
+    "show",
+    "show_affine",
+    "verify_certificate",
+]

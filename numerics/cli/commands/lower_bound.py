@@ -1,4 +1,4 @@
-"""wbound lower-bound: Proposition 1 in numbers, and its check against the exact law."""
+"""wbound lower-bound: for whom, and how many; Proposition 1 in numbers, and its check against the exact law."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
 
@@ -15,6 +16,8 @@ ORDER = 50
 SCHEMES = ("hf", "ei", "em", "ddpm")
 #: λ(T) over σ_0² where nothing is said: `numerics.studies.lower_bound.floor_check` takes the same.
 FAR = 1e4
+#: For whom there are floors.
+SAMPLERS = ("hf", "ddim", "affine")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +29,9 @@ def lower_bound(
     d: Annotated[str, o.numeric("--d", "Dimension.")] = "3",
     sigma0: Annotated[str, o.numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")] = "1",
     eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
+    eps_rel: Annotated[
+        str | None, o.numeric("--eps-rel", "Target W2 over √(tr Σ), in place of --eps.")
+    ] = None,
     lam_T: Annotated[str | None, o.numeric("--lam-T", "λ(T); without it λ(T) → ∞ in K.")] = None,
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
     theta: Annotated[str, o.numeric("--theta", "The proviso's θ, for the prior start.")] = "0",
@@ -50,6 +56,21 @@ def lower_bound(
         str | None,
         typer.Option("--variances", metavar="LIST|FILE", help="Eigenvalues, for leading constants only."),
     ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            "--sampler",
+            metavar="NAME",
+            help="For whom: hf, ddim or affine (every affine sampler). Without it all three.",
+            autocompletion=o.completing(lambda: ("hf", "ddim", "affine")),
+        ),
+    ] = None,
+    kappa: Annotated[
+        str | None,
+        o.numeric("--kappa", "Largest over smallest eigenvalue of the data's covariance (affine)."),
+    ] = None,
+    data: s.Data = None,
+    key: s.Key = None,
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw the check: .svg .png .pdf .csv")
     ] = None,
@@ -63,6 +84,11 @@ def lower_bound(
     cancel. And its check: for K over four decades the exact W2 from both starts above the floor (Eq. 11), with
     fitted slopes, and the tuned λ(T) at which the prior start's error cancels the discretisation.
 
+    For whom: --sampler hf is the above; ddim is Eq. 17, any grid, from the exact start; affine is every sampler that
+    scales, adds and draws noise (Theorem 6), with the data's mean known and levels that are not random, for covariances
+    whose eigenvalues are within a factor --kappa (or as --data have it, with its uncertainty). All three are about
+    Gaussian data with exact scores, and about the worst spectrum in the range.
+
     Beside it, for hf, ei, em and ddpm, the leading constant c of the exact law from p_T, W2 ≈ c/K (Eq. 12′):
     an order and not a bound, since em's W2 crosses zero even from p_T. With --scheme em, ei or ddpm, or
     --variances, that is all there is.
@@ -70,6 +96,8 @@ def lower_bound(
     \b
     Examples:
       wbound lower-bound --d 3 --sigma0 1 --eps 0.1
+      wbound lower-bound --sampler affine --kappa 1e6 --eps-rel 0.01
+      wbound lower-bound --data digits --eps-rel 0.01 --K-to 1e3
       wbound lower-bound --scheme em --process vp-linear --T 2.8418 --sigma0 "2**0.5" --K-to 1e4
       wbound lower-bound --variances 4,1,0.25 --process ou --T 4
     """
@@ -92,7 +120,12 @@ def lower_bound(
     if where is None:
         where = float(chosen.time_of(math.log(far if far is not None else FAR * size2))[()])
     if scheme != "hf" or variances is not None:
-        for option, value in {"out": out, "eps": eps, "theta": theta if theta != "0" else None}.items():
+        for option, value in {
+            "out": out,
+            "eps": eps,
+            "theta": theta if theta != "0" else None,
+            "sampler": sampler,
+        }.items():
             if value is not None:
                 raise BadInput(option, value, "is for hf and data N(0, sigma0^2 I): there is no bound here")
         spectrum = [size2] * dimension
@@ -107,9 +140,25 @@ def lower_bound(
         named = SCHEMES if scheme == "hf" else (scheme,)
         _leading(chosen, spectrum, where, named, start, low, high, json)
         return
+    if sampler is not None:
+        one_of("sampler", sampler, SAMPLERS)
+    known, lines, spread = _conditioning(kappa, data, key)
+    scale = size * math.sqrt(dimension) if spread is None else spread
+    if eps_rel is not None:
+        if eps is not None:
+            raise BadInput("eps_rel", eps_rel, "give --eps or --eps-rel")
+        relative = positive("eps_rel", o.required("eps_rel", eps_rel))
+    else:
+        relative = positive("eps", o.required("eps", eps or "0.1")) / scale
+    target = relative * size * math.sqrt(dimension) if eps_rel is not None else relative * scale
+    floor_rows = _floors(relative, known, sampler)
+    if sampler is not None and sampler != "hf":
+        if out is not None:
+            raise BadInput("out", out, "draws the check of hf: leave --sampler out, or say hf")
+        _only_floors(floor_rows, known, lines, sampler is None, json)
+        return
     if out is not None:
         drawable(out, width)
-    target = positive("eps", o.required("eps", eps or "0.1"))
     answer = wbound.lower_bound(
         dimension, size, target, far, start=start, theta=o.required("theta", theta)
     )  # fmt: skip
@@ -144,6 +193,8 @@ def lower_bound(
             "exact": tuned.exact,
             "floor": tuned.floor,
         },
+        "samplers": [row.to_dict() for row in floor_rows],
+        "conditioning": None if known is None else known.to_dict(),
         "leading": leading_rows(chosen, [size2] * dimension, check.T, SCHEMES, [low, high]),
     }
     if out is not None:
@@ -162,11 +213,13 @@ def lower_bound(
         ]
         columns = check.columns()
         starts = ("from p_T", "prior")
-        head = ("K", "floor", *(f"{grid}, {s}" for grid in ("gaussian grid", chosen.name) for s in starts))
+        head = ("K", "floor", *(f"{grid}, {at}" for grid in ("gaussian grid", chosen.name) for at in starts))
         body = [[int(row[0]), *row[1:]] for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
         body.append(["slope", *(check.slopes[name] for name in list(columns)[1:])])
         return "\n".join(
             [
+                *_floor_lines(floor_rows, known, lines, sampler is None),
+                "",
                 f"N(0, σ_0² I), σ_0 = {size:g}, d = {dimension}, ε = {target:g}; hf, any process and grid",
                 "",
                 aligned(rows),
@@ -187,7 +240,112 @@ def lower_bound(
             ]
         )
 
-    emit(payload, json, text)
+    emit(payload, json, text, NO_CONDITIONING if known is None else {})
+
+
+#: Why there is no κ.
+NO_CONDITIONING = {"conditioning": "needs --kappa or --data"}
+
+
+def _conditioning(
+    kappa: str | None, data: str | None, key: str | None
+) -> tuple[Any, list[str], float | None]:
+    """κ as given, or the data's with its uncertainty; what is said of it; and the data's √(tr Σ)."""
+    from numerics.studies.floors_by_sampler import Conditioning, conditioning
+    from numerics.targets.datasets import samples_of
+    from wbound.errors import BadInput
+
+    if kappa is not None:
+        if data is not None:
+            raise BadInput("kappa", kappa, "give --kappa or --data")
+        value = o.required("kappa", kappa)
+        if value < 1.0:
+            raise BadInput("kappa", kappa, "must be >= 1: the largest eigenvalue over the smallest")
+        return Conditioning(value, 0, 0), [f"κ = {value:g}, as given"], None
+    if data is None:
+        return None, [], None
+    loaded = s.dataset_from(data, key)
+    eigenvalues = loaded.gaussian.eigenvalues
+    known = conditioning(eigenvalues, None if loaded.n is None else samples_of(data, key))
+    out = [f"{loaded.name}: κ = {known.kappa:.6g} over {known.directions} directions"]
+    if known.left_out:
+        out[0] += f"; {known.left_out} in which nothing varies are left out"
+    if known.low is not None:
+        out.append(
+            f"κ between {known.low:.6g} and {known.high:.6g} in 90 % of resamples of the {known.n} samples"
+        )
+    if known.alone is not None:
+        out.append(
+            f"small eigenvalues of few samples are the shaky part: {known.n} samples with true κ = 1 would show "
+            f"about {known.alone:.3g}"
+        )
+    if known.vanished:
+        out.append(
+            f"in {known.vanished} of the resamples some direction had no spread at all: κ may be any larger"
+        )
+    return known, out, float(loaded.spread)
+
+
+def _floors(relative: float, known: Any, sampler: str | None) -> list[Any]:
+    from numerics.studies.floors_by_sampler import floors
+    from wbound.errors import BadInput
+
+    names: tuple[str, ...] = SAMPLERS if sampler is None else (sampler,)
+    if known is None:
+        if sampler == "affine":
+            raise BadInput(
+                "kappa", "(not given)", "is needed for affine: for one known variance its floor is 0"
+            )
+        names = tuple(name for name in names if name != "affine")
+    return floors(relative, 1.0 if known is None else known.kappa, names)
+
+
+def _floor_lines(rows: list[Any], known: Any, lines: list[str], every: bool) -> list[str]:
+    """The floors side by side, for whom they are, and what κ's uncertainty makes of the last."""
+    from numerics.studies.floors_by_sampler import floors
+
+    body = [[row.sampler, row.evaluations, row.statement, row.whose] for row in rows]
+    out = [
+        f"Evaluations that W2 ≤ {rows[0].relative:.4g} √(tr Σ) needs at least, Gaussian data, exact scores:",
+        "",
+        grid_table(("sampler", "evaluations", "statement", "for whom"), body),
+    ]
+    if lines:
+        out += ["", *lines]
+    if known is None and every:
+        out += ["", "affine: needs --kappa or --data; for one known variance an affine sampler has no floor"]
+    elif known is not None and known.low is not None and rows[-1].sampler == "affine":
+        ends = [
+            floors(rows[0].relative, value, ("affine",))[0].evaluations for value in (known.low, known.high)
+        ]
+        out += [f"affine at those ends of κ: {ends[0]} and {ends[1]} evaluations"]
+    return out
+
+
+def _only_floors(rows: list[Any], known: Any, lines: list[str], every: bool, json: bool) -> None:
+    from numerics.studies.floors_by_sampler import floor_values
+
+    table = None if known is None or rows[-1].sampler != "affine" else floor_values(known.kappa)
+    payload = {
+        "kind": "lower",
+        "statement": rows[0].statement,
+        "K": rows[0].evaluations,
+        "steps": rows[0].evaluations,
+        "eps_rel": rows[0].relative,
+        "samplers": [row.to_dict() for row in rows],
+        "conditioning": None if known is None else known.to_dict(),
+        "floor": table,
+    }
+
+    def text() -> str:
+        out = _floor_lines(rows, known, lines, every)
+        if table is not None:
+            head = ("evaluations", *(str(K) for K in range(len(table))))
+            out += ["", grid_table(head, [["W2/√(tr Σ) at least", *table]])]
+        return "\n".join(out)
+
+    reasons = NO_CONDITIONING if known is None else {}
+    emit(payload, json, text, reasons | ({} if table is not None else {"floor": "is of affine"}))
 
 
 def leading_rows(

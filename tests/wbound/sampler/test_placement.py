@@ -46,6 +46,7 @@ def test_grids_fall_from_lam_T_to_zero(name: str, log_lam_T: float, K: int) -> N
         "log-lam": placement.log_uniform,
         "edm": placement.edm,
         "cosine": placement.cosine,
+        "tangent": placement.tangent,
     }[name]
     log_lam = place(log_lam_T, K, DATA)
     assert log_lam.shape == (K + 1,)

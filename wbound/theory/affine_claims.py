@@ -1,0 +1,199 @@
+"""Statements of sections 15 to 18 of docs/theory.md as objects: tapes, `ddim`'s floor, the floor of all affine samplers.
+
+A floor of all samplers is told of one: the setting's own sampler, as a tape, at its worst spectrum in the data's range.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wbound.bounds.root_floor import absolute_floor, absolute_nodes
+from wbound.bounds.theorem_6 import affine_floor
+from wbound.calculus.elliptic import groetzsch_root
+from wbound.data.log_concave import gaussian_data
+from wbound.exact.ddim_angles import ddim_floor
+from wbound.exact.law_of_tape import tape_law
+from wbound.exact.phase import zolotarev_levels
+from wbound.sampler.ddim_variants import from_pure_noise, geometric_error, geometric_step
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.tangent_law import tangent_density, tangent_error
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_of_scheme import tape_of
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import sigma0, statement
+from wbound.statement.statement_object import Statement
+from wbound.typing import Array
+
+__all__ = ["AFFINE", "affine_terms", "theorem_4_nodes"]
+
+DISTANCE = "Zolotarev (1877); its use here derived here"
+
+
+def _tape_w2(s: Setting) -> float:
+    law = tape_law(
+        tape_of(s), gaussian_data(s.data).eigenvalues, start="exact" if s.start == "exact" else "own"
+    )
+    return law.w2(gaussian_data(s.data).coordinates)
+
+
+def _size_error(s: Setting) -> float:
+    """√d|√V − √x|, in x."""
+    x = sigma0(s) ** 2
+    V = float(tape_law(tape_of(s), [x]).variance[0])
+    return math.sqrt(s.data.d) * abs(math.sqrt(V) - math.sqrt(x))
+
+
+def _angles(s: Setting) -> float:
+    return ddim_floor(s.nodes.K, gaussian_data(s.data).eigenvalues, c.lam_T(s))
+
+
+def _geometric(s: Setting) -> float:
+    """W2 of `ddim` from N(0, λ_0 I) is at most this, in x."""
+    lam = np.exp(s.nodes.log_lam)
+    h, R = geometric_step(lam)[0], float(geometric_error(lam, [sigma0(s) ** 2])[0])
+    return sigma0(s) * math.sqrt(s.data.d) * max(-math.expm1(-h / 8.0 - R), math.expm1(R - h / 8.0))
+
+
+def _tangent(s: Setting) -> float:
+    return tangent_error(s.nodes.K, gaussian_data(s.data).eigenvalues, c.lam_T(s))
+
+
+def theorem_4_nodes(s: Setting) -> Array:
+    """2K+1 nodes (x) for Theorem 4, evenly spaced up to √λ(T)."""
+    n = 2 * s.nodes.K + 1
+    return math.sqrt(c.lam_T(s)) * np.arange(1, n + 1) / n
+
+
+def _phase_law(s: Setting) -> float:
+    at, nodes = sigma0(s), theorem_4_nodes(s)
+    B = float(np.prod((nodes - at) / (nodes + at)))
+    return math.sqrt(s.data.d) * at * abs(2.0 * B / (1.0 - B))
+
+
+def _range(s: Setting) -> tuple[float, float]:
+    """The least and the largest eigenvalue, in x²."""
+    values = gaussian_data(s.data).eigenvalues
+    return float(values.min()), float(values.max())
+
+
+def _floor(s: Setting) -> float:
+    a, b = _range(s)
+    return affine_floor(b / a, s.nodes.K * s.scheme.stages)
+
+
+def _attained(s: Setting) -> float:
+    """The largest relative error of Theorem 6's sampler, at b."""
+    a, b = _range(s)
+    return abs(float(zolotarev_levels(s.nodes.K, a, b).gain([b])[0]) / math.sqrt(b) - 1.0)
+
+
+def _absolute(s: Setting) -> float:
+    return absolute_floor(s.nodes.K * s.scheme.stages) * math.sqrt(_range(s)[1])
+
+
+def _drawn(s: Setting) -> float:
+    """W2/√(dx) at one of the alternation points is at least this, however levels are drawn."""
+    K = s.nodes.K * s.scheme.stages
+    return _floor(s) / math.sqrt(2.0 * K + 2.0) - 1.0 / math.sqrt(s.data.d)
+
+
+def _from_noise(s: Setting) -> float:
+    data = gaussian_data(s.data)
+    return tape_law(from_pure_noise(np.exp(s.nodes.log_lam)), data.eigenvalues).w2(data.coordinates)
+
+
+_FREE = (c.gaussian, c.exact_score, c.fixed_start, c.at_the_mean)
+
+AFFINE: tuple[Statement, ...] = (
+    statement("eq-16", "exact", _tape_w2, c.isotropic, c.exact_score, c.to_the_end),
+    statement(
+        "eq-17", "lower", _angles, c.isotropic, c.scheme("ddim"), c.exact_score, c.start("exact"), c.to_the_end
+    ),
+    statement(
+        "eq-18", "upper", _geometric, c.isotropic, c.scheme("ddim"), c.exact_score, c.start("prior"),
+        c.to_the_end, c.geometric,
+    ),
+    statement(
+        "tangent-law", "order", _tangent, c.regular, c.scheme("ddim"), c.exact_score, c.start("exact"),
+        c.to_the_end, c.on_tangent,
+        source="derived here; one eigenvalue: Sabour et al., arXiv 2404.14507, Sun, Poor & Zhang, arXiv 2601.13602",
+    ),
+    statement("lemma-4", "lower", _size_error, c.isotropic, c.exact_score, c.fixed_start, c.to_the_end),
+    statement("theorem-4", "exact", _phase_law, c.isotropic, covers=("eq-19",)),
+    statement("theorem-5", "lower", _floor, *_FREE, c.spread, c.to_the_end),
+    statement("theorem-6", "lower", _floor, *_FREE, c.spread, c.to_the_end, source=DISTANCE, covers=("eq-20",)),
+    statement("theorem-6:attained", "exact", _attained, c.gaussian, c.spread, source=DISTANCE),
+    statement(
+        "absolute-floor", "lower", _absolute, *_FREE, c.regular, c.to_the_end, source="Stahl (1993); derived here"
+    ),
+    statement("random-levels", "lower", _drawn, *_FREE, c.spread, c.to_the_end),
+    statement("section-18", "exact", _from_noise, c.isotropic, c.scheme("ddim"), c.exact_score, c.to_the_end),
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------------- what their formulas speak of
+
+
+def _gains(tape: Tape, x: float) -> tuple[float, Array]:
+    """(g, q (J,)): Eq. 16 as it stands, with scores, solved whole: what the output holds of y_0 and of the noises."""
+    a, B, q, _ = tape.scores()
+    K = tape.K
+    system = np.eye(K) + B[:K] / (x + tape.levels)
+    inputs = np.linalg.solve(system, np.column_stack((a[:K], q[:K])))
+    out = np.concatenate(([a[K]], q[K])) - (B[K] / (x + tape.levels)) @ inputs
+    return float(out[0]), out[1:]
+
+
+def _of_tape(s: Setting) -> dict[str, Any]:
+    tape, x = tape_of(s), sigma0(s) ** 2
+    g, q = _gains(tape, x)
+    own = (tape.start_std**2) * (1.0 + tape.start_level)
+    v = x + tape.start_level if s.start == "exact" else own
+    scale = float(np.prod((x + tape.levels) ** 2))
+    return {
+        "g_K": g, "v_y": v, "q": np.append(np.nan, q), "J": q.size,
+        "N": (g**2 * v + float((q**2).sum())) * scale,
+    }  # fmt: skip
+
+
+def _of_tangent(s: Setting) -> dict[str, Any]:
+    x = gaussian_data(s.data).eigenvalues
+    spent = tangent_density(x, c.lam_T(s))[2][np.unique(x, return_inverse=True)[1]]
+    return {"x": np.append(np.nan, x), "I": np.append(np.nan, spent)}
+
+
+def _nome(s: Setting, K: int) -> float:
+    """Eq. 20's Q for K evaluations."""
+    a, b = _range(s)
+    return math.exp(-(2 * K + 1) * math.pi**2 / (2.0 * groetzsch_root(b / a)))
+
+
+def _of_class(s: Setting) -> dict[str, Any]:
+    return {"Q_K": _nome(s, s.nodes.K * s.scheme.stages), "K": s.nodes.K * s.scheme.stages}
+
+
+#: What a statement's formula needs beside `quantities`.
+_TERMS: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "eq-16": _of_tape,
+    "lemma-4": _of_tape,
+    "tangent-law": _of_tangent,
+    "theorem-4": lambda s: {"varsigma": np.append(np.nan, theorem_4_nodes(s))},
+    "theorem-5": _of_class,
+    "theorem-6": _of_class,
+    "theorem-6:attained": lambda s: {"Q_K": _nome(s, s.nodes.K)},
+    "random-levels": _of_class,
+    "absolute-floor": lambda s: {
+        "b": _range(s)[1],
+        "varsigma": np.append(np.nan, absolute_nodes(s.nodes.K * s.scheme.stages)),
+        "K": s.nodes.K * s.scheme.stages,
+    },
+}
+
+
+def affine_terms(s: Setting, statement: str) -> dict[str, Any]:
+    """The symbols of the formula of one of these statements, in a setting."""
+    return _TERMS[statement](s) if statement in _TERMS else {}
