@@ -32,10 +32,12 @@ SHORT = 4.0
 class Multistep:
     """A sampler with memory as a value: ``tape(levels)`` is its `Tape` on any levels.
 
-    ``kind`` is "ode" or "sde"; ``points`` how many answers a step looks at; ``order`` the order that its error has been
-    measured to have (W2 = O(K^−order) on smooth grids that end above zero, exact start). At the beginning a step looks at
-    as many answers as there are. ``lower_order_final``: whether the last steps look at 2 and 1 (None: where the levels end
-    at 0, whose last step cannot look at more, log σ being −∞ there; Adams–Bashforth in σ can, and does).
+    ``kind`` is "ode" or "sde"; ``points`` how many answers a step looks at; ``order`` of its steps, as measured:
+    W2 ~ K^−order on a grid smooth in log σ that stops early, from far above the data. At the beginning a step looks at
+    as many answers as there are: its first step is Euler's, and leaves ``order_from_near`` where the start is no
+    larger than the data, whatever the order. ``lower_order_final``: whether the last steps look at 2 and 1 (None:
+    where the levels end at 0, whose last step cannot look at more, log σ being −∞ there; Adams–Bashforth in σ can,
+    and does).
     """
 
     name: str
@@ -49,6 +51,11 @@ class Multistep:
     eta: float | None = None
     #: evaluations a step, as `wbound.schemes.Scheme`'s
     stages: int = 1
+
+    @property
+    def order_from_near(self) -> int:
+        """What is left of the order, as K → ∞, from a start at the data's own scale."""
+        return min(self.order, 3 if self.write is _unipc else 2)
 
     def tape(self, levels: ArrayLike, *, start_std: float | None = None, alpha_out: float = 1.0) -> Tape:
         """The tape on ``levels`` λ_0 > … > λ_K ≥ 0 (K+1,), in x². Raises `BadInput`.
