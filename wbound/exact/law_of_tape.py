@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, one_of
 from wbound.sampler.tape import Tape
+from wbound.sampler.tape_recurrence import Recurrence
 from wbound.typing import Array
 
 __all__ = ["TAPE_STARTS", "TapeLaw", "tape_law"]
@@ -19,6 +21,10 @@ __all__ = ["TAPE_STARTS", "TapeLaw", "tape_law"]
 TAPE_STARTS = ("own", "prior", "exact", "standard")
 #: Numbers held at once.
 BLOCK = 1 << 20
+#: Rows of the triangular solve that are taken one by one; what lies outside is a product of matrices.
+ROWS = 12
+#: Below this an eigenvalue is no divisor: ρ has lost digits.
+TINY = 1e-290
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,40 +100,101 @@ def tape_law(
     )
 
 
-def _keeps(tape: Tape, x: Array) -> tuple[Array, Array]:
-    """(ρ, τ), arrays (K, E): an answer is ρ v + τ μ for the input v = y/√(1 + λ)."""
-    lam = tape.levels[:, None]
-    with np.errstate(
-        divide="ignore", invalid="ignore", over="ignore"
-    ):  # λ = 0 and λ = ∞ have their own values
-        rho = np.where(lam > 1.0, x * np.sqrt(1.0 / lam + 1.0) / (np.sqrt(lam) * (x / lam + 1.0)), 0.0)
-        rho = np.where(lam <= 1.0, x * np.sqrt(1.0 + lam) / (x + lam), rho)
-        tau = np.where(lam > 1.0, 1.0 / (x / lam + 1.0), lam / (x + lam))
-        at_data = lam == 0.0
-        return np.where(at_data, -1.0 / x, rho), np.where(at_data, 1.0 / x, tau)
+def _keeps(tape: Tape, x: Array) -> Array:
+    """ρ (K, E): an answer is ρ v + τ μ for the input v = y/√(1 + λ), ρ = x√(1 + λ)/(x + λ)."""
+    at_data, pure = tape.levels == 0.0, np.isinf(tape.levels)
+    lam = np.where(at_data | pure, 1.0, tape.levels)  # those have their own values
+    half = 0.5 * x  # of both, so that the sum does not overflow
+    rho = np.add.outer(0.5 * lam, half)
+    np.divide(half, rho, out=rho)
+    rho *= np.sqrt(1.0 + lam)[:, None]
+    if pure.any():
+        rho[pure] = 0.0
+    if at_data.any():
+        rho[at_data] = -1.0 / x
+    return rho
 
 
-def _weights(tape: Tape, rho: Array) -> Array:
-    """u (K, E): the weight of each answer in the output."""
-    u = np.repeat(tape.answers[tape.K][:, None], rho.shape[1], axis=1)
-    carried = np.empty_like(u)  # ρ_i u_i
-    for j in range(tape.K - 1, -1, -1):
-        if j + 1 < tape.K:
-            u[j] += tape.answers[j + 1 : tape.K, j] @ carried[j + 1 :]
+class _Adjoint(NamedTuple):
+    """What the output takes of the answers, u (K, E), of what they keep, ρu, and of the noises (J, E)."""
+
+    u: Array
+    carried: Array
+    noises: Array
+
+
+def _adjoint(tape: Tape, rho: Array) -> _Adjoint:
+    """By rows, from the last to the first, `ROWS` of them at a time."""
+    K, A = tape.K, tape.answers
+    u = np.repeat(A[K][:, None], rho.shape[1], axis=1)
+    carried = np.empty_like(u)
+    for last in range(K, 0, -ROWS):
+        first = max(last - ROWS, 0)
+        if last < K:
+            u[first:last] += A[last:K, first:last].T @ carried[last:]
+        for j in range(last - 1, first - 1, -1):
+            if j + 1 < last:
+                u[j] += A[j + 1 : last, j] @ carried[j + 1 : last]
+            np.multiply(rho[j], u[j], out=carried[j])
+    noises = tape.noises[:K].T @ carried
+    noises += tape.noises[K][:, None]
+    return _Adjoint(u, carried, noises)
+
+
+def _adjoint_by_recurrence(tape: Tape, rho: Array, r: Recurrence) -> _Adjoint:
+    """`_adjoint`'s fast twin: a column is its own rows for `Recurrence.memory`, and then W_i = v_i + c_{i+1}W_{i+1}."""
+    K, E = rho.shape
+    W, carried, u = np.empty((K + 1, E)), np.empty((K + 1, E)), np.empty((K, E))
+    carried[K], W[K] = 1.0, 1.0
+    more = r.memory - 1
+    for j in range(K - 1, -1, -1):
+        _column(tape.answers[:, j], j + 1, more, carried, W, u[j])
         np.multiply(rho[j], u[j], out=carried[j])
-    return u
+        np.multiply(W[j + 1], r.ratio[j + 1], out=W[j])
+        W[j] += carried[j]
+    noises = np.empty((tape.J, E))
+    for j in range(tape.J):
+        _column(tape.noises[:, j], int(r.births[K + j]), more, carried, W, noises[j])
+    return _Adjoint(u, carried[:K], noises)
+
+
+def _column(column: Array, birth: int, more: int, carried: Array, W: Array, out: Array) -> None:
+    """Σ_i column_i v_i, by its own rows birth … last − 1 and all that follows from row last."""
+    last = min(birth + more, column.size - 1)
+    np.multiply(W[last], column[last], out=out)
+    for i in range(birth, last):
+        if column[i]:
+            out += column[i] * carried[i]
+
+
+def _from_mean(tape: Tape, x: Array, u: Array, carried: Array) -> Array:
+    """Σ_j τ_j u_j (E,): what the answers bring of the data's mean. τ = λ/(x + λ) = ρ λ/(x√(1 + λ)); at λ = ∞ 1, and
+    at λ = 0, where the answer is the score, 1/x = −ρ."""
+    at_data, pure = tape.levels == 0.0, np.isinf(tape.levels)
+    lam = np.where(at_data | pure, 0.0, tape.levels)
+    out = (lam / np.sqrt(1.0 + lam)) @ carried
+    tiny = x < TINY
+    np.divide(out, x, out=out, where=~tiny)
+    if tiny.any():
+        out[tiny] = np.einsum(
+            "ke,ke->e", lam[:, None] / np.add.outer(lam + (lam == 0.0), x[tiny]), u[:, tiny]
+        )
+    if pure.any():
+        out += u[pure].sum(axis=0)
+    if at_data.any():
+        out -= carried[at_data].sum(axis=0)
+    return np.asarray(out)
 
 
 def _solve(tape: Tape, x: Array, start: str) -> tuple[Array, Array, Array, Array, Array, Array]:
-    rho, tau = _keeps(tape, x)
-    u = _weights(tape, rho)
-    carried, K = rho * u, tape.K
+    K, r = tape.K, tape.recurrence
+    rho = _keeps(tape, x)
+    u, carried, noises = _adjoint(tape, rho) if r is None else _adjoint_by_recurrence(tape, rho, r)
     gain = tape.start[K] + tape.start[:K] @ carried
-    noises = tape.noises[K][:, None] + tape.noises[:K].T @ carried
-    noise = np.einsum("je,je->e", noises, noises)
-    from_mean = np.einsum("ke,ke->e", tau, u)
     offset = tape.offsets[K] + tape.offsets[:K] @ carried
+    noise = np.einsum("je,je->e", noises, noises)
     variance, mean, shift = start_moments(tape, x, start)
+    from_mean = _from_mean(tape, x, u, carried)
     return gain, variance, noise, from_mean + gain * mean, offset + gain * shift, u.T
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, IOFailure, nonnegative, real
+from wbound.sampler.tape_recurrence import Recurrence, recurrence
 from wbound.typing import Array
 
 __all__ = ["Tape"]
@@ -139,6 +140,11 @@ class Tape:
     def stochastic(self) -> bool:
         """Whether the output depends on a noise beside the start."""
         return bool(self.noises.any())
+
+    @cached_property
+    def recurrence(self) -> Recurrence | None:
+        """Its short memory, where it has one."""
+        return recurrence(self.answers, self.noises)
 
     def scores(self) -> tuple[Array, Array, Array, Array]:
         """(a, B, q, o) of Eq. 16: points y_i and output in y-units by the start (y-units at its level), the scores

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 import wbound
 from numerics import Gaussian
-from wbound import tape_law as tape_law_file
 from wbound.errors import BadInput, IOFailure, WboundError
-from wbound.gaussian import exact_w2
-from wbound.schemes import SCHEMES
-from wbound.setting import setting
-from wbound.tape import ARRAYS, NUMBERS, Tape, _digest
-from wbound.tape_law import TAPE_STARTS, tape_law
-from wbound.tape_of_scheme import LONGEST, tape_of
+from wbound.exact import law_of_tape
+from wbound.exact.gaussian_law import exact_w2
+from wbound.exact.law_of_tape import TAPE_STARTS, tape_law
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import SCHEMES
+from wbound.sampler.tape import ARRAYS, NUMBERS, Tape, _digest
+from wbound.sampler.tape_of_scheme import LONGEST, tape_of
 
 MEAN = np.array([1.0, 0.0, -2.0, 0.3, 0.0])
 SPECTRUM = np.array([4.0, 1.0, 0.25, 0.04, 0.01])
@@ -157,7 +157,7 @@ def test_in_blocks_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     s = setting(wbound.process("vp-linear"), Gaussian([0.0], [[1.0]]), 4.0, 9, scheme="ddpm")
     t, x = tape_of(s), np.geomspace(1e-4, 100.0, 37)
     whole = tape_law(t, x)
-    monkeypatch.setattr(tape_law_file, "BLOCK", 100)
+    monkeypatch.setattr(law_of_tape, "BLOCK", 100)
     parts = tape_law(t, x)
     assert np.allclose(whole.variance, parts.variance, rtol=1e-13)
     assert whole.weights.shape == parts.weights.shape == (37, 9)
@@ -232,7 +232,7 @@ def test_composed_is_one_after_the_other(first: Tape, second: Tape, x: float, me
 
 def test_two_halves_are_the_whole() -> None:
     """Steps of one grid, in two tapes."""
-    from wbound.clock import Grid
+    from wbound.sampler.grid import Grid
 
     p, data = wbound.process("vp-linear"), Gaussian(MEAN, np.diag(SPECTRUM))
     times = np.linspace(3.0, 0.0, 9)

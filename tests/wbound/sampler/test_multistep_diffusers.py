@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wbound.multistep import Multistep, multistep_named
-from wbound.tape_law import tape_law
+from wbound.exact.law_of_tape import tape_law
+from wbound.sampler.multistep import Multistep, multistep_named
 
 #: diffusers hands tensors to NumPy in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, real
-from wbound.tape import Tape
-from wbound.tape_of_scheme import LONGEST, TapeWriter
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_of_scheme import LONGEST, TapeWriter
+from wbound.typing import Array
 
 __all__ = ["MULTISTEP", "Multistep", "ddim", "denoiser_weights", "multistep_named", "slope_weights"]
-
-Array = NDArray[np.float64]
 
 #: h below which moments come from quadrature: their recursion cancels there.
 SHORT = 4.0

@@ -13,9 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wbound.errors import BadInput
-from wbound.multistep import MULTISTEP, Multistep, ddim, denoiser_weights, multistep_named, slope_weights
-from wbound.tape_law import tape_law
-from wbound.tape_of_scheme import LONGEST
+from wbound.exact.law_of_tape import tape_law
+from wbound.sampler.multistep import (
+    MULTISTEP,
+    Multistep,
+    ddim,
+    denoiser_weights,
+    multistep_named,
+    slope_weights,
+)
+from wbound.sampler.tape_of_scheme import LONGEST
 
 DDIM = ("ddim(eta=0)", "ddim(eta=0.5)", "ddim(eta=1)")
 NAMES = (*MULTISTEP, *DDIM)
@@ -268,8 +275,8 @@ def test_3m_would_be_of_third_order_with_the_whole_second_moment() -> None:
 def test_ddim_with_eta_at_its_ends_is_ddim_and_ddpm() -> None:
     import wbound
     from numerics import Gaussian
-    from wbound.setting import setting
-    from wbound.tape_of_scheme import tape_of
+    from wbound.sampler.make_setting import setting
+    from wbound.sampler.tape_of_scheme import tape_of
 
     p, data = wbound.process("vp-linear"), Gaussian([0.0, 0.0], [[2.0, 0.0], [0.0, 0.1]])
     for eta, scheme in ((0, "ddim"), (1.0, "ddpm")):
