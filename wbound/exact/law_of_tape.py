@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,8 +32,7 @@ class TapeLaw:
 
     ``variances``: x, in x²; ``gain``: of the output on the start (in its units, `Tape`); ``start_variance``: the
     start's; ``noise``: the variance that the noises leave; ``variance``: the output's, gain² · start + noise;
-    ``mean_gain`` and ``mean_offset``: the output's mean is mean_gain · μ + mean_offset; ``weights`` (E, K): of each
-    answer in the output. *exact*
+    ``mean_gain`` and ``mean_offset``: the output's mean is mean_gain · μ + mean_offset. *exact*
     """
 
     variances: Array
@@ -43,7 +41,6 @@ class TapeLaw:
     noise: Array
     mean_gain: Array
     mean_offset: Array
-    weights: Array
 
     @property
     def variance(self) -> Array:
@@ -62,14 +59,13 @@ class TapeLaw:
         return math.sqrt(float((self.by_direction(mean) * np.asarray(counts)).sum()))
 
 
-def tape_law(
-    tape: Tape, variances: ArrayLike, *, start: str = "own", output: str = "divided", spreads: bool = False
-) -> TapeLaw:
+def tape_law(tape: Tape, variances: ArrayLike, *, start: str = "own", output: str = "divided") -> TapeLaw:
     """The exact law of ``tape`` on Gaussian data, per eigenvalue ``variances`` (E,) of its covariance, in x².
 
     start: one of `TAPE_STARTS`; output: "divided" by the last α, or "raw" as the implementation returns it.
     By the adjoint: u_j, the weight of the j-th answer in the output, solves u = b + Bᵀ(ρu) from the last to the
-    first, ρ_j = x√(1+λ_j)/(x+λ_j) being what the denoiser keeps of its input. Raises `BadInput`.
+    first, ρ_j = x√(1+λ_j)/(x+λ_j) being what the denoiser keeps of its input; in K steps where the tape has a
+    `Recurrence`. Raises `BadInput`.
 
     Implements Eq. 16's law (docs/theory.md, section 15): *exact*.
     """
@@ -82,120 +78,120 @@ def tape_law(
         raise BadInput(
             "variances", 0.0, "must be > 0 for a tape with an evaluation at level 0: no score there"
         )
-    blocks = max(BLOCK // (tape.K + tape.J + 1), 1)
-    parts = [_solve(tape, x[i : i + blocks], start) for i in range(0, x.size, blocks)]
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    law = TapeLaw(x, *columns)
-    if output == "divided" or tape.alpha_out == 1.0:
-        return law
-    a = tape.alpha_out
+    out = np.empty((4, x.size))  # gain, noise, mean's gain and offset
+    size = min(max(BLOCK // (tape.K + 1), 16), x.size)
+    room = np.empty(
+        (2, (tape.K + 1) * size)
+    )  # the same for all blocks: fresh memory costs more than the arithmetic
+    for begin in range(0, x.size, size):
+        part = x[begin : begin + size]
+        C, W = room[:, : (tape.K + 1) * part.size].reshape(2, tape.K + 1, part.size)
+        out[:, begin : begin + size] = _solve(tape, part, C, W)
+    variance, mean, shift = start_moments(tape, x, start)
+    gain, noise = out[0], out[1]
+    a = 1.0 if output == "divided" else tape.alpha_out
     return TapeLaw(
-        x,
-        law.gain * a,
-        law.start_variance,
-        law.noise * a**2,
-        law.mean_gain * a,
-        law.mean_offset * a,
-        law.weights * a,
+        x, a * gain, variance, a**2 * noise, a * (out[2] + gain * mean), a * (out[3] + gain * shift)
     )
 
 
-def _keeps(tape: Tape, x: Array) -> Array:
+def _keeps(tape: Tape, x: Array, out: Array) -> None:
     """ρ (K, E): an answer is ρ v + τ μ for the input v = y/√(1 + λ), ρ = x√(1 + λ)/(x + λ)."""
     at_data, pure = tape.levels == 0.0, np.isinf(tape.levels)
     lam = np.where(at_data | pure, 1.0, tape.levels)  # those have their own values
     half = 0.5 * x  # of both, so that the sum does not overflow
-    rho = np.add.outer(0.5 * lam, half)
-    np.divide(half, rho, out=rho)
-    rho *= np.sqrt(1.0 + lam)[:, None]
+    np.add(0.5 * lam[:, None], half, out=out)
+    np.divide(half, out, out=out)
+    out *= np.sqrt(1.0 + lam)[:, None]
     if pure.any():
-        rho[pure] = 0.0
+        out[pure] = 0.0
     if at_data.any():
-        rho[at_data] = -1.0 / x
-    return rho
+        out[at_data] = -1.0 / x
 
 
-class _Adjoint(NamedTuple):
-    """What the output takes of the answers, u (K, E), of what they keep, ρu, and of the noises (J, E)."""
+class _Mean:
+    """Σ_j τ_j u_j (E,): what the answers bring of the data's mean, from v = ρu where that has it.
 
-    u: Array
-    carried: Array
-    noises: Array
+    τ = λ/(x + λ) = ρλ/(x√(1 + λ)); at λ = ∞ 1, and at λ = 0, where the answer is the score, 1/x = −ρ.
+    """
+
+    def __init__(self, tape: Tape, x: Array) -> None:
+        self.levels, self.x = tape.levels, x
+        self.tiny = np.flatnonzero(x < TINY)
+        self.rest = np.zeros_like(x)
+
+    def take(self, j: int, u: Array) -> None:
+        """What v_j will not have: a level of infinity, and an x that is no divisor."""
+        level = self.levels[j]
+        if level == math.inf:
+            self.rest += u
+        elif self.tiny.size and level > 0.0:
+            self.rest[self.tiny] += u[self.tiny] * (level / (self.x[self.tiny] + level))
+
+    def total(self, v: Array) -> Array:
+        lam = np.where(np.isinf(self.levels), 0.0, self.levels)
+        out = (lam / np.sqrt(1.0 + lam)) @ v
+        np.divide(out, self.x, out=out, where=self.x >= TINY)
+        out[self.tiny] = 0.0
+        at_data = self.levels == 0.0
+        if at_data.any():
+            out -= v[at_data].sum(axis=0)
+        return np.asarray(out + self.rest)
 
 
-def _adjoint(tape: Tape, rho: Array) -> _Adjoint:
-    """By rows, from the last to the first, `ROWS` of them at a time."""
+def _solve(tape: Tape, x: Array, C: Array, W: Array) -> tuple[Array, Array, Array, Array]:
+    """The output's gain on the start, the noises' variance, and what it has of the data's mean and of 1.
+
+    C (K+1, E): room for ρ, and then for v = ρu, what the answers keep of their inputs; W (K+1, E): room.
+    """
+    K, r = tape.K, tape.recurrence
+    _keeps(tape, x, C[:K])
+    C[K] = 1.0
+    mean = _Mean(tape, x)
+    noises = _by_rows(tape, C, W, mean) if r is None else _by_recurrence(tape, r, C, W, mean)
+    noise = np.einsum("je,je->e", noises, noises)
+    return tape.start @ C, noise, mean.total(C[:K]), tape.offsets @ C
+
+
+def _by_rows(tape: Tape, C: Array, W: Array, mean: _Mean) -> Array:
+    """C from the last row to the first, `ROWS` of them at a time; gives the noises' gains (J, E)."""
     K, A = tape.K, tape.answers
-    u = np.repeat(A[K][:, None], rho.shape[1], axis=1)
-    carried = np.empty_like(u)
     for last in range(K, 0, -ROWS):
         first = max(last - ROWS, 0)
-        if last < K:
-            u[first:last] += A[last:K, first:last].T @ carried[last:]
+        u = W[first:last]
+        np.matmul(A[last:, first:last].T, C[last:], out=u)
         for j in range(last - 1, first - 1, -1):
             if j + 1 < last:
-                u[j] += A[j + 1 : last, j] @ carried[j + 1 : last]
-            np.multiply(rho[j], u[j], out=carried[j])
-    noises = tape.noises[:K].T @ carried
-    noises += tape.noises[K][:, None]
-    return _Adjoint(u, carried, noises)
+                u[j - first] += A[j + 1 : last, j] @ C[j + 1 : last]
+            mean.take(j, u[j - first])
+            C[j] *= u[j - first]
+    return np.asarray(tape.noises.T @ C)
 
 
-def _adjoint_by_recurrence(tape: Tape, rho: Array, r: Recurrence) -> _Adjoint:
-    """`_adjoint`'s fast twin: a column is its own rows for `Recurrence.memory`, and then W_i = v_i + c_{i+1}W_{i+1}."""
-    K, E = rho.shape
-    W, carried, u = np.empty((K + 1, E)), np.empty((K + 1, E)), np.empty((K, E))
-    carried[K], W[K] = 1.0, 1.0
-    more = r.memory - 1
+def _by_recurrence(tape: Tape, r: Recurrence, C: Array, W: Array, mean: _Mean) -> Array:
+    """`_by_rows`' fast twin: a column is its own rows for `Recurrence.memory`, and then W_i = v_i + c_{i+1}W_{i+1}."""
+    K, more = tape.K, r.memory - 1
+    W[K] = 1.0
+    u = np.empty(C.shape[1])
     for j in range(K - 1, -1, -1):
-        _column(tape.answers[:, j], j + 1, more, carried, W, u[j])
-        np.multiply(rho[j], u[j], out=carried[j])
+        _column(tape.answers[:, j], j + 1, more, C, W, u)
+        mean.take(j, u)
+        C[j] *= u
         np.multiply(W[j + 1], r.ratio[j + 1], out=W[j])
-        W[j] += carried[j]
-    noises = np.empty((tape.J, E))
+        W[j] += C[j]
+    noises = np.empty((tape.J, C.shape[1]))
     for j in range(tape.J):
-        _column(tape.noises[:, j], int(r.births[K + j]), more, carried, W, noises[j])
-    return _Adjoint(u, carried[:K], noises)
+        _column(tape.noises[:, j], int(r.births[K + j]), more, C, W, noises[j])
+    return noises
 
 
-def _column(column: Array, birth: int, more: int, carried: Array, W: Array, out: Array) -> None:
-    """Σ_i column_i v_i, by its own rows birth … last − 1 and all that follows from row last."""
+def _column(column: Array, birth: int, more: int, C: Array, W: Array, out: Array) -> None:
+    """Σ_i column_i v_i: its own rows birth … last − 1, and all that follows from row last."""
     last = min(birth + more, column.size - 1)
     np.multiply(W[last], column[last], out=out)
     for i in range(birth, last):
         if column[i]:
-            out += column[i] * carried[i]
-
-
-def _from_mean(tape: Tape, x: Array, u: Array, carried: Array) -> Array:
-    """Σ_j τ_j u_j (E,): what the answers bring of the data's mean. τ = λ/(x + λ) = ρ λ/(x√(1 + λ)); at λ = ∞ 1, and
-    at λ = 0, where the answer is the score, 1/x = −ρ."""
-    at_data, pure = tape.levels == 0.0, np.isinf(tape.levels)
-    lam = np.where(at_data | pure, 0.0, tape.levels)
-    out = (lam / np.sqrt(1.0 + lam)) @ carried
-    tiny = x < TINY
-    np.divide(out, x, out=out, where=~tiny)
-    if tiny.any():
-        out[tiny] = np.einsum(
-            "ke,ke->e", lam[:, None] / np.add.outer(lam + (lam == 0.0), x[tiny]), u[:, tiny]
-        )
-    if pure.any():
-        out += u[pure].sum(axis=0)
-    if at_data.any():
-        out -= carried[at_data].sum(axis=0)
-    return np.asarray(out)
-
-
-def _solve(tape: Tape, x: Array, start: str) -> tuple[Array, Array, Array, Array, Array, Array]:
-    K, r = tape.K, tape.recurrence
-    rho = _keeps(tape, x)
-    u, carried, noises = _adjoint(tape, rho) if r is None else _adjoint_by_recurrence(tape, rho, r)
-    gain = tape.start[K] + tape.start[:K] @ carried
-    offset = tape.offsets[K] + tape.offsets[:K] @ carried
-    noise = np.einsum("je,je->e", noises, noises)
-    variance, mean, shift = start_moments(tape, x, start)
-    from_mean = _from_mean(tape, x, u, carried)
-    return gain, variance, noise, from_mean + gain * mean, offset + gain * shift, u.T
+            out += column[i] * C[i]
 
 
 def start_moments(tape: Tape, x: Array, start: str) -> tuple[Array, float, float]:
