@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, real
 from wbound.sampler.tape import Tape
-from wbound.sampler.tape_of_scheme import LONGEST, TapeWriter
+from wbound.sampler.tape_writer import LONGEST, TapeWriter
 from wbound.typing import Array
 
 __all__ = ["MULTISTEP", "Multistep", "ddim", "denoiser_weights", "multistep_named", "slope_weights"]
@@ -48,18 +49,24 @@ class Multistep:
     write: Callable[[_Run], Array]
     lower_order_final: bool | None = None
     eta: float | None = None
-    #: evaluations a step, as `wbound.schemes.Scheme`'s
-    stages: int = 1
 
     @property
     def order_from_near(self) -> int:
         """What is left of the order, as K → ∞, from a start at the data's own scale."""
         return min(self.order, 3 if self.write is _unipc else 2)
 
-    def tape(self, levels: ArrayLike, *, start_std: float | None = None, alpha_out: float = 1.0) -> Tape:
+    def tape(
+        self,
+        levels: ArrayLike,
+        *,
+        start_std: float | None = None,
+        alpha_out: float = 1.0,
+        made: Mapping[str, Any] | None = None,
+    ) -> Tape:
         """The tape on ``levels`` λ_0 > … > λ_K ≥ 0 (K+1,), in x². Raises `BadInput`.
 
-        start_std: of the start, in units of √(1 + λ_0) (default: N(0, λ_0 I) in y-units); alpha_out: `Tape`'s.
+        start_std: of the start, in units of √(1 + λ_0) (default: N(0, λ_0 I) in y-units); alpha_out, made:
+        `Tape`'s.
         """
         lam = _levels(levels)
         K = lam.size - 1
@@ -71,7 +78,7 @@ class Multistep:
             start_std=own if start_std is None else start_std,
             alpha_out=alpha_out,
             level_out=float(lam[-1]),
-            made={"scheme": self.name, "K": K},
+            made={"scheme": self.name, "K": K} if made is None else made,
         )
 
 

@@ -22,7 +22,7 @@ from wbound.sampler.multistep import (
     multistep_named,
     slope_weights,
 )
-from wbound.sampler.tape_of_scheme import LONGEST
+from wbound.sampler.tape_writer import LONGEST
 
 DDIM = ("ddim(eta=0)", "ddim(eta=0.5)", "ddim(eta=1)")
 NAMES = (*MULTISTEP, *DDIM)

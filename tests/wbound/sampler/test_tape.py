@@ -23,7 +23,8 @@ from wbound.exact.law_of_tape import TAPE_STARTS, tape_law
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.tape import ARRAYS, NUMBERS, Tape, _digest
-from wbound.sampler.tape_of_scheme import LONGEST, tape_of
+from wbound.sampler.tape_of_scheme import tape_of
+from wbound.sampler.tape_writer import LONGEST
 
 MEAN = np.array([1.0, 0.0, -2.0, 0.3, 0.0])
 SPECTRUM = np.array([4.0, 1.0, 0.25, 0.04, 0.01])
