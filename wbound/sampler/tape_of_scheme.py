@@ -40,7 +40,9 @@ def tape_of(s: Setting) -> Tape:
         std = 1.0 / (alpha * math.sqrt(1.0 + level))
     if s.scheme.memory is not None:
         lam = np.exp(s.nodes.log_lam)
-        return s.scheme.memory.tape(lam, start_std=std, alpha_out=math.exp(float(b.log_alpha_lo[-1])), made=made)
+        return s.scheme.memory.tape(
+            lam, start_std=std, alpha_out=math.exp(float(b.log_alpha_lo[-1])), made=made
+        )
     steps = s.scheme.steps(b)
     lam_hi, lam_lo = np.exp(b.log_lam_hi), np.exp(b.log_lam_lo)
     # in y-units ŷ_k = back·ŷ_{k−1} + c S + … with S = (D − ŷ)/λ

@@ -12,7 +12,7 @@ import numpy as np
 
 from wbound.typing import Array, Index
 
-__all__ = ["MEMORY", "Recurrence", "recurrence"]
+__all__ = ["MEMORY", "Recurrence", "births_of", "recurrence"]
 
 #: For so many rows a new answer or noise may be taken in any way.
 MEMORY = 5
@@ -31,12 +31,18 @@ class Recurrence(NamedTuple):
     births: Index
 
 
+def births_of(answers: Array, noises: Array) -> Index:
+    """The first row (K + J,) in which an answer, a noise may stand: its own plus 1; its first that is not 0, or the last."""
+    rows, K = answers.shape
+    seen = noises != 0.0
+    first = np.where(seen.any(axis=0), seen.argmax(axis=0), rows - 1)
+    return np.concatenate((np.arange(1, K + 1), first))
+
+
 def recurrence(answers: Array, noises: Array) -> Recurrence | None:
     """The `Recurrence` of a tape's ``answers`` (K+1, K) and ``noises`` (K+1, J), or None where it has none."""
     table = np.hstack((answers, noises))
-    rows, K = table.shape[0], answers.shape[1]
-    seen = noises != 0.0
-    births = np.concatenate((np.arange(1, K + 1), np.where(seen.any(axis=0), seen.argmax(axis=0), rows - 1)))
+    rows, births = table.shape[0], births_of(answers, noises)
     size = np.abs(table).max(axis=0)
     before, now, age = table[:-1], table[1:], np.arange(1, rows)[:, None] - births
     both, square = before * now, before * before
