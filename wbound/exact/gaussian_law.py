@@ -356,7 +356,8 @@ def exact_w2(
     if isinstance(scheme, Tape):
         alone(scheme, T, K, grid, score_noise=score_noise)
         known = gaussian_data(data)
-        return tape_law(scheme, known.eigenvalues, start=start or "own").w2(known.coordinates)
+        ones = 1.0 if known.vectors is None else known.vectors.sum(axis=0)
+        return tape_law(scheme, known.eigenvalues, start=start or "own").w2(known.coordinates, ones=ones)
     if process is None:
         raise BadInput("process", "None", "must be wbound.process(name, …) or wbound.Process(f=…, g=…)")
     s = setting(

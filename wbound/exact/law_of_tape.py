@@ -32,7 +32,7 @@ class TapeLaw:
 
     ``variances``: x, in x²; ``gain``: of the output on the start (in its units, `Tape`); ``start_variance``: the
     start's; ``noise``: the variance that the noises leave; ``variance``: the output's, gain² · start + noise;
-    ``mean_gain`` and ``mean_offset``: the output's mean is mean_gain · μ + mean_offset. *exact*
+    ``mean_gain`` and ``mean_offset``: the output's mean is mean_gain · μ + mean_offset · (1, …, 1). *exact*
     """
 
     variances: Array
@@ -47,16 +47,20 @@ class TapeLaw:
         """The output's variance (E,), in x²."""
         return np.asarray(self.gain**2 * self.start_variance + self.noise)
 
-    def by_direction(self, mean: ArrayLike = 0.0) -> Array:
-        """W2² along each direction (E,): (√V − √x)² + (mean error)²; ``mean``: the data's, (E,) or one number."""
+    def by_direction(self, mean: ArrayLike = 0.0, ones: ArrayLike = 1.0) -> Array:
+        """W2² along each direction (E,): (√V − √x)² + (mean error)².
+
+        mean: the data's along them, (E,) or one number. ones: the vector (1, …, 1) along them, on which a tape's
+        offsets and its start's mean lie: 1 where the directions are the coordinates.
+        """
         mu = np.asarray(mean, dtype=np.float64)
         width = np.sqrt(self.variance) - np.sqrt(self.variances)
-        moved = (self.mean_gain - 1.0) * mu + self.mean_offset
+        moved = (self.mean_gain - 1.0) * mu + self.mean_offset * np.asarray(ones, dtype=np.float64)
         return np.asarray(width**2 + moved**2)
 
-    def w2(self, mean: ArrayLike = 0.0, counts: ArrayLike = 1) -> float:
+    def w2(self, mean: ArrayLike = 0.0, counts: ArrayLike = 1, ones: ArrayLike = 1.0) -> float:
         """W2 (not squared, in x) of the output from N(μ, Σ); ``counts``: how often each eigenvalue stands."""
-        return math.sqrt(float((self.by_direction(mean) * np.asarray(counts)).sum()))
+        return math.sqrt(float((self.by_direction(mean, ones) * np.asarray(counts)).sum()))
 
 
 def tape_law(tape: Tape, variances: ArrayLike, *, start: str = "own", output: str = "divided") -> TapeLaw:

@@ -23,6 +23,7 @@ from wbound.sampler.tape_recurrence import MEMORY, recurrence
 MEMORIES = {
     **dict.fromkeys(SCHEMES, 1),
     "heun": 2,
+    "heun-lam": 2,
     "dpmpp-2m": 2,
     "dpmpp-3m": 3,
     "unipc": 3,
