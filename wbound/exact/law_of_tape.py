@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, one_of
+from wbound.exact.compiled_tape import compiled_parts
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_recurrence import Recurrence
 from wbound.typing import Array
@@ -63,13 +64,15 @@ class TapeLaw:
         return math.sqrt(float((self.by_direction(mean, ones) * np.asarray(counts)).sum()))
 
 
-def tape_law(tape: Tape, variances: ArrayLike, *, start: str = "own", output: str = "divided") -> TapeLaw:
+def tape_law(
+    tape: Tape, variances: ArrayLike, *, start: str = "own", output: str = "divided", compiled: bool = False
+) -> TapeLaw:
     """The exact law of ``tape`` on Gaussian data, per eigenvalue ``variances`` (E,) of its covariance, in x².
 
     start: one of `TAPE_STARTS`; output: "divided" by the last α, or "raw" as the implementation returns it.
     By the adjoint: u_j, the weight of the j-th answer in the output, solves u = b + Bᵀ(ρu) from the last to the
     first, ρ_j = x√(1+λ_j)/(x+λ_j) being what the denoiser keeps of its input; in K steps where the tape has a
-    `Recurrence`. Raises `BadInput`.
+    `Recurrence`. compiled: by one pass in numba, for many calls (its first compiles it). Raises `BadInput`.
 
     Implements Eq. 16's law (docs/theory.md, section 15): *exact*.
     """
@@ -82,21 +85,27 @@ def tape_law(tape: Tape, variances: ArrayLike, *, start: str = "own", output: st
         raise BadInput(
             "variances", 0.0, "must be > 0 for a tape with an evaluation at level 0: no score there"
         )
-    out = np.empty((4, x.size))  # gain, noise, mean's gain and offset
-    size = min(max(BLOCK // (tape.K + 1), 16), x.size)
-    room = np.empty(
-        (2, (tape.K + 1) * size)
-    )  # the same for all blocks: fresh memory costs more than the arithmetic
-    for begin in range(0, x.size, size):
-        part = x[begin : begin + size]
-        C, W = room[:, : (tape.K + 1) * part.size].reshape(2, tape.K + 1, part.size)
-        out[:, begin : begin + size] = _solve(tape, part, C, W)
+    out = compiled_parts(tape, x) if compiled else _parts(tape, x)
     variance, mean, shift = start_moments(tape, x, start)
     gain, noise = out[0], out[1]
     a = 1.0 if output == "divided" else tape.alpha_out
     return TapeLaw(
         x, a * gain, variance, a**2 * noise, a * (out[2] + gain * mean), a * (out[3] + gain * shift)
     )
+
+
+def _parts(tape: Tape, x: Array) -> Array:
+    """(4, E): the output's gain on the start, the noises' variance, its gain on the data's mean and on 1."""
+    out = np.empty((4, x.size))
+    size = min(max(BLOCK // (tape.K + 1), 16), x.size)
+    room = np.empty(
+        (2, (tape.K + 1) * size)
+    )  # one for all blocks: fresh memory costs more than the arithmetic
+    for begin in range(0, x.size, size):
+        part = x[begin : begin + size]
+        C, W = room[:, : (tape.K + 1) * part.size].reshape(2, tape.K + 1, part.size)
+        out[:, begin : begin + size] = _solve(tape, part, C, W)
+    return out
 
 
 def _keeps(tape: Tape, x: Array, out: Array) -> None:
