@@ -15,7 +15,7 @@ from wbound.typing import Array, Index
 __all__ = ["compiled_parts"]
 
 #: Eigenvalues that go through the rows together.
-TOGETHER = 64
+TOGETHER = 128
 
 
 def compiled_parts(tape: Tape, x: Array) -> Array:
@@ -54,51 +54,51 @@ def _pass(
     column over ``own`` rows and, from there, W_i = v_i + c_{i+1}W_{i+1}."""
     K = levels.size
     v, W = np.empty((K + 1, TOGETHER)), np.empty((K + 1, TOGETHER))
+    v[K], W[K] = 1.0, 1.0
     u, mean, noise = np.empty(TOGETHER), np.empty(TOGETHER), np.empty(TOGETHER)
     gain, one, at = np.empty(TOGETHER), np.empty(TOGETHER), np.empty(TOGETHER)
     for begin in range(0, x.size, TOGETHER):
         n = min(TOGETHER, x.size - begin)
-        for e in range(TOGETHER):
-            at[e] = x[begin + min(e, n - 1)]
-            v[K, e], W[K, e] = 1.0, 1.0
-            mean[e], noise[e] = 0.0, 0.0
-            gain[e], one[e] = start[K], offsets[K]
+        at[:n] = x[begin : begin + n]
+        at[n:] = at[0]
+        mean[:], noise[:], gain[:], one[:] = 0.0, 0.0, start[K], offsets[K]
         for j in range(columns.shape[0]):
             row = K - 1 - j if j < K else j  # answers from the last to the first, then noises
-            birth = births[row]
+            column, birth = columns[row], births[row]
             last = min(birth + own - 1, K)
-            weight = columns[row, last]
+            weight, beyond = column[last], W[last]
             for e in range(TOGETHER):
-                u[e] = weight * W[last, e]
+                u[e] = weight * beyond[e]
             for i in range(birth, last):
-                weight = columns[row, i]
+                weight, kept = column[i], v[i]
                 if weight != 0.0:
                     for e in range(TOGETHER):
-                        u[e] += weight * v[i, e]
+                        u[e] += weight * kept[e]
             if j >= K:
                 for e in range(TOGETHER):
                     noise[e] += u[e] * u[e]
                 continue
-            level = levels[row]
+            level, now, whole, after = levels[row], v[row], W[row], W[row + 1]
             a, o, c = start[row], offsets[row], ratio[row + 1]
             if math.isinf(level):
                 for e in range(TOGETHER):
                     mean[e] += u[e]
-                    v[row, e] = 0.0
+                    now[e] = 0.0
             elif level == 0.0:
                 for e in range(TOGETHER):
-                    v[row, e] = -u[e] / at[e]
-                    mean[e] -= v[row, e]
+                    now[e] = -u[e] / at[e]
+                    mean[e] -= now[e]
             else:
-                unit = math.sqrt(1.0 + level)
+                half, unit = 0.5 * level, math.sqrt(1.0 + level)
                 for e in range(TOGETHER):
-                    share = 0.5 / (0.5 * at[e] + 0.5 * level)  # the sum does not overflow
-                    v[row, e] = at[e] * share * unit * u[e]
-                    mean[e] += level * share * u[e]
+                    share = 0.5 * u[e] / (0.5 * at[e] + half)  # of half of both: the sum does not overflow
+                    now[e] = at[e] * share * unit
+                    mean[e] += level * share
             for e in range(TOGETHER):
-                gain[e] += a * v[row, e]
-                one[e] += o * v[row, e]
-                W[row, e] = v[row, e] + c * W[row + 1, e]
-        for e in range(n):
-            out[0, begin + e], out[1, begin + e] = gain[e], noise[e]
-            out[2, begin + e], out[3, begin + e] = mean[e], one[e]
+                gain[e] += a * now[e]
+                whole[e] = now[e] + c * after[e]
+            if o != 0.0:
+                for e in range(TOGETHER):
+                    one[e] += o * now[e]
+        out[0, begin : begin + n], out[1, begin : begin + n] = gain[:n], noise[:n]
+        out[2, begin : begin + n], out[3, begin : begin + n] = mean[:n], one[:n]
