@@ -181,6 +181,27 @@ def images(quick: bool) -> list[Claim]:
     return claims
 
 
+def tapes(quick: bool) -> list[Claim]:
+    """The exact law of a recorded scheduler against running it, five schedulers and their medians."""
+    if not all(find_spec(name) for name in ("torch", "diffusers")):
+        print("SKIPPED: tapes (torch and diffusers are not installed)", file=sys.stderr)
+        return []
+    import tapes as bench
+
+    rows = bench.measure(5 if quick else 15)
+    claims = []
+    for key, seconds, how, asked in (
+        ("ratio", "law", "NumPy", 5.0),
+        ("compiled_ratio", "compiled", "compiled", 20.0),
+    ):
+        for row in rows:
+            name, against = f"run {row['scheduler']}, {row['evaluations']} calls", f"exact law, {how}"
+            claims.append(Claim("tapes", name, against, row[key], "at least", seconds=row[seconds]))
+        median = statistics.median(row[key] for row in rows)
+        claims.append(Claim("tapes", "run, median of five", f"exact law, {how}", median, "at least", asked))
+    return claims
+
+
 def budgets(quick: bool) -> list[Claim]:
     """What has a budget in seconds."""
     import wbound
@@ -277,6 +298,7 @@ FAMILIES: dict[str, Callable[[bool], list[Claim]]] = {
     "sampler": sampler,
     "transport": transport,
     "images": images,
+    "tapes": tapes,
     "budget": budgets,
     "affine": affine,
 }

@@ -28,7 +28,7 @@ from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
 from wbound.typing import Array
 
-__all__ = ["Law1dResult", "LineLaw", "law1d", "law1d_w2", "propagate"]
+__all__ = ["Law1dResult", "LineLaw", "law1d", "law1d_w2", "normal_law", "propagate"]
 
 
 #: Nodes of the first pass, of the last one, and how they grow from one pass to the next.
@@ -109,6 +109,11 @@ def _normal(s: Setting, line: Normal, multiplicity: int, noise2: float) -> LineL
     w2 = float(EXACT_LAW(own))
     excess, mean = law(own, np.array([line.variance]))
     variance, centre = max(line.variance + float(excess[0]), 0.0), line.mean * (1.0 + float(mean[0]))
+    return normal_law(w2, line, multiplicity, variance, centre)
+
+
+def normal_law(w2: float, line: Line, multiplicity: int, variance: float, centre: float) -> LineLaw:
+    """An output N(centre, variance) along ``line``, tabulated."""
     if not (math.isfinite(variance) and variance > 0.0):
         return LineLaw(w2, 1e-12 * w2, multiplicity, line, np.empty(0), np.empty(0), 0)
     x = centre + math.sqrt(variance) * np.linspace(-NORMAL_REACH, NORMAL_REACH, 513)

@@ -76,6 +76,11 @@ class Plan(ABC):
         """The samples (m, columns) in x: y_K, or y_K/α_K where the grid stops early."""
 
     @property
+    def K(self) -> int:
+        """How many steps there are in all."""
+        return self.s.nodes.K
+
+    @property
     def push(self) -> Array:
         """The constant score bias M·direction (d,), in the plan's axes."""
         return self.s.score_bias * self.direction

@@ -19,16 +19,21 @@ from numpy.typing import ArrayLike
 
 from numerics.samplers.coupled_plans import PairedPlan, RefinedPlan
 from numerics.samplers.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
+from numerics.samplers.tape_plan import TapePlan
 from numerics.targets.mixtures import Bimodal
 from numerics.targets.products import SymmetricMixture
 from numerics.targets.smooth_law import Smooth
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count
+from wbound.exact.gaussian_law import alone
 from wbound.forward.forward_process import Process
 from wbound.memory import available
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.multistep import Multistep
 from wbound.sampler.scheme import Scheme
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_of_scheme import tape_of
 from wbound.typing import Array
 
 __all__ = ["Paths", "coupled_exact", "coupled_paths", "sample", "samples"]
@@ -55,15 +60,15 @@ class Paths(NamedTuple):
 
 
 def sample(
-    process: Process,
+    process: Process | None,
     target: Any,
     T: float | None = None,
     K: int | None = None,
     n: int = 10_000,
-    scheme: str | Scheme = "em",
+    scheme: str | Scheme | Multistep | Tape = "em",
     seed: Seed = 0,
     *,
-    start: str = "prior",
+    start: str | None = None,
     grid: str | Grid = "uniform",
     score_bias: float = 0.0,
     score_noise: float = 0.0,
@@ -77,8 +82,10 @@ def sample(
     score, s_θ = s + bias + noise (A3, section 11).
 
     T: forward time; K: steps (both come from an explicit grid); n: samples; scheme: a name of `wbound.SCHEMES` or a
-    `wbound.Scheme`;
-    start: prior, exact or standard. seed: a whole number ≥ 0, a SeedSequence, or a Generator (which is
+    `wbound.Scheme`; one of `wbound.sampler.multistep.MULTISTEP` or "ddim(eta=0.5)", by their tapes (section 15; without
+    score errors); or a `Tape`, which brings levels and start of its own: it takes no T, K, grid, bias or noise, its
+    process may be None, and start is one of `wbound.exact.law_of_tape.TAPE_STARTS` ("own" is the default).
+    start: prior (the default), exact or standard. seed: a whole number ≥ 0, a SeedSequence, or a Generator (which is
     advanced): one seed gives one array of bits, on any number of threads.
     score_bias: M, the L2 size of the bias in 1/x, over all d coordinates, and ``bias`` its direction:
     "constant" (along (1, …, 1)), a vector (d,), or "worst": along the error y − Y, Y the coupled exact path,
@@ -92,13 +99,18 @@ def sample(
     Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (em); Ho et al., 2020 (ddpm); Song et al., 2021 (ddim); Gao &
     Zhu, arXiv 2401.17958 (ode-ei); Karras et al., 2022 (heun); docs/theory.md (em-point, ei, hf, ode-hf, heun-lam).
     """
+    if isinstance(scheme, Tape):
+        alone(scheme, T, K, grid, score_noise=score_noise, score_bias=score_bias)
+        return _run(TapePlan(scheme, as_scored(target), start or "own"), n, seed, threads, progress)
+    if process is None:
+        raise BadInput("process", "None", "must be wbound.process(name, …) or wbound.Process(f=…, g=…)")
     s = setting(
         process,
         target,
         T,
         K,
         scheme=scheme,
-        start=start,
+        start=start or "prior",
         grid=grid,
         score_bias=score_bias,
         score_noise=score_noise,
@@ -121,6 +133,14 @@ def samples(
         return _run(plan, n, seed, threads, progress)
     direction = _direction(s, bias)
     data = s.data
+    if s.scheme.memory is not None:
+        if s.score_bias or s.score_noise:
+            name, error = ("score_bias", s.score_bias) if s.score_bias else ("score_noise", s.score_noise)
+            raise BadInput(name, error, f"must be 0: {s.scheme.name} is sampled with the exact score")
+        of = _scored(s).data
+        return _run(
+            TapePlan(tape_of(s), of, "exact" if s.start == "exact" else "own"), n, seed, threads, progress
+        )
     if s.scheme.stages == 2:
         plan = ScorePlan(_scored(s), direction)
     elif isinstance(data, Gaussian):
@@ -214,18 +234,25 @@ def _gaussian(s: Setting) -> Setting:
 
 def _scored(s: Setting) -> Setting:
     """The setting with data that have a score: a plain `wbound` Gaussian becomes a target."""
-    if isinstance(s.data, Gaussian) and not hasattr(s.data, "score"):
+    data = as_scored(s.data)
+    if s.start == "exact" and not callable(getattr(data, "sample", None)):
+        raise BadInput(
+            "start", s.start, f"needs a target that can be sampled; {type(data).__name__} has no sample"
+        )
+    return s if data is s.data else replace(s, data=data)
+
+
+def as_scored(data: Any) -> Any:
+    """Data that have a score. Raises `BadInput`."""
+    if isinstance(data, Gaussian) and not hasattr(data, "score"):
         from numerics.targets.products import Gaussian as Target
 
-        return replace(s, data=Target(s.data.mean, s.data.cov))
-    if not callable(getattr(s.data, "score", None)):
-        what = "has no score: give a target, such as numerics.Gaussian"
-        raise BadInput("target", type(s.data).__name__, what)
-    if s.start == "exact" and not callable(getattr(s.data, "sample", None)):
+        return Target(data.mean, data.cov)
+    if not callable(getattr(data, "score", None)):
         raise BadInput(
-            "start", s.start, f"needs a target that can be sampled; {type(s.data).__name__} has no sample"
+            "target", type(data).__name__, "has no score: give a target, such as numerics.Gaussian"
         )
-    return s
+    return data
 
 
 def _direction(s: Setting, bias: str | ArrayLike) -> Array:
@@ -281,7 +308,7 @@ class _Chunks:
         self.alive[i] = None
         done = self.plan.finish(state[1])
         if not np.isfinite(done).all():
-            raise BadInput("K", self.plan.s.nodes.K, "samples overflow: take more steps or a smaller T")
+            raise BadInput("K", self.plan.K, "samples overflow: take more steps or a smaller T")
         self.out[lo:hi] = done
 
     def _room(self, lo: int, hi: int, last: bool) -> Array:
@@ -303,7 +330,7 @@ def _run(plan: Plan, n: int, seed: Seed, threads: int | None, progress: bool | N
     n = count("n", n)
     _refuse_oversize(n, plan)
     workers = cores() if threads is None else count("threads", threads)
-    chunks, K = _Chunks(plan, n, seed), plan.s.nodes.K
+    chunks, K = _Chunks(plan, n, seed), plan.K
     done = 0
     with _bar(n * K, progress) as tick:
         for steps, step in plan.steps():

@@ -18,7 +18,7 @@ from wbound.exact.clock_law import FLOWS, PAIRS
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_images import IMAGES, reaching
 from wbound.sampler import placement
-from wbound.sampler.scheme import POINTWISE, SCHEMES
+from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
 from wbound.typing import Array
 
 __all__ = [
@@ -29,6 +29,8 @@ __all__ = [
     "alpha_classes",
     "candidates_of",
     "makers_of",
+    "on_clock",
+    "remembers",
     "seen_as",
     "sees_alpha",
     "told_apart",
@@ -44,7 +46,7 @@ GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
     "edm": placement.edm,
     "cosine": placement.cosine,
 }
-#: The schemes that see a process through its clock alone.
+#: The schemes of `SCHEMES` that see a process through its clock alone.
 ON_CLOCK = PAIRS | FLOWS
 
 #: From log λ(T) to the process and its T.
@@ -60,9 +62,19 @@ class Candidate:
         self.name, self.grid, self.place = name, grid, place
 
 
+def remembers(scheme: str) -> bool:
+    """Whether it is a multistep scheme, or DDIM with η: known by its tape, and seeing the clock alone."""
+    return scheme_named(scheme).memory is not None
+
+
+def on_clock(scheme: str) -> bool:
+    """Whether it sees a process through its clock alone."""
+    return scheme in ON_CLOCK or remembers(scheme)
+
+
 def seen_as(scheme: str, p: Process | None) -> str | None:
-    """The scheme of `ON_CLOCK` that this one is, seen through this process's clock; None if it sees α too."""
-    if scheme in ON_CLOCK:
+    """The scheme that this one is, seen through this process's clock; None if it sees α too."""
+    if on_clock(scheme):
         return scheme
     if scheme in POINTWISE:
         return None
@@ -88,14 +100,12 @@ def candidates_of(
     if "uniform" in grids:
         rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
     seen = told_apart(scheme, makers)
-    whole = scheme not in POINTWISE and (
-        scheme in ON_CLOCK or any(not sees_alpha(make) for _, make in makers)
-    )
+    whole = scheme not in POINTWISE and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
         place = GRIDS[grid]
         known: Curvature = facts if grid == "optimal" else data
         if whole:
-            rows.append(Candidate("any" if scheme in ON_CLOCK else "any VE", grid, _anywhere(place, known)))
+            rows.append(Candidate("any" if on_clock(scheme) else "any VE", grid, _anywhere(place, known)))
         rows += [Candidate(name, grid, _through(place, known, make)) for name, make in seen]
     return rows
 
@@ -122,7 +132,7 @@ def sees_alpha(make: Maker) -> bool:
 def told_apart(scheme: str, makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:
     """The processes through which a grid of the clock is another sampler: none where the scheme sees λ alone, one for
     each α(λ) where it sees α, all where it sees f and g at a time."""
-    if scheme in ON_CLOCK:
+    if on_clock(scheme):
         return []
     return list(makers) if scheme in POINTWISE else alpha_classes(makers)
 

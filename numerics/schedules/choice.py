@@ -26,6 +26,8 @@ from numerics.schedules.candidates import (
     Maker,
     candidates_of,
     makers_of,
+    on_clock,
+    remembers,
     seen_as,
     sees_alpha,
     told_apart,
@@ -43,9 +45,12 @@ from wbound.design.placed_numerically import NumericalGrid, numerical_grid
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
+from wbound.exact.law_of_tape import tape_law
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
-from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
+from wbound.sampler.scheme import POINTWISE, scheme_named
+from wbound.sampler.tape_of_scheme import BEYOND
+from wbound.sampler.tape_writer import LONGEST
 from wbound.typing import Array
 
 __all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
@@ -73,22 +78,35 @@ class _Task:
     def judge(self, log_lam: Array, p: Process | None) -> ClockW2:
         """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
         spectrum = self.spectrum
-        pair = seen_as(self.scheme, p)
-        if pair is not None:
-            return clock_w2(spectrum, log_lam, pair)
-        assert p is not None
-        grid = Grid("nodes", "log_lam", lambda r: log_lam, True, log_lam.size - 1)
         sampling = spectrum.sampling
-        blank = Gaussian(np.zeros(1), 1.0)  # a Setting has data; `law` is asked for eigenvalues directly
-        laws = [
-            law(setting(p, blank, scheme=self.scheme, start=start, grid=grid), sampling.at)
-            for start in ("exact", "prior")
-        ]
-        e, mean = ([sampling.spread(v) for v in pair] for pair in zip(*laws, strict=True))
+        pair = seen_as(self.scheme, p)
+        if remembers(self.scheme):
+            laws = self._by_tape(log_lam, sampling.at)
+        elif pair is not None:
+            return clock_w2(spectrum, log_lam, pair)
+        else:
+            assert p is not None
+            grid = Grid("nodes", "log_lam", lambda r: log_lam, True, log_lam.size - 1)
+            blank = Gaussian(np.zeros(1), 1.0)  # a Setting has data; `law` is asked for eigenvalues directly
+            laws = [
+                law(setting(p, blank, scheme=self.scheme, start=start, grid=grid), sampling.at)
+                for start in ("exact", "prior")
+            ]
+        e, mean = ([sampling.spread(v) for v in each] for each in zip(*laws, strict=True))
         s, n, mean2 = spectrum.variances, spectrum.counts, spectrum.mean_square
         squares = [float((n * width_error2(s, e[i]) + mean2 * mean[i] ** 2).sum()) for i in (0, 1)]
         gap = n * start_gap2(s, e[0], e[1]) + mean2 * (mean[0] - mean[1]) ** 2
         return ClockW2(math.sqrt(squares[0]), math.sqrt(squares[1]), math.sqrt(float(gap.sum())))
+
+    def _by_tape(self, log_lam: Array, variances: Array) -> list[tuple[Array, Array]]:
+        """The output's variance minus ς², and the mean's error per unit, from p_T and from the prior."""
+        memory = scheme_named(self.scheme).memory
+        assert memory is not None
+        if log_lam.size - 1 > LONGEST or not log_lam[0] < BEYOND:
+            raise BadInput("steps", log_lam.size - 1, f"must be at most {LONGEST} for {self.scheme}")
+        tape = memory.tape(np.exp(log_lam))
+        laws = [tape_law(tape, variances, start=start) for start in ("exact", "prior")]
+        return [(of.variance - variances, of.mean_gain - 1.0) for of in laws]
 
     def at(self, row: Candidate, u: float, K: int) -> float:
         """The error of a row at log λ(T) = u; infinite where the process does not get there."""
@@ -174,7 +192,8 @@ def choose(
 
     steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row needs,
     and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
-    several (with ``steps``), ranked together at the same K. processes: names or `Process`es (default: the
+    several (with ``steps``), ranked together with at most ``steps`` network calls each:
+    schemes of two stages with about half the steps. processes: names or `Process`es (default: the
     catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all). schedules: the user's
     own, ranked at their own K. numerical: the nodes optimised one by one, too. watch: is told how many rows are
     done, of how many, and the last. Raises `BadInput`.
@@ -182,14 +201,16 @@ def choose(
     began = time.perf_counter()
     chosen = [scheme] if isinstance(scheme, str) else list(dict.fromkeys(scheme))
     for name in chosen or [""]:
-        one_of("scheme", name, SCHEMES)
+        scheme_named(name)
     if len(chosen) > 1:
         if steps is None:
-            raise BadInput("steps", "None", "give steps: several schemes are compared at one K")
+            raise BadInput(
+                "steps", "None", "give steps: several schemes are compared at one number of network calls"
+            )
         parts = [
             choose(
                 data,
-                steps,
+                steps if scheme_named(name).stages == 1 else (count("steps", steps) + 1) // 2,
                 eps=eps,
                 eps_rel=eps_rel,
                 scheme=name,
@@ -226,7 +247,7 @@ def choose(
         for i, (row, level) in enumerate(found):
             needed[i] = task.steps_for(row, eps, K, level)
             watch(len(rows) + i + 1, total, {"process": row.name, "grid": row.grid, "steps": needed[i]})
-    nodes = Numerical(task.spectrum, gaussian, scheme) if numerical else None
+    nodes = Numerical(task.spectrum, gaussian, scheme) if numerical and not remembers(scheme) else None
     read = _readers(scheme, found, makers) if nodes is not None else []
     fewest_read: list[int | None] = [None] * len(read)
     if eps is not None and nodes is not None:
@@ -320,7 +341,7 @@ def _readers(
     scheme: str, found: list[tuple[Candidate, Level]], makers: list[tuple[str, Maker]]
 ) -> list[_Reader]:
     """Who reads the nodes optimised one by one: the clock; for em, ei and ode-ei VE, and each class of α."""
-    if scheme in ON_CLOCK:
+    if on_clock(scheme):
         return [("any", None)] if found else []
     names = {row.name for row, _ in found}
     clock = scheme not in POINTWISE and (
@@ -429,12 +450,14 @@ def _ranked(
         *limits,
         *data.notes,
     ]
-    scheme = SCHEMES[task.scheme]
-    if task.scheme not in ON_CLOCK:
+    scheme = scheme_named(task.scheme)
+    if remembers(task.scheme):
+        said.append(f"nodes are not optimised one by one for {scheme.name}")
+    elif not on_clock(task.scheme):
         said.append(
             f"numerically optimal nodes are optimised for {twin(task.scheme)} and read by {task.scheme}"
         )
-    if scheme.kind == "ode" and K > MOST_FLOW_STEPS:
+    if scheme.kind == "ode" and scheme.memory is None and K > MOST_FLOW_STEPS:
         said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")
     if scheme.stages == 2:
         said.append(f"{scheme.name} asks for the score twice a step, 2K - 1 times; the others K times")
@@ -442,9 +465,14 @@ def _ranked(
 
 
 def _together(parts: Sequence[Ranking], began: float) -> Ranking:
-    """Rankings of several schemes at one K as one."""
+    """Rankings of several schemes at one number of network calls as one."""
     first = parts[0]
     rows = _ordered([row for part in parts for row in part.rows])
     said = dict.fromkeys(line for part in parts for line in part.limits)
+    calls = max(row.calls for row in rows if row.kind != "given") if rows else 0
+    said[
+        f"schemes are compared at {calls} network calls, or one fewer; your own schedules at their own number"
+    ] = None
     names = ", ".join(part.scheme for part in parts)
-    return Ranking(rows, first.data, names, first.steps, first.eps, tuple(said), time.perf_counter() - began)
+    steps = max(part.steps for part in parts)
+    return Ranking(rows, first.data, names, steps, first.eps, tuple(said), time.perf_counter() - began)

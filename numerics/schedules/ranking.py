@@ -8,7 +8,8 @@ from typing import Any
 from numerics.schedules.candidates import seen_as
 from numerics.schedules.schedule_formats import FORMS, Schedule, ve, vp
 from numerics.targets.datasets import Dataset
-from wbound import SCHEMES, Process
+from wbound import Process
+from wbound.sampler.scheme import scheme_named
 from wbound.typing import Array
 
 __all__ = ["MOST_STEPS", "Choice", "Ranking"]
@@ -53,7 +54,7 @@ class Choice:
     @property
     def calls(self) -> int:
         """How often the score is asked for: K, and 2K − 1 for schemes of two stages."""
-        return self.K if SCHEMES[self.scheme].stages == 1 else 2 * self.K - 1
+        return self.K if scheme_named(self.scheme).stages == 1 else 2 * self.K - 1
 
     @property
     def schedule(self) -> Schedule:

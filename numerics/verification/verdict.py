@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from numerics.io.reading import finite_array
-from numerics.laws.sde_on_line import LineLaw, law1d
-from numerics.samplers.sampling import coupled_exact
+from numerics.laws.sde_on_line import LineLaw, law1d, normal_law
+from numerics.samplers.sampling import coupled_exact, sample
 from numerics.samplers.sampling import samples as draw
 from numerics.targets import products
 from numerics.transport import samples as transport
@@ -25,11 +25,14 @@ from numerics.verification.law_test import Agreement, agreement
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
-from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.exact.law_of_tape import tape_law
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.multistep import Multistep
 from wbound.sampler.scheme import Scheme
+from wbound.sampler.tape import Tape
 from wbound.statement.statement_object import Bound
 from wbound.theory.statements import THEOREMS, upper_bound
 from wbound.typing import Array
@@ -132,7 +135,7 @@ def verify(
     T: float | None = None,
     K: int | None = None,
     *,
-    scheme: str | Scheme = "em",
+    scheme: str | Scheme | Multistep | Tape = "em",
     theorem: str = "sharp",
     n: int | None = None,
     seed: int = 0,
@@ -170,6 +173,9 @@ def verify(
     `BadInput`.
     """
     named = one_of("theorem", theorem, THEOREMS)
+    if isinstance(scheme, Tape):
+        detail = "no bound is proved for a tape; `follow` holds its samples against its exact law"
+        raise HypothesisFailed(THEOREMS[named].name, "a scheme of section 3 or 12", detail)
     confidence = real("level", level)
     if not 0.0 < confidence < 1.0:
         raise BadInput("level", level, "must be between 0 and 1, both excluded")
@@ -250,32 +256,54 @@ class Followed:
 
 
 def follow(
-    process: Process,
+    process: Process | None,
     target: Any,
     T: float | None = None,
     K: int | None = None,
     *,
-    scheme: str | Scheme = "heun",
+    scheme: str | Scheme | Multistep | Tape = "heun",
     n: int | None = None,
     seed: int = 0,
-    start: str = "prior",
+    start: str | None = None,
     grid: str | Grid = "uniform",
     score_noise: float = 0.0,
     level: float = 0.99,
 ) -> Followed:
     """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
 
-    For what has no bound: heun and heun-lam, and ODE schemes on data beyond A1. Arguments as in `verify`. Raises
-    `HypothesisFailed` where there is no referee, `BadInput`.
+    For what has no bound: heun and heun-lam, ODE schemes on data beyond A1, and on Gaussian data multistep schemes and
+    tapes. Arguments as in `verify`; of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where there is no
+    referee, `BadInput`.
     """
     own = _as_target(target)
-    s = setting(process, own, T, K, scheme=scheme, start=start, grid=grid, score_noise=score_noise)
-    value, why = referee(s)
-    if value is None:
-        raise HypothesisFailed("the exact law", "a referee", why)
-    points = max(_points(n, s.data.d), LEAST)
+    points = max(_points(n, own.d), LEAST)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
-    x = draw(s, max(points, ROWS), for_sampler, progress=False)
+    if isinstance(scheme, Tape):
+        value = _tape_referee(scheme, own, start or "own")
+        x = sample(
+            process,
+            own,
+            T,
+            K,
+            max(points, ROWS),
+            scheme,
+            for_sampler,
+            start=start,
+            grid=grid,
+            score_noise=score_noise,
+            progress=False,
+        )
+    else:
+        if process is None:
+            raise BadInput("process", "None", "must be wbound.process(name, …) or wbound.Process(f=…, g=…)")
+        s = setting(
+            process, own, T, K, scheme=scheme, start=start or "prior", grid=grid, score_noise=score_noise
+        )
+        known, why = referee(s)
+        if known is None:
+            raise HypothesisFailed("the exact law", "a referee", why)
+        value = known
+        x = draw(s, max(points, ROWS), for_sampler, progress=False)
     follows = agreement(own, x, value.laws)
     if follows is None:
         raise HypothesisFailed("the exact law", "a density", "the map turns: its law has no density here")
@@ -307,6 +335,24 @@ def referee(s: Setting) -> tuple[Referee | None, str]:
         return Referee(EVIDENCE[1], found.w2, found.error, found.factors), ""
     except (HypothesisFailed, IOFailure) as none:  # the latter: a quadrature that does not converge
         return None, str(none)
+
+
+def _tape_referee(tape: Tape, own: Any, start: str) -> Referee:
+    """The exact law of a tape on Gaussian data."""
+    if not isinstance(own, Gaussian):
+        raise HypothesisFailed(
+            "the exact law", "Gaussian data", f"the law of a tape on {type(own).__name__} is not known"
+        )
+    w2 = exact_w2(None, own, scheme=tape, start=start)
+    laws = []
+    for line, multiplicity in own.factors:
+        of = tape_law(tape, [line.variance], start=start)
+        if own.vectors is not None and of.mean_offset.any():
+            detail = "the tape adds constants to coordinates, and the data's axes are others"
+            raise HypothesisFailed("the exact law", "independent directions", detail)
+        centre = float(of.mean_gain[0]) * line.mean + float(of.mean_offset[0])
+        laws.append(normal_law(of.w2(line.mean), line, multiplicity, float(of.variance[0]), centre))
+    return Referee(EVIDENCE[0], w2, ROUNDING * w2, tuple(laws))
 
 
 def bracket(s: Setting, n: int | None = None, *, seed: int = 0, level: float = 0.99) -> transport.EmpiricalW2:

@@ -173,10 +173,10 @@ def _a1(s: Setting) -> None:
 def _scheme(s: Setting) -> None:
     if s.scheme.kind != "ode":
         raise HypothesisFailed("Theorem 3", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
-    if s.scheme.stages != 1:
+    if s.scheme.stages != 1 or s.scheme.memory is not None:
         raise HypothesisFailed(
             "Theorem 3",
-            "a step of one stage",
+            "a step of one stage and without memory" if s.scheme.memory else "a step of one stage",
             f"no bound is proved here for {s.scheme.name}; its exact laws and samples are there",
         )
 

@@ -13,17 +13,21 @@ import numpy as np
 
 from wbound.calculus.stable import growth, softplus
 from wbound.data.log_concave import gaussian_data
-from wbound.errors import HypothesisFailed
+from wbound.errors import BadInput, HypothesisFailed
+from wbound.exact.law_of_tape import TapeLaw, tape_law
 from wbound.exact.ode_moves import moves, noise2
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.multistep import Multistep
 from wbound.sampler.scheme import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_of_scheme import tape_of
 from wbound.statement.statement_object import Hypothesis, Statement
 from wbound.typing import Array
 
-__all__ = ["EXACT_LAW", "Defects", "defects", "exact_w2", "start_defects"]
+__all__ = ["EXACT_LAW", "Defects", "alone", "defects", "exact_w2", "start_defects"]
 
 
 #: F_k above which a step is long: e^F − 1 − F is then no smaller than 1 + F by much.
@@ -203,6 +207,9 @@ class _Law(NamedTuple):
 def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early; without ``means``
     (centred data) the mean error is left at 0. *exact*"""
+    if s.scheme.memory is not None:
+        of = _remembered(s, variances)
+        return _Law(of.variance - variances, of.mean_gain - 1.0)
     c = 1.0 / float(variances.mean()) if variances.any() else 1.0
     power = 0.5 if s.scheme.kind == "ode" else 1.0  # units in which a step multiplies by about 1
     V2 = s.score_noise**2 / s.data.d
@@ -248,9 +255,19 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     return _Law(excess, mean)
 
 
+def _remembered(s: Setting, variances: Array) -> TapeLaw:
+    """The law of a scheme with memory, by its tape."""
+    if s.score_noise:
+        detail = f"the law of {s.scheme.name} is known for the exact score"
+        raise HypothesisFailed("the exact law", "an exact score", detail)
+    return tape_law(tape_of(s), variances, start="exact" if s.start == "exact" else "own")
+
+
 def remaining(s: Setting, variances: Array) -> Array:
     """The output's variances (E,) as the sum of what each step injects and what is left of the start's: for
     coordinates of which little is left, where ς² plus the law's defect cancels. *exact*"""
+    if s.scheme.memory is not None:
+        return _remembered(s, variances).variance
     c = 1.0 / float(variances.mean())
     power = 0.5 if s.scheme.kind == "ode" else 1.0
     V2 = s.score_noise**2 / s.data.d
@@ -317,21 +334,56 @@ EXACT_LAW = Statement(
 
 
 def exact_w2(
-    process: Process,
+    process: Process | None,
     data: Any,
     T: float | None = None,
     K: int | None = None,
     *,
-    scheme: str | Scheme = "em",
-    start: str = "prior",
+    scheme: str | Scheme | Multistep | Tape = "em",
+    start: str | None = None,
     grid: str | Grid = "uniform",
     score_noise: float = 0.0,
 ) -> float:
     """W2 between the sampler's output and Gaussian data, exactly (W2, not squared, in x).
 
-    Section 3's exact law: any scheme, grid, start, spectrum (singular ones too), d in the thousands.
-    ``data``: a `Gaussian`, or a `LogConcave` with m_0 = L_0 (which is one). ``score_noise`` is V of section
-    11, spread evenly over coordinates. Raises `BadInput` and `HypothesisFailed`. Kind: *exact*.
+    Section 3's exact law: any scheme, grid, start, spectrum (singular ones too), d in the thousands; for
+    multistep schemes and tapes section 15's. ``data``: a `Gaussian`, or a `LogConcave` with m_0 = L_0 (which is
+    one). start: "prior" (the default), "exact" or "standard". ``score_noise`` is V of section 11, spread evenly
+    over coordinates. A `Tape` as scheme brings levels and start of its own: it takes no T, K, grid or score
+    noise, its process may be None, and start is one of `TAPE_STARTS` ("own" is the default); the output is divided by
+    its α. Raises `BadInput` and `HypothesisFailed`. Kind: *exact*.
     """
-    s = setting(process, data, T, K, scheme=scheme, start=start, grid=grid, score_noise=score_noise)
+    if isinstance(scheme, Tape):
+        alone(scheme, T, K, grid, score_noise=score_noise)
+        known = gaussian_data(data)
+        ones = 1.0 if known.vectors is None else known.vectors.sum(axis=0)
+        return tape_law(scheme, known.eigenvalues, start=start or "own").w2(known.coordinates, ones=ones)
+    if process is None:
+        raise BadInput("process", "None", "must be wbound.process(name, …) or wbound.Process(f=…, g=…)")
+    s = setting(
+        process, data, T, K, scheme=scheme, start=start or "prior", grid=grid, score_noise=score_noise
+    )
     return float(EXACT_LAW(s))
+
+
+def alone(
+    tape: Tape,
+    T: float | None,
+    K: int | None,
+    grid: str | Grid,
+    *,
+    score_noise: float = 0.0,
+    score_bias: float = 0.0,
+) -> None:
+    """Refuse what a tape has of its own, or has not, by name."""
+    if K is not None and K != tape.K:
+        raise BadInput("K", K, f"must not be given: the tape asks the score {tape.K} times")
+    given = {"T": T, "grid": None if grid == "uniform" else grid}
+    for name, value in given.items():
+        if value is not None:
+            raise BadInput(
+                name, getattr(value, "name", value), "must not be given: a tape has its own levels"
+            )
+    for name, error in (("score_noise", score_noise), ("score_bias", score_bias)):
+        if error:
+            raise BadInput(name, error, "must be 0: a tape's law is known for the exact score")

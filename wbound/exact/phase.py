@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from wbound.calculus.elliptic import groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
 from wbound.errors import BadInput, count, positive
 from wbound.sampler.tape import Tape
-from wbound.sampler.tape_of_scheme import TapeWriter
+from wbound.sampler.tape_writer import TapeWriter
 from wbound.typing import Array
 
 __all__ = ["PhaseSampler", "phase_levels", "zolotarev_levels"]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, positive
 from wbound.sampler.tape import Tape
-from wbound.sampler.tape_of_scheme import TapeWriter
+from wbound.sampler.tape_writer import TapeWriter
 from wbound.typing import Array
 
 __all__ = ["ddim_inflated", "ddim_shifted", "from_pure_noise", "geometric_error", "geometric_step"]

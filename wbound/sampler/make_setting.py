@@ -9,6 +9,7 @@ from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid, Nodes, grid_named
+from wbound.sampler.multistep import Multistep
 from wbound.sampler.scheme import Scheme, scheme_named
 
 __all__ = ["STARTS", "Setting", "setting"]
@@ -41,7 +42,7 @@ def setting(
     T: float | None = None,
     K: int | None = None,
     *,
-    scheme: str | Scheme = "em",
+    scheme: str | Scheme | Multistep = "em",
     start: str = "prior",
     grid: str | Grid = "uniform",
     score_bias: float = 0.0,

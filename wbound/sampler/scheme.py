@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbound.errors import BadInput, one_of
+from wbound.errors import BadInput, HypothesisFailed, one_of
+from wbound.sampler.multistep import MULTISTEP, Multistep, multistep_named
 from wbound.sampler.point_coefficients import pointwise
 from wbound.sampler.steps import Batch
 from wbound.typing import Array
@@ -65,7 +66,8 @@ class Steps(NamedTuple):
 class Scheme:
     """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0); ``stages`` is
     how often a step asks for the score (2: its `Steps` have a `Corrector`; an ODE's). The coefficients of a scheme
-    of your own are completed and checked by `Own`, which raises `BadInput`.
+    of your own are completed and checked by `Own`, which raises `BadInput`. ``memory``: of a sampler that looks at
+    earlier answers too, and of DDIM with η: it is known by its tape, and its ``steps`` raise `HypothesisFailed`.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Scheme:
     steps: Callable[[Batch], Steps]
     source: str
     stages: int = 1
+    memory: Multistep | None = None
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, ("sde", "ode"))
@@ -361,13 +364,37 @@ SCHEMES: dict[str, Scheme] = {
 POINTWISE = ("em-point", "em-point-arrival")
 
 
-def scheme_named(scheme: str | Scheme) -> Scheme:
-    """A `Scheme`, or the one called so. Raises `BadInput` with the names, and for a scheme of your own with the
-    name of one of these: theorems and tables go by it."""
-    if not isinstance(scheme, Scheme):
-        return SCHEMES[one_of("scheme", scheme, SCHEMES)]
-    if scheme.name in SCHEMES and scheme != SCHEMES[scheme.name]:
-        raise BadInput(
-            "scheme", scheme.name, "is the name of another scheme: give your own a name of its own"
+def scheme_named(scheme: str | Scheme | Multistep) -> Scheme:
+    """A `Scheme`, or the one called so: of `SCHEMES`, of `MULTISTEP`, or "ddim(eta=…)". Raises `BadInput` with the
+    names, and for a scheme of your own with the name of one of these: theorems and tables go by it."""
+    if isinstance(scheme, Scheme):
+        named = SCHEMES.get(scheme.name)
+        if named is None and scheme.memory is None and scheme.name in MULTISTEP:
+            named = remembering(MULTISTEP[scheme.name])
+        if named is not None and scheme != named:
+            raise BadInput(
+                "scheme", scheme.name, "is the name of another scheme: give your own a name of its own"
+            )
+        return scheme
+    if isinstance(scheme, str) and scheme in SCHEMES:
+        return SCHEMES[scheme]
+    try:
+        return remembering(multistep_named(scheme))
+    except BadInput as error:
+        if error.option != "scheme":
+            raise
+        one_of("scheme", scheme, (*SCHEMES, *MULTISTEP, "ddim(eta=...)"))
+        raise
+
+
+def remembering(m: Multistep) -> Scheme:
+    """A `Multistep` where a scheme goes."""
+
+    def steps(b: Batch) -> Steps:
+        raise HypothesisFailed(
+            "what is asked of a scheme's steps",
+            "steps that look at their own score alone",
+            f"{m.name} is known by its tape: its exact law and samples are there",
         )
-    return scheme
+
+    return Scheme(m.name, m.title, m.kind, Named(steps), m.source, memory=m)

@@ -7,8 +7,11 @@ They are kept in the units in which nothing is large: inputs as y/√(1 + λ), a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, IOFailure, nonnegative, real
+from wbound.sampler.tape_recurrence import Recurrence, recurrence
 from wbound.typing import Array
 
 __all__ = ["Tape"]
@@ -30,6 +34,11 @@ ARRAYS = {"levels": 1, "start": 1, "answers": 2, "noises": 2, "offsets": 1, "own
 NUMBERS = ("start_level", "start_std", "start_mean", "alpha_out", "level_out")
 #: How infinity is written in JSON, which has no number for it.
 INFINITY = "infinity"
+#: What reading a damaged archive may raise.
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError),
+    *(NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +76,11 @@ class Tape:
         put = self.__dict__.update  # the fields are frozen
         for name, dimensions in ARRAYS.items():
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name != "own_levels":
                 put({name: _array(name, value, dimensions)})
         K = self.levels.size
+        if self.noises.ndim != 2:  # no noises, as an empty list
+            put(noises=np.zeros((K + 1, 0)))
         shapes = {
             "levels": (K,),
             "start": (K + 1,),
@@ -108,6 +119,12 @@ class Tape:
         )
         if not 0.0 < self.alpha_out:
             raise BadInput("tape.alpha_out", self.alpha_out, "must be > 0: a raw output is divided by it")
+        try:
+            json.dumps(dict(self.made), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadInput(
+                "tape.made", type(self.made).__name__, f"must be a JSON object ({error})"
+            ) from None
 
     @property
     def K(self) -> int:
@@ -123,6 +140,11 @@ class Tape:
     def stochastic(self) -> bool:
         """Whether the output depends on a noise beside the start."""
         return bool(self.noises.any())
+
+    @cached_property
+    def recurrence(self) -> Recurrence | None:
+        """Its short memory, where it has one."""
+        return recurrence(self.answers, self.noises)
 
     def scores(self) -> tuple[Array, Array, Array, Array]:
         """(a, B, q, o) of Eq. 16: points y_i and output in y-units by the start (y-units at its level), the scores
@@ -208,7 +230,7 @@ class Tape:
         """The tape of `to_dict`. Raises `BadInput` for what is missing, unknown or was edited."""
         if not isinstance(content, Mapping) or content.get("format") != FORMAT:
             raise BadInput(name, "its content", f'must be a tape: a JSON object with "format": "{FORMAT}"')
-        if content.get("version") != VERSION:
+        if content.get("version") != VERSION or content["version"] is True:
             raise BadInput(f"{name}: version", content.get("version"), f"must be {VERSION}")
         known = {"format", "version", "digest", "made", *ARRAYS, *NUMBERS}
         if strange := sorted(set(content) - known):
@@ -216,19 +238,21 @@ class Tape:
         if missing := sorted(known - set(content)):
             raise BadInput(name, missing[0], "is missing")
         rest = {key: value for key, value in content.items() if key != "digest"}
-        if content["digest"] != _digest(rest):
+        try:
+            digest = _digest(rest)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadInput(name, "its content", f"is no tape ({error})") from None
+        if content["digest"] != digest:
             raise BadInput(
                 f"{name}: digest", content["digest"], "does not fit the content: the file was edited"
             )
         if not isinstance(content["made"], Mapping):
             raise BadInput(f"{name}: made", content["made"], "must be an object")
         arrays: dict[str, Any] = {
-            n: None if content[n] is None else _array(n, _numbers(n, content[n]), d)
+            n: None if n == "own_levels" and content[n] is None else _array(n, _numbers(n, content[n]), d)
             for n, d in ARRAYS.items()
         }
         numbers: dict[str, Any] = {n: _numbers(n, content[n]) for n in NUMBERS}
-        if arrays["noises"] is not None and arrays["noises"].size == 0 and arrays["start"] is not None:
-            arrays["noises"] = arrays["noises"].reshape(arrays["start"].size, 0)
         return cls(**arrays, **numbers, made=content["made"])
 
     def save(self, path: str | Path) -> None:
@@ -256,10 +280,10 @@ class Tape:
             raise IOFailure(f"{path}: {error.strerror or error}") from None
         if data[:2] == b"PK":
             try:
-                with np.load(path, allow_pickle=False) as archive:
+                with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                     content = {n: archive[n].tolist() if n in archive else None for n in ARRAYS}
                     head = json.loads(str(archive["head"]))
-            except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            except DAMAGE as error:
                 raise BadInput(str(path), "its content", f"is no tape ({error})") from None
             if not isinstance(head, dict):
                 raise BadInput(str(path), "its head", "is no tape")
@@ -301,7 +325,10 @@ def _numbers(name: str, value: Any) -> Any:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise BadInput(f"tape.{name}", value, "must be a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise BadInput(f"tape.{name}", value, "must be a number that fits a double") from None
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -11,66 +11,18 @@ from wbound.errors import BadInput
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Steps, vanishes
 from wbound.sampler.tape import Tape
+from wbound.sampler.tape_writer import LONGEST, TapeWriter
 from wbound.typing import Array
 
-__all__ = ["TapeWriter", "tape_of"]
+__all__ = ["tape_of"]
 
-#: A tape is dense: K² numbers twice.
-LONGEST = 4096
-
-
-class TapeWriter:
-    """Writes a tape step by step: states are rows over (start, answers, noises, 1), in y-units.
-
-    ``start()`` is the start as a state, ``evaluate(state, level)`` asks the network and gives its answer as a state,
-    ``noise()`` a fresh normal; states are added and scaled as arrays. ``finish(state, …)`` makes the `Tape`.
-    """
-
-    def __init__(self, evaluations: int, noises: int, start_level: float) -> None:
-        self._K, self._J = evaluations, noises
-        self.start_level = start_level
-        self._rows: list[Array] = []
-        self._levels: list[float] = []
-        self._drawn = 0
-
-    def _unit(self, column: int) -> Array:
-        row = np.zeros(1 + self._K + self._J + 1)
-        row[column] = 1.0
-        return row
-
-    def start(self) -> Array:
-        """The start: its unit is √(1 + λ) at the start's level."""
-        return self._unit(0) * math.sqrt(1.0 + self.start_level)
-
-    def evaluate(self, state: Array, level: float) -> Array:
-        """The answer (denoiser; score at level 0) at ``state`` and ``level``."""
-        self._rows.append(state / math.sqrt(1.0 + level))
-        self._levels.append(level)
-        return self._unit(len(self._rows))
-
-    def noise(self) -> Array:
-        """A fresh standard normal."""
-        self._drawn += 1
-        return self._unit(self._K + self._drawn)
-
-    def finish(self, state: Array, *, start_std: float, **rest: Any) -> Tape:
-        """The tape whose output is ``state``."""
-        table = np.vstack([*self._rows, state])
-        K, J = len(self._rows), self._drawn
-        return Tape(
-            levels=np.array(self._levels),
-            start=table[:, 0],
-            answers=table[:, 1 : 1 + K],
-            noises=table[:, 1 + self._K : 1 + self._K + J],
-            offsets=table[:, -1],
-            start_level=self.start_level,
-            start_std=start_std,
-            **rest,
-        )
+#: log λ from which λ is no double.
+BEYOND = 709.0
 
 
 def tape_of(s: Setting) -> Tape:
-    """The tape of a scheme of ours on its nodes, for the exact score. Raises `BadInput` beyond `LONGEST` steps.
+    """The tape of a scheme of ours on its nodes, for the exact score. Raises `BadInput` beyond `LONGEST` steps, and
+    where λ(T) does not fit a double.
 
     Implements Eq. 16 (docs/theory.md, section 15): *exact*. The start is the setting's; of "exact", which depends on the
     data, the law is asked for by ``tape_law(…, start="exact")``.
@@ -79,6 +31,18 @@ def tape_of(s: Setting) -> Tape:
     if K > LONGEST:
         raise BadInput("K", K, f"must be at most {LONGEST} for a tape, which holds K² numbers")
     ((_, b),) = s.nodes.blocks(K)
+    made = {"scheme": s.scheme.name, "process": s.process.name, "K": K, "start": s.start}
+    level, alpha = math.exp(min(s.nodes.first[1], BEYOND)), math.exp(s.nodes.first[0])
+    if not math.isfinite(level * level):  # tapes are in units of √(1 + λ), and laws in their squares
+        raise BadInput("T", s.nodes.T, f"has log lam(T) = {s.nodes.first[1]:.6g}: too large for a tape")
+    std = math.sqrt(level / (1.0 + level))
+    if s.start == "standard":
+        std = 1.0 / (alpha * math.sqrt(1.0 + level))
+    if s.scheme.memory is not None:
+        lam = np.exp(s.nodes.log_lam)
+        return s.scheme.memory.tape(
+            lam, start_std=std, alpha_out=math.exp(float(b.log_alpha_lo[-1])), made=made
+        )
     steps = s.scheme.steps(b)
     lam_hi, lam_lo = np.exp(b.log_lam_hi), np.exp(b.log_lam_lo)
     # in y-units ŷ_k = back·ŷ_{k−1} + c S + … with S = (D − ŷ)/λ
@@ -108,14 +72,12 @@ def tape_of(s: Setting) -> Tape:
             state = kept[k] * state + seen[k] * D
         if noisy:
             state = state + spread[k] * writer.noise()
-    level, alpha = float(lam_hi[0]), math.exp(s.nodes.first[0])
-    std = {"prior": math.sqrt(level / (1.0 + level)), "standard": 1.0 / (alpha * math.sqrt(1.0 + level))}
     return writer.finish(
         state,
-        start_std=std.get(s.start, std["prior"]),
+        start_std=std,
         level_out=float(lam_lo[-1]),
         alpha_out=math.exp(float(b.log_alpha_lo[-1])),
-        made={"scheme": s.scheme.name, "process": s.process.name, "K": K, "start": s.start},
+        made=made,
     )
 
 

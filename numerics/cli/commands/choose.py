@@ -30,7 +30,7 @@ def choose(
         typer.Option(
             "--scheme",
             metavar="NAME[,NAME…]",
-            help="Sampler, SDE or ODE; several (hf,ddim,heun) are ranked together at --steps.",
+            help="Sampler, SDE or ODE; several (ddim,heun,dpmpp-2m) are ranked together at --steps network calls.",
             autocompletion=o.complete_scheme,
         ),
     ] = "hf",
