@@ -10,8 +10,8 @@ VENV := .venv
 BIN  := $(VENV)/bin
 OLDEST := .venv-oldest
 AUDIT  := .venv-audit
-# What make oldest runs: all but what needs the extra cifar10, or a browser.
-OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 \
+# What make oldest runs: all but what needs the extras cifar10 and diffusers, or a browser.
+OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 --ignore=tests/numerics/recorders \
   --ignore=tests/numerics/report/test_report_browser.py
 # Stamps say which layer is installed. They live inside the environment: removing .venv is a fresh start.
 DECLARED := setup.cfg pyproject.toml constraints.txt
@@ -97,7 +97,7 @@ $(VENV)/.runtime: $(VENV)/.made $(DECLARED)
 $(VENV)/.dev: $(VENV)/.made $(DECLARED)
 	@echo "installing what tests need into $(VENV): at most 600 MB to download and 2.6 GB on disk, two minutes,"
 	@echo "with a CPU build of PyTorch; its default build for Linux brings CUDA and takes several GB more"
-	@$(INSTALL) -e '.[dev,certify,cluster,cifar10]'
+	@$(INSTALL) -e '.[dev,certify,cluster,cifar10,diffusers]'
 	@touch $(VENV)/.runtime $@
 
 # The extra cifar10 is left out: the oldest PyTorch is several GB more.
