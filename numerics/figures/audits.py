@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +36,12 @@ def audit_figure(audit: Audit, width: str | float = "report") -> Figure:
     best = {h.cost: h for h in reversed(audit.helps)}
     marks = [(float(h.steps), h.w2, h.line) for h in best.values() if h.w2 > 0.0]
     with styled():
-        look = {"color": COLOURS["vp-linear"], "marker": "o", "markersize": 2.6, "linewidth": 1.2}
+        look: dict[str, Any] = {
+            "color": COLOURS["vp-linear"],
+            "marker": "o",
+            "markersize": 2.6,
+            "linewidth": 1.2,
+        }
         x = (float(at.min()), float(max(at.max(), 2.0 * at.min())))
         y = y_range_of([values, np.array([w for _, w, _ in marks] or [values.min()])])
         entries = [Entry(x[1], float(values[-1]), "as it is", look)]
@@ -46,8 +51,8 @@ def audit_figure(audit: Audit, width: str | float = "report") -> Figure:
         axes.plot(at, values, clip_on=False, **look)
         for k, w, _ in marks:
             axes.plot([k], [w], color=COLOURS["vp-polynomial"], marker="D", markersize=4.0, clip_on=False)
-        for k, w in audit.curve:
-            if w is None:
+        for k, found in audit.curve:
+            if found is None:
                 axes.plot([k], [y[0]], color=MUTED, marker="x", markersize=3.5, clip_on=False)
         x_label(axes, "steps K")
     return figure

@@ -177,7 +177,7 @@ def audit_plan(
         if not numbers:
             tape = recorded(plan)
             numbers = [int(tape.made["K"])]
-            rows = (judge.row(numbers[0], lambda: tape),)
+            rows: tuple[AuditRow, ...] = (judge.row(numbers[0], lambda: tape),)
             plans = {numbers[0]: plan}
         else:
             plans = {k: replace(plan, K=k) for k in numbers}

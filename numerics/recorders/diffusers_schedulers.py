@@ -119,7 +119,7 @@ def plan_of(
     if steps is None and not given_lists:
         raise BadInput("steps", "(not given)", "give the number of steps, or timesteps or sigmas")
     if steps is not None and given_lists:
-        listed_count = len(placing.get("timesteps", placing.get("sigmas")))
+        listed_count = len(placing["timesteps"] if "timesteps" in placing else placing["sigmas"])
         if count("steps", steps) != listed_count:
             raise BadInput("steps", steps, f"must be the {listed_count} of the list, or left out")
     K = None if given_lists or steps is None else count("steps", steps)
@@ -184,7 +184,9 @@ def record_plan(plan: Plan, trials: bool = True) -> Tape:
 def cure(plan: Plan) -> dict[str, Any] | None:
     """The fewest options of the configuration that, switched off, make the scheduler affine: found by trying."""
     config = dict(plan.source.make().config)
-    tries = {key: False for key, value in config.items() if value is True and key in plan.source.keys}
+    tries: dict[str, Any] = {
+        key: False for key, value in config.items() if value is True and key in plan.source.keys
+    }
     if str(config.get("variance_type", "")).startswith("learned"):
         tries["variance_type"] = "fixed_small"
 

@@ -45,15 +45,17 @@ def parts_of(tape: Tape, variances: Array, mean: Array, start: str = "own") -> P
         (width, middle),
         (truth, mean),
     ]
-    between = [_between(a, b) for a, b in zip(stages, stages[1:], strict=False)]
+    start_part, steps_part, last_part = (_between(a, b) for a, b in zip(stages, stages[1:], strict=False))
     a = tape.alpha_out
     spreads = np.full(variances.size, math.nan)
     np.divide(stages[0][0], truth, out=spreads, where=truth > 0.0)
     return Parts(
-        _between(stages[0], stages[3]),
-        _between((stages[0][0] / a, stages[0][1] / a), stages[3]),
-        *between,
-        spreads,
+        w2=_between(stages[0], stages[3]),
+        divided=_between((stages[0][0] / a, stages[0][1] / a), stages[3]),
+        start=start_part,
+        steps=steps_part,
+        last_jump=last_part,
+        spreads=spreads,
     )
 
 
