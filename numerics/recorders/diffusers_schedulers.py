@@ -21,9 +21,20 @@ from wbound.errors import BadInput, WboundError, count
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
 
-__all__ = ["Plan", "is_flow", "plan_of", "record_plan", "record_scheduler", "recorded"]
+__all__ = [
+    "MOST_STEPS",
+    "Plan",
+    "is_flow",
+    "plan_of",
+    "record_plan",
+    "record_scheduler",
+    "recorded",
+    "told_of",
+]
 
 
+#: Steps that are laid out at most.
+MOST_STEPS = 4096
 #: What these want of the network is a consistency function or a flow map, which no denoiser is.
 CONSISTENCY = ("LCM", "TCD", "CMStochastic", "FlowMatchLCM", "FlowMap", "SCM", "ConsistencyDecoder")
 #: Arguments of `step` that a pipeline fills in; the rest are the user's.
@@ -123,6 +134,8 @@ def plan_of(
         if count("steps", steps) != listed_count:
             raise BadInput("steps", steps, f"must be the {listed_count} of the list, or left out")
     K = None if given_lists or steps is None else count("steps", steps)
+    if K is not None and K > MOST_STEPS:
+        raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
     needed = {
         k for k in keys_of(source.kind.step)
         if k not in FILLED and k not in stepping and _required(source.kind.step, k)
@@ -236,7 +249,7 @@ class _library:
 def _drive(plan: Plan, run: Run) -> Ended:
     """One run as pipelines make it: scale the input, ask the network, step."""
     scheduler = plan.placed()
-    told = _told_of(scheduler)
+    told = told_of(scheduler)
     taken = keys_of(type(scheduler).step)
     fixed = dict(plan.stepping)
     if "return_dict" in taken:
@@ -357,7 +370,7 @@ class _Told:
         return tensor_of(self.form(x, answer, alpha, sigma)).reshape(seen.shape)
 
 
-def _told_of(scheduler: Any) -> _Told:
+def told_of(scheduler: Any) -> _Told:
     config, name = scheduler.config, type(scheduler).__name__
     wanted = config.get("prediction_type", "epsilon")
     N = config.get("num_train_timesteps", 1)

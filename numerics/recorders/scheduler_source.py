@@ -20,6 +20,11 @@ from wbound.errors import BadInput, WboundError
 __all__ = ["Missing", "Source", "diffusers_library", "keys_of", "nearest", "needs_torch", "source_of"]
 
 
+#: Counts of a configuration, which become sizes of tables.
+COUNTS = ("num_train_timesteps", "original_inference_steps", "solver_order", "pndm_order")
+MOST_COUNTED = 100_000
+
+
 class Missing(WboundError, ImportError):
     """A library that an optional part needs is not installed."""
 
@@ -90,6 +95,12 @@ class Source:
         """A fresh scheduler. Raises `BadInput` with the library's words where it refuses the configuration."""
         if self.live is not None:
             return copy.deepcopy(self.live)
+        for key in COUNTS:  # the library would allocate whatever is asked
+            value = self.config.get(key, 1)
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_COUNTED
+            ):
+                raise BadInput(key, value, f"must be an integer from 1 to {MOST_COUNTED}")
         with quiet():
             try:
                 return self.kind.from_config(dict(self.config))
@@ -158,12 +169,23 @@ def source_of(given: Any) -> Source:
 def _from_mapping(library: Any, content: Mapping[str, Any], name: str) -> Source:
     named = content.get("_class_name")
     if named is None:
-        raise BadInput(name, "_class_name", "is missing: it says which scheduler this configures")
+        named = _by_keys(library, content, name)
     if not isinstance(named, str):
         raise BadInput(f"{name}: _class_name", named, "must be the name of a scheduler")
     kind = _class(library, named)
     ignored = tuple(k for k in content if not k.startswith("_") and k not in keys_of(kind.__init__))
     return Source(kind, dict(content), ignored)
+
+
+def _by_keys(library: Any, content: Mapping[str, Any], name: str) -> str:
+    """The class of a live scheduler's ``config``, which holds all keys of the class and not its name."""
+    keys = {k for k in content if not k.startswith("_")}
+    names = [n for n in dir(library) if n.endswith("Scheduler") and isinstance(getattr(library, n), type)]
+    found = [n for n in names if "Parallel" not in n and set(keys_of(getattr(library, n).__init__)) == keys]
+    if len(found) == 1:
+        return found[0]
+    said = f" (it may be {' or '.join(found)})" if found else ""
+    raise BadInput(name, "_class_name", f"is missing{said}: give the scheduler itself, or add it")
 
 
 def _class(library: Any, name: str) -> Any:

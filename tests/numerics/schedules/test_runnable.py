@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numerics.recorders.scheduler_nodes import training_log_lam
 from numerics.schedules.candidates import GRIDS, Candidate
 from numerics.schedules.choice import _facts, _Task, choose
-from numerics.schedules.diffusers_config import training_log_lam
 from numerics.schedules.schedule_formats import from_array, nearest, start_std, to_array
 from numerics.targets import datasets
 from numerics.targets.datasets import Dataset
