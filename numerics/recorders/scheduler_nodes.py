@@ -112,6 +112,8 @@ def training_log_lam(given: Any) -> tuple[Array, tuple[str, ...]]:
                 "rescale_betas_zero_snr", "true", "moves the betas: they are not those of training"
             )
         notes = _takes(source, scheduler)
+        if source.ignored:
+            notes = (*notes, f"{source.name} ignores {', '.join(source.ignored)}")
         table = np.asarray(betas.double().numpy())
     return np.asarray(np.log(np.expm1(np.cumsum(-np.log1p(-table))))), notes
 

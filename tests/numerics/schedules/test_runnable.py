@@ -239,7 +239,7 @@ def test_timesteps_need_a_training(wb: Any, tmp_path: Path) -> None:
     shown = wb.ask("schedule", "--data", "1,0.5", "--K", "10", "--diffusers", config, "--as", "timesteps")
     assert shown["values"] == index.tolist()  # the optimised nodes are best, with any process
     for change in (
-        {"use_karras_sigmas": True},
+        {"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True},
         {"rescale_betas_zero_snr": True},
         {"_class_name": "EDMEulerScheduler"},
     ):
