@@ -313,7 +313,7 @@ def _tape(known: Mapping[str, Array], run: Run, ended: Ended) -> Tape:
         levels=levels,
         start=np.append(start[:-1], start[-1] / out),
         answers=rows["answers"],
-        noises=rows["noises"],
+        noises=rows["noises"][:, rows["noises"].any(axis=0)],  # some are drawn and not used
         offsets=np.append(known["offsets"][:-1], known["offsets"][-1] / out),
         start_level=start_level,
         start_std=scale,
