@@ -187,6 +187,7 @@ def test_a_form_that_means_another_sampler_is_refused(wb: Any, tmp_path: Path) -
 
 
 def test_timesteps_are_the_nearest_of_the_training() -> None:
+    pytest.importorskip("diffusers")
     training, notes = training_log_lam(TRAINED)
     assert training.size == 1000 and not notes
     rng = np.random.default_rng(0)
@@ -213,6 +214,7 @@ def test_timesteps_are_the_nearest_of_the_training() -> None:
 
 
 def test_timesteps_need_a_training(wb: Any, tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
     out, config = str(tmp_path / "t.npy"), tmp_path / "scheduler_config.json"
     choosing = ["choose", "--data", "1,0.5", "--steps", "10", "--process", "ou", "--as", "timesteps"]
     choosing += ["-o", out]
@@ -269,6 +271,7 @@ CLASSES = {
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_diffusers_takes_the_timesteps(kind: str) -> None:
+    pytest.importorskip("diffusers")
     config = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
     training, notes = training_log_lam({"_class_name": f"{kind}Scheduler", **config})
     assert bool(notes) == (CLASSES[kind] is None)
