@@ -10,15 +10,16 @@ VENV := .venv
 BIN  := $(VENV)/bin
 OLDEST := .venv-oldest
 AUDIT  := .venv-audit
-# What make oldest runs: all but what needs the extra cifar10, or a browser.
-OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 \
+K_DIFFUSION := .venv-k-diffusion
+# What make oldest runs: all but what needs the extras cifar10 and diffusers, or a browser.
+OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 --ignore=tests/numerics/recorders \
   --ignore=tests/numerics/report/test_report_browser.py
 # Stamps say which layer is installed. They live inside the environment: removing .venv is a fresh start.
 DECLARED := setup.cfg pyproject.toml constraints.txt
 INSTALL  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test deep oldest audit lint types docs notebooks benchmarks clean
+.PHONY: help report test deep oldest audit k-diffusion lint types docs notebooks benchmarks clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,7 +34,7 @@ report: $(VENV)/.runtime
 	$(BIN)/wbound report --out $(OUT)
 	@echo "wrote $(OUT)/index.html: open it in a browser (it needs no network)"
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev k-diffusion
 	$(BIN)/python -m pytest -q -n $(JOBS)
 
 deep: $(VENV)/.dev
@@ -46,6 +47,11 @@ oldest: $(OLDEST)/.made
 
 audit: $(AUDIT)/.made
 	@$(AUDIT)/tools/bin/python tools/audit.py $(AUDIT)/runtime/bin/python build/sbom.json
+
+# k-diffusion pulls a web of packages: it lies alone in a folder, and without it its tests are skipped and counted.
+k-diffusion: $(VENV)/.dev
+	@[ -d $(K_DIFFUSION)/k_diffusion ] || $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+	  --no-deps --target $(K_DIFFUSION) k-diffusion torchdiffeq || echo "k-diffusion could not be installed: its tests skip"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -97,7 +103,7 @@ $(VENV)/.runtime: $(VENV)/.made $(DECLARED)
 $(VENV)/.dev: $(VENV)/.made $(DECLARED)
 	@echo "installing what tests need into $(VENV): at most 600 MB to download and 2.6 GB on disk, two minutes,"
 	@echo "with a CPU build of PyTorch; its default build for Linux brings CUDA and takes several GB more"
-	@$(INSTALL) -e '.[dev,certify,cluster,cifar10]'
+	@$(INSTALL) -e '.[dev,certify,cluster,cifar10,diffusers]'
 	@touch $(VENV)/.runtime $@
 
 # The extra cifar10 is left out: the oldest PyTorch is several GB more.

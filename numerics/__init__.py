@@ -13,6 +13,7 @@ from numerics import moved as _moved
 if TYPE_CHECKING:
     from numerics import transport
     from numerics.laws.sde_on_line import law1d_w2
+    from numerics.recorders.callables import record
     from numerics.samplers.sampling import coupled_exact, coupled_paths, sample
     from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
     from numerics.verification.verdict import verify
@@ -27,6 +28,7 @@ _HOME = {
     "coupled_paths": "numerics.samplers.sampling",
     "exact_w2": "wbound.exact.gaussian_law",
     "law1d_w2": "numerics.laws.sde_on_line",
+    "record": "numerics.recorders.callables",
     "sample": "numerics.samplers.sampling",
     "verify": "numerics.verification.verdict",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "coupled_paths",
     "exact_w2",
     "law1d_w2",
+    "record",
     "sample",
     "transport",
     "verify",

@@ -95,7 +95,7 @@ MOVED: dict[str, str] = {
     "numerics.report.summary": "numerics.report.sections.summary",
     "numerics.report.versus": "numerics.report.sections.sde_or_ode",
     "numerics.scatter": "numerics.verification.theorem_3_at_random",
-    "numerics.scheduler_config": "numerics.schedules.diffusers_config",
+    "numerics.scheduler_config": "numerics.recorders.scheduler_nodes",
     "numerics.search": "numerics.verification.counterexamples",
     "numerics.smoothing": "numerics.targets.smooth_law",
     "numerics.sweep_cells": "numerics.sweep.cells",

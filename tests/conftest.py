@@ -35,6 +35,9 @@ if (
 DEEP = os.environ.get("WBOUND_DEEP", "") not in ("", "0")
 STRICT_SKIPS = os.environ.get("WBOUND_STRICT_SKIPS", "") not in ("", "0")
 
+#: What may be missing where skips are forbidden.
+ALLOWED_SKIPS = ("GPU", "make k-diffusion")
+
 _common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 settings.register_profile("ci", max_examples=100, derandomize=True, database=None, **_common)
 settings.register_profile("deep", max_examples=5_000, **_common)
@@ -72,8 +75,8 @@ def _skip_reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
 
 
 def _not_allowed(reasons: Counter[str]) -> list[str]:
-    """The reasons that WBOUND_STRICT_SKIPS forbids: all but a missing GPU."""
-    return [reason for reason in reasons if STRICT_SKIPS and "GPU" not in reason]
+    """The reasons that WBOUND_STRICT_SKIPS forbids: all but a missing GPU, and k-diffusion, which is no extra."""
+    return [reason for reason in reasons if STRICT_SKIPS and not any(word in reason for word in ALLOWED_SKIPS)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER: dict[str, str] = {
     "wbound": "moved errors memory typing calculus forward data sampler statement bounds exact theory complexity"
     " design certified",
-    "numerics": "moved io transport targets samplers laws sweep verification schedules studies figures tables report"
+    "numerics": "moved io transport targets samplers laws sweep verification schedules recorders studies figures tables report"
     " cifar10 cli",
 }
 
@@ -33,7 +33,7 @@ ORDER: dict[str, str] = {
 MAY_IMPORT: dict[str, str] = {
     "wbound": "numpy scipy sympy pandas numba flint psutil",
     "numerics": "wbound numpy scipy sympy numba pandas matplotlib sklearn joblib loky pyarrow PIL tqdm rich typer"
-    " jinja2 tabulate ot dask distributed torch diffusers accelerate torchmetrics safetensors",
+    " jinja2 tabulate ot dask distributed torch diffusers torchsde accelerate torchmetrics safetensors",
 }
 
 # Only inside a function (or under TYPE_CHECKING), so that importing the package stays cheap.
@@ -48,8 +48,9 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "dask": frozenset({"numerics.sweep", "numerics.cli"}),
     "distributed": frozenset({"numerics.sweep", "numerics.cli"}),
     "typer": frozenset({"numerics.cli", "numerics.cifar10"}),
-    "torch": frozenset({"numerics.cifar10"}),
-    "diffusers": frozenset({"numerics.cifar10"}),
+    "torch": frozenset({"numerics.cifar10", "numerics.recorders"}),
+    "diffusers": frozenset({"numerics.cifar10", "numerics.recorders"}),
+    "torchsde": frozenset({"numerics.recorders"}),
     "accelerate": frozenset({"numerics.cifar10"}),
     "torchmetrics": frozenset({"numerics.cifar10"}),
     "safetensors": frozenset({"numerics.cifar10"}),

@@ -33,7 +33,7 @@ def _names(requirements: str) -> set[str]:
 
 def _declared(config: configparser.ConfigParser) -> set[str]:
     declared = _names(config["options"]["install_requires"])
-    for extra in ("cifar10", "cluster", "certify"):
+    for extra in ("cifar10", "diffusers", "cluster", "certify"):
         declared |= _names(config["options.extras_require"][extra])
     return declared
 

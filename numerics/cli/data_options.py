@@ -55,7 +55,11 @@ AlphasCumprod = Annotated[
 ]
 Diffusers = Annotated[
     str | None,
-    typer.Option("--diffusers", metavar="FILE", help="A scheduler_config.json of the diffusers library."),
+    typer.Option(
+        "--diffusers",
+        metavar="FILE|CLASS",
+        help="A scheduler of the diffusers library, which reads it: a scheduler_config.json, or a class.",
+    ),
 ]
 
 
@@ -100,8 +104,10 @@ def schedules_from(
     alphas_cumprod: str | None,
     diffusers: str | None,
     key: str | None = None,
+    steps: int | None = None,
 ) -> list[Schedule]:
-    """The schedules that the options name. Raises `BadInput` and `IOFailure`."""
+    """The schedules that the options name; a configuration at ``steps``, or at all steps of its training. Raises
+    `BadInput`, `IOFailure` and `Missing` (the extra diffusers)."""
     from numerics.schedules.schedule_formats import from_array
 
     arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
@@ -112,15 +118,15 @@ def schedules_from(
             name = form if o.is_list(text) else Path(text).name
             found.append(from_array(values, form, name=name, notes=notes))
     if diffusers is not None:
-        from numerics.schedules.diffusers_config import from_diffusers
+        from numerics.recorders.scheduler_nodes import schedule_of_diffusers
 
-        found.append(from_diffusers(diffusers))
+        found.append(schedule_of_diffusers(diffusers, steps))
     return found
 
 
 def training_from(betas: str | None, diffusers: str | None) -> tuple[Any, tuple[str, ...]]:
     """log λ (N,) at the steps of training that timesteps are indices of, and notes. Raises `BadInput`, `IOFailure`."""
-    from numerics.schedules.diffusers_config import training_log_lam
+    from numerics.recorders.scheduler_nodes import training_log_lam
     from wbound.errors import BadInput
 
     if (betas is None) == (diffusers is None):

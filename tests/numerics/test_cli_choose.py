@@ -67,6 +67,7 @@ def test_several_schemes_at_once(wb: Any, samples: Path) -> None:
 
 
 def test_ones_own_schedules_and_files(wb: Any, samples: Path, tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
     np.save(tmp_path / "sigmas.npy", np.geomspace(50.0, 0.05, 10))
     config = {"_class_name": "DDPMScheduler", "num_train_timesteps": 10, "beta_schedule": "linear"}
     (tmp_path / "scheduler_config.json").write_text(json.dumps(config))

@@ -111,7 +111,10 @@ DRAW = {
     "clocks": "--points 5 -o",
     "score-error": "--process ou --to 20 --points 2 -o",
     "choose": "--data digits --steps 4 --process ou --grid uniform --figure",
+    "audit": "--diffusers EDMEulerScheduler --data 1,0.25 --steps 2 --figure",
 }
+#: These need an extra, which the oldest versions are tested without.
+EXTRA = {"audit": "diffusers"}
 
 
 def test_every_command_that_draws_is_here_and_has_a_width() -> None:
@@ -126,6 +129,7 @@ def test_every_command_that_draws_is_here_and_has_a_width() -> None:
 
 @pytest.mark.parametrize("command", DRAW)
 def test_the_width_is_the_figure_s(command: str, wb: Any, tmp_path: Path) -> None:
+    pytest.importorskip(EXTRA.get(command, "numpy"))
     for width, inches in (("column", 3.4), ("text", 5.5), ("4", 4.0)):
         file = tmp_path / f"{width}.svg"
         code, _, err = wb(command, *DRAW[command].split(), str(file), "--width", width)
@@ -160,6 +164,7 @@ PRINTED = [
     "landscape --points 6 --K-to 20",
     "optimal --K 10 --m0 0.2 --L0 5",
     "clocks --points 5",
+    "audit --diffusers EDMEulerScheduler --data 1,0.25 --steps 4",
     "choose --data digits --steps 10 --process ou --process vp-linear --eps-rel 0.5",
     "schedule --process vp-linear --T 4 --K 5",
     "curve --process vp-linear --to 100",
@@ -182,6 +187,7 @@ def test_every_command_is_tried_at_80_columns() -> None:
 def test_what_is_printed_fits_80_columns(
     line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip(EXTRA.get(line.split()[0], "numpy"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     code = main(shlex.split(line))

@@ -23,7 +23,6 @@ from numerics.cli import data_options, options
 from numerics.io import reading
 from numerics.io.writing import write
 from numerics.schedules import schedule_formats
-from numerics.schedules.diffusers_config import from_diffusers
 from numerics.sweep import config
 from numerics.targets import datasets
 from wbound.certified import certificate as certified
@@ -252,8 +251,11 @@ SCHEDULERS: tuple[dict[str, Any], ...] = (
     st.sampled_from(SCHEDULERS), changes, damage | st.just([]), st.none() | st.sampled_from((1, 7, 10**12))
 )
 def test_configurations_of_schedulers(drop: Any, seed: Any, change: Any, how: Any, steps: int | None) -> None:
+    pytest.importorskip("diffusers")
+    from numerics.recorders.scheduler_nodes import schedule_of_diffusers
+
     text = json.dumps(replaced(seed, change)).encode("utf-8", "surrogatepass")
-    judged(lambda: from_diffusers(drop(".json", damaged(text, how)), steps))
+    judged(lambda: schedule_of_diffusers(drop(".json", damaged(text, how)), steps))
 
 
 @many()
@@ -408,26 +410,6 @@ def test_what_a_deep_search_found(drop: Any, certificate: dict[str, Any]) -> Non
     assert "largest value 1e+200" in judged(
         lambda: data_options.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
     )
-    edm = {"_class_name": "EDMEulerScheduler", "sigma_min": 0.002, "sigma_max": 80.0}
-    assert "steps" in judged(lambda: from_diffusers(edm, 10**12))
-    for rho in (1e-300, 1e-3, 1e300):  # an answer, or a line
-        judged(lambda rho=rho: from_diffusers(edm | {"rho": rho}, 9))
-    small = np.exp(
-        0.5 * from_diffusers(edm | {"rho": 1e-3}, 9).log_lam[:-1]
-    )  # to the first level's left: a long way
-    assert (
-        small[0] == pytest.approx(80.0) and small[-1] == pytest.approx(0.002) and (np.diff(small) < 0.0).all()
-    )
-    karras = np.exp(0.5 * from_diffusers(edm, 9).log_lam[:-1])
-    assert karras == pytest.approx(
-        (80 ** (1 / 7) + np.linspace(0, 1, 9) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
-    )
-    euler = {
-        "_class_name": "EulerDiscreteScheduler",
-        "trained_betas": [1e-300, 0.2, 0.3],
-        "use_karras_sigmas": True,
-    }
-    assert np.isfinite(from_diffusers(euler).log_lam[:-1]).all()
     less = copy.deepcopy(certificate)
     del less["inputs"]["parameters"]["theta"]
     assert "theta: has no value" in judged(lambda: certified.verify(signed(less)))

@@ -36,6 +36,9 @@ def check(
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
     diffusers: s.Diffusers = None,
+    steps: Annotated[
+        str | None, o.numeric("--steps", "Steps at which --diffusers is read (those of its training).")
+    ] = None,
     claim: Annotated[
         str | None,
         typer.Option(
@@ -84,7 +87,7 @@ def check(
         _claims(claim, law, json)
         return
     if given or diffusers:
-        diagnosis = _arrays(given, diffusers, law, None if data is not None else key)
+        diagnosis = _arrays(given, diffusers, law, None if data is not None else key, steps)
     else:
         from numerics.schedules.doctor import check_expressions
 
@@ -123,15 +126,21 @@ def _table(diagnosis: Any) -> str:
     return grid_table(("check", "verdict", "detail"), rows)
 
 
-def _arrays(given: dict[str, str], diffusers: str | None, law: Any, key: str | None) -> Any:
+def _arrays(
+    given: dict[str, str], diffusers: str | None, law: Any, key: str | None, steps: str | None
+) -> Any:
     """The diagnosis of arrays, or of a configuration. An array that is no schedule is a finding."""
     from numerics.schedules.doctor import check_schedule
-    from wbound.errors import BadInput
+    from wbound.errors import BadInput, count
 
     if diffusers is not None:
         if given:
             raise BadInput("diffusers", diffusers, "give a configuration or arrays")
-        return check_schedule(s.schedules_from(None, None, None, diffusers)[0], data=law)
+        K = o.number("steps", steps)
+        made = s.schedules_from(None, None, None, diffusers, steps=None if K is None else count("steps", K))
+        return check_schedule(made[0], data=law)
+    if steps is not None:
+        raise BadInput("steps", steps, "goes with --diffusers: arrays have their own steps")
     read = {form: s.vector_from(form, text, key) for form, text in given.items()}
     said = tuple(note for _, notes in read.values() for note in notes)
     return check_schedule(**{form: values for form, (values, _) in read.items()}, data=law, notes=said)

@@ -114,7 +114,8 @@ def choose(
         drawable(figure, width, "figure")
     K = o.number("steps", steps)
     loaded = s.dataset_from(data, key)
-    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers)
+    asked = None if K is None else count("steps", K)
+    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, steps=asked)
     for one in given:
         for remark in one.notes:
             say(f"{one.name}: {remark}")
@@ -122,7 +123,7 @@ def choose(
     with keeping(progress, figure or out, ".csv"):
         ranking = rank(
             loaded,
-            None if K is None else count("steps", K),
+            asked,
             eps=o.number("eps", eps),
             eps_rel=o.number("eps_rel", eps_rel),
             scheme=[name.strip() for name in scheme.split(",")],

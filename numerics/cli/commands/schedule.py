@@ -74,7 +74,7 @@ def schedule(
       wbound schedule --process vp-linear --T 4 --K 20 --as betas -o betas.npy
       wbound schedule --process ve-constant --sigma-max 80 --K 18 --grid edm --sigma-min 0.002 --as sigmas
       wbound schedule --data digits --K 20 --as sigmas -o sigmas.npy
-      wbound schedule --diffusers scheduler_config.json --as alphas_cumprod -o alphas_cumprod.npy
+      wbound schedule --diffusers scheduler_config.json --K 20 --as alphas_cumprod -o alphas_cumprod.npy
       wbound schedule --data digits --K 20 --diffusers scheduler_config.json --as timesteps
     """
     import numpy as np
@@ -93,7 +93,9 @@ def schedule(
             # what is written is one of these, on the steps of that training
             betas, diffusers = (betas if diffusers is not None else None), None
     made = s.one_schedule(
-        s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key)
+        s.schedules_from(
+            sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key, o.steps_from(K)
+        )
     )
     if key is not None and made is None and data is None:
         raise BadInput("key", key, "goes with --data or a schedule's array")
@@ -124,7 +126,8 @@ def schedule(
         made, won = _winner(data, key, K, scheme, as_)
         notes += won
     else:
-        unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
+        unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
+        unused |= {"K": K} if diffusers is None else {}  # the steps at which a configuration is read
         unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "data": data, "d": d}
         unused |= {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
         for option, value in unused.items():

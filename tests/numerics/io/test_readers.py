@@ -17,7 +17,6 @@ from PIL import Image
 from numerics.cli import data_options, options
 from numerics.io import reading
 from numerics.schedules import schedule_formats
-from numerics.schedules.diffusers_config import from_diffusers
 from numerics.schedules.doctor import check_schedule
 from numerics.targets import datasets
 from wbound.errors import BadInput
@@ -303,23 +302,3 @@ def test_class_folders_are_read_and_what_is_left_out_is_said(tmp_path: Path) -> 
         Image.fromarray(np.full((3, 3), 300 + i, np.uint16)).save(deep / f"{i}.png")
     with pytest.raises(BadInput, match="must have 8 bits a value"):  # their conversion would clip at 255
         datasets.load(deep)
-
-
-# ---------------------------------------------------------------------- configurations
-
-
-@pytest.mark.parametrize(
-    "key", ["use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas", "use_flow_sigmas"]
-)
-def test_options_that_would_move_the_nodes_are_not_passed_over(key: str) -> None:
-    config = {"_class_name": "EulerDiscreteScheduler", "num_train_timesteps": 50}
-    assert from_diffusers({**config, key: False}, 5).K == 5
-    with pytest.raises(BadInput, match=f"{key} = true: is not read here"):
-        from_diffusers({**config, key: True}, 5)
-
-
-def test_an_end_above_the_data_is_said() -> None:
-    config = {"_class_name": "DDIMScheduler", "num_train_timesteps": 50}
-    assert not any("set_alpha_to_one" in note for note in from_diffusers(config, 5).notes)
-    said = from_diffusers({**config, "set_alpha_to_one": False}, 5).notes
-    assert any("set_alpha_to_one is false" in note for note in said)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numerics.recorders.scheduler_nodes import training_log_lam
 from numerics.schedules.candidates import GRIDS, Candidate
 from numerics.schedules.choice import _facts, _Task, choose
-from numerics.schedules.diffusers_config import training_log_lam
 from numerics.schedules.schedule_formats import from_array, nearest, start_std, to_array
 from numerics.targets import datasets
 from numerics.targets.datasets import Dataset
@@ -187,6 +187,7 @@ def test_a_form_that_means_another_sampler_is_refused(wb: Any, tmp_path: Path) -
 
 
 def test_timesteps_are_the_nearest_of_the_training() -> None:
+    pytest.importorskip("diffusers")
     training, notes = training_log_lam(TRAINED)
     assert training.size == 1000 and not notes
     rng = np.random.default_rng(0)
@@ -213,6 +214,7 @@ def test_timesteps_are_the_nearest_of_the_training() -> None:
 
 
 def test_timesteps_need_a_training(wb: Any, tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
     out, config = str(tmp_path / "t.npy"), tmp_path / "scheduler_config.json"
     choosing = ["choose", "--data", "1,0.5", "--steps", "10", "--process", "ou", "--as", "timesteps"]
     choosing += ["-o", out]
@@ -239,7 +241,7 @@ def test_timesteps_need_a_training(wb: Any, tmp_path: Path) -> None:
     shown = wb.ask("schedule", "--data", "1,0.5", "--K", "10", "--diffusers", config, "--as", "timesteps")
     assert shown["values"] == index.tolist()  # the optimised nodes are best, with any process
     for change in (
-        {"use_karras_sigmas": True},
+        {"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True},
         {"rescale_betas_zero_snr": True},
         {"_class_name": "EDMEulerScheduler"},
     ):
@@ -269,6 +271,7 @@ CLASSES = {
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_diffusers_takes_the_timesteps(kind: str) -> None:
+    pytest.importorskip("diffusers")
     config = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
     training, notes = training_log_lam({"_class_name": f"{kind}Scheduler", **config})
     assert bool(notes) == (CLASSES[kind] is None)

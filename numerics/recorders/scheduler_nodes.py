@@ -1,0 +1,147 @@
+"""A diffusers configuration as a schedule: the levels that the library itself lays out, and its training."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numerics.recorders.diffusers_schedulers import MOST_STEPS, told_of
+from numerics.recorders.scheduler_source import Source, keys_of, quiet, source_of
+from numerics.schedules.schedule_formats import Schedule, ve, vp
+from wbound.errors import BadInput, count
+from wbound.typing import Array
+
+__all__ = ["schedule_of_diffusers", "training_log_lam"]
+
+
+def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
+    """The levels that a diffusers scheduler visits in ``steps`` steps, of its own sigmas where it has them, else of its
+    training table at its timesteps, in the order of the run; then 0.
+
+    ``given``: a scheduler, its ``config``, a class or its name, a mapping with ``_class_name``, or a JSON file; ``steps``
+    None: as many as its training has. A schedule that begins at pure noise (flow matching, zero terminal SNR) is read
+    from its second level on, one that ends above zero is read to 0; ``notes`` say so.
+
+    Raises `BadInput` (also with the library's words), `IOFailure`, `Missing`.
+    """
+    source = source_of(given)
+    with quiet():
+        scheduler = source.make()
+        N = scheduler.config.get("num_train_timesteps", 1000)
+        K = N if steps is None else count("steps", steps)
+        if K > MOST_STEPS:
+            raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
+        try:
+            scheduler.set_timesteps(K)
+        except Exception as error:  # whatever a library raises: its words are the answer
+            raise BadInput(
+                "steps", K, f"{source.name} ({source.version}) refuses it: {error or 'no word'}"
+            ) from None
+        told = told_of(scheduler)
+        levels = _own_sigmas(scheduler, told.kind)
+        exploding = told.kind == "edm"
+        if levels is None:
+            levels = np.array([_lam(*told.level(float(t))) for t in scheduler.timesteps])
+            levels = np.append(levels, _last(scheduler))
+    notes = [f"{source.name} ({source.version}): {K} steps, as it lays them out"]
+    if source.ignored:
+        notes.append(f"{source.name} ignores {', '.join(source.ignored)}")
+    kept, end = levels[:-1], float(levels[-1])
+    falling = np.append(True, kept[1:] < np.minimum.accumulate(kept)[:-1])
+    kept = kept[falling]  # a level that is visited twice is one node
+    if np.isnan(kept).any():
+        raise BadInput("steps", K, f"{source.name} ({source.version}) lays out NaN")
+    if kept.size < min(K, len(levels) - 1):
+        raise BadInput("steps", K, f"{source.name} ({source.version}) lays out levels that coincide or rise")
+    if kept.size and math.isinf(kept[0]):
+        kept = kept[1:]
+        notes.append(
+            "it begins at pure noise, where one step moves nothing but to N(mean, λ_1 I): read from λ_1 on"
+        )
+    kept = kept[kept > 0.0]
+    if not kept.size:
+        raise BadInput("steps", K, f"{source.name} has no level above 0 and below infinity")
+    if end > 0.0:
+        notes.append(f"it ends above zero, at sigma = {math.sqrt(end):.6g}, and not at the data as here")
+    log_lam = np.append(np.log(kept), -math.inf)
+    name = str(given) if isinstance(given, (str, Path)) else source.name
+    short = name.replace("\\", "/").rpartition("/")[2]
+    return Schedule(f"{short} ({source.name}, {K} steps)", log_lam, ve() if exploding else vp(), tuple(notes))
+
+
+def _lam(alpha: float, sigma: float) -> float:
+    return (sigma / alpha) ** 2 if alpha > 0.0 else math.inf
+
+
+def _own_sigmas(scheduler: Any, kind: str) -> Array | None:
+    """λ (n+1,) of the scheduler's own sigmas, with the last; None where it has none that fit its timesteps."""
+    sigmas = getattr(scheduler, "sigmas", None)
+    if sigmas is None or kind in ("inverted", "angle") or len(sigmas) != len(scheduler.timesteps) + 1:
+        return None
+    values = np.asarray(sigmas.double().numpy())
+    if kind != "flow":
+        return np.asarray(values**2)
+    rest = 1.0 - values
+    return np.where(rest > 0.0, (values / np.where(rest > 0.0, rest, 1.0)) ** 2, math.inf)
+
+
+def _last(scheduler: Any) -> float:
+    """λ at which a scheduler without sigmas ends: of its last ᾱ, which its configuration may leave below 1."""
+    last = getattr(scheduler, "final_alpha_cumprod", None)
+    if last is None or float(last) >= 1.0:
+        return 0.0
+    return (1.0 - float(last)) / float(last)
+
+
+def training_log_lam(given: Any) -> tuple[Array, tuple[str, ...]]:
+    """log λ (N,) at the steps of training of a configuration, which timesteps are indices of, and notes on who takes
+    them: of the library's own betas. Raises `BadInput` where there is no such table or it takes no timesteps."""
+    source = source_of(given)
+    with quiet():
+        scheduler = source.make()
+        betas = getattr(scheduler, "betas", None)
+        if betas is None or not hasattr(scheduler, "alphas_cumprod"):
+            raise BadInput(
+                "diffusers", source.name, "has no training betas that timesteps could be indices of"
+            )
+        if scheduler.config.get("rescale_betas_zero_snr"):
+            raise BadInput(
+                "rescale_betas_zero_snr", "true", "moves the betas: they are not those of training"
+            )
+        notes = _takes(source, scheduler)
+        if source.ignored:
+            notes = (*notes, f"{source.name} ignores {', '.join(source.ignored)}")
+        table = np.asarray(betas.double().numpy())
+    return np.asarray(np.log(np.expm1(np.cumsum(-np.log1p(-table))))), notes
+
+
+def _takes(source: Source, scheduler: Any) -> tuple[str, ...]:
+    """Whether set_timesteps takes timesteps of one's own: tried. Raises `BadInput` where an option forbids it."""
+    if "timesteps" not in keys_of(source.kind.set_timesteps):
+        for key in (
+            "use_karras_sigmas",
+            "use_exponential_sigmas",
+            "use_beta_sigmas",
+            "use_lu_lambdas",
+            "use_flow_sigmas",
+        ):
+            if scheduler.config.get(key):
+                raise BadInput(
+                    key, "true", f"places levels of its own: {source.name} then takes no timesteps"
+                )
+        return (
+            f"{source.name}.set_timesteps takes no timesteps of one's own; DDPMScheduler, EulerDiscreteScheduler do",
+        )
+    N = int(scheduler.config.num_train_timesteps)
+    wanted = sorted({N - 1, N // 2, 0}, reverse=True)
+    try:
+        scheduler.set_timesteps(timesteps=wanted)
+    except Exception as error:
+        raise BadInput("diffusers", source.name, f"takes no timesteps so: {error}") from None
+    got = list(dict.fromkeys(float(t) for t in scheduler.timesteps))
+    if got != [float(t) for t in wanted]:
+        raise BadInput("diffusers", source.name, "takes timesteps, and lays out others, with these options")
+    return ()
