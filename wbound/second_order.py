@@ -36,7 +36,7 @@ UPWARD = 1.0 + 1e-11
 #: log L_0λ_{k−1} of a step longer than one panel beyond which its integrals leave doubles: they are infinite.
 FAR = 230.0
 #: Width of the cells of C_2 in log v, near v = 1 and beyond v = e^4.
-CELL, WIDE = 0.02, 0.1
+CELL, WIDE = 0.04, 0.2
 
 
 def first_constant(theta: float, d: int, L0: float, log_V: float) -> float:
@@ -94,12 +94,13 @@ def _highest(theta: float, z: Array, least: Array) -> Array:
     A = theta * (6.0 + 6.0 * (theta - 1.0) * z + (theta - 1.0) * (theta - 2.0) * z**2)
     B = (2.0 + 4.0 * theta * z + theta * (theta - 1.0) * z**2) / 3.0
     C = 19.0 * z**2
-    x = np.ones_like(z)
-    for _ in range(12):
-        # Newton from the right on 2A + 3Bx − 5Cx³, concave and positive at 0; where it is positive at 1 x stays
+    steep = np.where(C > 0.0, C, 1.0)  # at z = 0 it rises up to 1
+    x = np.where(C > 0.0, np.minimum(1.0, np.sqrt(0.6 * B / steep) + np.cbrt(0.4 * A / steep)), 1.0)
+    for _ in range(6):
+        # Newton on 2A + 3Bx − 5Cx³, concave for x > 0, from the right of its zero; where it is positive x stays
         slope = 3.0 * B - 15.0 * C * x**2
         value = 2.0 * A + 3.0 * B * x - 5.0 * C * x**3
-        x = np.where(value < 0.0, x - value / np.where(slope < 0.0, slope, -1.0), x)
+        x = x - np.minimum(value, 0.0) / np.where(slope < 0.0, slope, -1.0)
     x = np.clip(x, least, 1.0)
     return np.asarray(x**2 * (A + B * x - C * x**3))
 
