@@ -68,7 +68,9 @@ def second_constant(theta: float, kappa: float, log_V: float) -> float:
     width = near - far
     concave = 19.0 + max(0.0, -theta * (theta - 1.0) * (theta - 2.0)) + max(0.0, -theta * (theta - 1.0) / 3.0)
     rise = 0.25 * concave * width**2
-    with np.errstate(over="ignore", invalid="ignore"):  # V^{θ−2} beyond doubles: infinite, another θ is better
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # V^{θ−2} beyond doubles: infinite, another θ is better
         M0, M1 = (_exponential(theta - n, ends) for n in (2.0, 3.0))
         # the chord's weights at the two ends; both are positive
         to_near, to_far = (M1 - far * M0) / width, (near * M0 - M1) / width
@@ -137,7 +139,9 @@ class Integrals(NamedTuple):
         return np.where(np.isnan(total), np.inf, out)
 
 
-def integrals(b: Batch, L0: float, flat: Array, steep: Array, two: NDArray[np.bool_], part: slice) -> Integrals:
+def integrals(
+    b: Batch, L0: float, flat: Array, steep: Array, two: NDArray[np.bool_], part: slice
+) -> Integrals:
     """The `Integrals` of a part of the steps with G_k/λ_{k−1} = flat + steep (u−λ_k)/λ_{k−1}, arrays (N,), no unit."""
     log_hi, gap = b.log_lam_hi[part], b.gap[part]
     flat, steep, two = flat[part], steep[part], two[part]

@@ -55,7 +55,10 @@ def second_constant(theta: float, f: Facts, lam_T: float) -> float:
     def integrand(u: float) -> float:
         v = 1.0 + L * u
         p, p2, p3 = (
-            sum(math.comb(n, j) * _power(u, 2.0, j) * _power(v, theta, n - j) * L ** (n - j) for j in range(n + 1))
+            sum(
+                math.comb(n, j) * _power(u, 2.0, j) * _power(v, theta, n - j) * L ** (n - j)
+                for j in range(n + 1)
+            )
             for n in (0, 2, 3)
         )
         lo, hi = m / (1.0 + m * u), L / v
@@ -65,7 +68,9 @@ def second_constant(theta: float, f: Facts, lam_T: float) -> float:
         return p3 * hi**2 + p2 * hi**3 / 3.0 - 19.0 * p * hi**5
 
     ends = [float(x) for x in _pieces(0, lam_T, mp.mpf(L))]
-    total = sum(quad(integrand, a, b, epsrel=1e-10, limit=200)[0] for a, b in zip(ends[:-1], ends[1:], strict=True))
+    total = sum(
+        quad(integrand, a, b, epsrel=1e-10, limit=200)[0] for a, b in zip(ends[:-1], ends[1:], strict=True)
+    )
     return f.d / 16.0 * (2.0 * L**2 + total)
 
 

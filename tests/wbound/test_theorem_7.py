@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
 import heun_referee
 import mpmath as mp
 import numpy as np
 import pytest
 
 import wbound
-from wbound import second_order as so
 from wbound import theorem_7
 from wbound.clock import Grid
-from wbound.data import Gaussian
-from wbound.gaussian import EXACT_LAW
 from wbound.schemes import SCHEMES, Scheme
 from wbound.setting import Setting, setting
-from wbound.theorem_7 import HEUN_LAMBDA, THEOREM_7
+from wbound.theorem_7 import HEUN_LAMBDA
 
-HEUN: dict[str, Scheme] = {"heun-lambda": HEUN_LAMBDA, "heun": SCHEMES["heun"], "heun-lam": SCHEMES["heun-lam"]}
+HEUN: dict[str, Scheme] = {
+    "heun-lambda": HEUN_LAMBDA,
+    "heun": SCHEMES["heun"],
+    "heun-lam": SCHEMES["heun-lam"],
+}
 ALL: dict[str, Scheme] = HEUN | {name: SCHEMES[name] for name in ("ode-hf", "ddim")}
 CLOCK = wbound.process("ve-constant", a=1.0)
 
@@ -32,7 +31,9 @@ LEVELS = {
 }
 
 
-def made(levels: tuple[float, ...], scheme: Scheme, m0: float, L0: float, d: int = 3, **more: object) -> Setting:
+def made(
+    levels: tuple[float, ...], scheme: Scheme, m0: float, L0: float, d: int = 3, **more: object
+) -> Setting:
     data = wbound.LogConcave(d, m0, L0, d / m0, 0.0)
     return setting(CLOCK, data, grid=Grid.from_lam(np.array(levels)), scheme=scheme, **more)  # type: ignore[arg-type]
 
