@@ -17,10 +17,15 @@ def turned(weight: float, mean: tuple[float, float], xx: float, xy: float, yy: f
     return Component(long(weight), (long(mean[0]), long(mean[1])), (long(xx), long(xy), long(yy)))
 
 
-#: The first two satisfy A1 (means within the widths); the third does not.
+def alike(means: tuple[tuple[float, float], ...], xx: float, xy: float, yy: float) -> list[Component]:
+    """One covariance: then the Hessian is its inverse less a covariance of means, and A1 holds for near ones."""
+    return [turned(1.0 / len(means), mean, xx, xy, yy) for mean in means]
+
+
+#: The first two satisfy A1; of the third, with unlike covariances, the Hessian is not even bounded below.
 MIXTURES = {
-    "near": [turned(0.35, (0.4, 0.1), 1.0, 0.45, 0.5), turned(0.65, (-0.3, -0.2), 0.6, -0.4, 1.1)],
-    "long": [turned(0.5, (0.2, 0.0), 2.0, 0.9, 0.7), turned(0.5, (-0.2, 0.1), 0.8, -0.5, 1.6)],
+    "near": alike(((0.5, 0.3), (-0.4, 0.2), (0.1, -0.5)), 1.0, 0.35, 0.4),
+    "long": alike(((0.9, 0.5), (-0.6, 0.3), (-0.1, -0.8)), 0.7, -0.2, 1.6),
     "apart": [turned(0.4, (0.9, 0.2), 0.5, 0.2, 0.4), turned(0.6, (-0.9, -0.4), 0.4, -0.2, 0.6)],
 }
 
@@ -39,7 +44,7 @@ def means(parts: list[Component], lam: float, reach: float = 11.0, h: float = 0.
 def test_the_identities(parts: list[Component]) -> None:
     E = means(parts, 0.4)
     assert float(E["mass"]) == pytest.approx(1.0, rel=1e-9)
-    assert E["commutator²"] > 0.01  # they do not commute
+    assert E["commutator²"] > 1e-4  # they do not commute
     assert E["asymmetry²"] < 1e-25 and E["DT off²"] < 1e-25 * E["|DT|²"]
     assert float(E["D t2"]) == pytest.approx(float(E["N"] + E["t3"]), rel=1e-8)
     assert float(E["D N"]) == pytest.approx(float(4 * E["|DH|²"] - E["t4"]), rel=1e-8)
@@ -53,7 +58,7 @@ def test_the_identities(parts: list[Component]) -> None:
 
 @pytest.mark.parametrize("name", ["near", "long"])
 def test_the_inequalities_under_a1(name: str) -> None:
-    for lam in (0.05, 0.4, 3.0):
+    for lam in (0.05, 1.0):
         E = means(MIXTURES[name], lam, h=0.12 if lam < 0.1 else 0.15)
         fall = 4 * E["|DH|²"] + 4 * E["<DH,H²>"] - E["t4"]
         assert fall >= 7 * E["t4"] and E["D N"] > 0
