@@ -12,7 +12,7 @@ OLDEST := .venv-oldest
 AUDIT  := .venv-audit
 # What make oldest runs: all but what needs the extra cifar10, or a browser.
 OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 \
-  --ignore=tests/numerics/test_report_browser.py
+  --ignore=tests/numerics/report/test_report_browser.py
 # Stamps say which layer is installed. They live inside the environment: removing .venv is a fresh start.
 DECLARED := setup.cfg pyproject.toml constraints.txt
 INSTALL  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt

@@ -119,7 +119,7 @@ def transport(quick: bool) -> list[Claim]:
     import ot
     import transport as bench
 
-    from numerics import transport as ours
+    from numerics.transport import samples as ours
 
     repeat = 3 if quick else 7
     x, y = bench.samples(1000, 10)
@@ -184,10 +184,10 @@ def images(quick: bool) -> list[Claim]:
 def budgets(quick: bool) -> list[Claim]:
     """What has a budget in seconds."""
     import wbound
-    from numerics.choose import choose
-    from numerics.datasets import from_spectrum
-    from wbound.catalogue import process
-    from wbound.data import Gaussian
+    from numerics.schedules.choice import choose
+    from numerics.targets.datasets import from_spectrum
+    from wbound.data.gaussian import Gaussian
+    from wbound.forward.catalogue import process
 
     p, law = process("vp-linear"), Gaussian(np.zeros(3), 2.0)
     spectrum = from_spectrum(np.geomspace(1.0, 1e-4, 3072))
@@ -226,7 +226,7 @@ SWEEP = {
 
 
 def _sweep(cells: int) -> None:
-    from numerics.sweep import sweep
+    from numerics.sweep.run import sweep
 
     exponents = [1.0 + 0.1 * i for i in range(cells // 10_000)]
     grid = {**SWEEP, "target": [{"name": "power-law", "exponent": exponents}]}

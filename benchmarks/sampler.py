@@ -1,4 +1,4 @@
-"""Speed and memory of `numerics.samplers` beside what it replaces, in one run.
+"""Speed and memory of `numerics.samplers.sampling` beside what it replaces, in one run.
 
 Usage: ``python benchmarks/sampler.py [--n 100000] [--d 10] [--K 200] [--rounds 7] [--json FILE]``. A round
 runs every contender once, warm, one after the other; what is claimed are medians over rounds of the ratio
@@ -29,13 +29,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from numerics.kernels import normals
-from numerics.plans import GaussianPlan, Step
-from numerics.samplers import _run as run
-from numerics.samplers import sample
-from numerics.targets import Gaussian, LogCosh, SymmetricMixture
-from wbound.catalogue import process
-from wbound.setting import setting
+from numerics.samplers.kernels import normals
+from numerics.samplers.plans import GaussianPlan, Step
+from numerics.samplers.sampling import _run as run
+from numerics.samplers.sampling import sample
+from numerics.targets.products import Gaussian, LogCosh, SymmetricMixture
+from wbound.forward.catalogue import process
+from wbound.sampler.make_setting import setting
 
 VP, T = process("vp-linear", a=1.0, b=0.5), 4.0
 #: (contender, what it is measured against, the ratio that is asked for, "at most" or "at least")

@@ -22,8 +22,8 @@ import numpy as np
 from scipy.integrate import quad
 
 import wbound
-from wbound.data import Gaussian
-from wbound.gaussian import exact_w2
+from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import exact_w2
 
 K = 1_000_000
 Case = TypeVar("Case", bound=Hashable)

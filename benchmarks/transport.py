@@ -24,7 +24,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from numerics import transport  # noqa: E402
+from numerics.transport import samples as transport  # noqa: E402
 
 
 def samples(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import wbound
-from wbound.columns import as_markdown, order_rows
+from wbound.calculus.parser import parse
+from wbound.complexity.orders_measured import DIMENSIONS, EPS_AT, EPSILONS, measured_orders
+from wbound.complexity.orders_table import as_markdown, order_rows
 from wbound.errors import Unreachable
-from wbound.expressions import parse
-from wbound.forward import Process
-from wbound.measured import DIMENSIONS, EPS_AT, EPSILONS, measured_orders
+from wbound.forward.forward_process import Process
 
 PAGE = Path(__file__).with_name("gallery.md")
 

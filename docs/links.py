@@ -19,7 +19,7 @@ _KINDS = {
 _CITED = re.compile(r"(Theorem|Proposition|Lemma|Eq\.|section)\s+(\d+)(″|''(?!s)|′|'(?!s))?")
 _PRIMES = {"": "", "′": "-prime", "'": "-prime", "″": "-second", "''": "-second"}
 _ANCHOR = re.compile(r"^\(([a-z0-9-]+)\)=$", re.MULTILINE)
-# **Code** `wbound.sharp`, `wbound.data` · **Tests** `tests/wbound/test_sharp.py`
+# **Code** `wbound.bounds.theorem_2`, `wbound.data.log_concave` · **Tests** `tests/wbound/bounds/test_theorem_2.py`
 _MADE = re.compile(r"^.*\*\*Kind\*\*.*$", re.MULTILINE)
 _SPAN = re.compile(r"`([^`]+)`")
 
@@ -66,6 +66,8 @@ def with_modules(markdown: str) -> str:
     def line(found: re.Match[str]) -> str:
         head, code, rest = found.group().partition("**Code**")
         names, tests, files = rest.partition("**Tests**")
-        return head + code + re.sub(r"`((?:wbound|numerics)\.\w+)`", r"{py:mod}`\1`", names) + tests + files
+        return (
+            head + code + re.sub(r"`((?:wbound|numerics)(?:\.\w+)+)`", r"{py:mod}`\1`", names) + tests + files
+        )
 
     return _MADE.sub(line, markdown)

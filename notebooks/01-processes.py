@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 import wbound
-from numerics.panels import clock_figure
+from numerics.figures.schedules import clock_figure
 
 # %% [markdown]
 # ## The named ones

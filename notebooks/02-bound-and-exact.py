@@ -26,8 +26,8 @@ import pandas as pd
 
 import wbound
 from numerics import Gaussian, exact_w2, sample, transport, verify
-from numerics.curves import bound_curve
-from numerics.figures import bound_figure
+from numerics.figures.curves import bound_figure
+from numerics.studies.curves import bound_curve
 
 p = wbound.process("ve-exponential", a=1.0, b=0.5)
 data = Gaussian(np.zeros(3), 2.0 * np.eye(3))

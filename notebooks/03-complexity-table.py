@@ -23,9 +23,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 import wbound
-from numerics.curves import slope
-from numerics.panels import orders_figure, span
-from wbound.columns import as_markdown
+from numerics.figures.schedules import orders_figure, span
+from numerics.studies.curves import slope
+from wbound.complexity.orders_table import as_markdown
 
 # %% [markdown]
 # ## Numbers: $K(\varepsilon)$ of both theorems and of the exact law

@@ -26,12 +26,12 @@ import pandas as pd
 
 import wbound
 from numerics import exact_w2
-from numerics.clockwork import side_by_side
-from numerics.figures import cancellation_figure, floor_figure
-from numerics.floorcheck import cancellation, floor_check
-from numerics.gap import gap_closed
-from numerics.panels import gap_figure, nodes_figure
-from wbound.data import Gaussian
+from numerics.figures.lower_bound import cancellation_figure, floor_figure
+from numerics.figures.schedules import gap_figure, nodes_figure
+from numerics.schedules.grid_comparison import side_by_side
+from numerics.studies.gap import gap_closed
+from numerics.studies.lower_bound import cancellation, floor_check
+from wbound.data.gaussian import Gaussian
 
 # %% [markdown]
 # ## Proposition 1

@@ -24,8 +24,8 @@ import pandas as pd
 
 import wbound
 from numerics import LogCosh, ProductTarget, SymmetricMixture, law1d_w2, sample, verify
-from numerics.curves import bound_curve
-from numerics.figures import bound_figure
+from numerics.figures.curves import bound_figure
+from numerics.studies.curves import bound_curve
 
 p = wbound.process("vp-linear")
 

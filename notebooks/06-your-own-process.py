@@ -24,9 +24,9 @@ import sympy as sp
 
 import wbound
 from numerics import Gaussian, exact_w2, sample
-from numerics.curves import bound_curve
-from numerics.doctor import check_expressions
-from numerics.figures import bound_figure
+from numerics.figures.curves import bound_figure
+from numerics.schedules.doctor import check_expressions
+from numerics.studies.curves import bound_curve
 
 # %%
 p = wbound.Process(f="0", g="(1 + a*t)**3", a=1.0)

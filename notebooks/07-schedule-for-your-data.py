@@ -25,10 +25,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from numerics import datasets, exact_w2, schedules
-from numerics.choose import choose
-from numerics.doctor import check_schedule
-from numerics.panels import ranking_figure
+from numerics import exact_w2
+from numerics.figures.schedules import ranking_figure
+from numerics.schedules import schedule_formats
+from numerics.schedules.choice import choose
+from numerics.schedules.doctor import check_schedule
+from numerics.targets import datasets
 
 # %%
 digits = datasets.digits()
@@ -59,8 +61,8 @@ for said in ranking.limits:
 # Noise levels, betas, products of $1-\beta$; here the usual linear betas, thinned to 20 steps.
 
 # %%
-full = schedules.from_array(np.linspace(1e-4, 0.02, 1000), "betas")
-own = schedules.from_array(np.sqrt(full.lam[:-1:50]), "sigmas", name="linear betas, every 50th")
+full = schedule_formats.from_array(np.linspace(1e-4, 0.02, 1000), "betas")
+own = schedule_formats.from_array(np.sqrt(full.lam[:-1:50]), "sigmas", name="linear betas, every 50th")
 print(check_schedule(own, data=digits.gaussian).consistent, own.K, "steps,", *own.notes)
 beside = choose(digits, own.K, schedules=[own], processes=["vp-linear"], grids=["uniform", "edm", "optimal"])
 mine = next(row for row in beside.rows if row.kind == "given")
@@ -87,8 +89,8 @@ assert asked.best.error <= eps and least.steps == asked.steps
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
-    path = schedules.export(ranking.best.schedule, Path(folder) / "sigmas.npy", "sigmas")
-    back = schedules.read(path, "sigmas")
+    path = schedule_formats.export(ranking.best.schedule, Path(folder) / "sigmas.npy", "sigmas")
+    back = schedule_formats.read(path, "sigmas")
 assert np.allclose(back.lam, ranking.best.schedule.lam, rtol=1e-12)
 again = exact_w2(back.process, digits.gaussian, scheme="hf", start="prior", grid=back.grid)
 assert np.isclose(again, ranking.best.w2, rtol=1e-8)

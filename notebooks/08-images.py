@@ -28,17 +28,17 @@ import torch
 from PIL import Image
 
 from numerics import exact_w2
-from numerics.cifar10.clocks import NAMES, image_process
-from numerics.cifar10.compare import Sweep, theory_of
-from numerics.cifar10.eight import snapshots_of
+from numerics.cifar10.comparison import Sweep, theory_of
+from numerics.cifar10.comparison_runs import snapshots_of
 from numerics.cifar10.evaluation import Reference
-from numerics.cifar10.gaussians import gaussian_of
+from numerics.cifar10.gaussian_images import gaussian_of
 from numerics.cifar10.images import load_images, to_png
+from numerics.cifar10.network_error import final_law, score_error
+from numerics.cifar10.processes import NAMES, image_process
 from numerics.cifar10.runs import Run, load_run, make_config
 from numerics.cifar10.sampling import sample_images, start_of
-from numerics.cifar10.scoreerror import final_law, score_error
 from numerics.cifar10.training import train
-from numerics.transport import gaussian_w2
+from numerics.transport.samples import gaussian_w2
 
 torch.set_num_threads(1)
 images = load_images("digits")

@@ -72,8 +72,8 @@ def test_every_statement_names_code_and_tests_that_exist() -> None:
 
 
 def test_a_name_without_a_file_is_noticed() -> None:
-    assert missing(THEORY.replace("`wbound.sharp`", "`wbound.sharper`"))
-    assert missing(THEORY.replace("tests/wbound/test_sharp.py", "tests/wbound/test_sharper.py"))
+    assert missing(THEORY.replace("`wbound.bounds.theorem_2`", "`wbound.sharper`"))
+    assert missing(THEORY.replace("tests/wbound/bounds/test_theorem_2.py", "tests/wbound/test_sharper.py"))
 
 
 def test_every_statement_says_its_kind() -> None:

@@ -1,6 +1,6 @@
-"""The house stands on its floors: who may import whom, read from the imports of every file.
+"""The order of rooms: who may import whom, read from the imports of every file; and no file stands in a circle.
 
-To add a file, write its name into the row it belongs to, to the right of what it imports from.
+A new file needs no word here: its room has its place. A new room is one word in `ORDER`.
 """
 
 from __future__ import annotations
@@ -9,37 +9,24 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+import numerics
+import wbound
+
 ROOT = Path(__file__).resolve().parent.parent
 
-# Ground floor first. A file imports from rows above it in this list, or from files to its left in its own
-# row. A name without a file is allowed (planned); a file without a name is not. A package is one name.
-FLOORS: dict[str, tuple[str, ...]] = {
-    "wbound": (
-        "errors memory lazily compiled spelling expressions arithmetic intervals line quadrature asymptotics",
-        "increments optimal_clock ending forward rows images clocks catalogue score_rate",
-        "data profiles",
-        "placement clock pointwise schemes formulas equations setting tally",
-        "published sharp ode flow gaussian spectrum objectives leading conditions identities limits claims statements"
-        " explained",
-        "turns criteria horizons complexity worst_spectrum growth cells measured columns tolerance optimal"
-        " balls certified_inputs certified_file certified_path certified_terms certified_published certified",
-        "tables",
-    ),
-    "numerics": (
-        "potentials quantiles bures transport files locks tiles terminal loading schedules scheduler_config datasets",
-        "lines tabulation smoothing targets mixtures",
-        "kernels plans coupling samplers densities pushed flow1d law1d",
-        "heldout independence agreement verdict matrix scatter",
-        "ranking candidates choose sweep_config sweep_cells sweep search image_schedules doctor",
-        "curves floorcheck needed fading gap landscape clockwork drawing figures panels typeset threecolumn report",
-        "cifar10 cli",
-    ),
+# Ground floor first: a file imports from its own room and from rooms to the left of it.
+ORDER: dict[str, str] = {
+    "wbound": "moved errors memory typing calculus forward data sampler statement bounds exact theory complexity"
+    " design certified",
+    "numerics": "moved io transport targets samplers laws sweep verification schedules studies figures tables report"
+    " cifar10 cli",
 }
 
 # What each package may import besides the standard library and itself; numerics stands on wbound.
@@ -79,19 +66,34 @@ class Import:
     eager: bool
 
 
-def place(module: str) -> tuple[int, int] | None:
-    """(floor, position in its row) of ``package.name``; None for what is not in the table."""
+def place(module: str) -> int | None:
+    """The place in `ORDER` of a module's room; None where it has none."""
     package, _, rest = module.partition(".")
+    row = ORDER[package].split()
     name = rest.partition(".")[0]
-    for floor, row in enumerate(FLOORS[package]):
-        if name in row.split():
-            return floor, row.split().index(name)
-    return None
+    return row.index(name) if name in row else None
 
 
 def unit(module: str) -> str:
-    """``package.name`` of a module however deep: the unit that the table speaks of."""
+    """``package.room`` of a module however deep: what the order speaks of."""
     return ".".join(module.split(".")[:2])
+
+
+def files() -> list[tuple[str, Path]]:
+    """(dotted module name, path) of every Python file of the two packages."""
+    out = []
+    for package in ORDER:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            out.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return out
+
+
+FILES = files()
+MODULES = frozenset(module for module, _ in FILES)
+PACKAGES = frozenset(module for module, path in FILES if path.name == "__init__.py")
+#: Packages that are more than a door: what they give is their own.
+OWNERS = frozenset({"numerics.report", "numerics.cli.commands"})
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -101,15 +103,12 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _from_names(node: ast.ImportFrom, here: list[str]) -> Iterator[str]:
-    """The modules that a from-import means; in ``from package import name`` the table tells a module."""
+    """The modules that a from-import means: ``from room import file`` is the file."""
     base = here[: len(here) - node.level + 1] if node.level else []
-    base = base + (node.module.split(".") if node.module else [])
-    if base[0] in FLOORS and len(base) == 1:
-        for alias in node.names:
-            submodule = f"{base[0]}.{alias.name}"
-            yield submodule if place(submodule) else base[0]
-    else:
-        yield ".".join(base)
+    name = ".".join(base + (node.module.split(".") if node.module else []))
+    for alias in node.names:
+        below = f"{name}.{alias.name}"
+        yield below if below in MODULES or (name in ORDER and place(below) is not None) else name
 
 
 def imports(source: str, module: str, *, is_package: bool = False) -> list[Import]:
@@ -121,7 +120,7 @@ def imports(source: str, module: str, *, is_package: bool = False) -> list[Impor
         if isinstance(node, ast.Import):
             found.extend(Import(alias.name, node.lineno, eager) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            found.extend(Import(name, node.lineno, eager) for name in _from_names(node, here))
+            found.extend(Import(name, node.lineno, eager) for name in dict.fromkeys(_from_names(node, here)))
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
@@ -143,24 +142,29 @@ def imports(source: str, module: str, *, is_package: bool = False) -> list[Impor
 def complaints(source: str, module: str, *, is_package: bool = False) -> list[str]:
     """What is wrong with the imports of one file; empty if nothing."""
     package, own = module.partition(".")[0], unit(module)
-    roof = module == package  # the package's own __init__: above its top floor
-    my_place = place(module)
-    if not roof and my_place is None:
-        return [f"{module}: not in the table of floors: add it to a row of FLOORS in tests/test_floors.py"]
+    roof = module == package  # the package's own __init__: above its last room
+    mine = place(module)
+    if not roof and mine is None:
+        return [f"{module}: in no room: put it in one, or add its room to ORDER in tests/test_floors.py"]
     out: list[str] = []
     for item in imports(source, module, is_package=is_package):
         where, top = f"{module}:{item.line}: imports {item.name}", item.name.partition(".")[0]
         target = unit(item.name)
         names = {top, target}
+        if item.name in PACKAGES - OWNERS and not roof and not module.startswith(f"{item.name}."):
+            if top in MAY_IMPORT[package].split() and item.name == top:
+                pass  # numerics may take what wbound's front door gives
+            elif item.name != own:
+                out.append(f"{where}: a front door; import from the file that owns it")
         if top == package:
             if target == own:
                 continue
             if target == package:
-                out.append(f"{where}: the package's front door; import from the file that owns it")
-            elif (their_place := place(item.name)) is None:
-                out.append(f"{where}: not in the table of floors")
-            elif not roof and my_place is not None and their_place > my_place:
-                out.append(f"{where}: from floor {my_place[0]} up to floor {their_place[0]}, or to its right")
+                out.append(f"{where}: a front door; import from the file that owns it")
+            elif (theirs := place(item.name)) is None:
+                out.append(f"{where}: in no room")
+            elif not roof and mine is not None and theirs > mine:
+                out.append(f"{where}: from {own} up to {target}")
         elif top not in sys.stdlib_module_names and top not in MAY_IMPORT[package].split():
             out.append(f"{where}: {package} may import {MAY_IMPORT[package]}")
         for name in names & LAZY[package]:
@@ -169,62 +173,134 @@ def complaints(source: str, module: str, *, is_package: bool = False) -> list[st
         for name in names & ONLY_IN.keys():
             if own not in ONLY_IN[name]:
                 out.append(f"{where}: only {', '.join(sorted(ONLY_IN[name]))} may import {name}")
-    return out
+    return list(dict.fromkeys(out))
 
 
-def files() -> list[tuple[str, Path]]:
-    """(dotted module name, path) of every Python file of the two packages."""
-    out = []
-    for package in FLOORS:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            out.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
-    return out
-
-
-@pytest.mark.parametrize(("module", "path"), files(), ids=[module for module, _ in files()])
+@pytest.mark.parametrize(("module", "path"), FILES, ids=[module for module, _ in FILES])
 def test_imports_go_down(module: str, path: Path) -> None:
     wrong = complaints(path.read_text("utf-8"), module, is_package=path.name == "__init__.py")
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_name_of_the_table_is_there_once() -> None:
-    for package, rows in FLOORS.items():
-        names = " ".join(rows).split()
+def test_every_room_is_in_the_order_once_and_there() -> None:
+    for package, row in ORDER.items():
+        names = row.split()
         assert len(names) == len(set(names)), package
+        assert all(f"{package}.{name}" in MODULES for name in names), package
+
+
+def test_every_room_says_in_a_sentence_what_it_is() -> None:
+    for module, path in FILES:
+        if module in PACKAGES:
+            said = ast.get_docstring(ast.parse(path.read_text("utf-8")))
+            assert said and said.split("\n")[0].endswith((".", ":")), module
+
+
+# ---------------------------------------------------------------------- no circle of files
+
+
+def circle(arrows: Mapping[str, Iterable[str]]) -> list[str]:
+    """Modules that import each other in a circle, wherever in the file; empty if none do."""
+    try:
+        tuple(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_file_stands_in_a_circle() -> None:
+    arrows = {
+        module: {
+            item.name
+            for item in imports(path.read_text("utf-8"), module, is_package=path.name == "__init__.py")
+            if item.name in MODULES and item.name != module
+        }
+        for module, path in FILES
+        if module not in ORDER  # whose doors are behind everything
+    }
+    arrows = {module: {name for name in names if name in arrows} for module, names in arrows.items()}
+    assert sum(map(len, arrows.values())) > 400
+    assert not circle(arrows), " -> ".join(circle(arrows))
+
+
+def test_a_circle_is_noticed() -> None:
+    assert set(circle({"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]})) == {"a", "b", "c"}
+    assert not circle({"a": ["b", "c"], "b": ["c"]})
+
+
+# ---------------------------------------------------------------------- names of files
+
+
+def _functions(path: Path) -> set[str]:
+    """Public functions of a file."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return {n.name for n in tree.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
+
+
+def hidden(room: str, stems: Iterable[str], functions: Iterable[str]) -> list[str]:
+    """Files of a room that a function's name hides once the room or its package hands the function on."""
+    front = set(wbound.__all__ if room.startswith("wbound") else numerics.__all__)
+    taken = set(functions) | (front if room.startswith("wbound") else set())
+    return sorted(set(stems) & taken)
+
+
+# The entry point is numerics.cli.main:run, and a command's file is called as the command: neither room hands a name on.
+@pytest.mark.parametrize("room", sorted(PACKAGES - {"numerics.cli", "numerics.cli.commands"}))
+def test_no_file_is_called_as_a_public_function(room: str) -> None:
+    here = [path for module, path in FILES if module.rpartition(".")[0] == room and module not in PACKAGES]
+    functions = set().union(*map(_functions, here)) if here else set()
+    assert not hidden(room, [path.stem for path in here], functions)
+
+
+def test_a_file_called_as_a_function_is_noticed() -> None:
+    assert hidden("wbound.complexity", ["iterations", "criteria"], []) == ["iterations"]
+    assert hidden("numerics.schedules", ["choose", "doctor"], ["choose"]) == ["choose"]
+
+
+# ---------------------------------------------------------------------- the rules can fail
 
 
 @pytest.mark.parametrize(
     ("module", "source", "said"),
     [
-        ("wbound.errors", "from wbound import sharp", "from floor 0 up to floor 4"),
-        ("wbound.errors", "from wbound.sharp import x", "from floor 0 up to floor 4"),
-        ("wbound.errors", "from .sharp import x", "from floor 0 up to floor 4"),
-        ("wbound.errors", "def f():\n    from . import sharp", "from floor 0 up to floor 4"),
-        ("wbound.published", "import wbound.sharp", "to its right"),
-        ("wbound.sharp", "from wbound import process", "front door"),
-        ("wbound.sharp", "import numerics", "may import"),
-        ("wbound.sharp", "def f():\n    import numerics.targets", "may import"),
-        ("wbound.sharp", "def f():\n    import ot", "may import"),
-        ("wbound.sharp", "import torch", "may import"),
-        ("wbound.sharp", "def f():\n    from matplotlib import pyplot", "may import"),
-        ("wbound.sharp", "import importlib\nimportlib.import_module('torch')", "may import"),
-        ("wbound.tables", "import pandas as pd", "inside functions only"),
-        ("wbound.sharp", "class A:\n    from numba import njit", "inside functions only"),
+        ("wbound.errors", "from wbound import bounds", "from wbound.errors up to wbound.bounds"),
+        ("wbound.errors", "from wbound.bounds.theorem_2 import x", "from wbound.errors up to wbound.bounds"),
+        ("wbound.errors", "from .bounds import theorem_2", "from wbound.errors up to wbound.bounds"),
         (
-            "wbound.certified",
+            "wbound.data.x",
+            "def f():\n    from ..bounds import theorem_2",
+            "from wbound.data up to wbound.bounds",
+        ),
+        ("wbound.forward.x", "import wbound.data.curvature", "from wbound.forward up to wbound.data"),
+        ("wbound.bounds.x", "from wbound import process", "front door"),
+        ("wbound.bounds.x", "from wbound.data import Gaussian", "front door"),
+        ("numerics.laws.x", "from numerics.targets import Gaussian", "front door"),
+        ("wbound.bounds.x", "import numerics", "may import"),
+        ("wbound.bounds.x", "def f():\n    import numerics.targets.products", "may import"),
+        ("wbound.bounds.x", "def f():\n    import ot", "may import"),
+        ("wbound.bounds.x", "import torch", "may import"),
+        ("wbound.bounds.x", "def f():\n    from matplotlib import pyplot", "may import"),
+        ("wbound.bounds.x", "import importlib\nimportlib.import_module('torch')", "may import"),
+        ("wbound.complexity.x", "import pandas as pd", "inside functions only"),
+        ("wbound.bounds.x", "class A:\n    from numba import njit", "inside functions only"),
+        (
+            "wbound.certified.x",
             "try:\n    import flint\nexcept ImportError:\n    flint = None",
             "inside functions only",
         ),
-        ("wbound.novelty", "import numpy", "not in the table"),
-        ("wbound.sharp", "from wbound.novelty import x", "not in the table"),
-        ("numerics.transport", "import ot", "inside functions only"),
-        ("numerics.verdict", "def f():\n    import ot", "only numerics.transport"),
-        ("numerics.targets", "from numerics.verdict import verify", "from floor 1 up to floor 3"),
-        ("numerics.report.page", "from ..cli import main", "from floor 5 up to floor 6"),
-        ("numerics.samplers", "def f():\n    import torch", "only numerics.cifar10"),
-        ("numerics.cli.images", "from numerics.cifar10 import train", "inside functions only"),
-        ("numerics.figures", "def f():\n    from numerics import cifar10", "only numerics.cli"),
+        ("wbound.novelty", "import numpy", "in no room"),
+        ("wbound.bounds.x", "from wbound.novelty import x", "in no room"),
+        ("numerics.transport.x", "import ot", "inside functions only"),
+        ("numerics.verification.x", "def f():\n    import ot", "only numerics.transport"),
+        (
+            "numerics.targets.x",
+            "from numerics.verification.verdict import verify",
+            "up to numerics.verification",
+        ),
+        ("numerics.report.page", "from ..cli import main", "from numerics.report up to numerics.cli"),
+        ("numerics.samplers.x", "def f():\n    import torch", "only numerics.cifar10"),
+        ("numerics.cli.x", "from numerics.cifar10 import training", "inside functions only"),
+        ("numerics.figures.x", "def f():\n    from numerics import cifar10", "only numerics.cli"),
     ],
 )
 def test_a_wrong_import_is_noticed(module: str, source: str, said: str) -> None:
@@ -236,20 +312,28 @@ def test_a_wrong_import_is_noticed(module: str, source: str, said: str) -> None:
     ("module", "source"),
     [
         (
-            "wbound.sharp",
-            "from wbound import errors\nfrom .published import x\nimport wbound.clock\nimport math",
+            "wbound.bounds.x",
+            "from wbound import errors\nfrom .theorem_1 import x\nimport wbound.sampler.grid\nimport math",
         ),
-        ("wbound.tables", "def f():\n    import pandas as pd"),
-        ("wbound.tables", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd"),
-        ("wbound.sharp", "from scipy import special\nimport numpy as np"),
-        ("numerics.transport", "def f():\n    import ot"),
-        ("numerics.targets", "import wbound\nfrom wbound.tables import x\nfrom wbound import process"),
+        ("wbound.complexity.x", "def f():\n    import pandas as pd"),
+        (
+            "wbound.complexity.x",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd",
+        ),
+        ("wbound.bounds.x", "from scipy import special\nimport numpy as np"),
+        ("wbound.bounds.x", "from wbound.bounds import shared\nfrom wbound.data import curvature"),
+        ("numerics.transport.x", "def f():\n    import ot"),
+        (
+            "numerics.targets.x",
+            "import wbound\nfrom wbound.complexity.tables import x\nfrom wbound import process",
+        ),
         (
             "numerics.report.page",
-            "from numerics.report.charts import x\nfrom .tables import y\nfrom . import z",
+            "from numerics.report.blocks import x\nfrom .contents import y\nfrom . import blocks",
         ),
-        ("numerics.cli.images", "def f():\n    from numerics.cifar10 import train"),
-        ("numerics.cifar10.train", "import torch"),
+        ("numerics.cli.x", "def f():\n    from numerics.cifar10 import training"),
+        ("numerics.cli.x", "def f():\n    from numerics.report import build"),
+        ("numerics.cifar10.training", "import torch"),
     ],
 )
 def test_a_right_import_passes(module: str, source: str) -> None:
@@ -257,18 +341,29 @@ def test_a_right_import_passes(module: str, source: str) -> None:
 
 
 _PROBE = """
-import json, sys
-import numpy, sympy
-before = set(sys.modules)
+import json, sys, time
+start = time.process_time()
 import wbound
-print(json.dumps({"file": wbound.__file__, "loaded": sorted(set(sys.modules) - before)}))
+seconds = time.process_time() - start
+print(json.dumps({"file": wbound.__file__, "seconds": seconds, "loaded": sorted(sys.modules)}))
 """
 
 
 def test_import_wbound_is_light() -> None:
-    """Beside numpy and sympy it loads its own files and the standard library's, not even scipy."""
-    run = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True, cwd=ROOT)
-    answer = json.loads(run.stdout)
-    assert answer["file"], "wbound has no __init__.py"
-    heads = {name.partition(".")[0] for name in answer["loaded"]}
-    assert heads - set(sys.stdlib_module_names) <= {"wbound", "numpy", "sympy"}, heads
+    """No heavy library comes along, and the import takes under 1.0 s (best of three fresh interpreters).
+
+    In processor time: what a quiet machine shows on its clock, and a busy one does not.
+    """
+    seconds = []
+    for _ in range(3):
+        run = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        answer = json.loads(run.stdout)
+        assert answer["file"], "wbound has no __init__.py"
+        heavy = {"numba", "ot", "torch", "matplotlib", "pandas", "sklearn", "numerics"} & set(
+            answer["loaded"]
+        )
+        assert not heavy, heavy
+        seconds.append(answer["seconds"])
+    assert min(seconds) < 1.0, seconds

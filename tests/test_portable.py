@@ -158,5 +158,5 @@ def test_what_is_guarded_or_offered_passes() -> None:
     guarded = "try:\n    import fcntl\nexcept ImportError:\n    import msvcrt\nif hasattr(os, 'fork'):\n    os.fork()"
     assert not list(missing(guarded))
     assert not list(
-        borrowed("import os\nos._exit(1)\nself._x\nfrom numerics.plans import _y\nnp.__version__")
+        borrowed("import os\nos._exit(1)\nself._x\nfrom numerics.samplers.plans import _y\nnp.__version__")
     )

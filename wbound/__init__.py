@@ -1,26 +1,31 @@
 """wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
 
-from wbound.catalogue import CATALOGUE, NAMED, PUBLISHED, process
-from wbound.cells import compare, published_orders
-from wbound.certified import Certificate, certify
-from wbound.clock import GRIDS, Grid, Nodes
-from wbound.columns import order_rows
-from wbound.complexity import Iterations, exact_iterations, iterations
-from wbound.data import Curvature, LogConcave
+from typing import TYPE_CHECKING
+
+from wbound import moved as _moved
+from wbound.certified.certificate import Certificate, certify
+from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
+from wbound.complexity.order_formulas import Orders
+from wbound.complexity.orders_measured import measured_orders, orders
+from wbound.complexity.orders_published import compare, published_orders
+from wbound.complexity.orders_table import order_rows
+from wbound.complexity.tables import complexity_table, scheme_table
+from wbound.complexity.tolerance_search import score_tolerance
+from wbound.complexity.worst_spectrum import worst_iterations
+from wbound.data.beyond_log_concave import CurvatureProfile, bounded_data, early_stopped
+from wbound.data.curvature import Curvature
+from wbound.data.log_concave import LogConcave
+from wbound.design.placed_numerically import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
-from wbound.forward import Process
-from wbound.gaussian import LowerBound, lower_bound
-from wbound.growth import Orders
-from wbound.leading import Leading, leading_constants
-from wbound.measured import measured_orders, orders
-from wbound.optimal import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
-from wbound.profiles import CurvatureProfile, bounded_data, early_stopped
-from wbound.schemes import SCHEMES, Scheme, Steps
-from wbound.setting import Bound, Setting, Statement, setting
-from wbound.statements import STATEMENTS, w2_bound
-from wbound.tables import complexity_table, scheme_table
-from wbound.tolerance import score_tolerance
-from wbound.worst_spectrum import worst_iterations
+from wbound.exact.floor import LowerBound, lower_bound
+from wbound.exact.leading_order import Leading, leading_constants
+from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
+from wbound.forward.forward_process import Process
+from wbound.sampler.grid import GRIDS, Grid, Nodes
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import SCHEMES, Scheme, Steps
+from wbound.statement.statement_object import Bound, Statement
+from wbound.theory.statements import STATEMENTS, w2_bound
 
 __version__ = "0.1.0"
 
@@ -77,3 +82,13 @@ __all__ = [
     "w2_bound",
     "worst_iterations",
 ]
+
+
+if not TYPE_CHECKING:  # a module's old name after ``import wbound`` alone
+
+    def __getattr__(name: str) -> object:
+        if f"{__name__}.{name}" in _moved.MOVED:
+            from importlib import import_module
+
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

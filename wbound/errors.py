@@ -62,11 +62,25 @@ class HypothesisFailed(WboundError, ValueError):
 
 
 class Unreachable(WboundError, ValueError):
-    """No number of steps brings the bound below ε: names the floor."""
+    """No number of steps brings the bound below ε: names the ``floor``. Where the search was cut off, so that some
+    number might, the message says so and `cut_off` is True: ``floor`` is then what the bound stays above up to there.
+    """
+
+    cut_off = False
 
     def __init__(self, eps: float, floor: float, why: str) -> None:
         self.eps, self.floor = eps, floor
         super().__init__(f"eps = {eps:g}: must be above the floor {floor:.6g} set by {why}")
+
+    @classmethod
+    def beyond(cls, eps: float, least: float, where: str, what: str) -> Unreachable:
+        """Of a search that is cut off ``where``, with ``what`` still at ``least`` there."""
+        error = cls(eps, least, where)
+        error.cut_off = True
+        error.args = (
+            f"eps = {eps:g}: not reached by {where}, where the search is cut off: {what} is {least:.6g} there",
+        )
+        return error
 
 
 class Inconsistent(WboundError):

@@ -20,8 +20,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from numerics.cifar10.networks import Architecture
-from numerics.files import directory, write
-from numerics.loading import is_folder
+from numerics.io.reading import is_folder
+from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure
 
 __all__ = [

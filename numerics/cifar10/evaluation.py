@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from numerics.transport import empirical_w2, gaussian_w2, sliced_w2
+from numerics.transport.samples import empirical_w2, gaussian_w2, sliced_w2
 from wbound.errors import BadInput, IOFailure, count
+from wbound.typing import Array
 
 __all__ = [
     "FEATURE_FREE",
@@ -41,7 +41,6 @@ __all__ = [
     "summary",
 ]
 
-Array = NDArray[np.float64]
 
 FEATURE_FREE = "feature-free: W2 in the data's units, no network looks at the images"
 #: Numbers of images at which FID is said, since it falls with n.

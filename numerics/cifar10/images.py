@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from numerics.cifar10.archives import cifar10
-from numerics.datasets import noted_samples_of
+from numerics.targets.datasets import noted_samples_of
 from wbound.errors import BadInput
 
 __all__ = ["ImageSet", "load_images", "to_png", "to_uint8"]

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint, restore
-from numerics.cifar10.clocks import ImageProcess, image_process
-from numerics.cifar10.gaussians import GaussianImages, gaussian_of
+from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, load_images
 from numerics.cifar10.networks import PRESETS, Architecture, ScoreNetwork, architecture
-from numerics.files import directory, write
-from numerics.loading import is_file, load_json
+from numerics.cifar10.processes import ImageProcess, image_process
+from numerics.io.reading import is_file, load_json
+from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
 
 __all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]

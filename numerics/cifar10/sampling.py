@@ -1,6 +1,6 @@
 """Images drawn with a score: the schemes of section 3 and 12, predictor–corrector, any K, a seed per image.
 
-Every coefficient of a step is `wbound.schemes`'s, on the process's own clock λ: for VE rows the score is that
+Every coefficient of a step is `wbound.sampler.scheme`'s, on the process's own clock λ: for VE rows the score is that
 of the literature's marginal (data smoothed by sigma_min), so the sampler ends at t = 0 with that law
 (section 9), and "the data" of a theorem beside it are the smoothed ones.
 """
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from wbound.clock import Grid, Nodes, grid_named
-from wbound.data import Gaussian
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count, nonnegative, one_of
 from wbound.memory import fits
-from wbound.schemes import SCHEMES as STEPS
-from wbound.setting import Setting, setting
+from wbound.sampler.grid import Grid, Nodes, grid_named
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import SCHEMES as STEPS
+from wbound.typing import Array
 
 if TYPE_CHECKING:
-    from numerics.cifar10.clocks import ImageProcess
+    from numerics.cifar10.processes import ImageProcess
 
 __all__ = [
     "SCHEMES",
@@ -40,11 +40,10 @@ __all__ = [
     "theory_setting",
 ]
 
-Array = NDArray[np.float64]
 #: score(x, t): x (B, C, H, W) in the marginal's own coordinates, t (B,); ∇log p_t(x), shaped like x.
 Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-#: Names of the command line → the scheme of `wbound.schemes` whose steps they take.
+#: Names of the command line → the scheme of `wbound.sampler.scheme` whose steps they take.
 _OWNERS = {
     **{name: name for name in ("em", "em-point", "em-point-arrival", "ei", "hf", "ddpm")},
     "pc": "hf",
@@ -86,7 +85,7 @@ class Plan:
 
 
 def theory_scheme(scheme: str) -> str | None:
-    """The scheme of `wbound.schemes` that this one is, None for the predictor–corrector."""
+    """The scheme of `wbound.sampler.scheme` that this one is, None for the predictor–corrector."""
     return None if one_of("scheme", scheme, SCHEMES) == "pc" else _OWNERS[scheme]
 
 

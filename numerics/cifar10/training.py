@@ -29,13 +29,13 @@ from numerics.cifar10.checkpoints import (
     restore_optimiser,
     save_checkpoint,
 )
-from numerics.cifar10.clocks import ImageProcess
-from numerics.cifar10.gaussians import GaussianImages, optimal_loss
+from numerics.cifar10.gaussian_images import GaussianImages, optimal_loss
 from numerics.cifar10.images import ImageSet, to_png
 from numerics.cifar10.networks import ScoreNetwork
+from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.runs import Config, Run, digest, score_of
-from numerics.files import directory, write
-from numerics.locks import locked
+from numerics.io.locks import locked
+from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure, count
 from wbound.memory import fits
 

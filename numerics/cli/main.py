@@ -1,4 +1,4 @@
-"""The command ``wbound``: finds the command families beside this file and turns errors into exit codes.
+"""The command ``wbound``: finds the command families in `numerics.cli.commands` and turns errors into exit codes.
 
 A family is a module of this package with ``register(app)``, which adds its commands; ``ORDER`` places it in
 ``--help``. Families import what they need inside their commands, so that ``wbound --help`` is quick.
@@ -18,7 +18,7 @@ from typing import Any
 
 import typer
 
-import numerics.cli as package
+import numerics.cli.commands as package
 from numerics.cli.output import WRITTEN, say
 
 __all__ = ["app", "main", "run"]
@@ -58,8 +58,6 @@ def build() -> typer.Typer:
     top.__doc__ = HELP
     families: list[tuple[int, str, Any]] = []
     for info in pkgutil.iter_modules(package.__path__):
-        if info.name == "main":
-            continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         if hasattr(module, "register"):
             families.append((module.ORDER, info.name, module))

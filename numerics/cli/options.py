@@ -26,49 +26,49 @@ def completing(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
 
 
 def _processes() -> Iterable[str]:
-    from wbound.catalogue import NAMED
+    from wbound.forward.catalogue import NAMED
 
     return NAMED
 
 
 def _schemes() -> Iterable[str]:
-    from wbound.schemes import SCHEMES
+    from wbound.sampler.scheme import SCHEMES
 
     return SCHEMES
 
 
 def _grids() -> Iterable[str]:
-    from wbound.clock import GRIDS
+    from wbound.sampler.grid import GRIDS
 
     return GRIDS
 
 
 def _theorems() -> Iterable[str]:
-    from wbound.statements import THEOREMS
+    from wbound.theory.statements import THEOREMS
 
     return THEOREMS
 
 
 def _statements() -> Iterable[str]:
-    from wbound.statements import STATEMENTS
+    from wbound.theory.statements import STATEMENTS
 
     return STATEMENTS
 
 
 def _starts() -> Iterable[str]:
-    from wbound.setting import STARTS
+    from wbound.sampler.make_setting import STARTS
 
     return STARTS
 
 
 def _forms() -> Iterable[str]:
-    from numerics.schedules import FORMS
+    from numerics.schedules.schedule_formats import FORMS
 
     return FORMS
 
 
 def _widths() -> Iterable[str]:
-    from numerics.drawing import WIDTHS
+    from numerics.figures.style import WIDTHS
 
     return WIDTHS
 
@@ -188,7 +188,7 @@ EpsRel = Annotated[Text, numeric("--eps-rel", "Target W2 as a share of the data'
 
 def number(option: str, text: str | None, default: float | None = None) -> float | None:
     """The number that ``text`` spells, or ``default`` where the option is absent. Raises `BadInput`."""
-    from wbound.expressions import number as parse
+    from wbound.calculus.parser import number as parse
 
     return default if text is None else parse(text, option)
 
@@ -206,9 +206,9 @@ def required(option: str, text: str | None) -> float:
 def parameters_from(parameters: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
     """The numbers of -p by name, and ``words``, parameters that are one (which form of optimal or image-ve).
     Raises `BadInput`."""
+    from wbound.calculus.parser import number as parse
+    from wbound.calculus.parser import spelled
     from wbound.errors import BadInput
-    from wbound.expressions import number as parse
-    from wbound.expressions import spelled
 
     values: dict[str, Any] = {}
     for text in parameters or []:
@@ -328,7 +328,7 @@ def listed(option: str, text: str) -> Any:
 def array_from(option: str, text: str) -> Any:
     """Numbers of a list "4,2,1,0", or of a .npy, .npz (its only array, or the one of the option's name), .txt
     or .csv file; a text file of several lines and columns is a matrix. Raises `BadInput` and `IOFailure`."""
-    from numerics.loading import load_numpy, text_table
+    from numerics.io.reading import load_numpy, text_table
     from wbound.errors import BadInput
 
     path = Path(text)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from numerics import terminal
+from numerics.io import terminal
 
 __all__ = ["WRITTEN", "aligned", "clean", "drawable", "emit", "grid_table", "note", "say", "short"]
 
@@ -31,11 +31,11 @@ def note(path: Path | str) -> None:
 
 def drawable(file: str, width: str, option: str = "out") -> None:
     """Refuse a figure that cannot be written, before the work. Raises `BadInput`."""
-    from numerics import drawing
+    from numerics.figures import output, style
     from wbound.errors import one_of
 
-    drawing.width_of(width)
-    one_of(option, Path(file).suffix.lower(), drawing.SUFFIXES)
+    style.width_of(width)
+    one_of(option, Path(file).suffix.lower(), output.SUFFIXES)
 
 
 def clean(value: Any, reasons: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def announcing(what: str, total: int) -> Callable[[str], None]:
 
 def rows_as_csv(rows: Rows) -> str:
     """Rows as CSV, in the order of their first keys."""
-    from numerics.drawing import csv_text
+    from numerics.io.writing import csv_text
 
     names = list(dict.fromkeys(key for row in rows for key in row))
     return csv_text({name: [row.get(name, "") for row in rows] for name in names})
@@ -73,7 +73,7 @@ def keeping(
     except KeyboardInterrupt:
         count = f"{progress.done} of {progress.total}"
         if progress.rows and out is not None:
-            from numerics.files import write
+            from numerics.io.writing import write
 
             WRITTEN.append(f"{write(f'{out}.partial{suffix}', as_text(progress.rows))} ({count})")
         elif progress.done:

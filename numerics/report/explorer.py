@@ -7,11 +7,11 @@ import math
 from html import escape
 from importlib import resources
 
-from numerics.drawing import INK, colour
-from numerics.report import formulas
-from numerics.report.parts import Context, Html, Panel, Part, Prose
-from wbound.catalogue import CATALOGUE, PUBLISHED
-from wbound.quadrature import rule
+from numerics.figures.style import INK, colour
+from numerics.report import javascript
+from numerics.report.blocks import Context, Html, Panel, Part, Prose
+from wbound.forward.catalogue import CATALOGUE, PUBLISHED
+from wbound.calculus.quadrature import rule
 
 __all__ = ["build", "engine", "script"]
 
@@ -51,9 +51,9 @@ def engine() -> str:
     """The script's formulas, printed from sympy, and its recursions."""
     return "\n".join(
         (
-            formulas.constant("RULES", _rules()),
-            formulas.constant("PROCESSES", formulas.processes(PUBLISHED)),
-            formulas.constant("SCHEMES", formulas.scheme_code()),
+            javascript.constant("RULES", _rules()),
+            javascript.constant("PROCESSES", javascript.processes(PUBLISHED)),
+            javascript.constant("SCHEMES", javascript.scheme_code()),
             _resource("explorer-steps.js"),
             _resource("explorer-sums.js"),
         )
@@ -64,7 +64,7 @@ def script() -> str:
     """The whole script of the panel, in a scope of its own; it sets `window.wboundEvaluate`."""
     shades = {name: colour(name).replace(INK, "var(--ink)") for name in PUBLISHED}
     body = "\n".join(
-        (engine(), formulas.constant("COLOURS", json.dumps(shades)), _resource("explorer-ui.js"))
+        (engine(), javascript.constant("COLOURS", json.dumps(shades)), _resource("explorer-ui.js"))
     )
     return f'"use strict";\n(() => {{\n{body}\n}})();'
 
@@ -161,7 +161,7 @@ def build(context: Context) -> Part:
     )
     data = {
         "processes": len(PUBLISHED),
-        "schemes": len(formulas.SCHEMES),
+        "schemes": len(javascript.SCHEMES),
         "bytes": len(code.encode()),
         "sliders": [row[0] for row in SLIDERS],
     }

@@ -91,7 +91,9 @@ WORDS = (
     *_words(
         "standard centred uniform edm log-lam cosine gaussian mixture logcosh density=-x**2 density=x**2"
     ),
-    *_words("density= density=-x**4 sigmas betas alphas_cumprod timesteps latex csv json K T d M eps best"),
+    *_words(
+        "density= density=-x**4 sigmas betas alphas_cumprod times timesteps latex csv json K T d M eps best"
+    ),
     *_words("all column page huge 1e9 0 -1 nan hf,ddim , em,,hf ../../x λ"),
     *("", " ", "\x00", "\udcff", "a" * 9999),
 )

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from numerics import Gaussian, LogCosh, SymmetricMixture, law1d
-from numerics.bures import gaussian_w2
-from numerics.law1d import LineLaw
-from numerics.mixtures import Bimodal
-from wbound.catalogue import PUBLISHED
-from wbound.catalogue import process as named
-from wbound.setting import Setting, setting
+from numerics import Gaussian, LogCosh, SymmetricMixture
+from numerics.laws import sde_on_line
+from numerics.laws.sde_on_line import LineLaw
+from numerics.targets.mixtures import Bimodal
+from numerics.transport.gaussians import gaussian_w2
+from wbound.forward.catalogue import PUBLISHED
+from wbound.forward.catalogue import process as named
+from wbound.sampler.make_setting import Setting, setting
 
 Array = NDArray[np.float64]
 
@@ -51,7 +52,7 @@ def random_setting(rng: np.random.Generator, most: int = 60) -> Setting:
 
 
 def laws_of(s: Setting) -> tuple[LineLaw, ...]:
-    return law1d.law1d(s).factors
+    return sde_on_line.law1d(s).factors
 
 
 def axes_of(target: Any) -> Array:

@@ -12,7 +12,7 @@ import hostile
 import numpy as np
 import pytest
 
-import numerics.floorcheck
+import numerics.studies.lower_bound
 import wbound
 from numerics.cli import options, output
 from numerics.cli.main import app, main
@@ -196,7 +196,7 @@ def test_an_interruption_names_what_was_written(
     def interrupted(*arguments: Any, **named: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(numerics.floorcheck, "floor_check", interrupted)
+    monkeypatch.setattr(numerics.studies.lower_bound, "floor_check", interrupted)
     code, out, err = wb("lower-bound")
     assert (code, out) == (130, "") and err.splitlines()[-1] == "interrupted: nothing was written"
 
@@ -213,7 +213,7 @@ def test_errors_that_are_ours_to_fix_are_not_hidden(monkeypatch: pytest.MonkeyPa
     def broken(*arguments: Any, **named: Any) -> Any:
         raise LookupError
 
-    monkeypatch.setattr(numerics.floorcheck, "floor_check", broken)
+    monkeypatch.setattr(numerics.studies.lower_bound, "floor_check", broken)
     with pytest.raises(LookupError):
         main(["lower-bound"])
 

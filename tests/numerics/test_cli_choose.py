@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import datasets
-from numerics.choose import choose
-from numerics.schedules import read
-from wbound.clock import Grid
-from wbound.data import Gaussian
-from wbound.gaussian import exact_w2
+from numerics.schedules.choice import choose
+from numerics.schedules.schedule_formats import read
+from numerics.targets import datasets
+from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import exact_w2
+from wbound.sampler.grid import Grid
 
 FACTS = ["--d", "100", "--m0", "0.5", "--L0", "0.5"]
 
@@ -159,7 +159,7 @@ def test_edm_is_karras_and_others(wb: Any) -> None:
     assert out["values"][-4:] == pytest.approx([0.0229345, 0.007528, 0.002, 0.0], abs=5e-8)
 
 
-@pytest.mark.parametrize("form", ["sigmas", "betas", "alphas_cumprod", "timesteps"])
+@pytest.mark.parametrize("form", ["sigmas", "betas", "alphas_cumprod", "times"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".json", ".csv"])
 def test_what_is_written_reads_back(wb: Any, tmp_path: Path, form: str, suffix: str) -> None:
     path = tmp_path / f"s{suffix}"
@@ -167,7 +167,7 @@ def test_what_is_written_reads_back(wb: Any, tmp_path: Path, form: str, suffix: 
     out = wb.ask(*common, "--as", form, "-o", str(path))
     lam = wbound.process("ou").lam(3.0 * np.arange(9, -1, -1) / 9)
     assert out["read_back"] <= 1e-12 and out["lam"] == pytest.approx(lam, rel=1e-12)
-    if form != "timesteps":
+    if form != "times":
         flag = "--" + form.replace("_", "-")
         again = wb.ask("schedule", flag, str(path), "--as", "sigmas")
         assert again["values"] == pytest.approx(np.sqrt(lam), rel=1e-12)

@@ -15,8 +15,8 @@ import pytest
 import typer
 
 import wbound
-from numerics import drawing
 from numerics.cli.main import app, main
+from numerics.figures import style
 
 COMMAND = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = COMMAND.commands  # type: ignore[attr-defined]
@@ -28,7 +28,7 @@ COMPLETED = {
     "scheme": {"em", "hf", "ddpm"},
     "grid": set(wbound.GRIDS),
     "theorem": {"published", "sharp"},
-    "width": set(drawing.WIDTHS),
+    "width": set(style.WIDTHS),
     "target": {"gaussian", "mixture", "logcosh"},
 }
 
@@ -64,7 +64,7 @@ def test_names_complete_in_every_command_that_has_them(option: str) -> None:
 def test_the_other_names_complete() -> None:
     assert offered("show", "name", "vp-") == {"vp-linear", "vp-polynomial", "vp-exponential"}
     assert offered("statements", "id", "eq-12-prime:e") == {"eq-12-prime:em", "eq-12-prime:ei"}
-    assert offered("schedule", "as_") == {"sigmas", "betas", "alphas_cumprod", "timesteps"}
+    assert offered("schedule", "as_") == {"sigmas", "betas", "alphas_cumprod", "times", "timesteps"}
     assert offered("bound", "start") == {"prior", "exact", "standard"}
     assert offered("curve", "against") == {"K", "T", "d", "M", "eps"}
     assert "latex" in offered("table", "format")

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics import typeset
-from numerics.cli import closed_form
-from wbound.data import Gaussian
-from wbound.gaussian import exact_w2
-from wbound.tables import complexity_table
+from numerics.tables import complexity, formulas
+from wbound.complexity.tables import complexity_table
+from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import exact_w2
+from wbound.forward import closed_forms
 
 DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
 BOUND = ["bound", "--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", "--T", "4", "--K", "100", *DATA]
@@ -62,8 +62,8 @@ def test_a_closed_form_has_a_real_time_limit(monkeypatch: pytest.MonkeyPatch) ->
             super().__init__(*arguments, **options)
             children.append(self)
 
-    monkeypatch.setattr("numerics.cli.closed_form.subprocess.Popen", Kept)
-    found, why = closed_form.closed_form("0", "exp(-t**2)*cosh(t)*sin(t)**2+t**t", {}, 1.0, 0.0)
+    monkeypatch.setattr("wbound.forward.closed_forms.subprocess.Popen", Kept)
+    found, why = closed_forms.closed_form("0", "exp(-t**2)*cosh(t)*sin(t)**2+t**t", {}, 1.0, 0.0)
     assert found == {} and why is not None and "within 0 s" in why
     assert [child.returncode for child in children] != [0]  # ended, not waited for
 
@@ -73,12 +73,12 @@ def test_a_closed_form_that_is_wrong_is_not_shown(monkeypatch: pytest.MonkeyPatc
 
     printed: list[str] = []
     monkeypatch.setattr("builtins.print", lambda text, **named: printed.append(text))
-    closed_form._find("0", "exp(t)", {}, 1.0)
+    closed_forms._find("0", "exp(t)", {}, 1.0)
     assert json.loads(printed[0])["lam"] == "exp(2*t)/2 - 1/2"
     true = sympy.integrate
     monkeypatch.setattr(sympy, "integrate", lambda *a: true(*a) * sympy.Rational(1001, 1000))
-    with pytest.raises(closed_form._NotFound, match="where quadrature gives"):
-        closed_form._find("0", "exp(t)", {}, 1.0)
+    with pytest.raises(closed_forms._NotFound, match="where quadrature gives"):
+        closed_forms._find("0", "exp(t)", {}, 1.0)
 
 
 def test_check_accepts_what_fits_and_flags_what_does_not(wb: Any) -> None:
@@ -193,7 +193,7 @@ def test_the_table_in_every_format(
         asked.update(values)
         return frame
 
-    monkeypatch.setattr("wbound.tables.complexity_table", cached)
+    monkeypatch.setattr("wbound.complexity.tables.complexity_table", cached)
     target = tmp_path / "table"
     code, out, _ = wb("table", "--d", "2", "--eps", "1", "--format", kind, "-o", str(target))
     assert code == 0 and out == "" and asked == {"d": 2, "eps": 1.0, "m0": 0.25, "L0": 1.0}
@@ -215,7 +215,7 @@ def test_the_table_in_every_format(
 
 def test_a_narrow_terminal_gets_several_tables(frame: Any) -> None:
     values = {"d": 2, "eps": 1.0, "m0": 1.0, "L0": 1.0}
-    wide, narrow = (typeset.complexity_text(frame, "text", values, width) for width in (None, 80))
+    wide, narrow = (complexity.complexity_text(frame, "text", values, width) for width in (None, 80))
     assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, wide.splitlines()))
     assert wide.count("process ") == 1 < narrow.count("process ")
     assert sorted(set(wide.split())) == sorted(set(narrow.split()) | set(re.findall(r"-{9,}", wide)))
@@ -224,11 +224,11 @@ def test_a_narrow_terminal_gets_several_tables(frame: Any) -> None:
 def test_formulas_are_set_as_mathml_without_a_word_lost() -> None:
     from xml.etree import ElementTree
 
-    from wbound.cells import published_orders
+    from wbound.complexity.orders_published import published_orders
 
     for row in published_orders().values():
         for cell in row.values():
-            tree = ElementTree.fromstring(typeset.formula_mathml(cell.expr))
+            tree = ElementTree.fromstring(formulas.formula_mathml(cell.expr))
             said = "".join(tree.itertext())
             names = {symbol.name for symbol in cell.expr.free_symbols}
             assert all({"epsilon": "ε", "rho": "ρ"}.get(name, name) in said for name in names)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from numerics.cli.terms import as_text
+from numerics.cli.explained_terms import as_text
 
 GAUSSIAN = "--d 3 --m0 0.5 --L0 0.5 --second-moment 6"
 ROUGH = "--d 4 --m0 0.5 --L0 20 --mean-norm 0"
@@ -85,7 +85,7 @@ def test_json_gives_the_terms(case: str, wb: Any) -> None:
 @pytest.mark.parametrize("width", [50, 80, 200])
 def test_lines_of_any_terminal(width: int) -> None:
     import wbound
-    from wbound.explained import explain
+    from wbound.theory.explanation import explain
 
     data = wbound.LogConcave(3, 0.5, 4.0, 6.0)
     for scheme in ("em", "ddpm", "ode-hf"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import wbound
-from numerics.report.versus import stored
+from numerics.report.sections.sde_or_ode import stored
 
 
 def test_the_rows_are_the_librarys(wb: Any, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hostile import instead
 from PIL import Image
 
-from numerics.heldout import held_out
-from numerics.tiles import png, tiles
+from numerics.io.image_files import png, tiles
+from numerics.verification.held_out_samples import held_out
 from wbound.errors import BadInput
 
 

@@ -21,11 +21,12 @@ import pytest
 from hostile import COMMANDS, RIGHT, options_of
 
 import wbound
-from numerics import files, matrix
-from numerics.cli.cifar10 import NEEDS
+from numerics.cli.commands.cifar10_train import NEEDS
 from numerics.cli.main import main
-from numerics.locks import LOCK, locked
-from wbound import balls
+from numerics.io import writing
+from numerics.io.locks import LOCK, locked
+from numerics.verification import matrix
+from wbound.calculus import balls
 from wbound.errors import IOFailure
 
 WBOUND = [sys.executable, "-c", "import sys; from numerics.cli.main import run; run()"]
@@ -124,9 +125,9 @@ def test_a_device_that_is_full(here: Path, wb: Any) -> None:
 
 def test_a_file_is_written_whole_or_not_at_all(here: Path) -> None:
     target = here / "x.bin"
-    files.write(target, b"1" * 100)
+    writing.write(target, b"1" * 100)
     with no_room(), pytest.raises(IOFailure, match="File too large"):
-        files.write(target, b"2" * 100)
+        writing.write(target, b"2" * 100)
     assert target.read_bytes() == b"1" * 100 and len(list(here.iterdir())) == 2
 
 
@@ -200,7 +201,10 @@ def test_a_sweep_that_is_terminated_says_how_far_it_came(here: Path, wb: Any) ->
 
 
 def test_a_lock_goes_with_its_process_even_by_kill_9(here: Path) -> None:
-    code = f"import time; from numerics.locks import locked\nwith locked({str(here)!r}): print('in', flush=True); time.sleep(60)"
+    code = (
+        f"import time; from numerics.io.locks import locked\nwith locked({str(here)!r}):"
+        f" print('in', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "in\n"
         with pytest.raises(IOFailure, match=f"process {holder.pid}"), locked(here):
@@ -242,7 +246,7 @@ def test_a_number_that_leaves_doubles_is_no_result(monkeypatch: pytest.MonkeyPat
     # as if it stood in a module of ours, which is what the line names
     ours = types.FunctionType(overflowing.__code__, {"__name__": "wbound.made", "np": np})
     line = overflowing.__code__.co_firstlineno + 1
-    monkeypatch.setattr(wbound.clock.Grid, "nodes", ours)
+    monkeypatch.setattr(wbound.sampler.grid.Grid, "nodes", ours)
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # what makes an error of it is not the tests' own filter
         said = wb.refused("schedule", *OU.split())
@@ -265,7 +269,7 @@ def test_memory_that_runs_out_is_one_line(ask: Any, monkeypatch: pytest.MonkeyPa
     def full(*_: Any, **__: Any) -> Any:
         return ask()
 
-    monkeypatch.setattr(wbound.clock.Grid, "nodes", full)
+    monkeypatch.setattr(wbound.sampler.grid.Grid, "nodes", full)
     assert "does not fit into memory" in wb.refused("schedule", *OU.split())
 
 

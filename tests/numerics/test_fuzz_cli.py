@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import numerics.report
-from numerics import search
-from numerics.locks import locked
+from numerics.io.locks import locked
+from numerics.verification import counterexamples
 
 #: Words after which much work is what nothing is said about, or another extra is needed.
 HEAVY = ("search", "scatter", "cifar10")
@@ -47,7 +47,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """One section of the report, one family of the search, and its dense grid locked but not computed."""
-    from numerics.report.sections import SECTIONS
+    from numerics.report.contents import SECTIONS
 
     def locked_only(folder: Path | str, *_: Any, **__: Any) -> list[Any]:
         with locked(folder):
@@ -55,8 +55,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     short = [section for section in SECTIONS if section.id == "environment"]
     monkeypatch.setattr(numerics.report, "build", functools.partial(numerics.report.build, sections=short))
-    monkeypatch.setattr(search, "search", functools.partial(search.search, families=search.FAMILIES[:1]))
-    monkeypatch.setattr(search, "dense", locked_only)
+    monkeypatch.setattr(
+        counterexamples,
+        "search",
+        functools.partial(counterexamples.search, families=counterexamples.FAMILIES[:1]),
+    )
+    monkeypatch.setattr(counterexamples, "dense", locked_only)
 
 
 FILES = (

@@ -19,11 +19,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from numerics import datasets, loading, schedules, sweep_config
-from numerics.cli import options, sources
-from numerics.files import write
-from numerics.scheduler_config import from_diffusers
-from wbound import certified, certified_file
+from numerics.cli import data_options, options
+from numerics.io import reading
+from numerics.io.writing import write
+from numerics.schedules import schedule_formats
+from numerics.schedules.diffusers_config import from_diffusers
+from numerics.sweep import config
+from numerics.targets import datasets
+from wbound.certified import certificate as certified
+from wbound.certified import certificate_file
 from wbound.errors import BadInput, IOFailure, WboundError
 
 
@@ -163,22 +167,22 @@ def drop(tmp_path: Path) -> Callable[[str, bytes], Path]:
 @given(st.sampled_from(ARRAYS), damage)
 def test_arrays(drop: Any, seed: tuple[str, bytes], how: Any) -> None:
     path = drop(seed[0], damaged(seed[1], how))
-    judged(lambda: loading.load_numpy(path, "sigmas"))
+    judged(lambda: reading.load_numpy(path, "sigmas"))
     judged(lambda: options.array_from("grid_t", str(path)))
-    judged(lambda: sources.dataset_from(str(path)))
+    judged(lambda: data_options.dataset_from(str(path)))
     for form in ("sigmas", "betas", "alphas_cumprod"):
-        judged(lambda form=form: schedules.read(path, form))
+        judged(lambda form=form: schedule_formats.read(path, form))
 
 
 @many()
 @given(st.sampled_from(TEXTS), damage, st.sampled_from((".txt", ".csv", ".json")))
 def test_numbers_in_text(drop: Any, seed: str, how: Any, suffix: str) -> None:
     path = drop(suffix, damaged(seed.encode(), how))
-    judged(lambda: loading.text_numbers(path))
+    judged(lambda: reading.text_numbers(path))
     judged(lambda: options.array_from("data", str(path)))
     judged(lambda: datasets.from_spectrum(path))
-    judged(lambda: schedules.read(path, "sigmas"))
-    judged(lambda: sources.vector_from("sigmas", str(path)))
+    judged(lambda: schedule_formats.read(path, "sigmas"))
+    judged(lambda: data_options.vector_from("sigmas", str(path)))
 
 
 # ---------------------------------------------------------------------- structured text
@@ -257,8 +261,8 @@ def test_configurations_of_schedulers(drop: Any, seed: Any, change: Any, how: An
 def test_schedules_in_json(drop: Any, seed: Any, change: Any) -> None:
     body = {"sigmas": [3.0, 2.0, 1.0, 0.0], "name": "x", "K": 3, "lam": [9, 4, 1, 0]}
     path = drop(".json", json.dumps(replaced(body, change)).encode("utf-8", "surrogatepass"))
-    judged(lambda: schedules.read(path, "sigmas"))
-    judged(lambda: sources.vector_from("sigmas", str(path)))
+    judged(lambda: schedule_formats.read(path, "sigmas"))
+    judged(lambda: data_options.vector_from("sigmas", str(path)))
 
 
 PLANS: tuple[dict[str, Any], ...] = (
@@ -286,7 +290,7 @@ exponent = [1, 2]
 def test_plans_of_sweeps(seed: Any, change: Any) -> None:
     body = replaced(seed, change)
     if isinstance(body, dict):
-        judged(lambda: sweep_config.read(body))
+        judged(lambda: config.read(body))
 
 
 @many()
@@ -295,7 +299,7 @@ def test_plans_of_sweeps(seed: Any, change: Any) -> None:
 @example(how=[], tail="seed = " + "9" * 5000)
 @given(damage, st.sampled_from(("", "n = 1e999", "d = 1979-05-27", "T = inf", "x.y.z = 1", "[process]")))
 def test_sweeps_in_toml(drop: Any, how: Any, tail: str) -> None:
-    judged(lambda: sweep_config.read(drop(".toml", damaged(TOML.encode(), how) + b"\n" + tail.encode())))
+    judged(lambda: config.read(drop(".toml", damaged(TOML.encode(), how) + b"\n" + tail.encode())))
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +318,7 @@ def signed(body: Any) -> str:
     """As JSON, the digest made anew: what is changed is then read all the same."""
     text = json.dumps(body)
     if isinstance(body, dict) and "digest" in body and "NaN" not in text and "Infinity" not in text:
-        text = json.dumps(body | {"digest": certified_file.digest(body)})
+        text = json.dumps(body | {"digest": certificate_file.digest(body)})
     return text
 
 
@@ -371,16 +375,16 @@ def test_an_archive_that_unpacks_to_more_than_there_is(tmp_path: Path) -> None:
     declared = (len(head) + 1000).to_bytes(4, "little")
     assert content.count(declared) >= 2 and packer is not None
     path.write_bytes(bytes(content).replace(declared, (0xFFFFFFF0).to_bytes(4, "little")))
-    assert "memory" in judged(lambda: loading.load_numpy(path))
+    assert "memory" in judged(lambda: reading.load_numpy(path))
 
 
 def test_files_that_never_end(tmp_path: Path) -> None:
     (tmp_path / "endless.txt").symlink_to("/dev/zero")
     (tmp_path / "endless.npy").symlink_to("/dev/zero")
-    assert "at most" in judged(lambda: loading.text_numbers(tmp_path / "endless.txt"))
-    assert "at most" in judged(lambda: loading.load_json(tmp_path / "endless.txt"))
-    assert "at most" in judged(lambda: sweep_config.read(tmp_path / "endless.txt"))
-    assert "numbers" in judged(lambda: loading.load_numpy(tmp_path / "endless.npy"))
+    assert "at most" in judged(lambda: reading.text_numbers(tmp_path / "endless.txt"))
+    assert "at most" in judged(lambda: reading.load_json(tmp_path / "endless.txt"))
+    assert "at most" in judged(lambda: config.read(tmp_path / "endless.txt"))
+    assert "numbers" in judged(lambda: reading.load_numpy(tmp_path / "endless.npy"))
 
 
 @pytest.mark.parametrize(
@@ -388,12 +392,12 @@ def test_files_that_never_end(tmp_path: Path) -> None:
 )
 def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
     for read in (
-        lambda: loading.load_numpy(Path(name)),
-        lambda: loading.text_of(Path(name)),
+        lambda: reading.load_numpy(Path(name)),
+        lambda: reading.text_of(Path(name)),
         lambda: options.array_from("grid_t", name),
-        lambda: sources.dataset_from(name),
-        lambda: sources.vector_from("sigmas", name),
-        lambda: sweep_config.read(name),
+        lambda: data_options.dataset_from(name),
+        lambda: data_options.vector_from("sigmas", name),
+        lambda: config.read(name),
     ):
         assert judged(read)
     with pytest.raises((BadInput, IOFailure)):
@@ -402,7 +406,7 @@ def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
 
 def test_what_a_deep_search_found(drop: Any, certificate: dict[str, Any]) -> None:
     assert "largest value 1e+200" in judged(
-        lambda: sources.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
+        lambda: data_options.dataset_from(str(drop(".npy", npy([[0.0, 1e200], [1.0, 2.0]]))))
     )
     edm = {"_class_name": "EDMEulerScheduler", "sigma_min": 0.002, "sigma_max": 80.0}
     assert "steps" in judged(lambda: from_diffusers(edm, 10**12))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-import numerics.choose
-import numerics.curves
-import numerics.matrix
 import numerics.report
+import numerics.schedules.choice
+import numerics.studies.curves
+import numerics.verification.matrix
 from numerics.cli import progress
 from numerics.report import Part, Section
 
@@ -66,7 +66,7 @@ def test_parts_are_announced_with_the_time_left(
 def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["curve", "--process", "ou", "--to", "100", "--points", "3"]
     whole = wb.ask(*given)
-    monkeypatch.setattr(numerics.curves, "_exact", interrupting(numerics.curves._exact, 2))
+    monkeypatch.setattr(numerics.studies.curves, "_exact", interrupting(numerics.studies.curves._exact, 2))
     file = tmp_path / "mine.svg"
     code, out, err = wb(*given, "-o", str(file))
     assert (code, out) == (130, "") and not file.exists()
@@ -79,7 +79,7 @@ def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_without_a_file_it_says_what_would_have_kept_them(wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numerics.curves, "_exact", interrupting(numerics.curves._exact, 2))
+    monkeypatch.setattr(numerics.studies.curves, "_exact", interrupting(numerics.studies.curves._exact, 2))
     code, _, err = wb("curve", "--process", "ou", "--to", "100", "--points", "3")
     assert code == 130
     assert err.splitlines()[-2].startswith("ou along K: 8 of 15 were done")
@@ -87,9 +87,11 @@ def test_without_a_file_it_says_what_would_have_kept_them(wb: Any, monkeypatch: 
 
 
 def test_steps_along_eps_are_kept(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import numerics.needed
+    import numerics.studies.steps_needed
 
-    monkeypatch.setattr(numerics.needed, "iterations", interrupting(numerics.needed.iterations, 3))
+    monkeypatch.setattr(
+        numerics.studies.steps_needed, "iterations", interrupting(numerics.studies.steps_needed.iterations, 3)
+    )
     file = tmp_path / "steps.csv"
     given = ["--against", "eps", "--from", "0.1", "--to", "1", "--points", "2", "-o", str(file)]
     code, _, err = wb("curve", "--process", "ou", *given)
@@ -97,7 +99,7 @@ def test_steps_along_eps_are_kept(wb: Any, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_chooser_keeps_its_rows(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = numerics.choose._Task
+    task = numerics.schedules.choice._Task
     monkeypatch.setattr(task, "best", interrupting(task.best, 4))
     file = tmp_path / "ranking.svg"
     code, _, err = wb("choose", "--data", "digits", "--steps", "10", "--figure", str(file))
@@ -107,7 +109,9 @@ def test_the_chooser_keeps_its_rows(wb: Any, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_matrix_keeps_its_cells(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numerics.matrix, "run_cell", interrupting(numerics.matrix.run_cell, 2))
+    monkeypatch.setattr(
+        numerics.verification.matrix, "run_cell", interrupting(numerics.verification.matrix.run_cell, 2)
+    )
     file = tmp_path / "verify.json"
     given = ["--process", "ou", "--n", "16", "--jobs", "1", "-o", str(file)]
     code, _, err = wb("verify", "--all", *given)
@@ -118,7 +122,7 @@ def test_the_matrix_keeps_its_cells(wb: Any, tmp_path: Path, monkeypatch: pytest
 
 def test_the_report_names_its_files(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from numerics.report import build
-    from numerics.report.parts import Column, Table
+    from numerics.report.blocks import Column, Table
 
     rows = [{"a": 1.0}]
     first = Section(

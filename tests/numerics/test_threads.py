@@ -24,12 +24,12 @@ from numerics import (
     coupled_exact,
     coupled_paths,
     exact_w2,
-    files,
     law1d_w2,
     sample,
-    transport,
     verify,
 )
+from numerics.io import writing
+from numerics.transport import samples
 
 THREADS, ROUNDS = 12, 3
 KINK = "1 + abs(t - 1)"
@@ -84,7 +84,7 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
     "samples, gaussian": lambda s: sample(s.named, s.law, T=3.0, K=8, n=50, seed=1).tolist(),
     "samples, cosh": lambda s: sample(s.named, s.cosh, T=3.0, K=6, n=50, scheme="hf", seed=2).tolist(),
     "samples, density": lambda s: sample(s.named, s.density, T=3.0, K=4, n=40, scheme="hf", seed=3).tolist(),
-    "transport": lambda s: transport.empirical_w2(s.points, s.points + 0.5).w2,
+    "transport": lambda s: samples.empirical_w2(s.points, s.points + 0.5).w2,
     "paths": lambda s: coupled_paths(s.named, s.mixture, T=3.0, K=6, n=40, seed=4, progress=False).error,
     "paths, exact": lambda s: coupled_exact(s.named, s.law, T=3.0, K=6, n=40, seed=5, progress=False).error,
     "law": lambda s: law1d_w2(s.named, s.density, T=3.0, K=3, scheme="hf").w2,
@@ -196,7 +196,7 @@ def test_files_written_at_once_have_the_permissions_of_any_new_file(
         with monkeypatch.context() as patched:
             patched.setattr(os, "umask", lambda mask: pytest.fail("the umask of all threads is changed"))
             # several write each file
-            together([lambda i=i: files.write(tmp_path / f"{i % 4}", b"x" * 999) for i in range(THREADS)])
+            together([lambda i=i: writing.write(tmp_path / f"{i % 4}", b"x" * 999) for i in range(THREADS)])
     finally:
         umask(before)
     found = {path.name: (path.stat().st_mode & 0o777, path.read_bytes()) for path in tmp_path.iterdir()}

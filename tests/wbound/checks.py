@@ -13,10 +13,12 @@ from referee import Facts, Plain, close, uniform
 from scipy.integrate import quad
 
 import wbound
-from wbound import published, sharp
-from wbound.clock import batch
-from wbound.data import Gaussian, LogConcave
-from wbound.gaussian import exact_w2, floor_w2
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
+from wbound.exact.floor import floor_w2
+from wbound.exact.gaussian_law import exact_w2
+from wbound.sampler.steps import batch
 
 #: Facts that are tight nowhere: d, m_0, L_0, E|X_0|², |E X_0|.
 FACTS = Facts(3, 0.4, 1.7, 6.0, 0.8)
@@ -73,8 +75,8 @@ def ancestral_is_equation_9(name: str, theta: float) -> None:
     p = plain(name)
     want = _ancestral(name, theta)
     s = wbound.setting(p.made, FACTS.made(), T, K, scheme="ddpm")
-    terms = sharp.ancestral_terms(s.nodes.batch, s.data)
-    C = sharp.decay_constant(theta, s.data, s.nodes.first[1])
+    terms = ddpm.ancestral_terms(s.nodes.batch, s.data)
+    C = shared.decay_constant(theta, s.data, s.nodes.first[1])
     got = (
         float(terms.drift.sum()),
         math.sqrt(float(terms.noise2.sum())),
@@ -94,14 +96,14 @@ def ancestral_total(name: str, M: float = 0.2) -> None:
     takes the smaller of it and Eq. 7."""
     p = plain(name)
     s = wbound.setting(p.made, FACTS.made(), T, 40, scheme="ddpm", score_bias=M)
-    got = sharp.ancestral(s)
-    both = (got.total, sharp.sums(s).additive)
+    got = ddpm.ancestral(s)
+    both = (got.total, theorem_2.sums(s).additive)
     assert wbound.w2_bound(p.made, FACTS.made(), T, 40, scheme="ddpm", score_bias=M).total <= min(both)
     fine = wbound.w2_bound(p.made, FACTS.made(), T, 1000, scheme="ddpm", start="exact")
     assert fine.statement == "Eq. 9'" and fine.total < got.total
-    terms = sharp.ancestral_terms(s.nodes.batch, s.data)
+    terms = ddpm.ancestral_terms(s.nodes.batch, s.data)
     curved = min(
-        0.25 * math.sqrt(sharp.decay_constant(th, s.data, s.nodes.first[1]) * float(terms.weight(th).sum()))
+        0.25 * math.sqrt(shared.decay_constant(th, s.data, s.nodes.first[1]) * float(terms.weight(th).sum()))
         for th in np.linspace(0.0, 4.0, 801)
     )
     with mp.workdps(30):
@@ -120,7 +122,7 @@ def local_noise_is_psi_and_the_mismatch(scheme: str) -> None:
     data = FACTS.made()
     times = uniform(T, K)
     s = wbound.setting(p.made, data, T, K, scheme=scheme)
-    got = sharp.local(s.nodes.batch, data, s.scheme)
+    got = theorem_2.local(s.nodes.batch, data, s.scheme)
     for k, step in enumerate(referee.steps(p, times)):
         unit = float(step.alpha_lo * (1 + FACTS.m0 * step.lam_lo))
         n = math.sqrt(got.n2[k]) * unit
@@ -200,7 +202,7 @@ def published_local_terms(name: str) -> None:
     """D_k and γ_k of every step, in x: what they bound, by covariances and quadrature."""
     p = plain(name)
     s = wbound.setting(p.made, FACTS.made(), 1.0, 5, M1=0.3)
-    got = published.local(s.nodes.batch, p.made, s.data, 0.3)
+    got = theorem_1.local(s.nodes.batch, p.made, s.data, 0.3)
     for k, step in enumerate(referee.steps(p, uniform(1.0, 5))):
         with mp.workdps(30):
             lo, hi = (
@@ -226,7 +228,7 @@ def step_size_condition(name: str) -> None:
     p = plain(name)
     nodes = wbound.setting(p.made, FACTS.made(), T, K).nodes
     agree(
-        published.step_sizes(nodes.batch, FACTS.made()),
+        theorem_1.step_sizes(nodes.batch, FACTS.made()),
         referee.step_size_ratios(p, uniform(T, K), FACTS),
         1e-10,
     )
@@ -238,7 +240,7 @@ def omega_is_the_supremum(name: str, T: float = 3.0, second_moment: float = 6.0)
     data = LogConcave(3, 0.4, 1.7, second_moment, None)
     t = np.linspace(0.0, T, 20001)
     seen = float(np.sqrt(np.max(p.alpha(t) ** 2 * second_moment + 3 * p.sigma2(t))))
-    assert seen * (1 - 1e-12) <= published.moment_supremum(p, data, T) <= seen * (1 + 1e-5)
+    assert seen * (1 - 1e-12) <= theorem_1.moment_supremum(p, data, T) <= seen * (1 + 1e-5)
 
 
 # ---------------------------------------------------------------------- the exact law
@@ -299,9 +301,9 @@ def virtual_steps_are_the_sums_steps() -> None:
     """The local terms of one step alone are those of the grid's step: what sums beyond summation rest on."""
     p, data = wbound.process("vp-linear"), FACTS.made()
     s = wbound.setting(p, data, T, K, scheme="em")
-    whole = sharp.local(s.nodes.batch, data, s.scheme)
+    whole = theorem_2.local(s.nodes.batch, data, s.scheme)
     t = s.nodes.t
-    one = sharp.local(batch(p, t[3:4], t[2:3]), data, s.scheme)
+    one = theorem_2.local(batch(p, t[3:4], t[2:3]), data, s.scheme)
     for field in ("log_gamma", "b", "n2", "C"):
         agree(getattr(one, field)[0], getattr(whole, field)[2], 1e-11)
 

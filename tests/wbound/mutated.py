@@ -13,59 +13,108 @@ class Target(NamedTuple):
 
 
 TARGETS: dict[str, Target] = {
-    "schemes": Target(
-        "test_schemes test_extremes test_flow test_sharp test_ode test_own_schemes",
-        "test_schemes.test_coefficients_and_mismatches* test_schemes.test_a_huge* test_flow.test_coefficients*"
+    "sampler.scheme": Target(
+        "test_scheme test_extremes test_ode_moves test_theorem_2 test_theorem_3 test_own_schemes",
+        "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_ode_moves.test_coefficients*"
         " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
-    "sharp": Target(
-        "test_sharp test_ode test_profiles test_extremes test_statements",
-        "test_sharp.test_the_total_and_its_parts* test_sharp.test_every_term* test_sharp.test_equation_9*"
-        " test_sharp.test_the_noise* test_sharp.test_the_starts test_sharp.test_without* test_sharp.test_contraction*"
-        " test_sharp.test_steps_too* test_sharp.test_a_sampler* test_sharp.test_the_weight*",
+    "bounds.theorem_2": Target(
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
+        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
+        " test_theorem_2.test_contraction*"
+        " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
-    "published": Target(
-        "test_published test_statements",
-        "test_published.test_the_total_and_its_parts* test_published.test_the_step_size* test_published.test_omega*"
-        " test_published.test_its_terms* test_published.test_the_displacement*"
-        " test_published.test_the_start*",
+    "bounds.ddpm": Target(
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
+        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
+        " test_theorem_2.test_contraction*"
+        " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
-    "ode": Target(
-        "test_ode test_sharp",
-        "test_ode.test_the_parts* test_ode.test_contraction* test_ode.test_early* test_ode.test_a_sum*",
+    "bounds.shared": Target(
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
+        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
+        " test_theorem_2.test_contraction*"
+        " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
-    "gaussian": Target(
-        "test_gaussian test_extremes test_flow test_sharp",
-        "test_gaussian.test_the_* test_gaussian.test_a_* test_gaussian.test_blocks* test_extremes.test_clocks*"
-        " test_extremes.test_steps_so* test_gaussian.test_equation_12 test_gaussian.test_figures*",
+    "bounds.theorem_1": Target(
+        "test_theorem_1 test_statements",
+        "test_theorem_1.test_the_total_and_its_parts* test_theorem_1.test_the_step_size* test_theorem_1.test_omega*"
+        " test_theorem_1.test_its_terms* test_theorem_1.test_the_displacement*"
+        " test_theorem_1.test_the_start*",
     ),
-    "data": Target(
-        "test_data test_profiles test_sharp test_ode test_published",
-        "test_data.test_psi* test_data.test_lemma* test_data.test_M1* test_data.test_the* test_data.test_eq*"
-        " test_data.test_far* test_data.test_a_* test_data.test_excess* test_data.test_facts* test_profiles.test_*",
+    "bounds.theorem_3": Target(
+        "test_theorem_3 test_theorem_2",
+        "test_theorem_3.test_the_parts* test_theorem_3.test_contraction* test_theorem_3.test_early* test_theorem_3.test_a_sum*",
     ),
-    "flow": Target(
-        "test_flow test_ode test_own_schemes",
-        "test_flow.test_the_law* test_flow.test_moves* test_own_schemes.test_two*",
+    "exact.gaussian_law": Target(
+        "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
+        "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
+        " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
-    "pointwise": Target(
-        "test_pointwise test_schemes",
-        "test_schemes.test_coefficients_and_mismatches* test_pointwise.test_short* test_pointwise.test_kinks*",
+    "exact.floor": Target(
+        "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
+        "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
+        " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
-    "score_rate": Target(
-        "test_score_rate test_data",
-        "test_score_rate.test_* test_data.test_M1_special* test_data.test_M1_is_never*",
+    "data.log_concave": Target(
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1"
+        " test_gaussian_law test_extremes test_ode_moves",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far*"
+        " test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts*"
+        " test_beyond_log_concave.test_* test_gaussian_law.test_the_* test_gaussian_law.test_a_*"
+        " test_gaussian_law.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so*"
+        " test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
-    "increments": Target(
-        "test_forward test_schemes test_flow test_sharp",
-        "test_forward.test_the_integrals* test_forward.test_small* test_schemes.test_for_ve* test_flow.test_coefficients*",
+    "data.gaussian": Target(
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq*"
+        " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
+        " test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
-    "profiles": Target(
-        "test_profiles test_statements",
-        "test_profiles.test_psi* test_profiles.test_log_concave* test_profiles.test_theorem_2*"
-        " test_profiles.test_the_contraction* test_profiles.test_early* test_profiles.test_a_kink*",
+    "data.curvature": Target(
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq*"
+        " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
+        " test_log_concave.test_facts* test_beyond_log_concave.test_*",
     ),
-    "leading": Target("test_leading", "test_leading.test_*"),
+    "calculus.stable": Target(
+        "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1"
+        " test_forward_process test_scheme test_ode_moves",
+        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        " test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far*"
+        " test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts*"
+        " test_beyond_log_concave.test_* test_forward_process.test_the_integrals*"
+        " test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
+    ),
+    "exact.ode_moves": Target(
+        "test_ode_moves test_theorem_3 test_own_schemes",
+        "test_ode_moves.test_the_law* test_ode_moves.test_moves* test_own_schemes.test_two*",
+    ),
+    "sampler.point_coefficients": Target(
+        "test_point_coefficients test_scheme",
+        "test_scheme.test_coefficients_and_mismatches* test_point_coefficients.test_short* test_point_coefficients.test_kinks*",
+    ),
+    "data.score_regularity": Target(
+        "test_score_regularity test_log_concave",
+        "test_score_regularity.test_* test_log_concave.test_M1_special* test_log_concave.test_M1_is_never*",
+    ),
+    "forward.step_integrals": Target(
+        "test_forward_process test_scheme test_ode_moves test_theorem_2",
+        "test_forward_process.test_the_integrals* test_forward_process.test_small*"
+        " test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
+    ),
+    "data.beyond_log_concave": Target(
+        "test_beyond_log_concave test_statements",
+        "test_beyond_log_concave.test_psi* test_beyond_log_concave.test_log_concave* test_beyond_log_concave.test_theorem_2*"
+        " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_early* test_beyond_log_concave.test_a_kink*",
+    ),
+    "exact.leading_order": Target("test_leading_order", "test_leading_order.test_*"),
 }
 
 #: The recursion that is compiled from its source for many steps: it is watched where it is called.
@@ -73,124 +122,132 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 
 #: Functions, and variables in them, that are no formula or whose value does not matter, and why.
 PASSED_OVER: dict[str, str] = {
-    "schemes.vanishes": "a question",
-    "schemes.scheme_named": "a look-up",
-    "schemes.Own._read": "a look-up",
-    "schemes.Own._agree": "refuses",
-    "schemes.Own._flow.sizes": "a tolerance",
-    "schemes.Own._mismatch.size": "a tolerance",
-    "pointwise._rest.lost": "chooses between two forms of one value",
-    "pointwise._rest.smooth": "chooses between two forms of one value",
-    "pointwise._rest.part": "a look-up",
-    "schemes.Own._corrector": "refuses",
-    "score_rate._derivatives": "symbolic: no number",
-    "sharp._compiled": "the recursion's source, compiled",
-    "sharp._run": "chooses between the recursion and its compiled twin",
-    "sharp.has_ancestral": "a question",
-    "sharp._at": "a look-up",
-    "schemes.keeps.by_hf": "either form is the value: what is smaller cancels less",
-    "schemes.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
-    "sharp.best_theta": "any theta gives a bound",
-    "ode.best_theta": "any theta gives a bound",
-    "ode.tallied": "the sums' own terms, weighted by a quadrature",
-    "gaussian.gaussian_data": "a look-up",
-    "gaussian.exact_w2": "the statement by its front door",
-    "gaussian.LowerBound.steps": "rounds up",
-    "sharp.ancestral": "names the parts, which `ancestral_sums` and `Parts.additive` compute",
-    "data.Gaussian._regular": "refuses",
-    "data.Gaussian.d": "a look-up",
-    "data.LogConcave.M1": "a look-up",
-    "data.LogConcave._contradiction": "refuses",
-    "data.Gaussian._eigen": "linear algebra, and what counts as zero in it",
-    "profiles.BoundedData.check": "refuses",
-    "profiles.CurvatureProfile.check": "refuses",
-    "profiles.CurvatureProfile._refuse": "refuses",
-    "profiles.CurvatureProfile._moments": "refuses",
-    "profiles.CurvatureProfile._prove": "refuses",
-    "published._supremum_inside.low": "steers the refinement; the upper end is what is returned",
-    "published.moment_supremum.low": "steers the refinement; the upper end is what is returned",
-    "profiles.Profile._inner.cut": "where an integral is split does not change it",
-    "published._roughness.kink": "where an integral is split does not change it",
-    "published._roughness.first_end": "where an integral is split does not change it",
+    "sampler.scheme.vanishes": "a question",
+    "sampler.scheme.scheme_named": "a look-up",
+    "sampler.scheme.Own._read": "a look-up",
+    "sampler.scheme.Own._agree": "refuses",
+    "sampler.scheme.Own._flow.sizes": "a tolerance",
+    "sampler.scheme.Own._mismatch.size": "a tolerance",
+    "sampler.point_coefficients._rest.lost": "chooses between two forms of one value",
+    "sampler.point_coefficients._rest.smooth": "chooses between two forms of one value",
+    "sampler.point_coefficients._rest.part": "a look-up",
+    "sampler.scheme.Own._corrector": "refuses",
+    "data.score_regularity._derivatives": "symbolic: no number",
+    "bounds.theorem_2._compiled": "the recursion's source, compiled",
+    "bounds.theorem_2._run": "chooses between the recursion and its compiled twin",
+    "bounds.ddpm.has_ancestral": "a question",
+    "bounds.theorem_2._at": "a look-up",
+    "sampler.scheme.keeps.by_hf": "either form is the value: what is smaller cancels less",
+    "sampler.scheme.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
+    "bounds.ddpm.best_theta": "any theta gives a bound",
+    "bounds.theorem_3.best_theta": "any theta gives a bound",
+    "complexity.criteria.tallied": "the sums' own terms, weighted by a quadrature",
+    "data.log_concave.gaussian_data": "a look-up",
+    "exact.gaussian_law.exact_w2": "the statement by its front door",
+    "exact.floor.LowerBound.steps": "rounds up",
+    "bounds.ddpm.ancestral": "names the parts, which `ancestral_sums` and `Parts.additive` compute",
+    "data.gaussian.Gaussian._regular": "refuses",
+    "data.gaussian.Gaussian.d": "a look-up",
+    "data.log_concave.LogConcave.M1": "a look-up",
+    "data.log_concave.LogConcave._contradiction": "refuses",
+    "data.gaussian.Gaussian._eigen": "linear algebra, and what counts as zero in it",
+    "data.beyond_log_concave.BoundedData.check": "refuses",
+    "data.beyond_log_concave.CurvatureProfile.check": "refuses",
+    "data.beyond_log_concave.CurvatureProfile._refuse": "refuses",
+    "data.beyond_log_concave.CurvatureProfile._moments": "refuses",
+    "data.beyond_log_concave.CurvatureProfile._prove": "refuses",
+    "bounds.theorem_1._supremum_inside.low": "steers the refinement; the upper end is what is returned",
+    "bounds.theorem_1.moment_supremum.low": "steers the refinement; the upper end is what is returned",
+    "data.beyond_log_concave.Profile._inner.cut": "where an integral is split does not change it",
+    "bounds.theorem_1._roughness.kink": "where an integral is split does not change it",
+    "bounds.theorem_1._roughness.first_end": "where an integral is split does not change it",
 }
 
 # fmt: off
 #: Modules and functions whose arrays are cells of a search or nodes of a quadrature: no steps to be late by.
 NO_STEPS = (
-    "score_rate", "published._supremum_inside", "published.moment_supremum", "leading", "profiles.CurvatureProfile.kinks",
-    "profiles._crossings",
+    "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum",
+    "exact.leading_order", "data.beyond_log_concave.CurvatureProfile.kinks",
+    "data.beyond_log_concave._crossings",
 )
 
 #: Slow references, computed once for all mutants.
 REMEMBERED = (
     "referee.steps", "referee.exact_w2", "referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
     "referee.decay_constant", "referee.psi", "referee.roughness", "referee.displacement2",
-    "referee.step_size_ratios", "test_ode.plain_parts", "test_flow.plain_w2", "test_leading.exact_w2", "test_leading.law",
-    "test_profiles.plain", "test_profiles.decades",
+    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_ode_moves.plain_w2",
+    "test_leading_order.exact_w2", "test_leading_order.law",
+    "test_beyond_log_concave.plain", "test_beyond_log_concave.decades",
 )
 # fmt: on
 
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
-    "schemes._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
-    "flow._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
-    "published._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "published._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "sharp.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))` flipped": "its size",
-    "sharp.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
-    "sharp.Sums.parts: `math.inf` halved": "half of infinity",
-    "sharp.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
-    "sharp.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
-    "data.LogConcave.gaussian: `math.sqrt(left)` flipped": "any direction does",
-    "data.LogConcave.gaussian: `mean` flipped": "any direction does",
-    "score_rate.score_rate: `np.exp(log_a_lo)` flipped": "its square enters, or the larger size of both ends",
-    "score_rate.score_rate: `a_lo * np.maximum(np.maximum(low, -high), 0.0)` flipped": "its square enters",
-    "score_rate.score_rate: `np.fmin(size_hi, at_size + two)` flipped": "its square enters",
-    "score_rate.score_rate: `hi` (no. 2)": "the larger of two halves that are equal, but for rounding",
-    "score_rate.score_rate: `middle` (no. 2)": "the larger of two halves that are equal, but for rounding",
-    "increments._terms: `largest / factor(n)` halved": "one term less, below 1e-18 of the first",
-    "increments._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
-    "increments.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
-    "increments.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
-    "increments.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0` halved": "enough terms for twice F",
-    "increments.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
-    "increments.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
-    "profiles.Profile._inner: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
-    "profiles.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n), 6)`": "then the steps are refined instead",
-    "profiles.Profile._inner: `value` ": "then the steps are refined instead",
-    "profiles.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n), 4)`": "then the steps are refined instead",
-    "profiles.Profile._inner: `1e-15`": "a unit in the last place, added for caution",
-    "profiles.Profile._inner: `error`": "an estimate below 1e-12 of the integral, added for caution",
-    "profiles.Profile._refine: `panels(owner, lo, hi, 8)`": "then the panels are halved once more",
-    "profiles.Profile._refine: `left` (no. 2)": "a tolerance: another is refined further, or a little less",
-    "profiles.Profile._refine: `right` (no. 2)": "a tolerance: another is refined further, or a little less",
-    "profiles.Profile._refine: `np.abs(left + right - whole)` halved": "an estimate below 1e-12 of the integral",
-    "profiles.BoundedData.log_psi: `math.log(0.5)`": "below which quadrature gives the same",
-    "profiles.CurvatureProfile.excess: `1e-15`": "a unit in the last place, for caution",
-    "profiles._crossings: `gap(at)` halved": "its sign",
-    "profiles._crossings: `np.sign(value[turns])` halved": "its sign",
-    "profiles._crossings: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples, from the other end",
-    "profiles.CurvatureProfile.log_contraction: `DEPTH` halved": "below e^-50 of lam(T) there is nothing left",
-    "leading._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
-    "leading._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
-    "leading._flat: `60.0` dropped": "another lower end, below which the rest is closed",
-    "sharp.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
-    "sharp.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
-    "schemes.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
+    "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
+    "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
+    "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
+    "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
+    " np.sqrt(steps.Q)))` flipped": "its size",
+    "bounds.theorem_2.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
+    "bounds.theorem_2.Sums.parts: `math.inf` halved": "half of infinity",
+    "bounds.theorem_2.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
+    "bounds.theorem_2.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
+    "data.log_concave.LogConcave.gaussian: `math.sqrt(left)` flipped": "any direction does",
+    "data.log_concave.LogConcave.gaussian: `mean` flipped": "any direction does",
+    "data.score_regularity.score_rate: `np.exp(log_a_lo)` flipped": "its square enters, or the larger size of both ends",
+    "data.score_regularity.score_rate: `a_lo * np.maximum(np.maximum(low, -high), 0.0)` flipped": "its square enters",
+    "data.score_regularity.score_rate: `np.fmin(size_hi, at_size + two)` flipped": "its square enters",
+    "data.score_regularity.score_rate: `hi` (no. 2)": "the larger of two halves that are equal, but for rounding",
+    "data.score_regularity.score_rate: `middle` (no. 2)": "the larger of two halves that are equal, but for rounding",
+    "calculus.stable._terms: `largest / factor(n)` halved": "one term less, below 1e-18 of the first",
+    "calculus.stable._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
+    "calculus.stable.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
+    "calculus.stable.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
+    "forward.step_integrals.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0`"
+    " halved": "enough terms for twice F",
+    "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
+    "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
+    "data.beyond_log_concave.Profile._inner: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
+    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
+    " 6)`": "then the steps are refined instead",
+    "data.beyond_log_concave.Profile._inner: `value` ": "then the steps are refined instead",
+    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
+    " 4)`": "then the steps are refined instead",
+    "data.beyond_log_concave.Profile._inner: `1e-15`": "a unit in the last place, added for caution",
+    "data.beyond_log_concave.Profile._inner: `error`": "an estimate below 1e-12 of the integral, added for caution",
+    "data.beyond_log_concave.Profile._refine: `panels(owner, lo, hi, 8)`": "then the panels are halved once more",
+    "data.beyond_log_concave.Profile._refine: `left` (no. 2)": "a tolerance: another is refined further, or a little less",
+    "data.beyond_log_concave.Profile._refine: `right` (no. 2)": "a tolerance: another is refined further, or a little less",
+    "data.beyond_log_concave.Profile._refine: `np.abs(left + right - whole)` halved": "an estimate below 1e-12 of the integral",
+    "data.beyond_log_concave.BoundedData.log_psi: `math.log(0.5)`": "below which quadrature gives the same",
+    "data.beyond_log_concave.CurvatureProfile.excess: `1e-15`": "a unit in the last place, for caution",
+    "data.beyond_log_concave._crossings: `gap(at)` halved": "its sign",
+    "data.beyond_log_concave._crossings: `np.sign(value[turns])` halved": "its sign",
+    "data.beyond_log_concave._crossings: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples, from the other end",
+    "data.beyond_log_concave.CurvatureProfile.log_contraction: `DEPTH` halved": "below e^-50 of lam(T) there is nothing left",
+    "exact.leading_order._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
+    "exact.leading_order._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
+    "exact.leading_order._flat: `60.0` dropped": "another lower end, below which the rest is closed",
+    "bounds.theorem_2.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
+    "bounds.theorem_2.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
+    "sampler.scheme.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
     " (A - C * curvature) * lag)` flipped": "its size",
-    "profiles.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n), 4))` halved": "an estimate below 1e-12",
-    "sharp.sums: `s.score_noise` flipped": "its square enters",
-    "sharp._evaluate: `V` flipped": "its square enters",
-    "sharp.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
-    "gaussian.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "gaussian.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
-    "gaussian.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "gaussian.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit, which cancels",
-    "gaussian.remaining: `1.0 / float(variances.mean())` halved": "a unit, which cancels",
-    "gaussian.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
-    "gaussian.law: `np.exp(log_P)` flipped": "its square enters",
-    "gaussian.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
-    "gaussian.law: `scale * mean` flipped": "the mean's error enters by its square",
-    "gaussian.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
-    "gaussian._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)` flipped": "its square enters",
+    "data.beyond_log_concave.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n),"
+    " 4))` halved": "an estimate below 1e-12",
+    "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
+    "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
+    "bounds.ddpm.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
+    "exact.gaussian_law.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
+    "exact.gaussian_law.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
+    "exact.gaussian_law.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
+    "exact.gaussian_law.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit, which cancels",
+    "exact.gaussian_law.remaining: `1.0 / float(variances.mean())` halved": "a unit, which cancels",
+    "exact.gaussian_law.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law.law: `np.exp(log_P)` flipped": "its square enters",
+    "exact.gaussian_law.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
+    "exact.gaussian_law.law: `scale * mean` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
+    "exact.gaussian_law._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) /"
+    " spread)` flipped": "its square enters",
 }

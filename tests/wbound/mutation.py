@@ -20,10 +20,12 @@ import json
 import os
 import resource
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -34,6 +36,9 @@ import referee
 from mutated import CALLER, COMPILED, EQUIVALENT, NO_STEPS, PASSED_OVER, REMEMBERED, TARGETS
 
 Check = Callable[[], None]
+
+# The tests of a room lie in its folder, and their names are all different.
+sys.path += [str(f) for f in Path(__file__).resolve().parent.iterdir() if f.is_dir()]
 
 #: How a term is made wrong. "late": each step has the value of the step before it.
 OPERATIONS: dict[str, Callable[[Any], Any]] = {

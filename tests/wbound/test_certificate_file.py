@@ -12,9 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import wbound
-from wbound.certified import certify, verify
-from wbound.certified_file import OLD, digest, read
-from wbound.data import Gaussian, LogConcave
+from wbound.certified.certificate import certify, verify
+from wbound.certified.certificate_file import OLD, digest, read
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Inconsistent, WboundError
 
 LAW = Gaussian([0.3, -1.0, 0.2], [0.5, 2.0, 1.0])

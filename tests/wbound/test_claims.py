@@ -14,14 +14,18 @@ from scipy.optimize import minimize_scalar
 from truths import TRUTH, w2
 
 import wbound
-from wbound import claims, equations, ode, sharp
-from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.bounds import ddpm, theorem_3
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
-from wbound.formulas import Formula
-from wbound.gaussian import EXACT_LAW
-from wbound.setting import Bound, Hypothesis, Setting, Statement
-from wbound.statements import STATEMENTS
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Setting
+from wbound.statement import formulas
+from wbound.statement.formula import Formula
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.theory import claims
+from wbound.theory.statements import STATEMENTS
 
 EVERY = pytest.mark.parametrize("id", STATEMENTS)
 #: Settings of each statement.
@@ -211,9 +215,9 @@ def test_a_hypothesis_left_out_is_noticed(id: str) -> None:
 def at_theta(id: str, s: Setting) -> float:
     """The code's value of Eq. 9′, 9″ or 15 at a given θ."""
     if s.scheme.kind == "ode":
-        p = ode.sums(s, THETA)
+        p = theorem_3.sums(s, THETA)
         return p.start + p.bias + p.score
-    parts = sharp.ancestral_sums(s, THETA)
+    parts = ddpm.ancestral_sums(s, THETA)
     return sum(parts) if id == "eq-9-prime" else parts.additive
 
 
@@ -222,7 +226,7 @@ def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, 
     id = statement.id
     for s in fitting(statement):
         terms = claims.quantities(s, id) | {"theta": THETA}
-        if id in ("theorem-2", "theorem-2-prime") and sharp.has_ancestral(s):
+        if id in ("theorem-2", "theorem-2-prime") and ddpm.has_ancestral(s):
             continue  # the smaller of Eq. 7 and 9″
         if id == "exact-law" and (s.scheme.kind == "ode" or "sigma_0" not in terms):
             continue  # its formula is written for one coordinate of an SDE scheme
@@ -320,4 +324,4 @@ def test_latex_and_citation_come_from_the_object(id: str) -> None:
 
 
 def test_every_formula_has_its_statement() -> None:
-    assert set(equations.FORMULAS) == set(STATEMENTS)
+    assert set(formulas.FORMULAS) == set(STATEMENTS)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from wbound.setting import Statement
-from wbound.statements import STATEMENTS
+from wbound.statement.statement_object import Statement
+from wbound.theory.statements import STATEMENTS
 
 THEORY = (Path(__file__).resolve().parents[2] / "docs" / "theory.md").read_text("utf-8")
 

@@ -11,10 +11,10 @@ import referee
 from checks import SCHEMES
 
 import wbound
-from wbound import sharp
-from wbound.clock import Grid
-from wbound.data import Gaussian
-from wbound.gaussian import exact_w2
+from wbound.bounds import theorem_2
+from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import exact_w2
+from wbound.sampler.grid import Grid
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -125,7 +125,7 @@ def test_a_bias_whose_square_is_below_doubles_keeps_its_digits() -> None:
     p = wbound.Process(f="a", g="exp(-c*t)", a=a, c=c)
     law = Gaussian(np.zeros(1), 1.0)
     s = wbound.setting(p, law, T, K, scheme="ei")
-    got = sharp.local(s.nodes.batch, law, s.scheme).b[0]
+    got = theorem_2.local(s.nodes.batch, law, s.scheme).b[0]
     with mp.workdps(150):
         hi, lo, A, C = mp.mpf(T), mp.mpf(T) * (K - 1) / K, mp.mpf(a), mp.mpf(c)
 

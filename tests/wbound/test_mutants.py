@@ -24,10 +24,12 @@ import mutation
 import numpy as np
 import pytest
 
-from wbound import increments, published, schemes, sharp
-from wbound.data import StronglyLogConcave
-from wbound.forward import Process
-from wbound.schemes import SCHEMES
+from wbound.bounds import ddpm, theorem_1, theorem_2
+from wbound.data.curvature import StronglyLogConcave
+from wbound.forward import step_integrals
+from wbound.forward.forward_process import Process
+from wbound.sampler import scheme as schemes
+from wbound.sampler.scheme import SCHEMES
 
 Patch = pytest.MonkeyPatch
 Mutant = Callable[[Patch], None]
@@ -79,7 +81,7 @@ def psi_times(factor: float) -> Mutant:
 
 def m_elsewhere(patch: Patch) -> None:
     """m read at another λ than the step's start (log λ smaller by 0.1)."""
-    original = sharp.local
+    original = theorem_2.local
 
     def local(b: Any, data: Any, chosen: Any, score: bool = True) -> Any:
         class Late(type(data)):  # type: ignore[misc]
@@ -90,7 +92,7 @@ def m_elsewhere(patch: Patch) -> None:
         late.__dict__.update(data.__dict__)
         return original(b, late, chosen, score)
 
-    patch.setattr(sharp, "local", local)
+    patch.setattr(theorem_2, "local", local)
 
 
 def square_start(patch: Patch) -> None:
@@ -105,14 +107,14 @@ def louder_steps(patch: Patch) -> None:
 
     def steps(self: Process, lo: Any, hi: Any) -> Any:
         got = original(self, lo, hi)
-        return increments.VeSteps(got.G * 1.1025) if self.family == "ve" else got
+        return step_integrals.VeSteps(got.G * 1.1025) if self.family == "ve" else got
 
     patch.setattr(Process, "steps", steps)
 
 
 def omega_at_zero(patch: Patch) -> None:
     """ω at t = 0 alone."""
-    patch.setattr(published, "moment_supremum", lambda process, data, T: math.sqrt(data.second_moment))
+    patch.setattr(theorem_1, "moment_supremum", lambda process, data, T: math.sqrt(data.second_moment))
 
 
 def sharp_em() -> None:
@@ -144,14 +146,14 @@ def exact(name: str) -> Callable[[], None]:
 
 
 BY_HAND: dict[str, tuple[Mutant, Callable[[], None]]] = {
-    "n_k² 1 % smaller": (field(sharp, "local", n2=lambda v: 0.99 * v), sharp_hf),
-    "γ_k 1 % smaller": (field(sharp, "local", log_gamma=lambda v: v + math.log(0.99)), sharp_em),
+    "n_k² 1 % smaller": (field(theorem_2, "local", n2=lambda v: 0.99 * v), sharp_hf),
+    "γ_k 1 % smaller": (field(theorem_2, "local", log_gamma=lambda v: v + math.log(0.99)), sharp_em),
     "L in place of L*": (published_L, sharp_em),
     "m at another time": (m_elsewhere, sharp_em),
     "Eq. 8 halved": (square_start, checks.start_of_every_kind),
     "Ψ halved": (psi_times(0.5), checks.sharp_holds_where_it_is_tight),
     "Ψ 1e-6 larger": (psi_times(1.000001), noise_ddpm),
-    "9′ with its θ-term 1.3 times": (after(sharp, "best_theta", lambda v: 1.3 * v), ancestral_total),
+    "9′ with its θ-term 1.3 times": (after(ddpm, "best_theta", lambda v: 1.3 * v), ancestral_total),
     "ω at t = 0": (omega_at_zero, omega),
     "em with hf's C": (scheme("em", C=lambda s: s.C + s.c, c=lambda s: 0.0), exact("em")),
     "em with A = 1": (scheme("em", A=lambda s: np.ones_like(s.A), a=lambda s: s.a + s.A - 1.0), exact("em")),
@@ -216,5 +218,5 @@ def test_exceptions_are_there_and_say_why() -> None:
     for prefix, why in mutated.EQUIVALENT.items():
         assert why and any(name.startswith(prefix) for name in names), prefix
     for name, why in mutated.PASSED_OVER.items():
-        module, function, *_ = name.split(".")
-        assert why and hasattr(mutation.module_of(module), function), name
+        room, file, function, *_ = name.split(".")
+        assert why and hasattr(mutation.module_of(f"{room}.{file}"), function), name

@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, assume, given, note, seed, settings
 from hypothesis import strategies as st
 
 import wbound
-from wbound import published
-from wbound.clock import Grid
-from wbound.data import Gaussian, LogConcave
+from wbound.bounds import theorem_1
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, WboundError
-from wbound.gaussian import EXACT_LAW
-from wbound.setting import Bound
-from wbound.statements import STATEMENTS, THEOREMS
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.sampler.grid import Grid
+from wbound.statement.statement_object import Bound
+from wbound.theory.statements import STATEMENTS, THEOREMS
 
 # ---------------------------------------------------------------------- the search
 
@@ -183,7 +184,7 @@ def test_the_published_bound_holds(part: int, record_property: Callable[[str, ob
         law = data.draw(laws(smallest=0.4 * float(p.lam(T / K))))
         start = data.draw(starts(p), label="start")
         s = wbound.setting(p, law, T, K, start=start)
-        assume(bool((published.step_sizes(s.nodes.batch, law) <= 1.0).all()))
+        assume(bool((theorem_1.step_sizes(s.nodes.batch, law) <= 1.0).all()))
         M1 = law.M1(p, T, rtol=1e-2)  # any upper bound of the supremum serves
         assume(math.isfinite(M1))
         s = wbound.setting(p, law, T, K, start=start, M1=M1)

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from wbound.catalogue import NAMED
-from wbound.clock import GRIDS, GridBatch, batch
-from wbound.data import Gaussian, LogConcave
-from wbound.gaussian import defects, exact_w2
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
+from wbound.exact.gaussian_law import defects, exact_w2
+from wbound.forward.catalogue import NAMED
+from wbound.sampler.grid import GRIDS
+from wbound.sampler.steps import GridBatch, batch
 
 PROCESSES = sorted(name for name in NAMED if not name.startswith("optimal"))
 LOGS = st.floats(-4.0, 4.0)

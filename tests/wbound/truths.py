@@ -11,11 +11,12 @@ import numpy as np
 from scipy.integrate import quad, solve_ivp
 
 import wbound
-from wbound.data import Gaussian
-from wbound.gaussian import EXACT_LAW
-from wbound.published import THEOREM_1
-from wbound.setting import Bound, Setting
-from wbound.sharp import THEOREM_2
+from wbound.bounds.theorem_1 import THEOREM_1
+from wbound.bounds.theorem_2 import THEOREM_2
+from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.sampler.make_setting import Setting
+from wbound.statement.statement_object import Bound
 
 
 def w2(s: Setting) -> float | None:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from hostile import instead
 
-from numerics.cifar10 import eight, presenting, training
-from numerics.cifar10.clocks import NAMES
-from numerics.cifar10.eight import compare_runs
+from numerics.cifar10 import comparison_output, comparison_runs, training
+from numerics.cifar10.comparison_runs import compare_runs
+from numerics.cifar10.processes import NAMES
 from numerics.cifar10.runs import load_run
-from numerics.cli import cifar10 as command
+from numerics.cli.commands import cifar10_train as command
 from numerics.cli.main import app
-from numerics.locks import LOCK, locked
+from numerics.io.locks import LOCK, locked
 from wbound.errors import IOFailure
 
 TRAIN = ["cifar10", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]
@@ -163,7 +163,7 @@ def test_a_second_comparison_in_one_folder_is_refused(
     assert [p.name for p in (tmp_path / "out").iterdir()] == [LOCK]
 
     seen: list[str] = []
-    for module, name in ((eight, "trained"), (presenting, "write_all")):
+    for module, name in ((comparison_runs, "trained"), (comparison_output, "write_all")):
         original = getattr(module, name)
 
         def checked(*given: Any, _original: Any = original, _name: str = name, **named: Any) -> Any:
@@ -185,7 +185,7 @@ def test_an_interrupted_comparison_names_the_runs_it_has(
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(eight, "measure", interrupted)
+    monkeypatch.setattr(comparison_runs, "measure", interrupted)
     words = "--process vp-v2 --process vp-v1 --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o"
     code, out, err = wb("cifar10", "compare", *words.split(), str(tmp_path / "out"))
     assert code == 130 and out == "" and "Traceback" not in err

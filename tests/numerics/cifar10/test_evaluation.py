@@ -11,7 +11,7 @@ import torch
 
 from numerics.cifar10 import evaluation as e
 from numerics.cifar10.images import load_images
-from numerics.transport import gaussian_w2
+from numerics.transport.samples import gaussian_w2
 from wbound.errors import BadInput, IOFailure
 
 

@@ -19,7 +19,7 @@ from test_fuzz_files import many
 from numerics.cifar10 import training
 from numerics.cifar10.checkpoints import checkpoints_of
 from numerics.cli.main import main
-from numerics.locks import LOCK
+from numerics.io.locks import LOCK
 
 SMALL = "--preset smoke --steps 1 --batch 4 --device cpu"
 

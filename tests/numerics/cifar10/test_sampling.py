@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from numerics.cifar10.clocks import NAMES, ImageProcess, image_process
-from numerics.cifar10.gaussians import GaussianImages
+from numerics.cifar10.gaussian_images import GaussianImages
+from numerics.cifar10.processes import NAMES, ImageProcess, image_process
 from numerics.cifar10.sampling import SCHEMES, plan, sample_images, start_of, theory_scheme, theory_setting
-from numerics.transport import gaussian_w2
-from wbound.clock import Grid
-from wbound.data import Gaussian
+from numerics.transport.samples import gaussian_w2
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.gaussian import EXACT_LAW, exact_w2
+from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.sampler.grid import Grid
 
 SHAPE = (1, 2, 2)
 N = 10_000

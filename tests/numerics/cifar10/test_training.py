@@ -22,7 +22,7 @@ from PIL import Image
 
 from numerics.cifar10 import training
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint
-from numerics.cifar10.gaussians import gaussian_of, optimal_loss, relative_error
+from numerics.cifar10.gaussian_images import gaussian_of, optimal_loss, relative_error
 from numerics.cifar10.images import load_images
 from numerics.cifar10.runs import Config, Run, load_run, make_config
 from numerics.cifar10.training import resume, train

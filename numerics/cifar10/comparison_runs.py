@@ -1,0 +1,200 @@
+"""The runs of a comparison: each process trained where there is no run yet, gone on with where it was cut off,
+sampled from its checkpoints and from the network as it was made; several processes at once on a CPU.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of
+from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep, assemble, judge_of, measure
+from numerics.cifar10.evaluation import inception
+from numerics.cifar10.images import load_images
+from numerics.cifar10.networks import ScoreNetwork
+from numerics.cifar10.processes import NAMES
+from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
+from numerics.cifar10.sampling import plan
+from numerics.cifar10.training import resume, train
+from numerics.io.locks import locked
+from numerics.io.reading import is_file
+from numerics.samplers.sampling import cores
+from wbound.errors import BadInput, count, one_of
+
+__all__ = ["SWEEPS", "Job", "Prepared", "compare_runs", "device_of", "prepared", "snapshots_of", "trained"]
+
+#: What `wbound cifar10 compare` does by preset where nothing else is said: training steps and the sweep.
+SWEEPS: dict[str, tuple[int | None, Sweep]] = {
+    "smoke": (400, Sweep(steps=(10, 30, 100), at=30, n=200, seeds=2)),
+    "small": (None, Sweep(steps=(10, 30, 100, 300), at=100, n=400, seeds=3)),
+    "paper": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=300, n=5000, seeds=3)),
+    "large": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=300, n=5000, seeds=3)),
+}
+#: Checkpoints that a comparison follows training by.
+FOLLOWED = 4
+#: What a run that is used again has to have in common with what was asked for.
+MADE_BY = (
+    *("process", "parameters", "data", "root", "flips", "dequantise", "gaussian_tau", "split_seed"),
+    *("preset", "steps", "batch", "lr", "warmup", "decay", "ema", "clip", "seed"),
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process of a comparison needs, as plain values: it may run in another interpreter."""
+
+    folder: Path
+    config: Config
+    sweep: Sweep
+    device: str
+    inception: str | None
+    threads: int | None = None
+    quiet: bool = False
+
+
+def trained(folder: Path, config: Config, device: str = "auto", progress: bool | None = None) -> Run:
+    """The finished run of ``config`` in ``folder``: loaded, gone on with, or trained. Raises `BadInput` where a
+    run of something else is there."""
+    run = Run(folder)
+    if not is_file(folder / "config.json"):
+        train(folder, config, device=device, progress=progress)
+        return run
+    found, _ = run.read()
+    for key in MADE_BY:
+        mine, theirs = getattr(config, key), getattr(found, key)
+        if mine != theirs:
+            raise BadInput("out", str(folder), f"holds a run with {key} = {theirs}, not {mine}")
+    done = 0 if run.last is None else checkpoint_step(run.last)
+    if done < found.steps:
+        resume(folder, device=device, progress=progress)
+    return run
+
+
+def snapshots_of(run: Run, device: torch.device | str = "cpu", most: int = FOLLOWED) -> list[Snapshot]:
+    """The network as it was made, and those of the last checkpoint and of evenly spaced ones before it, ``most``
+    in all. Raises as `load_run`."""
+    config, shape = run.read()
+    steps = [checkpoint_step(path) for path in checkpoints_of(run.checkpoints)]
+    if not steps:
+        raise BadInput("run", str(run.folder), "has no checkpoint")
+    many = count("most", most)
+    kept = sorted({steps[-1 - (i * len(steps)) // many] for i in range(min(many, len(steps)))})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # as training makes it
+        fresh = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
+    first = Snapshot(0, score_of(fresh, config.image_process()))
+    return [first, *(Snapshot(step, load_run(run.folder, device, step).score) for step in kept)]
+
+
+def _side(job: Job, judge: Judge | None = None) -> Side:
+    """Train or load one process and measure it; in a worker, with its share of the cores and its own judge."""
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    device = device_of(job.device)
+
+    def tell(text: str) -> None:
+        if not job.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    began = time.perf_counter()
+    run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
+    tell(f"{job.config.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
+    c = job.config
+    return measure(judge or _judge(job), c.image_process(), snapshots_of(run, device), tell)
+
+
+def _judge(job: Job) -> Judge:
+    """What judges the job's networks: its images, and Inception where there are weights."""
+    c, device = job.config, device_of(job.device)
+    images = load_images(c.data, c.root, device, flips=c.flips, dequantise=c.dequantise)
+    extractor = None if job.inception is None else inception(job.inception, device)
+    return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A comparison whose settings and data are right: nothing is trained or written yet. Made by `prepared`."""
+
+    jobs: tuple[Job, ...]
+    judge: Judge
+    many: int
+
+    def run(self) -> Comparison:
+        """Train or load, and compare; whoever calls has the folder locked."""
+        began = time.perf_counter()
+        if self.many == 1:
+            sides = [_side(job, self.judge) for job in self.jobs]
+        else:
+            from joblib import Parallel, delayed
+
+            sides = Parallel(n_jobs=self.many, backend="loky")(delayed(_side)(job) for job in self.jobs)
+        return assemble(self.judge, sides, time.perf_counter() - began)
+
+
+def prepared(
+    out: str | Path,
+    data: str = "digits",
+    preset: str = "smoke",
+    *,
+    sweep: Sweep | None = None,
+    processes: Sequence[str] = NAMES,
+    device: str = "auto",
+    weights: str | None = None,
+    jobs: int | None = None,
+    quiet: bool = False,
+    **given: Any,
+) -> Prepared:
+    """What trains or loads every process under ``out``/runs and compares them: what can be refused is, before.
+
+    ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
+    processes at once, default the cores of a CPU (one with a GPU or with weights); ``given``: settings of
+    `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
+    """
+    steps, default = SWEEPS[one_of("preset", preset, SWEEPS)]
+    chosen = sweep or default
+    if not processes:
+        raise BadInput("process", "(none)", f"must be one or more of {', '.join(NAMES)}")
+    settings = {"steps": steps} | {k: v for k, v in given.items() if v is not None}
+    configs = []
+    for name in dict.fromkeys(processes):
+        made = make_config(name, data, preset, **settings)
+        every = max(1, made.steps // FOLLOWED)
+        settled = {"checkpoint_every": every, "keep": FOLLOWED + 1} | settings
+        configs.append(make_config(name, data, preset, **settled))
+    on = device_of(device)
+    have = cores()
+    alone = on.type != "cpu" or weights is not None
+    many = min(count("jobs", jobs) if jobs is not None else 1 if alone else have, len(configs))
+    threads = max(1, have // many) if many > 1 else None
+    todo = [Job(Path(out) / "runs" / c.process, c, chosen, device, weights, threads, quiet) for c in configs]
+    for c in configs:
+        for K in {*chosen.steps, chosen.at}:
+            plan(c.image_process(), K, chosen.scheme, chosen.grid)
+    return Prepared(tuple(todo), _judge(todo[0]), many)
+
+
+def compare_runs(out: str | Path, *given: Any, **settings: Any) -> Comparison:
+    """`prepared`, with its arguments, and run, with the folder ``out`` locked. Raises `BadInput`, and `IOFailure`
+    where another run writes there."""
+    ready = prepared(out, *given, **settings)
+    with locked(out):
+        return ready.run()
+
+
+def device_of(name: str) -> torch.device:
+    """As training takes it: auto is the GPU where there is one. Raises `BadInput`."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+    except RuntimeError:
+        raise BadInput("device", name, "must be auto, cpu, cuda or cuda:N") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise BadInput("device", name, "there is no CUDA device")
+    return found

@@ -1,0 +1,1 @@
+"""The commands: one family a file, found by numerics.cli.main."""

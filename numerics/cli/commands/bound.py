@@ -1,0 +1,200 @@
+"""wbound bound: a theorem's bound at given T and K, beside the exact value where the data are Gaussian."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import aligned, emit
+
+if TYPE_CHECKING:
+    import wbound
+    from wbound.data.gaussian import Gaussian
+
+ORDER = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("bound")(bound)
+
+
+def exact_beside(setting: wbound.Setting) -> tuple[float | None, str]:
+    """The exact W2 of Gaussian data in the same setting, or None and the reason."""
+    from wbound.errors import HypothesisFailed
+    from wbound.exact.gaussian_law import EXACT_LAW
+
+    try:
+        return float(EXACT_LAW(setting)), ""
+    except HypothesisFailed as failed:
+        return None, str(failed)
+
+
+def gaussian_of(data: wbound.LogConcave) -> Gaussian:
+    """The Gaussian that m0 = L0 leaves no choice about. Raises `BadInput` for other data."""
+    from wbound.errors import BadInput
+
+    law = data.gaussian()
+    if law is None:
+        raise BadInput("M1", "exact", "is known for Gaussian data (m0 = L0) only: give A2's constant")
+    return law
+
+
+def bound(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    T: o.T = None,
+    K: o.K = None,
+    d: o.Dimension = None,
+    m0: o.M0 = None,
+    L0: o.L0 = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = None,
+    scheme: o.SchemeName = "em",
+    theorem: o.Theorem = "sharp",
+    M1: o.M1 = None,
+    score_bias: o.ScoreBias = "0",
+    score_noise: o.ScoreNoise = "0",
+    start: o.Start = "prior",
+    grid: o.GridName = None,
+    grid_t: o.GridTimes = None,
+    grid_lam: o.GridLam = None,
+    grid_sigma: o.GridSigma = None,
+    certify: Annotated[
+        bool, typer.Option("--certify", help="Prove the numbers in ball arithmetic (extra certify).")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="The formula with its numbers, term by term.")
+    ] = False,
+    json: o.Json = False,
+) -> None:
+    """Bound the W2 error after K steps.
+
+    The bound comes with its parts and, where m0 = L0 (Gaussian data), the exact value and the ratio.
+    --explain prints the statement's formula, the numbers in it, and terms that add up to the bound.
+
+    \b
+    Examples:
+      wbound bound --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
+        --second-moment 6 --scheme em --theorem sharp
+      wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
+    """
+    from wbound.sampler.make_setting import setting
+    from wbound.theory.statements import upper_bound
+
+    chosen = o.process_from(process, p, f, g)
+    data = o.data_from(d, m0, L0, second_moment, mean_norm)
+    statement = upper_bound(theorem, scheme)
+    a2 = o.m1_from(M1)
+    where = setting(
+        chosen,
+        data,
+        o.number("T", T),
+        o.steps_from(K),
+        scheme=scheme,
+        start=start,
+        grid=o.grid_from(grid, grid_t, grid_lam, grid_sigma),
+        score_bias=o.required("score_bias", score_bias),
+        score_noise=o.required("score_noise", score_noise),
+        M1=None if a2 == "exact" else a2,
+    )
+    if a2 == "exact":  # m0 = L0 leaves no choice about the law, which knows its own constant
+        where = replace(where, M1=gaussian_of(data).M1(chosen, where.nodes.T))
+    b: wbound.Bound = statement(where)
+    exact, why_not = exact_beside(where)
+    ratio = None if exact is None or exact == 0.0 else b.total / exact
+    scale = o.scale_of(data)
+    payload: dict[str, Any] = {
+        "process": chosen.name,
+        "parameters": chosen.parameters,
+        "T": where.nodes.T,
+        "K": where.nodes.K,
+        "d": data.d,
+        "scheme": where.scheme.name,
+        "start": where.start,
+        "theorem": theorem,
+        "statement": b.statement,
+        "kind": b.kind,
+        "total": b.total,
+        "initialisation": b.initialisation,
+        "discretisation": b.discretisation,
+        "score": b.score,
+        "additive": b.additive,
+        "trivial": b.trivial,
+        "vacuous": b.vacuous,
+        "exact": exact,
+        "ratio": ratio,
+        "M1": where.M1,
+        "lam_T": math.exp(where.nodes.first[1]) if where.nodes.first[1] < 709.0 else math.inf,
+        "scale": scale,
+    }
+    certificate = None
+    if certify:
+        from numerics.cli.commands.certify import certificate_of, payload_of
+
+        chosen_grid = o.grid_from(grid, grid_t, grid_lam, grid_sigma)
+        certificate = certificate_of(
+            *(process, p, f, g, T, K, d, m0, L0, second_moment, mean_norm),
+            *(scheme, theorem, M1, score_bias, score_noise, start, chosen_grid),
+        )
+        certificate.check("bound", b.total)  # or the doubles are wrong
+        if exact is not None and certificate.exact is not None:
+            certificate.check("exact", exact)
+        payload["certified"] = payload_of(certificate)[0]
+    explanation = None
+    if explain:
+        from numerics.cli import explained_terms
+        from wbound.theory import explanation as explained
+
+        explanation = explained.explain(where, theorem)
+        payload["explanation"] = explained_terms.as_data(explanation)
+    reasons = {
+        "exact": why_not,
+        "ratio": why_not or "the exact value is 0",
+        "M1": "Theorem 2 needs no M1",
+        "scale": "the mean is not known: give --mean-norm",
+        "lam_T": "beyond double precision",
+        **({} if certificate is None else {f"certified.{k}": why for k, why in certificate.reasons.items()}),
+    }
+
+    def text() -> str:
+        values = "".join(f", {k} = {v:g}" for k, v in chosen.parameters.items())
+        lines = [
+            f"{chosen.name}{values}; {where.scheme.name}, start {where.start}, "
+            f"T = {where.nodes.T:g}, K = {where.nodes.K}",
+            f"d = {data.d}, m0 = {data.m0:g}, L0 = {data.L0:g}, E|X_0|² = {data.second_moment:g}; "
+            + o.scale_text(data),
+            "",
+        ]
+        note = "vacuous: sending everything to the origin would do as well" if b.vacuous else ""
+        rows: list[tuple[str, Any, str]] = [
+            ("bound", b.total, f"W2, {b.statement}" + (f"; {note}" if note else "")),
+            ("  initialisation", b.initialisation, "part"),
+            ("  discretisation", b.discretisation, "part"),
+            ("  score error", b.score, "part"),
+            ("exact", exact, "W2, Gaussian data" if exact is not None else why_not),
+            ("ratio", ratio, "bound/exact"),
+            ("trivial", b.trivial, "‖X_0‖"),
+        ]
+        if certificate is not None:
+            found = certificate.enclosures()
+            rows += [(f"certified {k}", repr(e.mid), f"± {e.radius:.2g}") for k, e in found.items()]
+            if exact is not None and certificate.exact is None:
+                rows.append(("certified exact", None, certificate.reasons["exact"]))
+            proved = {True: "proved", False: "REFUTED", None: "not decided"}[certificate.holds]
+            rows.append(("bound >= exact", proved, f"{certificate.bits} bits"))
+        lines.append(aligned(rows))
+        if explanation is not None:
+            lines += ["", explained_terms.as_text(explanation)]
+        return "\n".join(lines)
+
+    emit(payload, json, text, reasons)
+
+
+__all__ = ["ORDER", "bound", "register"]

@@ -1,0 +1,241 @@
+"""wbound certify, wbound verify-certificate: bounds proved in ball arithmetic, and files of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import aligned, emit, note
+
+if TYPE_CHECKING:
+    from wbound.certified.certificate import Certificate
+
+ORDER = 90
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("certify")(certify)
+    app.command("verify-certificate")(verify_certificate)
+
+
+def certify(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    T: o.T = None,
+    K: o.K = None,
+    d: o.Dimension = None,
+    m0: o.M0 = None,
+    L0: o.L0 = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = None,
+    scheme: o.SchemeName = "em",
+    theorem: o.Theorem = "sharp",
+    M1: o.M1 = None,
+    score_bias: o.ScoreBias = "0",
+    score_noise: o.ScoreNoise = "0",
+    start: o.Start = "prior",
+    grid: o.GridName = None,
+    grid_t: o.GridTimes = None,
+    grid_lam: o.GridLam = None,
+    grid_sigma: o.GridSigma = None,
+    eps: Annotated[str | None, o.numeric("--eps", "Also Eq. 12's least K for W2 ≤ ε.")] = None,
+    theta: Annotated[str | None, o.numeric("--theta", "Eq. 9′'s θ (ddpm); default: the best found.")] = None,
+    bits: Annotated[str, o.numeric("--bits", "Where the working precision starts.")] = "160",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the certificate (JSON).")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Prove a bound's value in ball arithmetic.
+
+    The theorem's total, the exact W2 of Gaussian data (m0 = L0) and Proposition 1, each within an interval
+    that is certain; holds means that bound ≥ exact is proved for these numbers. Numbers as typed are exact:
+    0.1 is 1/10. Needs the extra certify (python-flint).
+
+    \b
+    Example:
+      wbound certify --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
+        --second-moment 6 --scheme hf -o certificate.json
+    """
+    from numerics.io.writing import write
+    from wbound.errors import count
+
+    certificate = certificate_of(
+        process,
+        p,
+        f,
+        g,
+        T,
+        K,
+        d,
+        m0,
+        L0,
+        second_moment,
+        mean_norm,
+        scheme,
+        theorem,
+        M1,
+        score_bias,
+        score_noise,
+        start,
+        o.grid_from(grid, grid_t, grid_lam, grid_sigma),
+        eps=eps,
+        theta=theta,
+        bits=count("bits", o.required("bits", bits), 64),
+    )
+    if out is not None:
+        note(write(out, certificate.to_json()))
+    show(certificate, json)
+
+
+def certificate_of(
+    process: str | None,
+    p: list[str] | None,
+    f: str | None,
+    g: str | None,
+    T: str | None,
+    K: str | None,
+    d: str | None,
+    m0: str | None,
+    L0: str | None,
+    second_moment: str | None,
+    mean_norm: str | None,
+    scheme: str,
+    theorem: str,
+    M1: str | None,
+    score_bias: str,
+    score_noise: str,
+    start: str,
+    grid: Any,
+    *,
+    eps: str | None = None,
+    theta: str | None = None,
+    bits: int = 160,
+) -> Certificate:
+    """The certificate of what the options say, their numbers taken exactly. Raises as `wbound.certify`."""
+    from dataclasses import replace
+
+    from wbound.certified.certificate import prove
+    from wbound.certified.inputs import inputs_of
+
+    chosen = o.process_from(process, p, f, g)
+    data = o.data_from(d, m0, L0, second_moment, mean_norm)
+    o.number("T", T)
+    inputs = inputs_of(
+        chosen,
+        data,
+        T,
+        o.steps_from(K),
+        scheme,
+        theorem,
+        start,
+        grid,
+        score_bias,
+        score_noise,
+        M1,
+        theta,
+        eps,
+    )
+    # the doubles above were made of these texts, which say more; what was left out has no text
+    typed = dict(text.split("=", 1) for text in p or [])
+    parameters = {
+        **inputs.parameters,
+        **{k.strip(): v.strip() for k, v in typed.items() if k.strip() != "form"},
+    }
+    facts = {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
+    exact = {k: v.strip() for k, v in facts.items() if v is not None}
+    return prove(replace(inputs, parameters=parameters, data={**inputs.data, **exact}), bits)
+
+
+def show(certificate: Certificate, json: bool) -> None:
+    """Print a certificate as one JSON object or text; exit code 3 if it refutes bound ≥ exact."""
+    payload, reasons = payload_of(certificate)
+    if certificate.caveat:
+        payload["caveat"] = certificate.caveat
+
+    def text() -> str:
+        inputs = certificate.inputs
+        values = "".join(f", {k} = {v}" for k, v in inputs.parameters.items())
+        head = (
+            f"{inputs.process}{values}; {inputs.scheme}, start {inputs.start}, T = {inputs.T}, K = {inputs.K}"
+        )
+        names = {
+            "bound": f"W2, {certificate.statement}",
+            "exact": "W2, Gaussian data",
+            "floor": "W2 at least (Eq. 11)",
+            "steps": "K at least (Eq. 12)",
+        }
+        rows: list[tuple[str, Any, str]] = []
+        for name, what in names.items():
+            e = certificate.enclosures().get(name)
+            if e is None:
+                rows.append((name, None, certificate.reasons.get(name, "")))
+            else:
+                rows.append((name, repr(e.mid), f"± {e.radius:.2g}; {what}"))
+        verdict = {
+            True: "bound >= exact: proved for these numbers",
+            False: "bound < exact: REFUTED for these numbers",
+            None: "bound >= exact: not decided",
+        }[certificate.holds]
+        lines = [head, "", aligned(rows), "", f"{verdict} ({certificate.bits} bits)"]
+        return "\n".join([*lines, "", certificate.caveat] if certificate.caveat else lines)
+
+    emit(payload, json, text, reasons)
+    if certificate.holds is False:
+        from wbound.errors import Inconsistent
+
+        raise Inconsistent("refuted: the bound is certainly below the exact W2 for these inputs")
+
+
+def payload_of(certificate: Certificate) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The certificate as JSON types, and why some of it is missing."""
+    found = certificate.enclosures()
+    names = ("bound", "exact", "floor", "steps")
+    payload: dict[str, Any] = {
+        name: None
+        if name not in found
+        else {k: getattr(found[name], k) for k in ("lower", "upper", "mid", "radius")}
+        for name in names
+    }
+    payload |= {
+        "holds": certificate.holds,
+        "statement": certificate.statement,
+        "bits": certificate.bits,
+        "inputs": certificate.inputs.to_dict(),
+        "versions": dict(certificate.versions),
+    }
+    return payload, {**certificate.reasons, "holds": "there is nothing to compare, or the intervals overlap"}
+
+
+def verify_certificate(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A certificate that wbound certify wrote.")],
+    bits: Annotated[str | None, o.numeric("--bits", "Another precision; default: 64 bits more.")] = None,
+    json: o.Json = False,
+) -> None:
+    """Re-check a certificate at another precision.
+
+    Its digest says that nothing in it was edited, and everything is computed again. A file of the first format
+    (wbound-certificate-1) has no digest: what that leaves unprotected is said.
+    Exit code 3 if it was edited, or an interval, statement or verdict in it is not what is computed; 2 if it is no
+    certificate.
+
+    \b
+    Example:
+      wbound verify-certificate certificate.json
+    """
+    from numerics.io.reading import text_of
+    from wbound.certified.certificate import verify
+    from wbound.errors import count
+
+    precision = None if bits is None else count("bits", o.required("bits", bits), 64)
+    show(verify(text_of(Path(file), "JSON"), precision), json)
+
+
+__all__ = ["ORDER", "certificate_of", "certify", "payload_of", "register", "show", "verify_certificate"]

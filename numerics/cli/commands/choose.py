@@ -1,0 +1,321 @@
+"""wbound choose: which schedule, and how many steps, for one's own data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import data_options as s
+from numerics.cli import options as o
+from numerics.cli.output import drawable, emit, grid_table, note, say
+from numerics.cli.progress import Progress, keeping
+
+ORDER = 54
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("choose")(choose)
+
+
+def choose(
+    data: s.Data = None,
+    key: s.Key = None,
+    steps: Annotated[str | None, o.numeric("--steps", "Steps K of every row.")] = None,
+    eps: o.Eps = None,
+    eps_rel: o.EpsRel = None,
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme",
+            metavar="NAME[,NAME…]",
+            help="Sampler, SDE or ODE; several (hf,ddim,heun) are ranked together at --steps.",
+            autocompletion=o.complete_scheme,
+        ),
+    ] = "hf",
+    process: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--process",
+            metavar="NAME",
+            help="Only these processes (give it once for each).",
+            autocompletion=o.complete_process,
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid",
+            metavar="NAME",
+            help="Only these grids: uniform, optimal, gaussian, …",
+            autocompletion=o.complete_grid,
+        ),
+    ] = None,
+    sigmas: s.Sigmas = None,
+    betas: s.Betas = None,
+    alphas_cumprod: s.AlphasCumprod = None,
+    diffusers: s.Diffusers = None,
+    top: Annotated[str | None, o.numeric("--top", "Print so many rows (12); the JSON has all.")] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option("--figure", metavar="FILE", help="Draw the ranking: .svg .png .pdf, or .csv."),
+    ] = None,
+    width: o.Width = "report",
+    row: Annotated[str | None, o.numeric("--row", "The row that -o writes (1: the best).")] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas).",
+            autocompletion=o.complete_form,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the best schedule for a sampler.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Rank schedules for your own data.
+
+    All processes and grids, each at the best T (or σ_max, β_max) found, by the exact W2 of the Gaussian with the
+    data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. σ_max
+    is raised only where more of it gains 1 %, and no farther than float32 follows. Your own schedules are
+    ranked at their own number of steps.
+
+    \b
+    Examples:
+      wbound choose --data digits --steps 20
+      wbound choose --data digits --steps 20 --scheme hf,ddim,heun
+      wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
+      wbound choose --data digits --steps 20 --diffusers scheduler_config.json
+      wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
+      wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
+    """
+    from numerics.schedules.choice import choose as rank
+    from wbound.errors import BadInput, count
+
+    if data is None:
+        raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
+    if steps is None and eps is None and eps_rel is None:
+        raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
+    shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
+    if out is None and (as_ is not None or row is not None):
+        raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
+    if out is not None:
+        _writable(out, as_)
+    training: Any = None
+    said: tuple[str, ...] = ()
+    if as_ == "timesteps":
+        training, said = s.training_from(None if diffusers is not None else betas, diffusers)
+        betas, diffusers = (betas if diffusers is not None else None), None  # of training: not ranked
+    if figure is not None:
+        drawable(figure, width, "figure")
+    K = o.number("steps", steps)
+    loaded = s.dataset_from(data, key)
+    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers)
+    for one in given:
+        for remark in one.notes:
+            say(f"{one.name}: {remark}")
+    progress = Progress("schedules")
+    with keeping(progress, figure or out, ".csv"):
+        ranking = rank(
+            loaded,
+            None if K is None else count("steps", K),
+            eps=o.number("eps", eps),
+            eps_rel=o.number("eps_rel", eps_rel),
+            scheme=[name.strip() for name in scheme.split(",")],
+            processes=process or None,
+            grids=grid or None,
+            schedules=given,
+            watch=progress,
+        )
+    picked, written = None, None
+    if out is not None:
+        if k > len(ranking.rows):
+            raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
+        picked = ranking.rows[k - 1]
+        written = _write(picked, loaded, out, as_ or "sigmas", training, said)
+    say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
+    if figure is not None:
+        _draw(ranking, shown, figure, width)
+    if out is not None:
+        note(out)
+    try:
+        best_named: Any = ranking.best_named
+    except StopIteration:
+        best_named = None
+    gain = None if best_named is None else best_named.factor
+    payload: dict[str, Any] = {
+        **ranking.to_dict(),
+        "best": ranking.best.to_dict() | {"lam": ranking.best.schedule.lam},
+        "best_named": None if best_named is None else best_named.to_dict(),
+        "gain_over_named": gain,
+        "figure": figure,
+        "out": out,
+        "written": None if picked is None else picked.rank,
+        "file": written,
+    }
+    reasons = {
+        "eps": "no --eps",
+        "eps_rel": "no --eps",
+        "figure": "no --figure",
+        "out": "no -o",
+        "written": "no -o",
+        "file": "no -o",
+    }
+    for which in ("best", "best_named"):
+        for key in ("limit", "last_decade"):
+            reasons[f"{which}.{key}"] = "σ_max is an inner minimum, or the user's"
+    for i in range(len(ranking.rows)):
+        reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"
+        reasons[f"rows.{i}.limit"] = reasons[f"rows.{i}.last_decade"] = (
+            "σ_max is an inner minimum, or the user's"
+        )
+        reasons[f"rows.{i}.steps"] = "no --eps" if ranking.eps is None else "more than 5000, or not searched"
+
+    def text() -> str:
+        names: list[tuple[str, Any]] = [
+            ("", "rank"),
+            ("process", "process"),
+            ("grid", "grid"),
+            ("T", "T"),
+            ("σ_max", "sigma_max"),
+            ("K", "K"),
+            ("error", "error"),
+            ("W2", "w2"),
+            ("× best", "factor"),
+        ]
+        if "," in ranking.scheme:
+            names[1:1] = [("scheme", "scheme")]
+        if any(r.calls != r.K for r in ranking.rows):
+            names.append(("score calls", "calls"))
+        if ranking.eps is not None:
+            names.append(("steps for ε", "steps"))
+        lines = [
+            *s.dataset_lines(loaded),
+            f"scheme {ranking.scheme}, K = {ranking.steps}"
+            + (
+                ""
+                if ranking.eps is None
+                else f", ε = {ranking.eps:.6g} (eps-rel {ranking.eps / loaded.spread:.4g})"
+            ),
+            "",
+            grid_table(
+                [head for head, _ in names], [[getattr(r, k) for _, k in names] for r in ranking.rows[:shown]]
+            ),
+        ]
+        given = [r for r in ranking.rows[shown:] if r.kind == "given"]
+        if given:
+            lines += [
+                "",
+                *(
+                    f"{r.rank}: {r.process}, K = {r.K}, error {r.error:.5g}, × best {r.factor:.4g}"
+                    for r in given
+                ),
+            ]
+        if len(ranking.rows) > shown:
+            lines.append(f"… {len(ranking.rows) - shown} more: --top {len(ranking.rows)}")
+        if gain is not None and ranking.best.kind == "numerical":
+            lines += [
+                "",
+                f"The numerically optimal grid is {gain:.4g} times better than the best named schedule, "
+                f"{best_named.process} on {best_named.grid}.",
+            ]
+        at_limit = _limits(ranking.rows[:shown])
+        if at_limit:
+            lines += ["", "σ_max at a limit of the search:", *(f"  {line}" for line in at_limit)]
+        moved = [
+            f"{r.process}: {', '.join(f'{k} = {v:.6g}' for k, v in r.parameters.items())}"
+            for r in ranking.rows[:shown]
+            if r.process.startswith("image-")
+        ]
+        if moved:
+            lines += ["", "Parameters of the image processes:", *(f"  {line}" for line in moved)]
+        if picked is not None and written is not None:
+            lines += ["", *_written_lines(picked, written)]
+        return "\n".join(
+            [*lines, "", "What this says and does not say:", *(f"- {one}" for one in ranking.limits)]
+        )
+
+    emit(payload, json, text, reasons)
+
+
+def _limits(rows: Any) -> list[str]:
+    """What to say of rows whose σ_max sits at a limit of the search: one line a limit."""
+    from wbound.design.largest_level import LIMITS
+
+    lines = []
+    for limit, words in LIMITS.items():
+        held = [r for r in rows if r.limit == limit]
+        if held:
+            said = ", ".join(f"{r.rank} ({r.last_decade:.2g})" for r in held)
+            lines.append(f"{words}: rows {said}; in brackets the share that its last ten times gained")
+    return lines
+
+
+def _writable(out: str, form: str | None) -> None:
+    from pathlib import Path
+
+    from numerics.schedules.schedule_formats import FORMS
+    from wbound.errors import one_of
+
+    one_of("as", form or "sigmas", FORMS)
+    one_of("out", Path(out).suffix.lower(), o.SUFFIXES)
+
+
+def _write(row: Any, data: Any, out: str, form: str, training: Any, notes: tuple[str, ...]) -> dict[str, Any]:
+    """The file, and what its number is: exact W2 of the Gaussian from the start that a sampler of this form makes."""
+    from numerics.schedules.schedule_formats import export, nearest, start_std
+    from wbound.errors import BadInput
+    from wbound.exact.gaussian_law import exact_w2
+
+    if form not in row.forms:
+        other = "write " + " or ".join(row.forms) if row.forms else "pick another --row"
+        raise BadInput("as", form, f"is not what {row.scheme} on {row.process} ran on: {other}")
+    made, w2 = row.schedule, row.w2
+    if training is not None:
+        made = nearest(made, training)
+        w2 = exact_w2(made.process, data.gaussian, scheme=row.scheme, start="prior", grid=made.grid)
+        notes = (*made.notes, *notes)
+    export(made, out, form, training=training)
+    return {"form": form, "start_std": start_std(made, form), "w2": w2, "notes": list(notes)}
+
+
+def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
+    """What is in the file, the start that its number assumes, and the number."""
+    return [
+        f"Written: row {row.rank} as {written['form']}. From x ~ N(0, s² I), s = {written['start_std']:.6g}, "
+        f"{row.scheme} has W2 {written['w2']:.6g}.",
+        *(f"  {line}" for line in written["notes"]),
+    ]
+
+
+def _draw(ranking: Any, top: int, out: str, width: str) -> None:
+    from numerics.figures import curves, schedules
+    from numerics.io.writing import write
+
+    if out.lower().endswith(".csv"):
+        keys = (
+            "rank",
+            "process",
+            "grid",
+            "kind",
+            "K",
+            "sigma_max",
+            "error",
+            "w2",
+            "w2_exact_start",
+            "factor",
+            "scheme",
+            "limit",
+            "last_decade",
+        )
+        write(out, curves.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
+    else:
+        curves.save(schedules.ranking_figure(ranking, top, width), out)
+    note(out)
+
+
+__all__ = ["ORDER", "choose", "register"]

@@ -1,0 +1,214 @@
+"""wbound iterations, table: how many steps a bound needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.commands.orders import FORMATS, theorems, three_columns
+from numerics.cli.output import aligned, emit, note
+from numerics.cli.progress import announcing
+
+ORDER = 30
+#: Usual ε, m_0, L_0 of the table.
+USUAL = ("0.1", "0.25", "1")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("iterations")(iterations)
+    app.command("table")(table)
+
+
+def iterations(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    eps: o.Eps = None,
+    eps_rel: o.EpsRel = None,
+    d: o.Dimension = None,
+    m0: o.M0 = None,
+    L0: o.L0 = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = None,
+    scheme: o.SchemeName = "em",
+    theorem: o.Theorem = "sharp",
+    M1: o.M1 = None,
+    score_bias: o.ScoreBias = "0",
+    score_noise: o.ScoreNoise = "0",
+    start: o.Start = "prior",
+    T: Annotated[str | None, o.numeric("--T", "Forward time; the best one is found without it.")] = None,
+    json: o.Json = False,
+) -> None:
+    """How many steps make a bound ≤ ε.
+
+    The smallest K, and its T, for which the theorem's bound is at most ε, on the uniform grid; at any size.
+
+    \b
+    Example:
+      wbound iterations --process vp-linear --eps 0.1 --d 3 --m0 0.5 --L0 0.5 --second-moment 6 --scheme hf
+    """
+    import wbound
+    from numerics.cli.commands.bound import gaussian_of
+
+    chosen = o.process_from(process, p, f, g)
+    data = o.data_from(d, m0, L0, second_moment, mean_norm)
+    target = o.eps_from(eps, eps_rel, data)
+    a2 = o.m1_from(M1)
+    answer = wbound.iterations(
+        chosen,
+        gaussian_of(data) if a2 == "exact" else data,
+        eps=target,
+        scheme=scheme,
+        theorem=theorem,
+        start=start,
+        score_bias=o.required("score_bias", score_bias),
+        score_noise=o.required("score_noise", score_noise),
+        M1=a2,
+        T=o.number("T", T),
+    )
+    fields = dataclasses.asdict(answer)
+    payload: dict[str, Any] = {
+        "process": chosen.name,
+        "parameters": chosen.parameters,
+        "theorem": theorem,
+        "scheme": scheme,
+        "start": start,
+        **fields,
+        "scale": o.scale_of(data),
+    }
+
+    def text() -> str:
+        how = "every step summed" if answer.summed else f"relative error {answer.relative_error:.1g}"
+        rows: list[tuple[str, Any, str]] = [
+            (
+                "K",
+                answer.K if answer.counted else f"{answer.K:.9g}",
+                f"steps; {answer.criterion}"
+                + ("" if answer.counted else ": its formula's value, not counted"),
+            ),
+            ("T", answer.T, "forward time"),
+            ("eta", answer.eta, "step size"),
+            ("bound", answer.bound, f"W2 at (T, K), at most ε = {target:g}; {how}"),
+            ("  initialisation", answer.initialisation, "part"),
+            ("  discretisation", answer.discretisation, "part"),
+            ("  score error", answer.score, "part"),
+        ]
+        return "\n".join([f"{chosen.name}, {scheme}; {o.scale_text(data)}", "", aligned(rows)])
+
+    emit(payload, json, text, {"scale": "the mean is not known: give --mean-norm"})
+
+
+def table(
+    d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
+    eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
+    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (0.25).")] = None,
+    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1).")] = None,
+    measured: Annotated[
+        bool,
+        typer.Option("--measured", help="Orders instead: published, derived, measured (cached; about 30 s)."),
+    ] = False,
+    derived: Annotated[
+        bool, typer.Option("--derived", help="Orders instead: published and derived (a second or two).")
+    ] = False,
+    theorem: Annotated[
+        str,
+        typer.Option(
+            "--theorem",
+            metavar="NAME",
+            help="Of the orders: published, sharp or both.",
+            autocompletion=o.complete_theorem,
+        ),
+    ] = "both",
+    process: Annotated[
+        str | None,
+        typer.Option(
+            "--process",
+            metavar="NAME",
+            help="Of the orders: one more row, with -p; or --f and --g.",
+            autocompletion=o.complete_process,
+        ),
+    ] = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=", ".join(FORMATS),
+            autocompletion=o.completing(lambda: FORMATS),
+        ),
+    ] = "text",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it there instead of printing it.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """The complexity table of the eight processes.
+
+    Published orders beside K(ε) and T of both theorems, and of the exact law of em for the worst centred Gaussian
+    with variances in [1/L0, 1/m0] and a given mean of them (one isotropic law may flatter em). With --derived or
+    --measured, the orders of ten processes and of your own in three columns, with a footnote for each
+    disagreement.
+
+    \b
+    Examples:
+      wbound table --d 10 --eps 0.1
+      wbound table --format latex -o table.tex
+      wbound table --measured
+      wbound table --derived --f 0 --g "(1+t)**3"
+    """
+    from numerics.io.writing import write
+    from numerics.tables.complexity import complexity_text
+    from wbound.complexity.tables import complexity_table
+    from wbound.errors import BadInput, count, one_of
+    from wbound.forward.catalogue import PUBLISHED
+
+    kind = "json" if json else one_of("format", format, FORMATS)
+    numbers = {"eps": eps, "m0": m0, "L0": L0}
+    own = process is not None or f is not None or g is not None
+    if measured or derived:
+        for name, given in {"d": d, **numbers}.items():
+            if given is not None:
+                raise BadInput(name, given, "is for the numbers; orders are as eps -> 0")
+        theorems(theorem)
+        chosen = o.process_from(process, p, f, g) if own else None
+        three_columns(theorem, chosen, measured, kind, out)
+        return
+    if own or p:
+        raise BadInput("process", process or f or g or (p or [""])[0], "goes with --derived or --measured")
+    values: dict[str, Any] = {"d": count("d", o.required("d", d or "10"))}
+    values |= {
+        name: o.required(name, text or usual)
+        for (name, text), usual in zip(numbers.items(), USUAL, strict=True)
+    }
+    frame = complexity_table(**values, progress=announcing("K(ε)", len(PUBLISHED)))
+    if kind == "json" and out is None:
+        emit({**values, "rows": frame.to_dict("records")}, True, str)
+        return
+    if kind == "json":
+        import json as standard
+
+        from numerics.cli.output import clean
+
+        rows = clean({**values, "rows": frame.to_dict("records")})
+        text = standard.dumps(rows, indent=1, ensure_ascii=False)
+    else:
+        width = shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
+        text = complexity_text(frame, kind, values, width)
+    if out is None:
+        emit({}, False, lambda: text.rstrip("\n"))
+    else:
+        write(out, text.rstrip("\n") + "\n")
+        note(out)
+
+
+__all__ = ["ORDER", "iterations", "register", "table"]

@@ -1,0 +1,354 @@
+"""wbound curve: bound against exact value and samples along K, T, d or M, as a figure or as numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import data_options as s
+from numerics.cli import options as o
+from numerics.cli import target_options as t
+from numerics.cli.output import drawable, emit, grid_table, note, say
+from numerics.cli.progress import Progress, keeping
+
+ORDER = 60
+#: Points to a decade where --points is not given.
+DENSITY = 3
+RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0), "eps": (1e-3, 1.0)}
+#: With a target every point is a quadrature and an optimal transport: a shorter range is usual.
+RANGES_OF_TARGETS = RANGES | {"K": (10.0, 1e3), "d": (1.0, 30.0)}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("curve")(curve)
+
+
+def curve(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="digits|FILE|FOLDER|LIST",
+            help="Real data (or a spectrum) instead of --d, --m0, --L0: their Gaussian.",
+        ),
+    ] = None,
+    key: s.Key = None,
+    target: t.TargetName = None,
+    q: t.TargetParameters = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="K|T|d|M|eps",
+            help="What runs; M is the score's bias; eps: K(ε) at the best T.",
+            autocompletion=o.completing(lambda: RANGES),
+        ),
+    ] = "K",
+    low: Annotated[str | None, o.numeric("--from", "First value (K: 10).")] = None,
+    high: Annotated[str | None, o.numeric("--to", "Last value (K: 1e5).")] = None,
+    points: Annotated[str | None, o.numeric("--points", "How many values (three a decade).")] = None,
+    T: Annotated[str | None, o.numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")] = None,
+    K: o.K = None,
+    d: Annotated[str | None, o.numeric("--d", "Dimension of the data (3).")] = None,
+    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1/2).")] = None,
+    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1/2).")] = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: Annotated[str | None, o.numeric("--mean-norm", "|E X_0| (0).")] = None,
+    scheme: o.SchemeName = "hf",
+    start: o.Start = "prior",
+    M1: o.M1 = None,
+    score_bias: o.ScoreBias = "0",
+    n: Annotated[
+        str | None,
+        o.numeric("--n", "Samples for the bracket, 0: none (with --target 1000, on the line 1e5)."),
+    ] = None,
+    seed: Annotated[str, o.numeric("--seed", "Seed of the samples.")] = "0",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
+    ] = None,
+    width: o.Width = "page",
+    json: o.Json = False,
+) -> None:
+    """Draw bound against exact error.
+
+    Theorem 1 (of em), Theorem 2 or 3, the exact W2 (Gaussian data, product targets), the bracket of samples
+    as a band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Along eps: the steps K(ε)
+    that each needs, with the powers of ε. Without --out the numbers are printed. With --data, the exact W2 of
+    each K at its best T on the Gaussian with the data's mean and covariance, for --process or for the eight
+    published.
+
+    \b
+    Examples:
+      wbound curve --process vp-linear -o bound-vs-exact.png
+      wbound curve --f 0 --g "(1+t)**3" --to 1e4 --json
+      wbound curve --process ou --against d --K 1000 --T 4
+      wbound curve --process ve-sqrt --against eps --from 1e-4 --to 0.1 -o steps.svg
+      wbound curve --process vp-linear --target mixture --against M --K 200 -o score-error.svg
+      wbound curve --data digits --scheme em --to 1000 -o digits.svg
+    """
+    from numerics.figures import curves as figures
+    from numerics.io.writing import write
+    from numerics.studies import curves
+    from numerics.verification.verdict import usual_points
+    from wbound.errors import BadInput, count, nonnegative, one_of, positive
+    from wbound.sampler.make_setting import STARTS
+    from wbound.sampler.scheme import scheme_named
+
+    named = process is not None or f is not None or g is not None
+    chosen = o.process_from(process, p, f, g) if named or data is None else None
+    axis = one_of("against", against, curves.AXES)
+    if target is not None:
+        facts_given = {
+            "data": data,
+            "m0": m0,
+            "L0": L0,
+            "second_moment": second_moment,
+            "mean_norm": mean_norm,
+        }
+        for name, value in facts_given.items():
+            if value is not None:
+                raise BadInput(name, value, "does not go with --target, which knows its own facts")
+    ranges = RANGES if target is None else RANGES_OF_TARGETS
+    first = positive("from", o.number("from", low, ranges[axis][0]))
+    last = positive("to", o.number("to", high, ranges[axis][1]))
+    if not first < last:
+        raise BadInput("to", last, f"must be above --from = {first:g}")
+    usual = max(2, 1 + round(DENSITY * math.log10(last / first)))
+    many = count("points", o.number("points", points, float(usual)), least=2)
+    if many > 1000:
+        raise BadInput("points", many, "must be at most 1000")
+    if axis == "K" and last > 1e7:
+        raise BadInput("to", last, "must be at most 1e7: every step is summed; see wbound iterations")
+    if out is not None:
+        drawable(out, width)
+    at = curves.spaced(axis, first, last, many)
+    if key is not None and data is None:
+        raise BadInput("key", key, "goes with --data")
+    if data is not None:
+        if axis != "K":
+            raise BadInput("against", axis, "with --data only K runs")
+        for name, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
+            if value is not None:
+                raise BadInput(name, value, "does not go with --data")
+        _on_data(data, key, chosen, at, scheme, start, out, width, json)
+        return
+    assert chosen is not None
+    a2 = o.m1_from(M1)
+    facts: Any
+    if target is not None:
+        facts = t.target_from(target, q, d)
+        a2 = "exact" if a2 is None and hasattr(facts, "M1") else a2  # Theorem 1 is about A1
+    else:
+        if second_moment is None and mean_norm is None:
+            mean_norm = "0"
+        facts = o.data_from(d or "3", m0 or "0.5", L0 or "0.5", second_moment, mean_norm)
+        if a2 is None and facts.m0 == facts.L0:
+            a2 = "exact"
+    usual_n = None if target is not None else 0.0
+    if axis == "eps":
+        given = {"target": target, "K": K, "n": n}
+        for name, value in given.items():
+            if value is not None:
+                raise BadInput(name, value, "does not go with --against eps, which counts steps")
+        bias = nonnegative("score_bias", o.required("score_bias", score_bias))
+        _steps(chosen, facts, at, o.number("T", T), scheme, start, a2, bias, out, width, json)
+        return
+    given_n = o.number("n", n, usual_n)
+    samples = usual_points(facts.d) if given_n is None else count("n", given_n, 0)
+    time, steps = o.number("T", T), o.steps_from(K) if axis != "K" else None
+    bias = nonnegative("score_bias", o.required("score_bias", score_bias))
+    root = count("seed", o.required("seed", seed), 0)
+    scheme_named(scheme)
+    one_of("start", start, STARTS)
+    say(f"{chosen.name}: {at.size} values of {axis}")
+    progress = Progress(f"{chosen.name} along {axis}")
+    with keeping(progress, out, ".csv"):
+        result = curves.bound_curve(
+            chosen,
+            facts,
+            at,
+            axis=axis,
+            T=time,
+            K=steps,
+            scheme=scheme,
+            start=start,
+            M1=a2,
+            score_bias=bias,
+            n=samples,
+            seed=root,
+            watch=progress,
+        )
+    columns = result.columns()
+    if out is not None:
+        if out.lower().endswith(".csv"):
+            write(out, figures.csv_text(columns))
+        else:
+            figures.save(figures.bound_figure(result, width), out)
+        note(out)
+    refusals = result.refusals
+    payload: dict[str, Any] = {
+        **result.facts,
+        "against": axis,
+        **columns,
+        "slopes": {line.key: line.slope for line in result.lines} if axis == "K" else {},
+        "refusals": refusals,
+        "out": out,
+    }
+
+    def text() -> str:
+        labels = {line.key: line.label for line in result.lines}
+        labels |= {f"samples_{end}": f"samples, {end}" for end in ("low", "high")} | {"samples": "plug-in"}
+        names = [labels.get(key, key) for key in columns]
+        slopes = {line.key: line.slope for line in result.lines}
+        rows = [list(row) for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
+        if axis in ("K", "d"):
+            rows = [[int(row[0]), *row[1:]] for row in rows]
+        if axis == "K":
+            rows.append(["slope", *(slopes.get(key) for key in list(columns)[1:])])
+        fixed = "" if axis == "T" else f", T = {float(result.facts['T']):g}"
+        title = f"{chosen.name}, {scheme}, start {start}{fixed}; W2 along {axis}"
+        lines = [title, "", grid_table(names, rows)]
+        return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in refusals.items())])
+
+    gaps = {
+        f"{line.key}.{i}": line.reason
+        for line in result.lines
+        if line.reason
+        for i, value in enumerate(line.values)
+        if math.isnan(value)
+    }
+    emit(payload, json, text, gaps | {"out": "no --out"})
+
+
+def _steps(
+    chosen: Any,
+    facts: Any,
+    at: Any,
+    T: float | None,
+    scheme: str,
+    start: str,
+    a2: Any,
+    bias: float,
+    out: str | None,
+    width: str,
+    json: bool,
+) -> None:
+    """K(ε) of the bounds, the exact law and the floor."""
+    from numerics.figures import curves as figures
+    from numerics.io.writing import write
+    from numerics.studies.steps_needed import steps_curve
+
+    say(f"{chosen.name}: steps for {at.size} values of ε")
+    progress = Progress(f"{chosen.name} along eps")
+    with keeping(progress, out, ".csv"):
+        result = steps_curve(
+            chosen, facts, at, T=T, scheme=scheme, start=start, M1=a2, score_bias=bias, watch=progress
+        )
+    columns = result.columns()
+    if out is not None:
+        if out.lower().endswith(".csv"):
+            write(out, figures.csv_text(columns))
+        else:
+            figures.save(figures.steps_figure(result, width), out)
+        note(out)
+    slopes = {line.key: line.slope for line in result.lines}
+    payload = {
+        **result.facts,
+        "against": "eps",
+        **columns,
+        "slopes": slopes,
+        "refusals": result.refusals,
+        "out": out,
+    }
+
+    def text() -> str:
+        rows: list[list[Any]] = [
+            [eps, *(None if math.isnan(K) else int(K) for K in steps)]
+            for eps, *steps in zip(*(v.tolist() for v in columns.values()), strict=True)
+        ]
+        rows.append(["power", *(slopes[key] for key in list(columns)[1:])])
+        names = ["ε", *(line.label for line in result.lines)]
+        how = "best T for each" if T is None else f"T = {T:g}"
+        title = f"{chosen.name}, {scheme}, start {start}, d = {facts.d}, {how}: steps K for W2 ≤ ε"
+        lines = [title, "", grid_table(names, rows)]
+        return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in result.refusals.items())])
+
+    unreached = {
+        f"{line.key}.{i}": line.reason
+        for line in result.lines
+        for i, value in enumerate(line.values)
+        if math.isnan(value)
+    }
+    emit(payload, json, text, unreached | {"out": "no --out"})
+
+
+def _on_data(
+    source: str,
+    key: str | None,
+    only: Any,
+    at: Any,
+    scheme: str,
+    start: str,
+    out: str | None,
+    width: str,
+    json: bool,
+) -> None:
+    """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
+    from numerics.figures import curves as figures
+    from numerics.io.writing import write
+    from numerics.studies import curves
+    from wbound.forward.catalogue import PUBLISHED
+    from wbound.forward.catalogue import process as named
+
+    loaded = s.dataset_from(source, key)
+    chosen = [only] if only is not None else [named(name) for name in PUBLISHED]
+    found = []
+    progress = Progress(f"{loaded.name} along K")
+    with keeping(progress, out, ".csv"):
+        for i, process in enumerate(chosen):
+            say(f"{process.name}: {at.size} values of K")
+
+            def watch(done: int, total: int, row: dict[str, Any], before: int = i) -> None:
+                progress(before * total + done, len(chosen) * total, row)
+
+            found.append(
+                curves.exact_curve(process, loaded.gaussian, at, scheme=scheme, start=start, watch=watch)
+            )
+    columns = {"K": at} | {curve.process.name: curve.lines[0].values for curve in found}
+    if out is not None:
+        if out.lower().endswith(".csv"):
+            write(out, figures.csv_text(columns))
+        else:
+            drawn = figures.processes_figure(found, "exact", "exact W2, units of the data", width, scheme)
+            figures.save(drawn, out)
+        note(out)
+    payload = {
+        "data": loaded.to_dict(),
+        "scheme": scheme,
+        "start": start,
+        **columns,
+        "T": {curve.process.name: curve.lines[1].values for curve in found},
+        "slopes": {curve.process.name: curve.lines[0].slope for curve in found},
+        "out": out,
+    }
+
+    def text() -> str:
+        rows = [[int(row[0]), *row[1:]] for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
+        rows.append(["slope", *(curve.lines[0].slope for curve in found)])
+        title = (
+            f"{loaded.name}: d = {loaded.d}, rank {loaded.rank}, scale ‖X_0 - E X_0‖ = {loaded.spread:.6g}; "
+            f"{scheme}, start {start}, best T for each point; exact W2 on the Gaussian with these moments"
+        )
+        return "\n".join([title, *loaded.notes, "", grid_table(list(columns), rows)])
+
+    emit(payload, json, text, {"out": "no --out"})
+
+
+__all__ = ["ORDER", "curve", "register"]

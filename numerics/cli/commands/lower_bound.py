@@ -1,0 +1,283 @@
+"""wbound lower-bound: Proposition 1 in numbers, and its check against the exact law."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
+
+ORDER = 50
+#: Schemes that have leading constants (Eq. 12′).
+SCHEMES = ("hf", "ei", "em", "ddpm")
+#: λ(T) over σ_0² where nothing is said: `numerics.studies.lower_bound.floor_check` takes the same.
+FAR = 1e4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("lower-bound")(lower_bound)
+
+
+def lower_bound(
+    d: Annotated[str, o.numeric("--d", "Dimension.")] = "3",
+    sigma0: Annotated[str, o.numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")] = "1",
+    eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
+    lam_T: Annotated[str | None, o.numeric("--lam-T", "λ(T); without it λ(T) → ∞ in K.")] = None,
+    start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
+    theta: Annotated[str, o.numeric("--theta", "The proviso's θ, for the prior start.")] = "0",
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    K_from: Annotated[str, o.numeric("--K-from", "First K of the check.")] = "10",
+    K_to: Annotated[str, o.numeric("--K-to", "Last K of the check.")] = "1e5",
+    K_tuned: Annotated[str, o.numeric("--K-tuned", "K of the cancellation point.")] = "50",
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme",
+            metavar="NAME",
+            help="hf: the bound. em, ei, ddpm: leading constants only.",
+            autocompletion=o.completing(lambda: ("hf", "em", "ei", "ddpm")),
+        ),
+    ] = "hf",
+    T: Annotated[
+        str | None, o.numeric("--T", "Forward time of the leading constants, in place of --lam-T.")
+    ] = None,
+    variances: Annotated[
+        str | None,
+        typer.Option("--variances", metavar="LIST|FILE", help="Eigenvalues, for leading constants only."),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw the check: .svg .png .pdf .csv")
+    ] = None,
+    width: o.Width = "report",
+    json: o.Json = False,
+) -> None:
+    """How many steps of hf W2 ≤ ε needs at least, on N(0, σ_0² I).
+
+    Proposition 1 (Eq. 12): for these data and the scheme hf, from p_T (from the prior under a proviso, --theta),
+    whatever the process and the grid; other schemes may need fewer, since on one Gaussian their errors can
+    cancel. And its check: for K over four decades the exact W2 from both starts above the floor (Eq. 11), with
+    fitted slopes, and the tuned λ(T) at which the prior start's error cancels the discretisation.
+
+    Beside it, for hf, ei, em and ddpm, the leading constant c of the exact law from p_T, W2 ≈ c/K (Eq. 12′):
+    an order and not a bound, since em's W2 crosses zero even from p_T. With --scheme em, ei or ddpm, or
+    --variances, that is all there is.
+
+    \b
+    Examples:
+      wbound lower-bound --d 3 --sigma0 1 --eps 0.1
+      wbound lower-bound --scheme em --process vp-linear --T 2.8418 --sigma0 "2**0.5" --K-to 1e4
+      wbound lower-bound --variances 4,1,0.25 --process ou --T 4
+    """
+    import wbound
+    from numerics.studies.curves import geometric
+    from numerics.studies.lower_bound import cancellation, floor_check
+    from wbound.errors import BadInput, count, one_of, positive
+
+    dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))
+    far = None if lam_T is None else positive("lam_T", o.number("lam_T", lam_T))
+    low, high = count("K_from", o.required("K_from", K_from)), count("K_to", o.required("K_to", K_to))
+    if high < low or high > 10**7:
+        raise BadInput("K_to", K_to, f"must be between K_from = {low} and 1e7")
+    chosen = o.process_from(process or "vp-linear", p, None, None)
+    one_of("scheme", scheme, SCHEMES)
+    size2 = size**2
+    where = o.number("T", T)
+    if where is not None and far is not None:
+        raise BadInput("T", T, "give --T or --lam-T")
+    if where is None:
+        where = float(chosen.time_of(math.log(far if far is not None else FAR * size2))[()])
+    if scheme != "hf" or variances is not None:
+        for option, value in {"out": out, "eps": eps, "theta": theta if theta != "0" else None}.items():
+            if value is not None:
+                raise BadInput(option, value, "is for hf and data N(0, sigma0^2 I): there is no bound here")
+        spectrum = [size2] * dimension
+        if variances is not None:
+            given = {"d": d, "sigma0": sigma0}
+            if d != "3" or sigma0 != "1":
+                raise BadInput("variances", variances, f"stand in place of {' and '.join(given)}")
+            read = o.array_from("variances", variances)
+            if read.ndim != 1:
+                raise BadInput("variances", variances, f"must be a vector, not of shape {read.shape}")
+            spectrum = read.tolist()
+        named = SCHEMES if scheme == "hf" else (scheme,)
+        _leading(chosen, spectrum, where, named, start, low, high, json)
+        return
+    if out is not None:
+        drawable(out, width)
+    target = positive("eps", o.required("eps", eps or "0.1"))
+    answer = wbound.lower_bound(
+        dimension, size, target, far, start=start, theta=o.required("theta", theta)
+    )  # fmt: skip
+    points = 1 + 3 * max(1, round(math.log10(high / low)))
+    say(f"exact laws for {points} values of K")
+    check = floor_check(dimension, size, geometric(low, high, points), lam_T=far, process=chosen)
+    tuned = cancellation(dimension, size, count("K_tuned", o.required("K_tuned", K_tuned)))
+    payload: dict[str, Any] = {
+        "kind": "lower",
+        "statement": "Proposition 1 (Eq. 12)",
+        "K": answer.K,
+        "steps": answer.steps,
+        "d": dimension,
+        "sigma0": size,
+        "eps": target,
+        "start": answer.start,
+        "theta": answer.theta,
+        "varrho": answer.varrho,
+        "u": answer.u,
+        "check": {
+            "process": chosen.name,
+            "lam_T": check.lam_T,
+            "T": check.T,
+            **check.columns(),
+            "slopes": check.slopes,
+            "closest": check.closest,
+        },
+        "cancellation": {
+            "K": tuned.K,
+            "lam_T": tuned.lam_T,
+            "prior": tuned.prior,
+            "exact": tuned.exact,
+            "floor": tuned.floor,
+        },
+        "leading": leading_rows(chosen, [size2] * dimension, check.T, SCHEMES, [low, high]),
+    }
+    if out is not None:
+        _draw(check, out, width)
+
+    def text() -> str:
+        limit = "λ(T) → ∞" if far is None else f"λ(T) = {far:g}"
+        rows: list[tuple[str, Any, str]] = [
+            (
+                "K at least",
+                answer.K,
+                f"{answer.steps} steps: kind lower, Eq. 12, start {answer.start}, {limit}",
+            ),
+            ("u", answer.u, "ε/(σ_0 √d)"),
+            ("ϱ", answer.varrho, "σ_0/√(σ_0² + λ(T))"),
+        ]
+        columns = check.columns()
+        starts = ("from p_T", "prior")
+        head = ("K", "floor", *(f"{grid}, {s}" for grid in ("gaussian grid", chosen.name) for s in starts))
+        body = [[int(row[0]), *row[1:]] for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
+        body.append(["slope", *(check.slopes[name] for name in list(columns)[1:])])
+        return "\n".join(
+            [
+                f"N(0, σ_0² I), σ_0 = {size:g}, d = {dimension}, ε = {target:g}; hf, any process and grid",
+                "",
+                aligned(rows),
+                "",
+                f"Check, λ(T) = {check.lam_T:g}, W2. Gaussian grid: uniform in w^(-1/2), w = σ_0² + λ; "
+                f"{chosen.name}: uniform in t.",
+                "",
+                grid_table(head, body),
+                "",
+                f"Smallest exact/floor from p_T: {check.closest:.6f}",
+                f"Cancellation at K = {tuned.K}, λ(T) = {tuned.lam_T:.10g}: "
+                f"W2 from the prior {tuned.prior:.3g}, from p_T {tuned.exact:.6g}, floor {tuned.floor:.6g}",
+                "",
+                f"Leading constants from p_T, {chosen.name} uniform in t, T = {check.T:.6g}: kind order, "
+                "no bounds",
+                "",
+                leading_table(payload["leading"]),
+            ]
+        )
+
+    emit(payload, json, text)
+
+
+def leading_rows(
+    process: Any, spectrum: list[float], T: float, schemes: Any, Ks: list[int]
+) -> list[dict[str, Any]]:
+    """Eq. 12′ beside the exact law: the constant of each scheme, and W2·K at a few K, from p_T."""
+    import numpy as np
+
+    import wbound
+    from wbound.data.gaussian import Gaussian
+    from wbound.exact.gaussian_law import exact_w2
+
+    law = Gaussian(np.zeros(len(spectrum)), np.array(spectrum))
+    rows = []
+    for name in schemes:
+        leading = wbound.leading_constants(process, law, T, scheme=name)
+        exact = [exact_w2(process, law, T=T, K=K, scheme=name, start="exact") for K in Ks]
+        rows.append(
+            {
+                "scheme": name,
+                "kind": leading.kind,
+                "constant": None if leading.log_part.any() else leading.constant,
+                "log_part": bool(leading.log_part.any()),
+                "variances": leading.variances,
+                "excess": leading.excess,
+                "K": Ks,
+                "w2": exact,
+                "w2_times_K": [w * K for w, K in zip(exact, Ks, strict=True)],
+                "predicted": [leading.w2(K) for K in Ks],
+            }
+        )
+    return rows
+
+
+def leading_table(rows: list[dict[str, Any]]) -> str:
+    """The constants as text."""
+    Ks = rows[0]["K"]
+    heads = (
+        "scheme",
+        "c = lim W2·K",
+        *(f"W2·K at K = {K:,}".replace(",", "\u202f") for K in Ks),
+        "predicted/exact",
+    )
+    body = []
+    for row in rows:
+        limit = "K^-1 log K" if row["log_part"] else row["constant"]
+        ratio = row["predicted"][-1] / row["w2"][-1] if row["w2"][-1] else None
+        body.append((row["scheme"], limit, *row["w2_times_K"], ratio))
+    return grid_table(heads, body)
+
+
+def _leading(
+    process: Any, spectrum: list[float], T: float, schemes: Any, start: str, low: int, high: int, json: bool
+) -> None:
+    """Leading constants alone, for the schemes and spectra that Proposition 1 is not about."""
+    from wbound.errors import one_of
+
+    one_of("start", start, ("exact",))  # the constants are of the exact start
+    Ks = sorted({low, round(math.sqrt(low * high)), high})
+    rows = leading_rows(process, spectrum, T, schemes, Ks)
+    payload = {"kind": "order", "process": process.name, "T": T, "d": len(spectrum), "leading": rows}
+    reasons = {f"leading.{i}.constant": "W2 falls as log K/K" for i in range(len(rows))}
+
+    def text() -> str:
+        lines = [
+            f"{process.name}, uniform in t, T = {T:.6g}, d = {len(spectrum)}, from p_T",
+            "kind order: the exact law's limit, not a lower bound (em's W2 crosses zero even from p_T)",
+            "",
+            leading_table(rows),
+        ]
+        if len(rows[0]["variances"]) > 1:
+            for row in rows:
+                parts = zip(row["variances"].tolist(), row["excess"].tolist(), strict=True)
+                each = ", ".join(f"{v:.4g}: {e:.5g}" for v, e in parts)
+                lines += ["", f"{row['scheme']}, K × excess variance for each eigenvalue: {each}"]
+        return "\n".join(lines)
+
+    emit(payload, json, text, reasons)
+
+
+def _draw(check: Any, out: str, width: str) -> None:
+    from numerics.figures import curves
+    from numerics.figures import lower_bound as figures_lower_bound
+    from numerics.io.writing import write
+
+    if out.endswith(".csv"):
+        write(out, curves.csv_text(check.columns()))
+    else:
+        curves.save(figures_lower_bound.floor_figure(check, width), out)
+    note(out)
+
+
+__all__ = ["ORDER", "lower_bound", "register"]

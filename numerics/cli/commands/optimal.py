@@ -1,0 +1,271 @@
+"""wbound optimal: the numerically optimal grid, and how far each named schedule is from it."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import data_options as s
+from numerics.cli import options as o
+from numerics.cli.output import drawable, emit, grid_table, note, short
+
+ORDER = 52
+#: λ(T) over the data's variance per coordinate where nothing is said.
+FAR = 1e4
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("optimal")(optimal)
+    app.command("clocks")(clocks)
+
+
+def optimal(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    K: Annotated[str, o.numeric("--K", "Number of steps.")] = "20",
+    T: Annotated[str | None, o.numeric("--T", "Forward time of the process, in place of --lam-max.")] = None,
+    lam_max: Annotated[
+        str | None,
+        typer.Option(
+            "--lam-max", metavar="NUMBER|best", help="λ(T) (1e4 data variances); best: with --start prior."
+        ),
+    ] = None,
+    data: s.Data = None,
+    key: s.Key = None,
+    d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
+    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1).")] = None,
+    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (m0).")] = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            "--objective", metavar="NAME", help="sharp (Theorem 2) or exact (Gaussian W2; with --data)."
+        ),
+    ] = None,
+    scheme: Annotated[str, typer.Option("--scheme", metavar="NAME", help="hf, or ddpm for exact.")] = "hf",
+    start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
+    figure: Annotated[
+        str | None, typer.Option("--figure", metavar="FILE", help="Draw the nodes: .svg .png .pdf, or .csv.")
+    ] = None,
+    width: o.Width = "report",
+    as_: Annotated[
+        str, typer.Option("--as", metavar="FORM", help="How -o writes it: sigmas, betas, alphas_cumprod.")
+    ] = "sigmas",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the optimum for a sampler.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Find the optimal grid; compare the named.
+
+    The K nodes in λ that minimise Theorem 2, or the exact W2 of Gaussian data, beside section 7's closed
+    form, the grids by name, and each process on its uniform grid, all with the same λ(T).
+
+    \b
+    Examples:
+      wbound optimal --K 1000 --d 100 --m0 0.5 --L0 0.5 --lam-max 1e6
+      wbound optimal --K 20 --m0 0.2 --L0 5 --figure nodes.svg
+      wbound optimal --data digits --K 20 --start prior --lam-max best -o sigmas.npy
+      wbound optimal --process vp-linear --T 4 --K 50
+    """
+    from numerics.schedules.grid_comparison import SHOWN, side_by_side
+    from wbound.design.largest_level import LIMITS
+    from wbound.errors import BadInput, count, positive
+
+    lines: list[str] = []
+    facts: Any
+    if key is not None and data is None:
+        raise BadInput("key", key, "goes with --data")
+    if data is not None:
+        for option, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
+            if value is not None:
+                raise BadInput(option, value, "does not go with --data")
+        loaded = s.dataset_from(data, key)
+        facts, lines = loaded.gaussian, s.dataset_lines(loaded)
+    else:
+        low = m0 or "1"
+        mean = "0" if second_moment is None and mean_norm is None else mean_norm
+        facts = o.data_from(d or "10", low, L0 or low, second_moment, mean)
+        lines = [f"d = {facts.d}, m0 = {facts.m0:g}, L0 = {facts.L0:g}; {o.scale_text(facts)}"]
+    goal = objective or ("exact" if data is not None else "sharp")
+    named = process is not None or f is not None or g is not None
+    chosen = o.process_from(process, p, f, g) if named else None
+    if chosen is None and p:
+        raise BadInput("-p", p[0], "is for --process, or --f and --g")
+    variance = max(facts.second_moment - (facts.mean_norm or 0.0) ** 2, 0.0) / facts.d
+    top: float | None
+    if T is not None:
+        if chosen is None or lam_max is not None:
+            raise BadInput("T", T, "is the time of --process, in place of --lam-max")
+        top = math.exp(min(float(chosen.log_lam(positive("T", o.number("T", T)))), 700.0))
+    elif lam_max == "best":
+        top = None
+        if start != "prior":
+            raise BadInput(
+                "lam_max", lam_max, "goes with --start prior: from p_T a shorter clock is always better"
+            )
+    elif lam_max is None and variance == 0.0:
+        raise BadInput("mean_norm", mean_norm, "hides the variance in double precision: give --lam-max")
+    else:
+        top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
+    if figure is not None:
+        drawable(figure, width, "figure")
+    processes: tuple[Any, ...] = (
+        SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
+    )
+    found = side_by_side(
+        facts,
+        count("K", o.required("K", K)),
+        top,
+        objective=goal,
+        scheme=scheme,
+        start=start,
+        processes=processes,
+    )
+    if figure is not None:
+        _draw(found, figure, width, variance)
+    if out is not None:
+        from numerics.schedules import schedule_formats
+
+        schedule_formats.export(_schedule(found), out, as_)
+        note(out)
+    payload = {**found.to_dict(), "figure": figure, "out": out}
+    reasons = {
+        "floor": "Eq. 11 is about centred isotropic data, hf, from p_T",
+        "figure": "no --figure",
+        "out": "no -o",
+        "optimum.section7": "the data have no m0, L0",
+        "optimum.limit": "λ(T) was given, or is an inner minimum",
+        "optimum.last_decade": "λ(T) was given, or is an inner minimum",
+    }
+    for i in range(len(found.lanes)):
+        reasons[f"rows.{i}.theorem_2"] = "the data are outside A1, or the scheme is not hf"
+        reasons[f"rows.{i}.exact"] = "the data are not Gaussian"
+
+    def text() -> str:
+        rows = [
+            (
+                lane.name,
+                lane.kind if lane.kind != "process" else "uniform in t",
+                lane.theorem_2,
+                lane.exact,
+                lane.factor,
+            )
+            for lane in found.lanes
+        ]
+        best = found.optimum
+        goal_words = "Theorem 2" if found.objective == "sharp" else "exact W2"
+        proof = (
+            "the global optimum (convex)" if best.convex else "a local optimum, the best of several starts"
+        )
+        tail = [
+            f"optimised: {goal_words}, {found.scheme}, start {found.start}; {proof}, "
+            f"{best.iterations} Newton steps",
+        ]
+        if found.floor is not None:
+            tail.append(f"no grid is below {short(found.floor)} (Eq. 11)")
+        if best.limit is not None:
+            tail.append(
+                f"λ(T) sits at a limit of the search: {LIMITS[best.limit]}; the last ten times of σ_max gained "
+                f"{best.last_decade:.2g} of W2"
+            )
+        tail += [f"without {name}: {why}" for name, why in found.left_out.items()]
+        return "\n".join(
+            [
+                *lines,
+                f"K = {found.K}, λ(T) = {short(found.lam_max)}; W2",
+                "",
+                grid_table(("schedule", "nodes", "Theorem 2", "exact", "× optimum"), rows),
+                "",
+                *tail,
+            ]
+        )
+
+    emit(payload, json, text, reasons)
+
+
+def _schedule(found: Any) -> Any:
+    from numerics.schedules.schedule_formats import Schedule, vp
+
+    return Schedule("numerically optimal", found.lane("numerical").log_lam, vp())
+
+
+def _draw(found: Any, out: str, width: str, variance: float) -> None:
+    from numerics.figures import curves, schedules
+    from numerics.io.writing import write
+
+    if out.lower().endswith(".csv"):
+        write(out, curves.csv_text({lane.name: lane.lam for lane in found.lanes}))
+    else:
+        curves.save(schedules.nodes_figure(found, width, variance), out)
+    note(out)
+
+
+def clocks(
+    process: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--process",
+            metavar="NAME",
+            help="Only these (once for each).",
+            autocompletion=o.complete_process,
+        ),
+    ] = None,
+    lam_max: Annotated[str, o.numeric("--lam-max", "λ(T) of all, in units of the data's variance.")] = "1000",
+    points: Annotated[str, o.numeric("--points", "How many times t.")] = "101",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw them: .svg .png .pdf, or .csv.")
+    ] = None,
+    width: o.Width = "report",
+    json: o.Json = False,
+) -> None:
+    """Put the clocks of the processes side by side.
+
+    λ(t) against the share t/T of forward time, every process with the same λ(T).
+
+    \b
+    Example:
+      wbound clocks --lam-max 1000 -o clocks.svg
+    """
+    import numpy as np
+
+    import wbound
+    from numerics.schedules.grid_comparison import SHOWN
+    from wbound.errors import count, positive
+    from wbound.memory import fits
+
+    top = positive("lam_max", o.required("lam_max", lam_max))
+    many = count("points", o.required("points", points), 2)
+    fits("points", many, 1000.0)  # a dozen processes, as numbers and as text
+    if out is not None:
+        drawable(out, width)
+    chosen = [wbound.process(name) for name in process or (*SHOWN, "optimal")]
+    share = np.linspace(0.0, 1.0, many)
+    times = {p.name: float(p.time_of(math.log(top))[()]) for p in chosen}
+    columns = {"share": share} | {p.name: p.lam(times[p.name] * share) for p in chosen}
+    if out is not None:
+        from numerics.figures import curves, schedules
+        from numerics.io.writing import write
+
+        if out.lower().endswith(".csv"):
+            write(out, curves.csv_text(columns))
+        else:
+            curves.save(schedules.clock_figure(chosen, math.log(top), 1.0, width), out)
+        note(out)
+    payload = {"lam_max": top, "T": times, "lam": columns, "out": out}
+
+    def text() -> str:
+        few = np.linspace(0.0, 1.0, 6)[1:]
+        rows = [(p.name, times[p.name], *p.lam(times[p.name] * few).tolist()) for p in chosen]
+        return grid_table(("process", "T", *(f"λ({x:g} T)" for x in few)), rows)
+
+    emit(payload, json, text, {"out": "no -o"})
+
+
+__all__ = ["ORDER", "clocks", "optimal", "register"]

@@ -1,0 +1,248 @@
+"""wbound schedule: any process and grid, or the chooser's winner, in the form that other samplers take."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import data_options as s
+from numerics.cli import options as o
+from numerics.cli.output import emit, note, short
+
+ORDER = 55
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("schedule")(schedule)
+
+
+def schedule(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    T: o.T = None,
+    sigma_max: Annotated[str | None, o.numeric("--sigma-max", "√λ(T), in place of --T.")] = None,
+    K: Annotated[str | None, o.numeric("--K", "Number of steps.")] = None,
+    grid: o.GridName = None,
+    rho: Annotated[str | None, o.numeric("--rho", "Exponent of --grid edm (7).")] = None,
+    sigma_min: Annotated[
+        str | None, o.numeric("--sigma-min", "Last level above 0 of --grid edm and log-lam.")
+    ] = None,
+    grid_t: o.GridTimes = None,
+    grid_lam: o.GridLam = None,
+    grid_sigma: o.GridSigma = None,
+    sigmas: s.Sigmas = None,
+    betas: s.Betas = None,
+    alphas_cumprod: s.AlphasCumprod = None,
+    diffusers: s.Diffusers = None,
+    data: s.Data = None,
+    key: s.Key = None,
+    scheme: o.SchemeName = "hf",
+    d: o.Dimension = None,
+    m0: o.M0 = None,
+    L0: o.L0 = None,
+    second_moment: o.SecondMoment = None,
+    mean_norm: o.MeanNorm = None,
+    as_: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="FORM",
+            help="sigmas, betas, alphas_cumprod, times (of the process), or timesteps (indices of training steps).",
+            autocompletion=o.complete_form,
+        ),
+    ] = "sigmas",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it: .npy .npz .json .txt .csv.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Write a schedule for other samplers.
+
+    σ = √λ and ᾱ = α² = 1/(1+λ); times are the process's own, timesteps the nearest indices of the steps of
+    training that --diffusers (or --betas) describes. From a process on a grid; or, with --data and no process, the winner of
+    wbound choose at K steps; or from another array, to change its form. What is written gives the same λ to
+    1e-12 when it is read back, or is refused. Grids in units of the data (optimal, gaussian, cosine) take
+    --data, or --d, --m0, --L0.
+
+    \b
+    Examples:
+      wbound schedule --process vp-linear --T 4 --K 20 --as betas -o betas.npy
+      wbound schedule --process ve-constant --sigma-max 80 --K 18 --grid edm --sigma-min 0.002 --as sigmas
+      wbound schedule --data digits --K 20 --as sigmas -o sigmas.npy
+      wbound schedule --diffusers scheduler_config.json --as alphas_cumprod -o alphas_cumprod.npy
+      wbound schedule --data digits --K 20 --diffusers scheduler_config.json --as timesteps
+    """
+    import numpy as np
+
+    from numerics.schedules import schedule_formats
+    from wbound.errors import BadInput, count, one_of
+
+    one_of("as", as_, schedule_formats.FORMS)
+    named = process is not None or f is not None or g is not None
+    training: Any = None
+    notes: list[str] = []
+    if as_ == "timesteps":
+        training, said = s.training_from(None if diffusers is not None else betas, diffusers)
+        notes += said
+        if named or data is not None or sigmas is not None or alphas_cumprod is not None:
+            # what is written is one of these, on the steps of that training
+            betas, diffusers = (betas if diffusers is not None else None), None
+    made = s.one_schedule(
+        s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key)
+    )
+    if key is not None and made is None and data is None:
+        raise BadInput("key", key, "goes with --data or a schedule's array")
+    if made is not None and named:
+        raise BadInput(
+            "process", process or f or g, f"{made.name} is a schedule already: give one of the two"
+        )
+    if made is None and named:
+        chosen = o.process_from(process, p, f, g)
+        facts = _facts(data, key, d, m0, L0, second_moment, mean_norm)
+        where: Any = _grid(grid, rho, sigma_min, grid_t, grid_lam, grid_sigma)
+        time = o.number("T", T)
+        if sigma_max is not None:
+            if time is not None:
+                raise BadInput("sigma_max", sigma_max, "give --T or --sigma-max")
+            from wbound.errors import positive
+
+            top = 2.0 * math.log(positive("sigma_max", o.number("sigma_max", sigma_max)))
+            time = float(chosen.time_of(top)[()])
+        made = schedule_formats.schedule(chosen, facts, time, o.steps_from(K), grid=where)
+    elif made is None:
+        unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min, "d": d}
+        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "m0": m0, "L0": L0}
+        unused |= {"second_moment": second_moment, "mean_norm": mean_norm, "-p": " ".join(p) if p else None}
+        for option, value in unused.items():
+            if value is not None and data is not None:
+                raise BadInput(option, str(value), "does not go with --data alone: give --process too")
+        made, won = _winner(data, key, K, scheme, as_)
+        notes += won
+    else:
+        unused = {"T": T, "K": K, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
+        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "data": data, "d": d}
+        unused |= {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
+        for option, value in unused.items():
+            if value is not None:
+                raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
+    if training is not None:
+        made = schedule_formats.nearest(made, training)
+    array, std = (
+        schedule_formats.to_array(made, as_, training=training),
+        schedule_formats.start_std(made, as_),
+    )
+    error = None
+    if out is not None:
+        schedule_formats.export(made, out, as_, training=training)
+        back = schedule_formats.read(out, as_, process=made.process, training=training)
+        error = float(np.abs(np.expm1(back.log_lam[:-1] - made.log_lam[:-1])).max())
+        note(out)  # last: /dev/zero takes what is written and gives no end of it back
+    count("K", made.K)
+    payload: dict[str, Any] = {
+        **made.to_dict(),
+        "notes": [*made.notes, *notes],
+        "sigma_max": made.sigma_max,
+        "form": as_,
+        "start_std": std,
+        "values": array,
+        "out": out,
+        "read_back": error,
+    }
+
+    def text() -> str:
+        head = [
+            f"{made.name}: K = {made.K}, σ_max = {short(made.sigma_max)}, as {as_}",
+            f"start: x ~ N(0, s² I), s = {std:.6g}",
+            *made.notes,
+            *notes,
+        ]
+        if out is not None:
+            return "\n".join(
+                [*head, f"{array.size} values in {out}; read back, λ differs by {error:.2g} at most"]
+            )
+        return "\n".join([*(f"# {line}" for line in head), *(repr(v) for v in array.tolist())])
+
+    emit(payload, json, text, {"out": "no -o", "read_back": "no -o"})
+
+
+def _facts(
+    data: str | None,
+    key: str | None,
+    d: str | None,
+    m0: str | None,
+    L0: str | None,
+    moment: str | None,
+    mean: str | None,
+) -> Any:
+    """The data that grids in their units need; None without."""
+    from wbound.errors import BadInput
+
+    given = [value for value in (d, m0, L0, moment, mean) if value is not None]
+    if data is not None:
+        if given:
+            raise BadInput("data", data, "give --data, or --d, --m0, --L0")
+        return s.dataset_from(data, key).gaussian
+    if not given:
+        return None
+    return o.data_from(d, m0, L0, moment, "0" if moment is None and mean is None else mean)
+
+
+def _grid(
+    name: str | None,
+    rho: str | None,
+    sigma_min: str | None,
+    t: str | None,
+    lam: str | None,
+    sigma: str | None,
+) -> Any:
+    """The grid of the options, with its parameters."""
+    import wbound
+    from wbound.errors import BadInput, positive
+
+    if rho is None and sigma_min is None:
+        return o.grid_from(name, t, lam, sigma)
+    least = None if sigma_min is None else positive("sigma_min", o.number("sigma_min", sigma_min))
+    if name == "edm":
+        return wbound.Grid.edm(rho=positive("rho", o.number("rho", rho, 7.0)), sigma_min=least)
+    if name == "log-lam" and rho is None:
+        return wbound.Grid.log_lam(sigma_min=least)
+    option = "rho" if rho is not None else "sigma_min"
+    raise BadInput(option, rho or sigma_min, "goes with --grid edm" + ("" if rho else " and log-lam"))
+
+
+def _winner(
+    data: str | None, key: str | None, K: str | None, scheme: str, form: str
+) -> tuple[Any, list[str]]:
+    """The first row of the chooser that this form can mean."""
+    from numerics.schedules.choice import choose
+    from wbound.errors import BadInput
+
+    if data is None:
+        raise BadInput(
+            "process", "(not given)", "give --process, or --f and --g, or --data, or a schedule's array"
+        )
+    steps = o.steps_from(K)
+    if steps is None:
+        raise BadInput("K", "(not given)", "give --K, the steps to choose for")
+    loaded = s.dataset_from(data, key)
+    best = next((row for row in choose(loaded, steps, scheme=scheme).rows if form in row.forms), None)
+    if best is None:
+        raise BadInput("as", form, f"holds no schedule that {scheme} runs on")
+    said = [
+        f"the best of wbound choose on {loaded.name}, {scheme}: exact W2 {best.error:.6g} on its Gaussian"
+    ]
+    if best.limit is not None:
+        from wbound.design.largest_level import LIMITS
+
+        said.append(
+            f"σ_max: {LIMITS[best.limit]}; its last ten times gained {best.last_decade:.2g} of the error"
+        )
+    return best.schedule, said
+
+
+__all__ = ["ORDER", "register", "schedule"]

@@ -1,0 +1,78 @@
+"""wbound sweep: a grid of experiments, on all cores or on a cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli.output import WRITTEN, emit, note
+
+ORDER = 80
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    config: Annotated[str, typer.Argument(metavar="CONFIG.toml", help="The grid (see the example).")],
+    out: Annotated[
+        str,
+        typer.Option("-o", "--out", metavar="DIR", help="Folder of the results, and of a run that goes on."),
+    ] = "sweep",
+    jobs: Annotated[str | None, o.numeric("--jobs", "Worker processes (default: all cores).")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster instead (extra cluster)."),
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Compute a grid of experiments into one Parquet file.
+
+    One row a cell, with its inputs, results, versions and seed; a cell that fails is a row with its error.
+    Started again after any interruption, it goes on and repeats nothing. Exit code 4: incomplete.
+
+    \b
+    Example (sweep.toml, then wbound sweep sweep.toml -o results):
+      outputs = ["bound", "exact"]
+      scheme = ["hf", "em"]
+      d = [1, 10]
+      T = [2, 4]
+      K = [10, 100, 1000]
+      [[process]]
+      name = "vp-linear"
+      a = [1, 2]
+      [[target]]
+      name = "power-law"
+      exponent = [1, 2]
+    """
+    from numerics.sweep.run import done
+    from numerics.sweep.run import sweep as run
+    from wbound.errors import count
+
+    workers = None if jobs is None else count("jobs", o.required("jobs", jobs))
+    try:
+        result = run(config, out, jobs=workers, scheduler=scheduler)
+    except KeyboardInterrupt:
+        state = done(out)
+        if state is not None:
+            WRITTEN.append(f"{state[0]} of {state[1]} cells in {out} (run again to go on)")
+        raise
+    note(result.path)
+    payload = {
+        "path": str(result.path),
+        "cells": result.cells,
+        "failed": result.failed,
+        "resumed": result.resumed,
+    }
+
+    def text() -> str:
+        return f"{result.cells} cells, {result.failed} of them with an error, {result.resumed} from before"
+
+    emit(payload, json, text)
+
+
+__all__ = ["ORDER", "register", "sweep"]

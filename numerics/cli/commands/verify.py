@@ -1,0 +1,229 @@
+"""wbound verify: a bound beside its referee and beside samples, for one setting or for the whole matrix."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+from numerics.cli import target_options as t
+from numerics.cli.output import aligned, emit, grid_table, note, say
+from numerics.cli.progress import Progress, keeping, rows_as_json
+
+ORDER = 65
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("verify")(verify)
+
+
+def verify(
+    process: o.ProcessName = None,
+    p: o.Parameters = None,
+    f: o.F = None,
+    g: o.G = None,
+    T: o.T = None,
+    K: o.K = None,
+    target: t.TargetName = None,
+    q: t.TargetParameters = None,
+    d: Annotated[str | None, o.numeric("--d", "Dimension of the target.")] = None,
+    scheme: o.SchemeName = "em",
+    theorem: o.Theorem = "sharp",
+    start: o.Start = "prior",
+    grid: o.GridName = None,
+    grid_t: o.GridTimes = None,
+    grid_lam: o.GridLam = None,
+    grid_sigma: o.GridSigma = None,
+    M1: Annotated[
+        str, typer.Option("--M1", metavar="NUMBER|exact", help="A2's constant (Theorem 1).")
+    ] = "exact",
+    score_bias: o.ScoreBias = "0",
+    score_noise: o.ScoreNoise = "0",
+    n: Annotated[
+        str | None, o.numeric("--n", "Points of the bracket; 0: no samples (default 1000; 1e5 on the line).")
+    ] = None,
+    seed: Annotated[str, o.numeric("--seed", "Seed of all samples.")] = "0",
+    level: Annotated[str, o.numeric("--level", "Confidence of the bracket.")] = "0.99",
+    samples: Annotated[
+        str | None,
+        typer.Option("--samples", metavar="FILE", help="Outputs of your own sampler, .npy of shape (n, d)."),
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help="The matrix: processes × schemes × targets (or one --process).")
+    ] = False,
+    jobs: Annotated[str | None, o.numeric("--jobs", "Processes for --all (default: every core).")] = None,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE", help="Results of --all, as JSON.")
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Say whether a bound holds, and by what evidence.
+
+    The verdict is by the strongest evidence there is: the exact law (Gaussian data), quadrature on the line
+    (products of laws on the line), else samples, whose bracket refutes if its lower end is above the bound
+    and supports it if its upper end is below, at --level. Exit code 3 where a bound is refuted, where samples
+    do not have the law that the referee computes (single coordinates and their joint law are tested, at a risk
+    of 1e-6), or where their bracket lies above a bound that the referee does not refute.
+
+    \b
+    Examples:
+      wbound verify --process vp-linear --T 4 --K 60 --target mixture --scheme hf
+      wbound verify --process ou --T 4 --K 200 --target gaussian -q mean=1,0 -q cov=2,0.5 --theorem published
+      wbound verify --process ve-sqrt --T 4 --K 60 --target "density=-x**2/2-log(1+exp(a*x))" -q a=1 --d 2
+      wbound verify --all --out verify.json
+    """
+    from wbound.errors import BadInput, Inconsistent, count
+
+    if all_:
+        given = {"p": p, "f": f, "g": g, "T": T, "K": K, "target": target, "q": q, "d": d, "samples": samples}
+        for name, value in given.items():
+            if value:
+                raise BadInput(name, value, "does not go with --all, which has its own settings")
+        _everything(process, n, count("seed", o.required("seed", seed), 0), jobs, out, json)
+        return
+    if out is not None:
+        raise BadInput("out", out, "goes with --all; --json prints a single verdict")
+    from numerics.verification.verdict import verify as judge
+
+    points = o.number("n", n)
+    v = judge(
+        o.process_from(process, p, f, g),
+        t.target_from(target or "gaussian", q, d),
+        o.number("T", T),
+        o.steps_from(K),
+        scheme=scheme,
+        theorem=theorem,
+        n=None if points is None else count("n", points, 0),
+        seed=count("seed", o.required("seed", seed), 0),
+        start=start,
+        grid=o.grid_from(grid, grid_t, grid_lam, grid_sigma),
+        score_bias=o.required("score_bias", score_bias),
+        score_noise=o.required("score_noise", score_noise),
+        M1=o.m1_from(M1),
+        samples=None if samples is None else o.array_from("samples", samples),
+        level=o.required("level", level),
+    )
+    payload = v.to_dict()
+    why = "no referee without noise" + (
+        f": score_bias = {v.score_bias:g} has no one law" if v.score_bias else " for this target or scheme"
+    )
+    reasons = {
+        "exact": why,
+        "error": why,
+        "M1": "only Theorem 1 needs M1",
+        "empirical": "no samples (n = 0)",
+        "coupling": "only for Gaussian data with a score bias",
+        "ratio": "nothing to divide by",
+        "agreement": "no referee, or too few samples",
+    }
+
+    def text() -> str:
+        strange = v.agreement is not None and not v.agreement.holds
+        parameters = "".join(f", {key} = {value:g}" for key, value in v.parameters.items())
+        kind = "W2, " + v.bound.statement + ("; vacuous" if v.bound.vacuous else "")
+        rows: list[tuple[str, Any, str]] = [("bound", v.bound.total, kind)]
+        if v.exact is not None:
+            rows.append(("referee", v.exact, f"W2 without sampling noise, error {v.error:.2g}"))
+        if v.empirical is not None:
+            remark = f"at level {v.level:g}, {v.empirical.n} points"
+            rows += [("samples, low", v.empirical.low, remark), ("samples, high", v.empirical.high, remark)]
+            rows.append(("plug-in", v.empirical.w2, "W2 of the points: biased upward, decides nothing"))
+        if v.coupling is not None:
+            rows.append(("coupling", v.coupling, "upper limit from coupled exact paths"))
+        if v.ratio is not None:
+            over = "upper limit" if v.exact is None or strange else "referee"
+            rows.append(("ratio", v.ratio, f"bound/{over}"))
+        if v.agreement is not None:
+            state = (
+                "no test tells the samples from the referee's law"
+                if not strange
+                else "the samples do NOT have the referee's law"
+            )
+            rows.append(("p-value", v.agreement.p, state))
+        title = (
+            f"{v.process}{parameters}; {v.target}, d = {v.d}; {v.scheme}, start {v.start}, "
+            f"T = {v.T:g}, K = {v.K}"
+        )
+        return "\n".join([title, "", aligned(rows), "", f"{v.verdict} ({v.reason})"])
+
+    emit(payload, json, text, reasons)
+    if v.verdict == "refuted" or not v.consistent:
+        raise Inconsistent(f"{'refuted' if v.verdict == 'refuted' else 'inconsistent'}: {v.reason}")
+
+
+def _everything(
+    process: str | None, n: str | None, seed: int, jobs: str | None, out: str | None, json: bool
+) -> None:
+    """The matrix, its summary on stdout, its rows in a file."""
+    from numerics.io.writing import write
+    from numerics.verification import matrix
+    from wbound.errors import Inconsistent, count, one_of
+    from wbound.forward.catalogue import PUBLISHED
+
+    which = matrix.cells() if process is None else matrix.cells([one_of("process", process, PUBLISHED)])
+    points = matrix.N if n is None else count("n", o.number("n", n), 16)
+    workers = None if jobs is None else count("jobs", o.number("jobs", jobs))
+    watch = Progress("verification", every=5.0)
+
+    def progress(done: int, total: int, row: dict[str, Any]) -> None:
+        if row["verdict"] != "holds":
+            what = row["statement"] or row["theorem"]
+            say(f"{row['verdict']}: {what} {row['process']} {row['scheme']} {row['target']}")
+        watch(done, total, row)
+
+    with keeping(watch, out, ".json", rows_as_json):
+        found = matrix.verify_all(seed=seed, n=points, jobs=workers, which=which, progress=progress)
+    if out is not None:
+        note(write(out, found.to_json()))
+    finer = ("statement", "target", "M", "V", "delta")
+    kinds, targets = found.summary(), found.summary((*finer, "evidence"))
+    payload: dict[str, Any] = {
+        "date": found.date,
+        "seconds": found.seconds,
+        "seed": found.seed,
+        "n": found.n,
+        "cells": len(found.rows),
+        "refuted": found.refuted,
+        "inconsistent": found.inconsistent,
+        "undecided": found.count("undecided"),
+        "by_evidence": kinds,
+        "by_target": targets,
+        "rows": found.rows,
+        "out": out,
+    }
+
+    def text() -> str:
+        heads = ("cells", "holds", "refuted", "undecided", "does_not_apply", "ratio", "where")
+        tables = []
+        for by, rows in ((("statement", "evidence"), kinds), (finer, targets)):
+            names = [*by, *heads]
+            shown = [name.replace("_", " ").replace("ratio", "smallest ratio") for name in names]
+            cells = [
+                [row[name] or "no bound" if name == "statement" else row[name] for name in names]
+                for row in rows
+            ]
+            tables.append(grid_table(shown, cells))
+        samples = (
+            f"samples: not told from the referee's law in {sum(k['agree'] for k in kinds)} of "
+            f"{sum(k['tested'] for k in kinds)} tests, its value inside the bracket in "
+            f"{sum(k['inside'] for k in kinds)} of {sum(k['bracketed'] for k in kinds)}"
+        )
+        last = (
+            f"{len(found.rows)} verified, {found.refuted} refuted; {found.seconds:.0f} s, seed {found.seed}"
+        )
+        return "\n\n".join([*tables, samples, last])
+
+    reasons = {
+        f"rows.{i}.{key}": row["reason"] or "no referee, or no samples"
+        for i, row in enumerate(found.rows)
+        for key, value in row.items()
+        if value is None
+    }
+    emit(payload, json, text, reasons | {"out": "no --out"})
+    if found.refuted or found.inconsistent:
+        raise Inconsistent(f"{found.refuted} refuted, {found.inconsistent} inconsistent")
+
+
+__all__ = ["ORDER", "register", "verify"]

@@ -1,0 +1,146 @@
+"""Options that name data and schedules: --data, --sigmas, --betas, --alphas-cumprod, --diffusers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from numerics.cli import options as o
+
+if TYPE_CHECKING:
+    from numerics.schedules.schedule_formats import Schedule
+    from numerics.targets.datasets import Dataset
+
+__all__ = [
+    "AlphasCumprod",
+    "Betas",
+    "Data",
+    "Diffusers",
+    "Key",
+    "Sigmas",
+    "dataset_from",
+    "dataset_lines",
+    "one_schedule",
+    "schedules_from",
+    "training_from",
+    "vector_from",
+]
+
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="digits|FILE|FOLDER|LIST",
+        help="digits; samples (.npy, .npz: n first; .csv, .txt: a line each, columns named or not); a folder of "
+        "images, or of one folder a class; or a covariance spectrum (a vector: any of these files, or 4,1,0.25).",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="Which array of an .npz file of several: of --data, or else of the schedule.",
+    ),
+]
+Sigmas = Annotated[
+    str | None, typer.Option("--sigmas", metavar="LIST|FILE", help="A schedule of noise levels σ = √λ.")
+]
+Betas = Annotated[str | None, typer.Option("--betas", metavar="LIST|FILE", help="A schedule of betas.")]
+AlphasCumprod = Annotated[
+    str | None,
+    typer.Option("--alphas-cumprod", metavar="LIST|FILE", help="A schedule of products of 1 - beta."),
+]
+Diffusers = Annotated[
+    str | None,
+    typer.Option("--diffusers", metavar="FILE", help="A scheduler_config.json of the diffusers library."),
+]
+
+
+def dataset_from(text: str | None, key: str | None = None) -> Dataset:
+    """The data of --data, their mean and covariance. Raises `BadInput` and `IOFailure`."""
+    from numerics.targets import datasets
+    from wbound.errors import BadInput
+
+    if text is None:
+        raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
+    if o.is_list(text) and key is None:
+        return datasets.from_spectrum(o.listed("data", text), "spectrum")
+    return datasets.load(text, key)
+
+
+def dataset_lines(data: Dataset) -> list[str]:
+    """What a command says of the data: their size and scale."""
+    count = f"{data.n} samples, " if data.n is not None else ""
+    first = (
+        f"{data.name}: {count}d = {data.d}, rank {data.rank}; scale ‖X_0 - E X_0‖ = {data.spread:.6g}, "
+        f"{data.scale:.6g} a coordinate; eps-rel is relative to the former"
+    )
+    return [first, *(f"  {note}" for note in data.notes)]
+
+
+def vector_from(form: str, text: str, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
+    """The numbers of a schedule's list or file, whatever they are, and what of the file was not read. Raises
+    `BadInput` and `IOFailure`."""
+    from numerics.schedules.schedule_formats import values_of
+    from wbound.errors import BadInput
+
+    if not o.is_list(text):
+        return values_of(text, form, key=key)
+    if key is not None:
+        raise BadInput("key", key, f"goes with an .npz file of several arrays, not {text}")
+    return o.listed(form, text), ()
+
+
+def schedules_from(
+    sigmas: str | None,
+    betas: str | None,
+    alphas_cumprod: str | None,
+    diffusers: str | None,
+    key: str | None = None,
+) -> list[Schedule]:
+    """The schedules that the options name. Raises `BadInput` and `IOFailure`."""
+    from numerics.schedules.schedule_formats import from_array
+
+    arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
+    found = []
+    for form, text in arrays.items():
+        if text is not None:
+            values, notes = vector_from(form, text, key)
+            name = form if o.is_list(text) else Path(text).name
+            found.append(from_array(values, form, name=name, notes=notes))
+    if diffusers is not None:
+        from numerics.schedules.diffusers_config import from_diffusers
+
+        found.append(from_diffusers(diffusers))
+    return found
+
+
+def training_from(betas: str | None, diffusers: str | None) -> tuple[Any, tuple[str, ...]]:
+    """log λ (N,) at the steps of training that timesteps are indices of, and notes. Raises `BadInput`, `IOFailure`."""
+    from numerics.schedules.diffusers_config import training_log_lam
+    from wbound.errors import BadInput
+
+    if (betas is None) == (diffusers is None):
+        raise BadInput(
+            "as",
+            "timesteps",
+            "are indices of steps of training: give --diffusers scheduler_config.json, or --betas, of the training",
+        )
+    if diffusers is not None:
+        return training_log_lam(diffusers)
+    made = schedules_from(None, betas, None, None)[0]
+    return made.log_lam[-2::-1], made.notes
+
+
+def one_schedule(given: list[Any]) -> Any:
+    """The only schedule of the list, or None. Raises `BadInput`."""
+    from wbound.errors import BadInput
+
+    if len(given) > 1:
+        raise BadInput(
+            "schedule", given[1].name, "give one of --sigmas, --betas, --alphas-cumprod, --diffusers"
+        )
+    return given[0] if given else None

@@ -1,0 +1,64 @@
+"""Figures of the lower bound and of what a prior start cancels (section 6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from numerics.figures.curves import Array
+from numerics.figures.style import INK, Entry, colour, log_frame, styled, width_of, x_label, y_range_of
+from numerics.studies.curves import AXES
+from numerics.studies.lower_bound import Cancellation, Floor
+
+__all__ = ["cancellation_figure", "floor_figure"]
+
+
+def floor_figure(check: Floor, width: str | float = "report") -> Figure:
+    """Proposition 1's floor under the exact W2 of hf, from both starts and on two grids."""
+    inches = width_of(width)
+    dots, thin = {"linestyle": (0, (2, 1.2))}, {"linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
+    series: tuple[tuple[Array, str, dict[str, Any]], ...] = (
+        (check.uniform_exact, f"{check.process.name}, uniform", {"color": colour(check.process.name)}),
+        (check.exact, "gaussian, from $p_T$", {"color": "#D55E00"}),
+        (check.prior, "gaussian, prior", {"color": "#E69F00"} | dots),
+        (check.floor, "floor (Eq. 11)", {"color": INK} | thin),
+    )
+    with styled():
+        x = (float(check.K.min()), float(check.K.max()))
+        y = y_range_of([values for values, _, _ in series])
+        entries = [Entry(x[1], float(values[-1]), label, look) for values, label, look in series]
+        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
+        for values, _, look in series:
+            axes.plot(check.K, values, **look)
+        x_label(axes, AXES["K"])
+        axes.set_ylabel("W2 error, units of the data")
+    return figure
+
+
+def cancellation_figure(point: Cancellation, width: str | float = "report") -> Figure:
+    """Exact W2 from the prior start against λ(T): it vanishes at one tuned λ(T), at finite K."""
+    inches = width_of(width)
+    lam, w2 = point.curve
+    orange, blue = "#E69F00", "#0072B2"
+    floor: dict[str, Any] = {"color": INK, "linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
+    with styled():
+        x = (float(lam.min()), float(lam.max()))
+        y = (point.floor * 1e-3, float(w2.max()) * 1.6)
+        entries = [
+            Entry(x[1], float(w2[-1]), "from the prior", {"color": orange}),
+            Entry(x[1], point.floor, "floor (Eq. 11)", floor),
+        ]
+        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
+        axes.plot(lam, np.maximum(w2, y[0]), color=orange)
+        axes.plot(x, (point.floor, point.floor), **floor)
+        axes.plot([point.lam_T], [point.exact], color=blue, marker="o", markersize=4.5, linestyle="")
+        axes.annotate("from $p_T$", (point.lam_T, point.exact), xytext=(6, 5), textcoords="offset points")
+        axes.annotate(
+            f"W2 = 0 at {point.lam_T:.4f}", (point.lam_T, y[0] * 2.0), xytext=(9, 0),
+            textcoords="offset points", va="center",
+        )  # fmt: skip
+        x_label(axes, "λ(T), units of the data squared")
+        axes.set_ylabel("W2 error, units of the data")
+    return figure

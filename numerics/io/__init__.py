@@ -1,0 +1,1 @@
+"""Files and the terminal: what is read, written, locked and printed."""

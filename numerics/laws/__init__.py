@@ -1,0 +1,1 @@
+"""Exact laws of samplers on the line, without sampling."""

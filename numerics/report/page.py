@@ -1,0 +1,160 @@
+"""Builds the sections and writes the page, report.json and a CSV beside each figure and table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from numerics.figures.style import INK
+from numerics.io.writing import csv_text
+from numerics.io.writing import write
+from numerics.io.locks import locked
+from numerics.report.blocks import Block, Context, Figures, Html, Panel, Part, Prose, Section, Table, finite, number, prose, table_csv, typeset
+from numerics.report.contents import SECTIONS
+
+__all__ = ["build"]
+
+TITLE = "Diffusion samplers: bound, exact value, ratio"
+SUBTITLE = (
+    "W2 errors of samplers that reverse a forward SDE, in the units of the data. Bounds are theorems with "
+    "their hypotheses checked; exact values need no sampling."
+)
+
+
+def build(
+    out: Path | str,
+    *,
+    quick: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    wrote: Callable[[Path], None] = lambda path: None,
+    sections: Sequence[Section] = SECTIONS,
+) -> Path:
+    """Write the report into the folder ``out`` and return the page's path.
+
+    quick: fewer points, for a first look; say: takes progress lines; wrote: takes each finished file.
+    Raises `IOFailure` when a file cannot be written, and when another run writes there; the page itself is
+    written last, whole.
+    """
+    with locked(out) as folder:
+        started = time.monotonic()
+        parts: dict[str, Part] = {}
+        context = Context(parts, quick, say)
+        order = [s for s in sections if not s.last] + [s for s in sections if s.last]
+        total, done = sum(s.weight for s in order), 0.0
+        for i, section in enumerate(order):
+            passed = time.monotonic() - started
+            left = f", about {passed / done * (total - done):.0f} s left" if done > 0.0 else ""
+            say(f"[{i + 1}/{len(order)}] {section.title}  ({passed:.0f} s passed{left})")
+            part = section.build(context)
+            parts[section.id] = Part(finite(part.data), part.blocks)
+            for name, text in _tables(section, parts[section.id]).items():
+                wrote(write(folder / name, text))
+            done += section.weight
+        data = {section.id: parts[section.id].data for section in sections}
+        wrote(
+            write(
+                folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            )
+        )
+        page = write(folder / "index.html", _page(sections, parts))
+        wrote(page)
+        return page
+
+
+def _tables(section: Section, part: Part) -> dict[str, str]:
+    """The CSV files of a section by name."""
+    files: dict[str, str] = {}
+    for block in part.blocks:
+        if isinstance(block, Figures):
+            files |= {f"{figure.id}.csv": csv_text(figure.columns) for figure in block.figures}
+        elif isinstance(block, Table) and block.csv:
+            files[block.csv] = csv_text(table_csv(block.columns, part.data[block.rows]))
+    return files
+
+
+def _resource(name: str) -> str:
+    return resources.files("numerics.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    shown = [
+        {
+            "id": section.id,
+            "title": section.title,
+            "blocks": [
+                _shown(section.id, parts[section.id].data, block) for block in parts[section.id].blocks
+            ],
+        }
+        for section in sections
+    ]
+    return environment.from_string(_resource("page.html.j2")).render(
+        title=TITLE,
+        subtitle=SUBTITLE,
+        style=Html(_resource("page.css")),
+        script=Html(_resource("page.js")),
+        sections=shown,
+    )
+
+
+def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
+    """A block as the template wants it."""
+    if isinstance(block, Prose):
+        paragraphs = [prose(section, data, text) for text in block.text.split("\n\n")]
+        return {"kind": "prose", "paragraphs": paragraphs, "lead": block.lead}
+    if isinstance(block, Panel):
+        return {"kind": "panel", "html": block.html, "script": block.script}
+    if isinstance(block, Figures):
+        figures = [
+            {
+                "id": f.id,
+                "svg": Html(f.svg),  # drawn by numerics.figures.curves
+                "alt": f.alt,
+                "caption": prose(section, data, f.caption),
+                "csv": f"{f.id}.csv",
+                "command": f.command,
+            }
+            for f in block.figures
+        ]
+        return {"kind": "figures", "figures": figures}
+    rows = data[block.rows]
+    numeric = [
+        any(isinstance(row[c.key], int | float) and not isinstance(row[c.key], bool) for row in rows)
+        for c in block.columns
+    ]
+    cells = []
+    for i, row in enumerate(rows):
+        line = []
+        for j, column in enumerate(block.columns):
+            value = row[column.key]
+            markup = block.markup.get((i, column.key))
+            if markup is not None:
+                html = Html(markup)  # MathML that sympy prints
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                html = number(section, data, f"{block.rows}.{i}.{column.key}", column.format)
+            else:
+                html = Html(escape("—" if value is None else str(value)))
+            colour = block.colours[i].replace(INK, "var(--ink)") if j == 0 and block.colours else ""
+            raw = "" if value is None else value
+            line.append({"raw": raw, "html": html, "numeric": numeric[j], "colour": colour})
+        cells.append(line)
+    columns = [
+        {"title": typeset(c.title), "gloss": c.gloss, "numeric": numeric[j]}
+        for j, c in enumerate(block.columns)
+    ]
+    return {
+        "kind": "table",
+        "caption": typeset(block.caption),
+        "label": block.caption,
+        "columns": columns,
+        "rows": cells,
+        "csv": block.csv,
+        "command": block.command,
+    }

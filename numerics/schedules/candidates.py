@@ -1,0 +1,165 @@
+"""What a ranking ranks: each process on its own uniform grid, and each grid of the clock once for all the
+processes that the scheme reads alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wbound import Process, process
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
+from wbound.errors import BadInput
+from wbound.exact.clock_law import FLOWS, PAIRS
+from wbound.forward.catalogue import CATALOGUE, NAMED
+from wbound.forward.catalogue_images import IMAGES, reaching
+from wbound.sampler import placement
+from wbound.sampler.scheme import POINTWISE, SCHEMES
+from wbound.typing import Array
+
+__all__ = [
+    "GRIDS",
+    "ON_CLOCK",
+    "Candidate",
+    "Maker",
+    "alpha_classes",
+    "candidates_of",
+    "makers_of",
+    "seen_as",
+    "sees_alpha",
+    "told_apart",
+    "twin",
+]
+
+
+#: Grids of the clock that are ranked, and how they are placed.
+GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
+    "optimal": placement.optimal,
+    "gaussian": placement.gaussian,
+    "log-lam": placement.log_uniform,
+    "edm": placement.edm,
+    "cosine": placement.cosine,
+}
+#: The schemes that see a process through its clock alone.
+ON_CLOCK = PAIRS | FLOWS
+
+#: From log λ(T) to the process and its T.
+Maker = Callable[[float], tuple[Process, float]]
+
+
+class Candidate:
+    """What makes a row: nodes for a given log λ(T) and K, and the process behind them."""
+
+    def __init__(
+        self, name: str, grid: str, place: Callable[[float, int], tuple[Array, Process | None, float]]
+    ):
+        self.name, self.grid, self.place = name, grid, place
+
+
+def seen_as(scheme: str, p: Process | None) -> str | None:
+    """The scheme of `ON_CLOCK` that this one is, seen through this process's clock; None if it sees α too."""
+    if scheme in ON_CLOCK:
+        return scheme
+    if scheme in POINTWISE:
+        return None
+    return twin(scheme) if p is None or p.family == "ve" else None
+
+
+def twin(scheme: str) -> str:
+    """What em, ei or ode-ei is on a VE process; em-point and em-point-arrival tend to it as steps shrink."""
+    return "ode-hf" if SCHEMES[scheme].kind == "ode" else "hf"
+
+
+def makers_of(processes: Sequence[str | Process] | None, facts: LogConcave) -> list[tuple[str, Maker]]:
+    chosen = list(processes) if processes is not None else [*CATALOGUE, *(row.name for row in IMAGES)]
+    return [_maker(p, facts) for p in chosen]
+
+
+def candidates_of(
+    scheme: str, makers: list[tuple[str, Maker]], grids: list[str], data: Gaussian, facts: LogConcave
+) -> list[Candidate]:
+    """The rows: each process on a uniform grid, and each grid of the clock once, or once for each of what the
+    scheme tells apart."""
+    rows = []
+    if "uniform" in grids:
+        rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
+    seen = told_apart(scheme, makers)
+    whole = scheme not in POINTWISE and (
+        scheme in ON_CLOCK or any(not sees_alpha(make) for _, make in makers)
+    )
+    for grid in (g for g in grids if g != "uniform"):
+        place = GRIDS[grid]
+        known: Curvature = facts if grid == "optimal" else data
+        if whole:
+            rows.append(Candidate("any" if scheme in ON_CLOCK else "any VE", grid, _anywhere(place, known)))
+        rows += [Candidate(name, grid, _through(place, known, make)) for name, make in seen]
+    return rows
+
+
+def _maker(p: str | Process, facts: LogConcave) -> tuple[str, Maker]:
+    """A process's name, and from log λ(T) the process and T: by T, or for images by sigma_max or beta_max;
+    the optimal clock is that of the data's m_0 and L_0."""
+    if isinstance(p, Process):
+        given = p
+        return given.name, lambda u: (given, float(given.time_of(u)))
+    name = p
+    if any(row.name == name for row in IMAGES):
+        return name, lambda u: (NAMED[name].make(reaching(name, u)), 1.0)
+    optimal = name.startswith("optimal")
+    named = process(name, m0=facts.m0, L0=facts.L0) if optimal else process(name)
+    return name, lambda u: (named, float(named.time_of(u)))
+
+
+def sees_alpha(make: Maker) -> bool:
+    """Whether a process has another α than 1."""
+    return make(3.0)[0].family != "ve"
+
+
+def told_apart(scheme: str, makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:
+    """The processes through which a grid of the clock is another sampler: none where the scheme sees λ alone, one for
+    each α(λ) where it sees α, all where it sees f and g at a time."""
+    if scheme in ON_CLOCK:
+        return []
+    return list(makers) if scheme in POINTWISE else alpha_classes(makers)
+
+
+def alpha_classes(makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:
+    """One process for each α as a function of λ: all that have σ² = 1 − α² read a grid of the clock alike."""
+    classes: dict[Any, tuple[str, Maker]] = {}
+    for name, make in makers:
+        p = make(3.0)[0]
+        if p.family != "ve":
+            key = name if p.kappa is None else round(p.kappa, 12)
+            classes.setdefault(key, ("any VP" if key == 1.0 else name, make))
+    return list(classes.values())
+
+
+def _uniform(make: Maker) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+    def place(u: float, K: int) -> tuple[Array, Process | None, float]:
+        p, T = make(u)
+        log_lam = p.log_lam(T * (np.arange(K, -1, -1) / K))
+        if not (np.diff(log_lam) < 0.0).all():
+            raise BadInput("T", T, "nodes coincide in double precision")
+        return log_lam, p, T
+
+    return place
+
+
+def _anywhere(
+    place: Callable[[float, int, Curvature | None], Array], data: Curvature
+) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+    return lambda u, K: (place(u, K, data), None, math.nan)
+
+
+def _through(
+    place: Callable[[float, int, Curvature | None], Array], data: Curvature, make: Maker
+) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+    def nodes(u: float, K: int) -> tuple[Array, Process | None, float]:
+        p, T = make(u)
+        return place(u, K, data), p, T
+
+    return nodes

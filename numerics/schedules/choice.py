@@ -1,0 +1,450 @@
+"""Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the
+Gaussian with the data's mean and covariance (section 3's exact law), each at its best T.
+
+hf and ddpm, and the ODE schemes ode-hf, ddim, heun and heun-lam, see a process through its clock alone, so a grid
+placed in λ is one row for every process; em, ei and ode-ei see α too, except for VE, where they are hf and ode-hf;
+em-point and em-point-arrival see f and g at a time, so each process has rows of its own. Every
+eigenvalue counts: a law's variance is a smooth function of the eigenvalue, computed at Chebyshev points and carried
+to all by interpolation (`Spectrum.sampling`, to 1e-11).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from numerics.schedules.candidates import (
+    GRIDS,
+    ON_CLOCK,
+    Candidate,
+    Maker,
+    candidates_of,
+    makers_of,
+    seen_as,
+    sees_alpha,
+    told_apart,
+    twin,
+)
+from numerics.schedules.fewest_steps import fewest
+from numerics.schedules.ranking import MOST_STEPS, Choice, Ranking
+from numerics.schedules.schedule_formats import Schedule
+from numerics.targets.datasets import Dataset
+from wbound import Process
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
+from wbound.design.largest_level import DECADE, Level, enough, float32_holds
+from wbound.design.placed_numerically import NumericalGrid, numerical_grid
+from wbound.errors import BadInput, count, one_of, positive
+from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.exact.gaussian_law import law
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
+from wbound.typing import Array
+
+__all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
+
+
+#: Nodes are optimised one by one for an ODE up to so many steps: beyond, Newton's method takes minutes.
+MOST_FLOW_STEPS = 150
+#: The scan for T uses at most this many steps; the search that follows uses all.
+SCAN_STEPS = 128
+#: log λ(T) is searched this far below and above the data's log variance a coordinate: √λ(T) from 1/20 of the
+#: data's standard deviation to 5e8 times it.
+BELOW, ABOVE = -6.0, 40.0
+#: How near to an end of what could be searched a level counts as at the end.
+TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The data and scheme that rows are judged by."""
+
+    spectrum: Spectrum
+    scheme: str
+    log_variance: float
+
+    def judge(self, log_lam: Array, p: Process | None) -> ClockW2:
+        """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
+        spectrum = self.spectrum
+        pair = seen_as(self.scheme, p)
+        if pair is not None:
+            return clock_w2(spectrum, log_lam, pair)
+        assert p is not None
+        grid = Grid("nodes", "log_lam", lambda r: log_lam, True, log_lam.size - 1)
+        sampling = spectrum.sampling
+        blank = Gaussian(np.zeros(1), 1.0)  # a Setting has data; `law` is asked for eigenvalues directly
+        laws = [
+            law(setting(p, blank, scheme=self.scheme, start=start, grid=grid), sampling.at)
+            for start in ("exact", "prior")
+        ]
+        e, mean = ([sampling.spread(v) for v in pair] for pair in zip(*laws, strict=True))
+        s, n, mean2 = spectrum.variances, spectrum.counts, spectrum.mean_square
+        squares = [float((n * width_error2(s, e[i]) + mean2 * mean[i] ** 2).sum()) for i in (0, 1)]
+        gap = n * start_gap2(s, e[0], e[1]) + mean2 * (mean[0] - mean[1]) ** 2
+        return ClockW2(math.sqrt(squares[0]), math.sqrt(squares[1]), math.sqrt(float(gap.sum())))
+
+    def at(self, row: Candidate, u: float, K: int) -> float:
+        """The error of a row at log λ(T) = u; infinite where the process does not get there."""
+        try:
+            log_lam, p, _ = row.place(u, K)
+            return self.judge(log_lam, p).robust
+        except BadInput:
+            return math.inf
+
+    def held(self, row: Candidate, u: float, K: int) -> float:
+        """`at`, and infinite where a sampler in float32 cannot follow the nodes."""
+        try:
+            log_lam, _, _ = row.place(u, K)
+        except BadInput:
+            return math.inf
+        return self.at(row, u, K) if float32_holds(log_lam, self.log_variance) else math.inf
+
+    def best(self, row: Candidate, K: int, near: float | None = None) -> Level:
+        """Where the row's error is least in log λ(T), a scan unless ``near`` is known and then a bounded search;
+        and back from there where the last of it gains next to nothing (`wbound.design.largest_level`)."""
+        low, high = self.log_variance + BELOW, self.log_variance + ABOVE
+
+        def error(u: float) -> float:
+            return self.held(row, u, K)
+
+        if near is None:
+            few = min(K, SCAN_STEPS)
+            mesh = np.linspace(low, high, round((high - low) / 2.0) + 1)
+            values = [self.held(row, float(u), few) for u in mesh]
+            i = int(np.argmin(values))
+            if not math.isfinite(values[i]):
+                return Level(float(mesh[i]), math.inf, None, float(mesh[i]))
+            # with more steps the best λ(T) is larger, and at most K times so
+            left = float(mesh[max(i - 1, 0)])
+            right = float(mesh[min(i + 1, mesh.size - 1)]) + math.log(K / few)
+        else:
+            left, right = near - 1.5, near + 1.5
+        u, least = self._inside(error, max(left, low), min(right, high))
+        limit = "range" if min(u - low, high - u) < TOLERANCE else None
+        if not math.isfinite(error(u + TOLERANCE)):
+            limit = "float32" if math.isfinite(self.at(row, u + TOLERANCE, K)) else "process"
+        return enough(error, u, least, low, limit)
+
+    def _inside(self, error: Callable[[float], float], left: float, right: float) -> tuple[float, float]:
+        """The least error between, where it is finite from ``left`` up to some point."""
+        if not math.isfinite(error(right)):
+            good, bad = left, right
+            while bad - good > 0.5 * TOLERANCE:
+                middle = 0.5 * (good + bad)
+                good, bad = (middle, bad) if math.isfinite(error(middle)) else (good, middle)
+            right = good
+        found = minimize_scalar(error, bounds=(left, right), method="bounded", options={"xatol": 0.02})
+        ends = [(float(found.x), float(found.fun)), (right, error(right))]
+        return min(ends, key=lambda end: end[1])
+
+    def steps_for(self, row: Candidate, eps: float, K: int, known: Level) -> int | None:
+        """The least K at which the row's error, at its best T, is at most ε; None above `MOST_STEPS`."""
+        at = {K: known}
+
+        def error(K: int) -> float:
+            if K not in at:
+                nearest = min(at, key=lambda k: abs(k - K))
+                at[K] = self.best(row, K, at[nearest].farthest)
+            return at[K].error
+
+        return fewest(error, eps, K, MOST_STEPS, scheme_named(self.scheme).stages)
+
+
+def choose(
+    data: Dataset,
+    steps: int | None = None,
+    *,
+    eps: float | None = None,
+    eps_rel: float | None = None,
+    scheme: str | Sequence[str] = "hf",
+    processes: Sequence[str | Process] | None = None,
+    grids: Iterable[str] | None = None,
+    schedules: Iterable[Schedule] = (),
+    numerical: bool = True,
+    watch: Callable[[int, int, dict[str, Any]], None] = lambda done, total, row: None,
+) -> Ranking:
+    """Rank processes and grids for these data. Kind: *exact* for the Gaussian surrogate.
+
+    steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row needs,
+    and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
+    several (with ``steps``), ranked together at the same K. processes: names or `Process`es (default: the
+    catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all). schedules: the user's
+    own, ranked at their own K. numerical: the nodes optimised one by one, too. watch: is told how many rows are
+    done, of how many, and the last. Raises `BadInput`.
+    """
+    began = time.perf_counter()
+    chosen = [scheme] if isinstance(scheme, str) else list(dict.fromkeys(scheme))
+    for name in chosen or [""]:
+        one_of("scheme", name, SCHEMES)
+    if len(chosen) > 1:
+        if steps is None:
+            raise BadInput("steps", "None", "give steps: several schemes are compared at one K")
+        parts = [
+            choose(
+                data,
+                steps,
+                eps=eps,
+                eps_rel=eps_rel,
+                scheme=name,
+                processes=processes,
+                grids=None if grids is None else list(grids),
+                schedules=list(schedules),
+                numerical=numerical,
+                watch=watch,
+            )
+            for name in chosen
+        ]
+        return _together(parts, began)
+    scheme = chosen[0]
+    eps = _tolerance(data, eps, eps_rel)
+    if steps is None and eps is None:
+        raise BadInput("steps", "None", "give steps, or eps, or eps_rel")
+    K = count("steps", steps) if steps is not None else 20
+    if K > MOST_STEPS:
+        raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
+    gaussian = data.gaussian
+    task = _Task(Spectrum.of(gaussian), scheme, 2.0 * math.log(data.scale))
+    facts, limits = _facts(data)
+    makers = makers_of(processes, facts)
+    rows = candidates_of(scheme, makers, _grids(grids), gaussian, facts)
+    found: list[tuple[Candidate, Level]] = []
+    total = len(rows) * (1 if eps is None else 2)
+    for i, row in enumerate(rows, 1):
+        level = task.best(row, K)
+        watch(i, total, {"process": row.name, "grid": row.grid, "error": level.error})
+        if math.isfinite(level.error):
+            found.append((row, level))
+    needed: list[int | None] = [None] * len(found)
+    if eps is not None:
+        for i, (row, level) in enumerate(found):
+            needed[i] = task.steps_for(row, eps, K, level)
+            watch(len(rows) + i + 1, total, {"process": row.name, "grid": row.grid, "steps": needed[i]})
+    nodes = Numerical(task.spectrum, gaussian, scheme) if numerical else None
+    read = _readers(scheme, found, makers) if nodes is not None else []
+    fewest_read: list[int | None] = [None] * len(read)
+    if eps is not None and nodes is not None:
+        reached = [n for n in needed if n is not None]
+        for i, (_, through) in enumerate(read):
+            fewest_read[i] = _numerical_steps(task, nodes, through, eps, reached)
+    if steps is None and eps is not None:
+        reached = [n for n in (*needed, *fewest_read) if n is not None]
+        if not reached:
+            raise BadInput("eps", eps, f"no schedule reaches it within {MOST_STEPS} steps")
+        K = min(reached)
+        found = [(row, task.best(row, K, level.farthest)) for row, level in found]
+    choices = []
+    for (row, level), n in zip(found, needed, strict=True):
+        log_lam, p, T = row.place(level.log_lam, K)
+        choice = _choice(row.name, row.grid, "named", log_lam, p, T, task, n)
+        if level.limit is not None:
+            before = task.at(row, level.log_lam - DECADE, K)
+            choice = replace(choice, limit=level.limit, last_decade=1.0 - choice.error / before)
+        choices.append(choice)
+    if nodes is not None and not nodes.too_many(K):
+        choices.extend(_numerical(task, nodes, K, choices, read, fewest_read))
+    for s in schedules:
+        choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
+    return _ranked(choices, data, task, K, eps, limits, began)
+
+
+def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float | None:
+    if eps is not None and eps_rel is not None:
+        raise BadInput("eps_rel", eps_rel, "give eps or eps_rel, not both")
+    if eps_rel is not None:
+        return positive("eps_rel", eps_rel) * data.spread
+    return None if eps is None else positive("eps", eps)
+
+
+def _grids(grids: Iterable[str] | None) -> list[str]:
+    names = ("uniform", *GRIDS)
+    return list(names) if grids is None else [one_of("grid", g, names) for g in grids]
+
+
+def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:
+    """m_0 and L_0 on the directions that vary, for the optimal grid."""
+    varying = data.eigenvalues[data.eigenvalues > 0.0]
+    m0, L0 = 1.0 / float(varying[-1]), 1.0 / float(varying[0])
+    said = []
+    if varying.size < data.d:
+        said.append(
+            f"{data.d - varying.size} directions do not vary; the grid 'optimal' takes L0 from the others"
+        )
+    moment = data.spread**2 + float(data.coordinates @ data.coordinates)
+    return LogConcave(varying.size, m0, L0, moment), said
+
+
+def _choice(
+    name: str,
+    grid: str,
+    kind: str,
+    log_lam: Array,
+    p: Process | None,
+    T: float | None,
+    task: _Task,
+    needed: int | None,
+) -> Choice:
+    w2 = task.judge(log_lam, p)
+    return Choice(
+        rank=0,
+        process=name,
+        grid=grid,
+        scheme=task.scheme,
+        kind=kind,
+        K=log_lam.size - 1,
+        T=None if T is None or math.isnan(T) else T,
+        sigma_max=math.exp(0.5 * float(log_lam[0])),
+        parameters={} if p is None else dict(p.parameters),
+        error=w2.robust,
+        w2=w2.prior,
+        w2_exact_start=w2.exact,
+        start_share=w2.start,
+        factor=1.0,
+        steps=needed,
+        log_lam=log_lam,
+        made_by=p,
+    )
+
+
+#: The name of a row of optimised nodes, and the process (and T) that reads them; None where no process matters.
+_Reader = tuple[str, Maker | None]
+
+
+def _readers(
+    scheme: str, found: list[tuple[Candidate, Level]], makers: list[tuple[str, Maker]]
+) -> list[_Reader]:
+    """Who reads the nodes optimised one by one: the clock; for em, ei and ode-ei VE, and each class of α."""
+    if scheme in ON_CLOCK:
+        return [("any", None)] if found else []
+    names = {row.name for row, _ in found}
+    clock = scheme not in POINTWISE and (
+        "any VE" in names or any(name in names and not sees_alpha(make) for name, make in makers)
+    )
+    return [("any VE", None)] * clock + list(told_apart(scheme, makers))
+
+
+class Numerical:
+    """The nodes optimised one by one, for each K once: at least as good as every named row that the scheme reads
+    through the clock alone; for em, ei and ode-ei those of their twin."""
+
+    def __init__(self, spectrum: Spectrum, data: Gaussian, scheme: str) -> None:
+        self.data, self.scheme = data, scheme if scheme in ON_CLOCK else twin(scheme)
+        self.known: dict[int, NumericalGrid] = {}
+
+    def too_many(self, K: int) -> bool:
+        return self.scheme in FLOWS and K > MOST_FLOW_STEPS
+
+    def grid(self, K: int, starts: Sequence[Array] = ()) -> NumericalGrid:
+        """The nodes, at least as good as each of ``starts`` (λ, (K+1,))."""
+        if K not in self.known or starts:
+            self.known[K] = numerical_grid(
+                self.data, K, objective="exact", scheme=self.scheme, start="prior", starts=starts
+            )
+        return self.known[K]
+
+
+def _log(lam: Array) -> Array:
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.log(lam)
+
+
+def _numerical(
+    task: _Task,
+    nodes: Numerical,
+    K: int,
+    choices: list[Choice],
+    read: list[_Reader],
+    needed: list[int | None],
+) -> list[Choice]:
+    """The rows of the nodes optimised one by one, read through the clock and through each process that the scheme
+    sees."""
+    on_clock = [c for c in choices if seen_as(task.scheme, c.made_by) is not None]
+    best = min(on_clock, key=lambda c: c.error, default=None)
+    grid = nodes.grid(K, [] if best is None else [np.exp(best.log_lam)])
+    log_lam, out = _log(grid.lam), []
+    for (label, make), n in zip(read, needed, strict=True):
+        try:
+            p, T = (None, None) if make is None else make(float(log_lam[0]))
+        except BadInput:  # a clock that does not get there
+            continue
+        name = "numerical" if make is None else f"numerical for {nodes.scheme}"
+        choice = _choice(label, name, "numerical", log_lam, p, T, task, n)
+        out.append(replace(choice, limit=grid.limit, last_decade=grid.last_decade))
+    return out
+
+
+def _numerical_steps(
+    task: _Task, nodes: Numerical, reader: Maker | None, eps: float, named: list[int]
+) -> int | None:
+    """The least K at which the optimised nodes, so read, have an error of at most ε; None above the most steps for
+    which nodes are optimised, or where no named row reaches ε."""
+    if not named:
+        return None
+
+    def error(K: int) -> float:
+        log_lam = _log(nodes.grid(K).lam)
+        try:
+            return task.judge(log_lam, None if reader is None else reader(float(log_lam[0]))[0]).robust
+        except BadInput:
+            return math.inf
+
+    most = MOST_FLOW_STEPS if nodes.scheme in FLOWS else MOST_STEPS
+    return fewest(error, eps, min([*named, most]), most, 1)
+
+
+def _ordered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+    """The rows by their error, with rank and factor."""
+
+    def order(c: Choice) -> tuple[float, float]:
+        return c.error, {"numerical": 0.0, "named": 1.0}.get(c.kind, 2.0)
+
+    ranked = sorted(choices, key=order)
+    best = ranked[0].error
+    return tuple(
+        replace(c, rank=i, factor=c.error / best if best > 0.0 else 1.0) for i, c in enumerate(ranked, 1)
+    )
+
+
+def _ranked(
+    choices: list[Choice],
+    data: Dataset,
+    task: _Task,
+    K: int,
+    eps: float | None,
+    limits: list[str],
+    began: float,
+) -> Ranking:
+    said = [
+        "exact for a Gaussian with the data's mean and covariance: what else the data are (images are not "
+        "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
+        "samples",
+        "error = W2 from p_T + W2 that the prior start changes; W2 = from the prior, which is what a run gives and "
+        "can be tuned to 0 by T alone",
+        *limits,
+        *data.notes,
+    ]
+    scheme = SCHEMES[task.scheme]
+    if task.scheme not in ON_CLOCK:
+        said.append(
+            f"numerically optimal nodes are optimised for {twin(task.scheme)} and read by {task.scheme}"
+        )
+    if scheme.kind == "ode" and K > MOST_FLOW_STEPS:
+        said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")
+    if scheme.stages == 2:
+        said.append(f"{scheme.name} asks for the score twice a step, 2K - 1 times; the others K times")
+    return Ranking(_ordered(choices), data, task.scheme, K, eps, tuple(said), time.perf_counter() - began)
+
+
+def _together(parts: Sequence[Ranking], began: float) -> Ranking:
+    """Rankings of several schemes at one K as one."""
+    first = parts[0]
+    rows = _ordered([row for part in parts for row in part.rows])
+    said = dict.fromkeys(line for part in parts for line in part.limits)
+    names = ", ".join(part.scheme for part in parts)
+    return Ranking(rows, first.data, names, first.steps, first.eps, tuple(said), time.perf_counter() - began)

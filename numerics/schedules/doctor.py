@@ -1,0 +1,523 @@
+"""The schedule doctor: is a claimed schedule one forward SDE's, and does it end where its sampler starts?
+
+Section 0's identities for expressions in t: α' = −fα and (std²)' = g² − 2f·std², the monotone clock, the
+signal left at T, and what that does to W2. For arrays: the signal left at T, the start error, the clock, the
+steps, and whether two arrays are of one schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike
+
+from numerics.schedules.schedule_formats import NoClock, Schedule, from_array, without_infinity
+from wbound import Process
+from wbound.calculus.parser import accept, function, symbol
+from wbound.data.gaussian import Gaussian
+from wbound.errors import BadInput, WboundError, one_of, positive
+from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum, clock_w2
+from wbound.forward.forward_process import by_sign
+from wbound.typing import Array
+
+__all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
+
+
+#: Relative disagreement that counts as none.
+AGREES = 1e-7
+#: And as rounding, of numbers typed with a few digits or held in single precision: a warning.
+ROUNDING = 1e-5
+#: The variance that schedules are judged on without data: that of images in [−1, 1] (σ_data = 0.5 of Karras
+#: et al. 2022). With variance 1 every VP process starts without an error, whatever is left of the data.
+VARIANCE = 0.25
+#: Signal-to-noise ratio at T, and share of the data's size lost by the start, below which a start is called quiet.
+QUIET = 0.01
+#: A step in which λ falls by more than `FAR` is looked at.
+FAR = 100.0
+#: What is not quiet, or far, is warned of where the remedy would lower W2 by these shares whatever the sampler of
+#: `wbound.exact.clock_law`: a first level twice as high (`LOUD`), one more node in the longest step (`LONG`).
+LOUD, LONG = 0.1, 0.4
+POINTS = 400
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: ``ok``; ``level`` "error" (not a schedule, see `Diagnosis.verdict`) or "warning" (it costs
+    accuracy, or is rounding); ``value``, the number looked at; ``detail`` in words."""
+
+    name: str
+    ok: bool
+    level: str
+    value: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings on one schedule. ``consistent``: no check of level error failed. ``notes``: the data judged
+    on, and what was taken otherwise than it stands."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def consistent(self) -> bool:
+        return all(f.ok for f in self.findings if f.level == "error")
+
+    @property
+    def verdict(self) -> str:
+        """One line: consistent, or what the first error means."""
+        wrong = next((f for f in self.findings if f.level == "error" and not f.ok), None)
+        return "consistent" if wrong is None else f"INCONSISTENT: {_MEANS[wrong.name]}"
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """Checks of level warning that failed."""
+        return tuple(f for f in self.findings if f.level == "warning" and not f.ok)
+
+    def __getitem__(self, name: str) -> Finding:
+        return next(f for f in self.findings if f.name == name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; infinities and NaN become None."""
+        rows = [
+            {**vars(f), "value": f.value if f.value is None or math.isfinite(f.value) else None}
+            for f in self.findings
+        ]
+        return {
+            "name": self.name,
+            "consistent": self.consistent,
+            "verdict": self.verdict,
+            "findings": rows,
+            "notes": list(self.notes),
+        }
+
+
+#: What an error says of the schedule.
+_MEANS = {
+    "array": "this array is no schedule of its form",
+    "monotone clock": "no forward SDE has this schedule",
+    "agreement": "the arrays are not of one schedule",
+    "coefficients": "f and g are not those of section 0's setting on all of (0, T]",
+    "law": "the law of this f and g could not be computed",
+    "mean factor": "the mean factor claimed is not that of this f",
+    "marginal std": "the std claimed is not that of this f and g",
+    "g against the marginal": "the std claimed is not that of this f and g",
+}
+
+
+def start_w2(
+    data: Gaussian, log_alpha: float, log_lam: float, prior_variance: float, over: float | None = None
+) -> tuple[float, float]:
+    """W2 in x between p_T and the start N(0, prior_variance·I), and what is left of it after the exact
+    reverse SDE.
+
+    For Gaussian data, exactly: each coordinate of p_T has variance α²(ς²+λ) and the reverse SDE carries a
+    difference of variances to the output times (ς²/(α(ς²+λ)))². ``over``: (prior_variance − σ²)/α², where it is
+    known without the difference, which has no digit left for small α². Kind: *exact*.
+    """
+    s, mean2 = data.eigenvalues, data.coordinates**2
+    alpha, lam = math.exp(log_alpha), math.exp(log_lam)
+    w = alpha**2 * (s + lam)
+    more = (prior_variance / alpha**2 - lam if over is None else over) - s  # of the variance, over α²
+    at_T = (alpha**2 * more / (np.sqrt(w) + math.sqrt(prior_variance))) ** 2 + alpha**2 * mean2
+    share = s / (s + lam)
+    moved = np.maximum(share**2 * more, -s)
+    wide = np.sqrt(s + moved) + np.sqrt(s)
+    out = np.divide(moved, wide, out=np.zeros_like(s), where=wide > 0.0) ** 2 + mean2 * share**2
+    return math.sqrt(float(at_T.sum())), math.sqrt(float(out.sum()))
+
+
+def _judged(data: Gaussian | None) -> tuple[Gaussian, str]:
+    """The data to judge on, and which they are in words."""
+    if data is not None:
+        share = float(data.eigenvalues.sum()) / data.d
+        return (
+            data,
+            f"judged on the Gaussian of the data given: d = {data.d}, variance {share:.4g} a coordinate",
+        )
+    said = f"judged on N(0, {VARIANCE:g}), the variance of images in [-1, 1]; give your own data for theirs"
+    return Gaussian(np.zeros(1), VARIANCE), said
+
+
+def _graded(name: str, worst: float, detail: str, rounding: float = ROUNDING) -> Finding:
+    """A relative disagreement: none, a warning where rounding may be all of it, or an error."""
+    warned = AGREES < worst <= rounding
+    said = f"{detail}: small enough for rounding" if warned else detail
+    return Finding(name, worst <= AGREES, "warning" if warned else "error", worst, said)
+
+
+# ---------------------------------------------------------------------- expressions
+
+
+def check_expressions(
+    f: Any,
+    g: Any,
+    *,
+    marginal_std: Any = None,
+    mean_factor: Any = None,
+    parameters: Mapping[str, float] | None = None,
+    T: float = 1.0,
+    data: Gaussian | None = None,
+    start: str = "prior",
+    name: str = "schedule",
+) -> Diagnosis:
+    """Check a claimed schedule given by expressions in t (text or sympy; text is parsed, never evaluated).
+
+    f, g: the SDE; marginal_std, mean_factor: what is claimed of X_t's noise and of α, or None; parameters:
+    numbers; T: the end; data: Gaussian data (default: variance `VARIANCE`) for the signal-to-noise ratio and
+    the start's W2; start: "prior" N(0, σ²(T)), or the claimed std(T)², or "standard" N(0, I). A std that is
+    std(0) > 0 at t = 0 is accepted as the literature's convention (section 9: data smoothed by std(0)).
+    Comparisons are made at `POINTS` times: they find a wrong formula, they do not prove a right one.
+
+    Raises `BadInput` for expressions that cannot be read, f or g < 0 from the start, T ≤ 0, and T beyond the
+    process's end. Sources: section 0, section 9.
+    """
+    T = positive("T", T)
+    one_of("start", start, ("prior", "standard"))
+    process = Process(f=f, g=g, **dict(parameters or {}))
+    values, fixed = by_sign(parameters or {})
+    given = {"mean_factor": mean_factor, "marginal_std": marginal_std}
+    claims = {
+        option: accept(claim, "t", tuple(values), option=option, constants=fixed)
+        for option, claim in given.items()
+        if claim is not None
+    }
+    gaussian, judged = _judged(data)
+    found: list[Finding] = []
+    t = T * np.unique(
+        np.concatenate((np.geomspace(1e-4, 1.0, POINTS // 2), np.linspace(0.0, 1.0, POINTS // 2 + 1)[1:]))
+    )
+    try:
+        process.check_domain(T)
+    except BadInput as error:
+        if error.option == "T":  # beyond the end of the process
+            raise
+        return Diagnosis(name, (Finding("coefficients", False, "error", None, str(error)),), (judged,))
+    found.append(
+        Finding("coefficients", True, "error", None, "f and g are finite and >= 0 on (0, T], g not 0")
+    )
+    try:
+        log_alpha, log_lam = process.law(t)
+    except WboundError as error:
+        found.append(Finding("law", False, "error", None, str(error)))
+        return Diagnosis(name, tuple(found), (judged,))
+    alpha = np.exp(log_alpha)
+    smoothing = 0.0
+    if mean_factor is not None:
+        claimed = _values(claims["mean_factor"], values, t)
+        found.append(_compare("mean factor", claimed, alpha, t, "alpha = exp(-int f)"))
+    std = None
+    if marginal_std is not None:
+        std = _values(claims["marginal_std"], values, t)
+        first = float(_values(claims["marginal_std"], values, np.zeros(1))[0])
+        smoothing = first if math.isfinite(first) and first > 0.0 else 0.0
+        found += _marginal(process, claims["marginal_std"], values, std, t, T, alpha, log_lam, smoothing)
+    lam = np.exp(np.minimum(log_lam, 700.0)) if std is None else (std / alpha) ** 2
+    rising = bool((np.diff(lam) >= 0.0).all() and lam[-1] > lam[0])
+    found.append(
+        Finding(
+            "monotone clock",
+            rising,
+            "error",
+            None,
+            "lam = std^2/alpha^2 rises with t"
+            if rising
+            else "lam = std^2/alpha^2 falls somewhere: no forward SDE does that",
+        )
+    )
+    end = float(log_lam[-1])
+    prior = (
+        1.0
+        if start == "standard"
+        else float(std[-1]) ** 2
+        if std is not None
+        else math.exp(end + 2.0 * float(log_alpha[-1]))
+    )
+    over = None  # of a claimed std: the difference to it
+    if start == "standard" and process.standard_start and not smoothing:
+        over = process.short_of_one(float(log_alpha[-1]))[0]
+    elif start == "prior" and std is None:
+        over = 0.0
+    found += _ending(gaussian, float(log_alpha[-1]), end, smoothing, prior, start, over)
+    return Diagnosis(name, tuple(found), (judged,))
+
+
+def _values(expr: sp.Expr, parameters: Mapping[str, float], t: Array) -> Array:
+    symbols = tuple(symbol(p) for p in parameters)
+    return np.asarray(
+        function(expr, symbol("t"), *symbols)(t, *(float(v) for v in parameters.values())), float
+    )
+
+
+def _compare(name: str, claimed: Array, true: Array, t: Array, what: str) -> Finding:
+    with np.errstate(divide="ignore", invalid="ignore"):  # a claim may be 0 or nan: said so
+        error = np.abs(claimed / true - 1.0)
+    error = np.where(np.isfinite(error), error, np.inf)
+    k = int(np.argmax(error))
+    worst = float(error[k])
+    detail = f"{what}: largest relative difference {worst:.3g} at t = {t[k]:.4g}"
+    return _graded(name, worst, detail)
+
+
+def _marginal(
+    process: Process,
+    expr: sp.Expr,
+    parameters: Mapping[str, float],
+    std: Array,
+    t: Array,
+    T: float,
+    alpha: Array,
+    log_lam: Array,
+    smoothing: float,
+) -> list[Finding]:
+    """std² against σ² (+ α²·std(0)², the literature's convention), and g² against (std²)' + 2f·std²."""
+    true = alpha * np.sqrt(np.exp(np.minimum(log_lam, 700.0)) + smoothing**2)
+    what = "std = sigma(t)"
+    if smoothing:
+        what = f"std^2 = sigma^2 + alpha^2 std(0)^2, std(0) = {smoothing:.6g} (clock from lam = std(0)^2)"
+    out = [_compare("marginal std", std, true, t, what)]
+    slope = sp.diff(expr**2, symbol("t"))
+
+    def factor(at: Array) -> Array:
+        names = tuple(symbol(p) for p in parameters)
+        rate = function(slope, symbol("t"), *names)(at, *(float(v) for v in parameters.values()))
+        # a constant std implies g = 0; a std that overflows implies no g
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            implied = np.asarray(rate, float) + 2.0 * process.f(at) * _values(expr, parameters, at) ** 2
+            return process.g(at) ** 2 / implied
+
+    ratio, middle = factor(t), float(factor(np.array([0.5 * T]))[0])
+    away = np.where(np.isfinite(ratio), np.abs(ratio - 1.0), np.inf)
+    k = int(np.argmax(away))
+    graded = _graded(
+        "g against the marginal",
+        float(away[k]),
+        f"g^2 and (std^2)' + 2 f std^2 differ by {float(away[k]):.3g} relative at most, at t = {t[k]:.4g}",
+    )
+    if graded.ok:
+        graded = replace(graded, detail="g^2 = (std^2)' + 2 f std^2")
+    elif graded.level == "error":
+        size = "large" if middle > 1.0 else "small"
+        said = (
+            f"g^2 is too {size} by a factor {_factor(middle)} at t = {0.5 * T:g} against (std^2)' + 2 f std^2 "
+            f"(and {_factor(float(ratio[k]))} at t = {t[k]:.4g})"
+        )
+        if abs(middle - 1.0) <= AGREES:  # wrong elsewhere
+            said = f"g^2 is {_factor(float(ratio[k]))} times (std^2)' + 2 f std^2 at t = {t[k]:.4g}"
+        graded = replace(graded, detail=said)
+    out.append(replace(graded, value=middle))
+    return out
+
+
+def _factor(ratio: float) -> str:
+    """A factor whose difference from 1 can be read."""
+    return (
+        f"{ratio:.4g}"
+        if not abs(ratio - 1.0) < 5e-3
+        else f"1 {'-' if ratio < 1.0 else '+'} {abs(ratio - 1.0):.3g}"
+    )
+
+
+def _ending(
+    data: Gaussian,
+    log_alpha: float,
+    log_lam: float,
+    smoothing: float,
+    prior: float,
+    start: str,
+    over: float | None,
+    higher: Callable[[], tuple[float, str]] | None = None,
+) -> list[Finding]:
+    """The signal left at T and the start's error. higher: of a schedule with K steps, the share of W2 that a first
+    level twice as high would leave, and with which sampler; asked for only where the start is not quiet."""
+    spread = float(data.eigenvalues.sum()) / data.d
+    snr = spread / math.exp(min(log_lam, 700.0))
+    smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
+    at_T, left = start_w2(smoothed, log_alpha, log_lam, prior, over)
+    whole = math.sqrt(data.second_moment)
+    quiet_start, enough, said = left <= QUIET * whole, False, ""
+    if higher is not None and not (quiet_start and snr <= QUIET):
+        kept, scheme = higher()
+        enough = kept > 1.0 - LOUD
+        said = (
+            f"; twice as high a first level leaves {kept:.3g} of W2 with {scheme}, the sampler it helps least"
+        )
+    # N(0, I) in place of N(0, σ²(T)I) is no matter of the first level
+    noise = start_w2(smoothed, log_alpha, log_lam, math.exp(min(log_lam, 700.0) + 2.0 * log_alpha))[1]
+    name = "N(0, I)" if start == "standard" else f"N(0, {prior:.6g} I)"
+    return [
+        Finding(
+            "signal at T",
+            snr <= QUIET or enough,
+            "warning",
+            snr,
+            f"signal-to-noise ratio, the data's variance {spread:.4g} over lam(T) = {math.exp(min(log_lam, 700.0)):.4g}"
+            f": {snr:.4g}; quiet up to {QUIET:g} (alpha(T) = {math.exp(log_alpha):.4g}, alpha(T)^2 = "
+            f"{math.exp(2.0 * log_alpha):.4g}){said}",
+        ),
+        Finding(
+            "start error",
+            quiet_start or (enough and left <= 2.0 * noise),
+            "warning",
+            left,
+            f"W2(p_T, {name}) = {at_T:.6g}; after the exact reverse SDE {left:.6g} of the data's {whole:.6g}",
+        ),
+    ]
+
+
+# ---------------------------------------------------------------------- arrays
+
+
+def check_schedule(
+    schedule: Schedule | None = None,
+    *,
+    sigmas: ArrayLike | None = None,
+    betas: ArrayLike | None = None,
+    alphas_cumprod: ArrayLike | None = None,
+    data: Gaussian | None = None,
+    name: str | None = None,
+    notes: tuple[str, ...] = (),
+) -> Diagnosis:
+    """Check a schedule of nodes: a `Schedule`, or arrays. Two arrays of one schedule are compared with each
+    other: their λ, relative, or relative to 1 + λ where one of them is ᾱ, which holds no more.
+
+    An array that cannot be a schedule at all (NaN, zeros, not monotone) is an error among the findings; a
+    start at λ = ∞ (ᾱ = 0, a last β = 1) is a warning, and the rest is checked. ``data``: Gaussian data,
+    default variance `VARIANCE`; ``notes`` are put before the diagnosis's own. Raises `BadInput` when nothing
+    is given.
+    """
+    given = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
+    arrays = {form: values for form, values in given.items() if values is not None}
+    if schedule is None and not arrays:
+        raise BadInput("schedule", "nothing", "give a schedule, sigmas, betas or alphas_cumprod")
+    gaussian, judged = _judged(data)
+    found: list[Finding] = []
+    said = [*notes, *(() if schedule is None else schedule.notes)]
+    read: dict[str, Schedule] = {} if schedule is None else {schedule.name: schedule}
+    infinite: list[str] = []
+    for form, values in arrays.items():
+        rest, at = without_infinity(values, form)
+        try:
+            made = from_array(rest, form, name=name, begin=int(at == 0))
+        except BadInput as error:
+            kind = "monotone clock" if isinstance(error, NoClock) else "array"
+            found.append(Finding(kind, False, "error", None, str(error)))
+            continue
+        if at is not None:
+            infinite.append(f"{form}[{at}] = {np.asarray(values)[at]:g}")
+        read[form] = made
+        said += made.notes
+    if not read:
+        return Diagnosis(name or next(iter(arrays)), tuple(found), (judged, *said))
+    (label, first), *others = read.items()
+    log_alpha = float(first.process.law(first.process.time_of(first.log_lam[:1]))[0][0])
+    end = float(first.log_lam[0])
+    start = "standard" if first.process.standard_start else "prior"  # samplers of ᾱ and β
+    over = first.process.short_of_one(log_alpha)[0] if start == "standard" else 0.0
+    prior = 1.0 if start == "standard" else math.exp(end + 2.0 * log_alpha)
+    if infinite:
+        detail = (
+            f"{', '.join(infinite)}: lam(T) is infinite, the start is pure noise and exact, and the first step "
+            f"away from it is in no number here; the rest, from lam = {math.exp(end):.4g} on, was checked"
+        )
+        found.append(Finding("infinite start", False, "warning", None, detail))
+    else:
+
+        def louder() -> tuple[float, str]:
+            return _least_helped(gaussian, first.log_lam, higher)
+
+        found = [*_ending(gaussian, log_alpha, end, 0.0, prior, start, over, louder), *found]
+    found.append(
+        Finding("monotone clock", True, "error", None, f"lam falls strictly over {first.K} steps to 0")
+    )
+    found += [_agreement(label, first, other, s, arrays) for other, s in others]
+    found.append(_largest_step(first.log_lam, gaussian))
+    return Diagnosis(name or first.name, tuple(found), (judged, *said))
+
+
+def _least_helped(
+    data: Gaussian, log_lam: Array, change: Callable[[Array, float], Array]
+) -> tuple[float, str]:
+    """The largest share of exact W2 (from p_T, plus what the prior start changes) that a change of the nodes leaves
+    with any sampler of the clock, and that sampler. One that is worse than no output at all does not count; 0 if
+    none is left, or λ leaves double precision."""
+    spectrum, whole, kept = Spectrum.of(data), math.sqrt(data.second_moment), {"any": 0.0}
+    other = change(log_lam, float(data.eigenvalues.mean()))
+    if float(other[0]) < 300.0:
+        for scheme in (*PAIRS, *FLOWS):
+            before, after = (clock_w2(spectrum, nodes, scheme).robust for nodes in (log_lam, other))
+            if before <= whole:
+                kept[scheme] = after / before if before > 0.0 else 1.0
+    least = max(kept, key=lambda scheme: kept[scheme])
+    return kept[least], least
+
+
+def higher(log_lam: Array, variance: float) -> Array:
+    """The nodes with √λ(T) twice as high, moved alike in log(1 + λ/ς²)."""
+    unit = math.log(variance) if variance > 0.0 else float(log_lam[0])
+    place = np.logaddexp(0.0, log_lam - unit)
+    moved = place * (np.logaddexp(0.0, log_lam[0] + math.log(4.0) - unit) / place[0])
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.asarray(unit + moved + np.log(-np.expm1(-moved)))
+
+
+def finer(log_lam: Array, variance: float) -> Array:
+    """The nodes with one more, in the geometric middle of the step in which λ falls most."""
+    k = int((-np.diff(log_lam[:-1])).argmax())
+    return np.insert(log_lam, k + 1, 0.5 * (log_lam[k] + log_lam[k + 1]))
+
+
+def _largest_step(log_lam: Array, data: Gaussian) -> Finding:
+    """The step in which λ falls most. Far above the data's variance a sampler may cross decades at no cost (DDIM is
+    exact there), so what a long step costs is looked at: what a node at its geometric middle would gain."""
+    falls = -np.diff(log_lam[:-1])
+    ratio = math.exp(min(float(falls.max(initial=0.0)), 700.0))
+    detail = f"lam falls by a factor {ratio:.4g} at most in one step"
+    if ratio <= FAR:
+        return Finding("largest step", True, "warning", ratio, detail)
+    kept, scheme = _least_helped(data, log_lam, finer)
+    detail += f"; one more node there leaves {kept:.3g} of W2 with {scheme}, the sampler it helps least"
+    return Finding("largest step", kept >= 1.0 - LONG, "warning", ratio, detail)
+
+
+def _agreement(
+    label: str, first: Schedule, other: str, second: Schedule, arrays: Mapping[str, ArrayLike]
+) -> Finding:
+    """Whether two arrays are of one schedule, and at which index they differ most."""
+    if second.K != first.K:
+        detail = f"{label} has {first.K} steps and {other} {second.K}"
+        why = "; ".join(note for s in (first, second) for note in s.notes)
+        return Finding("agreement", False, "error", None, detail + (f": {why}" if why else ""))
+    one, two = first.log_lam[:-1], second.log_lam[:-1]
+    apart = np.abs(np.expm1(np.clip(two - one, -700.0, 700.0)))
+    scale = "lam"
+    if "alphas_cumprod" in (label, other):
+        apart = apart * np.exp(one - np.logaddexp(0.0, one))
+        scale = "1 + lam"
+    k = int(np.argmax(apart))
+    worst = float(apart[k])
+
+    def place(name: str, s: Schedule) -> str:
+        at = k if s.places is None else int(s.places[k])
+        held = f" = {np.asarray(arrays[name])[at]:.9g}" if name in arrays else ""
+        return f"{name}[{at}]{held}"
+
+    detail = (
+        f"lam of {place(label, first)} and of {place(other, second)}, {math.exp(min(one[k], 700.0)):.6g} and "
+        f"{math.exp(min(two[k], 700.0)):.6g}, differ by {worst:.3g} of {scale}, the most of all"
+    )
+    rounding = ROUNDING
+    for name in (label, other):
+        kind = np.asarray(arrays[name]).dtype if name in arrays else np.dtype(float)
+        if kind.kind == "f" and kind.itemsize < 8:  # a product of so many factors, each rounded
+            bound = min(2.0 * first.K * float(np.finfo(kind.name).eps), 1e-3)
+            detail += f" ({kind} may lose {bound:.2g} in {first.K} products)"
+            rounding = max(rounding, bound)
+    return _graded("agreement", worst, detail, rounding)

@@ -1,0 +1,117 @@
+"""A ranking of schedules as plain values: the rows, what they are about, and what they do not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from numerics.schedules.candidates import seen_as
+from numerics.schedules.schedule_formats import FORMS, Schedule, ve, vp
+from numerics.targets.datasets import Dataset
+from wbound import SCHEMES, Process
+from wbound.typing import Array
+
+__all__ = ["MOST_STEPS", "Choice", "Ranking"]
+
+
+#: K beyond which `choose` gives no number of steps.
+MOST_STEPS = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """One row of the ranking. W2 in x, not squared.
+
+    ``error`` ranks: W2 from p_T plus W2 between the outputs of the two starts (≥ ``w2``, which starts from
+    the prior and can be tuned to 0 by T alone, section 6). ``scheme``: the sampler, which asks for the score
+    ``calls`` times. ``process`` is "any" where the scheme sees the clock alone; ``T`` is then None and
+    ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``: the process's. ``steps``: the least K
+    whose error is ≤ ε, None where ε was not given or K would exceed `MOST_STEPS`. ``kind``: "named",
+    "numerical" (optimised node by node) or "given" (a schedule of the user's).
+    """
+
+    rank: int
+    process: str
+    grid: str
+    scheme: str
+    kind: str
+    K: int
+    T: float | None
+    sigma_max: float
+    parameters: dict[str, float]
+    error: float
+    w2: float
+    w2_exact_start: float
+    start_share: float
+    factor: float
+    steps: int | None
+    log_lam: Array = field(repr=False)
+    made_by: Process | None = field(repr=False, default=None)
+    limit: str | None = None
+    last_decade: float | None = None
+
+    @property
+    def calls(self) -> int:
+        """How often the score is asked for: K, and 2K − 1 for schemes of two stages."""
+        return self.K if SCHEMES[self.scheme].stages == 1 else 2 * self.K - 1
+
+    @property
+    def schedule(self) -> Schedule:
+        """The row as a schedule, to be written for other samplers (`numerics.schedules.schedule_formats.export`)."""
+        return Schedule(
+            f"{self.process} on {self.grid}",
+            self.log_lam,
+            self.made_by or (vp() if seen_as(self.scheme, None) == self.scheme else ve()),
+        )
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms (`numerics.schedules.schedule_formats.FORMS`) that mean this row: all where the scheme sees the clock alone;
+        else sigmas for VE, and for VP those that a variance-preserving sampler reads."""
+        p = self.made_by
+        if seen_as(self.scheme, p) == self.scheme:
+            return tuple(form for form in FORMS if form != "times" or p is not None)
+        if p is None or p.family == "ve":
+            return ("sigmas",) if p is None else ("sigmas", "times")
+        preserving = p.kappa is not None and abs(p.kappa - 1.0) < 1e-12
+        return ("betas", "alphas_cumprod", "times", "timesteps") if preserving else ("times",)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes that are plain values; ``schedule`` holds the nodes."""
+        plain = {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule")}
+        return plain | {"calls": self.calls}
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The rows, best first, with what they are about and what they do not say (``limits``)."""
+
+    rows: tuple[Choice, ...]
+    data: Dataset
+    scheme: str
+    steps: int
+    eps: float | None
+    limits: tuple[str, ...]
+    seconds: float
+
+    @property
+    def best(self) -> Choice:
+        return self.rows[0]
+
+    @property
+    def best_named(self) -> Choice:
+        """The best row that is neither numerically optimised nor the user's."""
+        return next(row for row in self.rows if row.kind == "named")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            "data": self.data.to_dict(),
+            "scheme": self.scheme,
+            "steps": self.steps,
+            "eps": self.eps,
+            "eps_rel": None if self.eps is None else self.eps / self.data.spread,
+            "limits": list(self.limits),
+            "seconds": self.seconds,
+            "rows": [row.to_dict() for row in self.rows],
+        }

@@ -1,0 +1,1 @@
+"""Curves and checks along K, ε or T: bounds beside exact values."""

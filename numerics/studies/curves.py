@@ -1,0 +1,381 @@
+"""Bound, exact value and lower bound along K, T or d: the numbers behind the figures and the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize_scalar
+
+from numerics.laws.sde_on_line import law1d
+from numerics.verification.verdict import bracket
+from wbound.bounds.theorem_1 import THEOREM_1
+from wbound.complexity.least_steps import iterations
+from wbound.data.curvature import Curvature
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave, gaussian_data
+from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
+from wbound.exact.floor import PROPOSITION_1
+from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.forward.forward_process import Process
+from wbound.sampler.make_setting import Setting, setting
+from wbound.statement.statement_object import Bound, Statement
+from wbound.theory.statements import upper_bound
+from wbound.typing import Array
+
+__all__ = [
+    "AXES",
+    "Counter",
+    "Curve",
+    "Line",
+    "Watch",
+    "bound_curve",
+    "exact_curve",
+    "geometric",
+    "horizon",
+    "slope",
+    "spaced",
+    "tail_slope",
+    "unwatched",
+]
+
+#: Is told how many points are done, of how many, and the last one: its line, where it is, its value.
+Watch = Callable[[int, int, dict[str, Any]], None]
+
+#: What a curve can run along, with its unit.
+AXES = {
+    "K": "steps K",
+    "T": "forward time T",
+    "d": "dimension d",
+    "M": "score error M, 1/x",
+    "eps": "ε (W2), units of the data, smaller to the right",
+}
+#: A point belongs to a slope in K where the start's share of the value is at most this.
+START_SHARE = 0.1
+#: λ(T) in units of the data's variance per coordinate, where a curve is not given a T.
+FAR = 1e3
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: ``values`` (N,), nan where its statement does not apply; ``start`` (N,) the part of each
+    value that the start makes; ``reason`` the first refusal; ``slope`` the fitted power of the axis. A line
+    of samples has ``low`` and ``high`` (N,): W2 lies between them at a stated level, its values are the
+    plug-in."""
+
+    key: str
+    label: str
+    values: Array
+    start: Array
+    slope: float | None = None
+    reason: str = ""
+    low: Array | None = None
+    high: Array | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Lines over one axis, of one process and scheme; W2, never squared, in x."""
+
+    process: Process
+    axis: str
+    at: Array
+    lines: tuple[Line, ...]
+    facts: dict[str, Any]
+    #: statements that do not apply, at some values or at all: key → the first refusal
+    refusals: dict[str, str]
+
+    def line(self, key: str) -> Line | None:
+        """The line called so, if it is there."""
+        return next((line for line in self.lines if line.key == key), None)
+
+    def columns(self) -> dict[str, Array]:
+        """The numbers as columns, the axis first."""
+        out = {self.axis: self.at}
+        for line in self.lines:
+            ends = {"low": line.low, "high": line.high}
+            out[line.key] = line.values
+            out |= {f"{line.key}_{end}": values for end, values in ends.items() if values is not None}
+        return out
+
+
+def geometric(start: float, stop: float, points: int) -> Array:
+    """Integers from start to stop, geometrically spaced, without repetition (float64)."""
+    values = np.rint(np.geomspace(start, stop, points))
+    return np.unique(values)
+
+
+def spaced(axis: str, start: float, stop: float, points: int) -> Array:
+    """Values of an axis from start to stop, geometrically spaced: integers for K and d."""
+    return geometric(start, stop, points) if axis in ("K", "d") else np.geomspace(start, stop, points)
+
+
+def slope(x: ArrayLike, y: ArrayLike, share: ArrayLike | None = None, decades: float = 1.0) -> float | None:
+    """The power p of y ≈ x^p: least squares in logarithms over the last ``decades`` of x in which y is
+    positive and finite and ``share`` (the start's part of y) at most `START_SHARE`; None below 3 points."""
+    xs, ys = np.asarray(x, float), np.asarray(y, float)
+    good = np.isfinite(ys) & (ys > 0.0)
+    if share is not None:
+        with np.errstate(invalid="ignore"):  # where y is nan it is not good anyway
+            good &= np.abs(np.asarray(share, float)) <= START_SHARE * np.abs(ys)
+    if not good.any():
+        return None
+    good &= xs >= xs[good].max() * 10.0**-decades * (1.0 - 1e-9)
+    if good.sum() < 3:
+        return None
+    return float(np.polyfit(np.log(xs[good]), np.log(ys[good]), 1)[0])
+
+
+def horizon(process: Process, data: Curvature, far: float = FAR) -> float:
+    """T with λ(T) = ``far`` × the data's variance per coordinate: the start is then far away."""
+    mean2 = (data.mean_norm or 0.0) ** 2
+    scale = max(data.second_moment - mean2, 0.0) / data.d or data.second_moment / data.d
+    return float(process.time_of(math.log(far * scale))[()])
+
+
+# ---------------------------------------------------------------------- bound against exact
+
+
+def unwatched(done: int, total: int, row: dict[str, Any]) -> None:
+    """Nobody looks."""
+
+
+class Counter:
+    """Tells a `Watch` of every point."""
+
+    def __init__(self, watch: Watch, total: int) -> None:
+        self.watch, self.total, self.done = watch, total, 0
+
+    def __call__(self, line: str, at: float, value: float) -> None:
+        self.done += 1
+        self.watch(self.done, self.total, {"line": line, "at": at, "value": value})
+
+
+class _Point(NamedTuple):
+    value: float
+    start: float
+
+
+def _upper(statement: Statement, s: Setting) -> _Point:
+    b: Bound = statement(s)
+    return _Point(b.total, b.initialisation)
+
+
+def _exact(s: Setting) -> _Point:
+    here = _w2(s)
+    return _Point(here, here - _w2(replace(s, start="exact")))
+
+
+def _w2(s: Setting) -> float:
+    """W2 without noise: of Gaussian data by the exact law, of a product target by quadrature on the line."""
+    if hasattr(s.data, "factors") and not isinstance(s.data, Gaussian):
+        return law1d(s).w2
+    return float(EXACT_LAW(s))
+
+
+def _lower(s: Setting) -> _Point:
+    # of the exact start, which is what Proposition 1 is about
+    return _Point(float(PROPOSITION_1(replace(s, start="exact", score_noise=0.0))), 0.0)
+
+
+def _collect(
+    key: str, label: str, at: Array, point: Callable[[float], _Point], axis: str, tell: Counter
+) -> Line:
+    values, starts, reason = np.full(at.size, np.nan), np.full(at.size, np.nan), ""
+    for i, x in enumerate(at):
+        try:
+            values[i], starts[i] = point(float(x))
+        except HypothesisFailed as failed:
+            reason = reason or str(failed)
+        tell(key, float(x), float(values[i]))
+    values[np.isinf(values)] = np.nan
+    power = slope(at, values, starts) if axis == "K" else None
+    return Line(key, label, values, starts, power, reason)
+
+
+def _resized(data: Any, d: int) -> Any:
+    """The same facts per coordinate in dimension d."""
+    share = d / data.d
+    if isinstance(data, LogConcave):
+        mean = None if data.mean_norm is None else data.mean_norm * math.sqrt(share)
+        return LogConcave(d, data.m0, data.L0, data.second_moment * share, mean)
+    if hasattr(data, "resized"):
+        return data.resized(d)
+    raise BadInput("data", type(data).__name__, "a curve over d needs facts per coordinate (LogConcave)")
+
+
+def bound_curve(
+    process: Process,
+    data: Curvature,
+    at: ArrayLike,
+    *,
+    axis: str = "K",
+    T: float | None = None,
+    K: int | None = None,
+    scheme: str = "em",
+    start: str = "prior",
+    M1: float | str | None = None,
+    score_bias: float = 0.0,
+    n: int = 0,
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> Curve:
+    """Theorem 1, Theorem 2, the exact W2, samples and the lower bound along ``axis``; fitted slopes in K.
+
+    ``at``: values of K, T, d or M (the score's bias); ``T`` (default: `horizon`), ``K`` and ``score_bias``
+    are held where they are not the axis. Theorem 1 is of em, whatever the scheme; the lower bound (Eq. 11) is
+    of hf from the exact start with the exact score. The exact W2 is known for Gaussian data and product
+    targets, with an unbiased score. ``n`` > 0: the bracket of n samples at level 0.99, for data that are a
+    target (or Gaussian), all from one ``seed``. A statement that does not apply leaves nan, and its line
+    says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out. ``watch`` is told
+    of every point. Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
+    """
+    one_of("axis", axis, [name for name in AXES if name != "eps"])  # K(ε): `numerics.studies.steps_needed`
+    values = np.atleast_1d(np.asarray(at, float))
+    if axis != "T" and T is None:
+        T = horizon(process, data)
+    if axis != "K":
+        K = count("K", K)
+
+    def make(x: float, scheme: str, M1: Any = None) -> Setting:
+        facts = _resized(data, count("d", x)) if axis == "d" else data
+        time = positive("T", x) if axis == "T" else T
+        steps = count("K", x) if axis == "K" else K
+        constant = M1
+        if M1 == "exact":
+            constant = _a2(process, facts, float(time or 0.0))
+        bias = x if axis == "M" else score_bias
+        return setting(process, facts, time, steps, scheme=scheme, start=start, score_bias=bias, M1=constant)
+
+    wanted: list[tuple[str, str, Callable[[float], _Point]]] = []
+    if M1 is not None:
+        wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
+    sharp = upper_bound("sharp", scheme)
+    label = sharp.id.replace("theorem-", "Theorem ")
+    if label == "Theorem 2" and data.A1 is None:
+        label = "Theorem 2'"
+    wanted.append(
+        (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
+    )
+    wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
+    if scheme != "em" and not (process.family == "ve" and scheme in ("hf", "ei")):  # for VE these are em
+        wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
+    if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score
+        wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))
+    tell = Counter(watch, (len(wanted) + bool(n)) * values.size)
+    lines = [_collect(key, label, values, point, axis, tell) for key, label, point in wanted]
+    if n:
+        found = []
+        for x in values:
+            found.append(bracket(make(float(x), scheme), n, seed=seed))
+            tell("samples", float(x), found[-1].w2)
+        plug_in, low, high = np.array([(one.w2, one.low, one.high) for one in found]).T
+        level = f"{100.0 * found[0].level:g} %"
+        label = f"samples, {level} ({scheme})"
+        lines.append(Line("samples", label, plug_in, np.zeros(values.size), low=low, high=high))
+    kept = tuple(line for line in lines if np.isfinite(line.values).any() or line.key.startswith("theorem"))
+    facts = {
+        "process": process.name,
+        "parameters": process.parameters,
+        "scheme": scheme,
+        "start": start,
+        "d": data.d,
+        "second_moment": data.second_moment,
+        "T": T,
+        "K": K,
+        "score_bias": None if axis == "M" else score_bias,
+        "n": n,
+        "seed": seed if n else None,
+        "trivial": math.sqrt(data.second_moment),
+    }
+    return Curve(process, axis, values, kept, facts, {line.key: line.reason for line in lines if line.reason})
+
+
+class Tail(NamedTuple):
+    """The power of K of Theorem 1's discretisation part between two K far out."""
+
+    slope: float
+    K_low: int
+    K_high: int
+
+
+def tail_slope(process: Process, data: Any, T: float) -> Tail | None:
+    """How Theorem 1's discretisation part falls where it is 30 % and 3 % of the start's, which is far beyond
+    what can be summed for some processes (`wbound.iterations` counts there). Gaussian data."""
+    m0, _ = data.A1
+    limit = math.sqrt(data.second_moment) / (1.0 + m0 * float(process.lam(T)))
+    found = []
+    for share in (0.3, 0.03):
+        try:
+            found.append(
+                iterations(process, data, limit * (1.0 + share), theorem="published", M1="exact", T=T)
+            )
+        except (Unreachable, HypothesisFailed):
+            return None
+    low, high = found
+    power = math.log(high.discretisation / low.discretisation) / math.log(high.K / low.K)
+    return Tail(power, low.K, high.K)
+
+
+_KNOWN: dict[tuple[Any, ...], float] = {}
+
+
+def _a2(process: Process, data: Any, T: float) -> float:
+    """A2's constant of Gaussian data or of a target, computed once for each (process, law, T)."""
+    target: Any = data
+    key: tuple[Any, ...] = (process, data, T)
+    if isinstance(data, LogConcave | Gaussian):
+        target = gaussian_data(data)
+        key = (process, target.mean.tobytes(), target.cov.tobytes(), T)
+    if key not in _KNOWN:
+        _KNOWN[key] = target.M1(process, T)
+    return _KNOWN[key]
+
+
+def exact_curve(
+    process: Process,
+    data: Gaussian,
+    at: Sequence[int] | Array,
+    *,
+    scheme: str = "em",
+    start: str = "prior",
+    far: tuple[float, float] = (1.0, 1e8),
+    watch: Watch = unwatched,
+) -> Curve:
+    """Exact W2 against K on Gaussian data, each K with the best T found: λ(T) between ``far`` times the data's
+    variance per coordinate. Singular covariances are taken. Kind: *exact*."""
+    values = np.asarray(at, float)
+    scale = max(float(data.eigenvalues.mean()), np.finfo(float).tiny)
+    best, time = np.empty(values.size), np.empty(values.size)
+    ends = (math.log(far[0] * scale), math.log(far[1] * scale))
+    tell = Counter(watch, values.size)
+    coarse = np.linspace(*ends, 13)
+    for i, K in enumerate(values):
+
+        def w2(log_lam: float, K: int = int(K)) -> float:
+            T = float(process.time_of(log_lam)[()])
+            return exact_w2(process, data, T=T, K=K, scheme=scheme, start=start)
+
+        tried = [w2(float(u)) for u in coarse]
+        j = int(np.argmin(tried))
+        between = (float(coarse[max(j - 1, 0)]), float(coarse[min(j + 1, coarse.size - 1)]))
+        # more steps want a longer horizon: the next search starts below this best
+        found = minimize_scalar(w2, bounds=between, method="bounded", options={"xatol": 1e-2})
+        at_best = float(found.x) if found.fun < tried[j] else float(coarse[j])
+        best[i], time[i] = min(float(found.fun), tried[j]), float(process.time_of(at_best)[()])
+        tell(process.name, float(K), float(best[i]))
+        coarse = np.clip(at_best + np.array([-0.8, 0.0, 0.8, 1.6, 2.4]), *ends)
+    line = Line("exact", f"exact ({scheme})", best, np.zeros(values.size), slope(values, best))
+    horizon_line = Line("T", "best T found", time, np.zeros(values.size))
+    facts = {
+        "process": process.name,
+        "parameters": process.parameters,
+        "scheme": scheme,
+        "start": start,
+        "d": data.d,
+    }
+    return Curve(process, "K", values, (line, horizon_line), facts, {})

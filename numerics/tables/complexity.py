@@ -1,0 +1,123 @@
+"""Orders and the complexity table as text, Markdown, LaTeX, CSV and MathML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from numerics.io import terminal
+from numerics.io.writing import csv_text
+from numerics.tables.formulas import formula_latex, formula_text
+from wbound.complexity.tables import table_data
+
+__all__ = ["TITLES", "complexity_text", "fewest"]
+
+#: Titles of the complexity table's columns, plain and in LaTeX.
+TITLES: dict[str, tuple[str, str]] = {
+    "process": ("process", "process"),
+    "published_K": ("published K", "published $K$"),
+    "published_M": ("published M", "published $M$"),
+    "published_eta": ("published η", r"published $\eta$"),
+    "K_published": ("K, Theorem 1", r"$K$, Theorem 1"),
+    "T_published": ("T", "$T$"),
+    "K_sharp": ("K, Theorem 2", r"$K$, Theorem 2"),
+    "T_sharp": ("T", "$T$"),
+    "K_exact": ("K, exact", r"$K$, exact"),
+    "T_exact": ("T", "$T$"),
+}
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _latex_number(value: Any) -> str:
+    if isinstance(value, int) and abs(value) >= 10**4:
+        grouped = f"{value:,}".replace(",", r"\,")
+        return f"${grouped}$"
+    return f"${_number(value)}$"
+
+
+def _latex(rows: list[dict[str, Any]], values: Mapping[str, float]) -> str:
+    """A booktabs table."""
+    names = list(rows[0])
+    aligned = "".join("l" if name == "process" or name.startswith("published_") else "r" for name in names)
+    given = ", ".join(
+        f"${symbol} = {values[key]:g}$"
+        for key, symbol in (("d", "d"), ("eps", r"\varepsilon"), ("m0", "m_0"), ("L0", "L_0"))
+    )
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\caption{Steps that bring the 2-Wasserstein error below $\varepsilon$: published orders, and"
+        f" numbers at {given}, scheme \\texttt{{em}}; exact: for the worst centred Gaussian with these $d$, $m_0$,"
+        " $L_0$ and second moment.}",
+        r"\centering\small",
+        rf"\begin{{tabular}}{{{aligned}}}",
+        r"\toprule",
+        " & ".join(TITLES.get(name, (name, name))[1] for name in names) + r" \\",
+        r"\midrule",
+    ]
+    for row in rows:
+        cells = []
+        for name in names:
+            value = row[name]
+            if name == "process":
+                cells.append(rf"\texttt{{{value}}}")
+            elif name.startswith("published_"):
+                cells.append(f"${formula_latex(value)}$")
+            else:
+                cells.append("--" if value is None else _latex_number(value))
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+
+
+def plain(value: Any) -> Any:
+    """A cell of the frame as a plain value: int, float, None for what is missing, anything else as it is."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value
+
+
+def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: int | None = None) -> str:
+    """`wbound.complexity_table` as "text", "markdown", "latex" (booktabs) or "csv".
+
+    frame: the pandas frame; values: d, eps, m0, L0, for the caption; width: characters that a text table may
+    take, beyond which it is several.
+    """
+    rows = [{str(k): plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+    if kind == "latex":
+        return _latex(rows, values)
+    shown = [
+        {k: formula_text(v) if k.startswith("published_") else v for k, v in row.items()} for row in rows
+    ]
+    if kind == "csv":
+        return csv_text({name: [row[name] for row in shown] for name in shown[0]})
+    cells = [["—" if v is None else _number(v) for v in row.values()] for row in shown]
+    names = [TITLES.get(name, (name, name))[0] for name in shown[0]]
+    sides = ["left" if k == "process" or k.startswith("published_") else "right" for k in shown[0]]
+    if kind == "markdown":
+        from tabulate import tabulate
+
+        return str(tabulate(cells, headers=names, tablefmt="pipe", disable_numparse=True, colalign=sides))
+    given = ", ".join(f"{key} = {value:g}" for key, value in values.items())
+    table = terminal.table(names, cells, sides, width)
+    best = fewest(rows)
+    return (
+        f"Steps K of em that bring W2 below eps; {given}, centred\n\n{table}\n\n"
+        f"exact: for the worst centred Gaussian with\n{_facts(values)}.\n"
+        f"Fewest steps: {best['process']} (K, exact = {best['K_exact']})."
+    )
+
+
+def _facts(values: Mapping[str, float]) -> str:
+    """What the table's Gaussians have in common."""
+    moment = table_data(int(values["d"]), values["m0"], values["L0"]).second_moment
+    return f"variances from {1.0 / values['L0']:g} to {1.0 / values['m0']:g} and E|X_0|^2 = {moment:g}"
+
+
+def fewest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row of the complexity table that needs the fewest steps by the exact law; of equals the first."""
+    return min(rows, key=lambda row: int(row["K_exact"]))

@@ -1,0 +1,255 @@
+"""The three-column table of orders, published | derived | measured, as records and as text (section 8).
+
+Records are what is stored: `load` reads those that come with the package, with their date; ``wbound table
+--measured --format json -o FILE`` makes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+import sympy as sp
+
+from numerics.io import terminal
+from numerics.io.writing import csv_text
+from numerics.tables.formulas import formula_latex, formula_text
+from wbound.complexity.order_formulas import X
+from wbound.complexity.orders_measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
+from wbound.complexity.orders_table import Row, as_markdown
+
+__all__ = ["COLUMNS", "HEADS", "MARKS", "RENEW", "columns_text", "flat", "load", "record", "records"]
+
+COLUMNS = ("K", "eta", "M")
+#: How a published cell stands to the derived one.
+MARKS = {
+    "agrees": "=",
+    "sufficient": "> needed",
+    "insufficient": "< needed",
+    "derived": "",
+    "not recognised": "?",
+}
+#: The command that renews the stored records.
+RENEW = "wbound table --measured --format json -o numerics/report/results/orders.json"
+#: Titles of the flat table.
+HEADS = {
+    "process": "process",
+    "theorem": "Theorem",
+    "K_published": "K, published",
+    "K_derived": "K, derived",
+    "K_verdict": "",
+    "K_measured": "K, measured",
+    "eta_published": "η, published",
+    "eta_derived": "η, derived",
+    "M_published": "M, published",
+    "M_derived": "M, derived",
+    "M_verdict": "",
+    "T_derived": "T, derived",
+    "T_measured": "T, measured",
+    "agree": "powers agree",
+    "notes": "notes",
+}
+FORMULAS = tuple(key for key in HEADS if key.endswith(("_published", "_derived")))
+
+
+def record(row: Row) -> dict[str, Any]:
+    """One row as plain values: orders as text, powers as numbers."""
+    cells = {}
+    for name in COLUMNS:
+        cell = row.cell(name)
+        cells[name] = {
+            "published": None if cell.published is None else str(cell.published),
+            "derived": None if cell.derived is None else str(cell.derived),
+            "verdict": cell.verdict,
+            "powers_agree": cell.powers_agree,
+            "logs_agree": cell.logs_agree,
+            "footnote": cell.footnote,
+        }
+    m = row.measured
+    measured = None
+    if m is not None:
+        names = ("K_eps", "K_d", "T_eps", "T_d")
+        measured = dict(zip(names, m.powers, strict=True)) | {
+            "derived": None if m.derived is None else dict(zip(names, m.derived, strict=True)),
+            "gap": m.gap,
+            "agree": m.agree,
+            "points": [vars(point) for point in m.points],
+        }
+    return {
+        "process": row.process,
+        "theorem": row.theorem,
+        "start": row.orders.start,
+        "scheme": row.orders.scheme,
+        "recognised": row.orders.recognised,
+        "T": None if row.orders.T is None else str(row.orders.T),
+        "cells": cells,
+        "measured": measured,
+        "why_not_measured": row.why or None,
+        "notes": list(row.orders.notes),
+    }
+
+
+def records(rows: Sequence[Row], seconds: float, version: str) -> dict[str, Any]:
+    """The table as one object, with its date and how it was made."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "seconds": round(seconds, 1),
+        "version": version,
+        "renew": RENEW,
+        "epsilons": {"values": list(EPSILONS), "d": D_AT},
+        "dimensions": {"values": list(DIMENSIONS), "eps": EPS_AT},
+        "tolerance": TOLERANCE,
+        "rows": [record(row) for row in rows],
+    }
+
+
+def load() -> dict[str, Any]:
+    """The records that come with the package."""
+    text = resources.files("numerics.report").joinpath("results", "orders.json").read_text("utf-8")
+    stored: dict[str, Any] = json.loads(text)
+    return stored
+
+
+def powers(measured: Mapping[str, Any] | None, name: str) -> str | None:
+    """The fitted powers of K or T in words."""
+    if measured is None:
+        return None
+    return f"d^{measured[f'{name}_d'] + 0.0:.3f} ε^{measured[f'{name}_eps'] + 0.0:.3f}"
+
+
+def flat(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of the table by the keys of `HEADS`, formulas still sympy, and the numbered footnotes."""
+    out, notes = [], []
+    for row in rows:
+        plain = record(row)
+        numbers = []
+        for name in COLUMNS:
+            note = row.cell(name).footnote
+            if note:
+                if note not in notes:
+                    notes.append(note)
+                numbers.append(notes.index(note) + 1)
+        line: dict[str, Any] = {"process": row.process, "theorem": 1 if row.theorem == "published" else 2}
+        for name in COLUMNS:
+            cell = row.cell(name)
+            line |= {f"{name}_published": cell.published, f"{name}_derived": cell.derived}
+            line[f"{name}_verdict"] = MARKS.get(cell.verdict, cell.verdict)
+        line["T_derived"] = row.orders.T
+        measured = plain["measured"]
+        line |= {f"{name}_measured": powers(measured, name) for name in ("K", "T")}
+        line["agree"] = None if measured is None else measured["agree"]
+        line["notes"] = ", ".join(map(str, sorted(set(numbers))))
+        out.append({key: line[key] for key in HEADS})
+    return out, notes
+
+
+_X = sp.Symbol("x", positive=True)
+
+
+def short(value: Any) -> str:
+    """An order for the terminal, √d/ε inside logarithms written x."""
+    if isinstance(value, sp.Expr):
+        value = value.replace(sp.log, lambda inner: sp.log(inner.subs(X, _X)))
+    return formula_text(value)
+
+
+def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> str:
+    """The table as "text", "markdown", "latex" (booktabs) or "csv", with its footnotes; ``width``: characters
+    that a table of the text may take, beyond which it is several."""
+    if kind == "markdown":
+        return as_markdown(rows)
+    table, notes = flat(rows)
+    if kind == "latex":
+        return _latex(table, notes)
+    shown = []
+    for row in table:
+        line = dict(row)
+        for key in FORMULAS:
+            if row[key] is not None:
+                own = kind == "text" and key.endswith("_derived")
+                line[key] = short(row[key]) if own else formula_text(row[key])
+        shown.append(line)
+    if kind == "csv":
+        return csv_text({key: [row[key] for row in shown] for key in HEADS})
+    parts = _tabulated(shown, width)
+    parts.append(
+        "x = √d/ε. = the published cell agrees; > needed: it asks for more than the bound needs; < needed: "
+        "for less."
+    )
+    known = [r["agree"] for r in shown if r["agree"] is not None]
+    if known:
+        parts.append(
+            f"Measured: K and T of wbound iterations, ε from {EPSILONS[0]:g} to {EPSILONS[-1]:g} at "
+            f"d = {D_AT}, d from {DIMENSIONS[0]} to {DIMENSIONS[-1]:g} at ε = {EPS_AT:g}, logarithms at "
+            f"their derived powers. {sum(known)} of {len(known)} rows agree within {TOLERANCE:g}."
+        )
+    parts += [f"[{i}] {note}" for i, note in enumerate(notes, 1)]
+    return "\n\n".join(parts)
+
+
+def _tabulated(shown: Sequence[Mapping[str, Any]], width: int | None) -> list[str]:
+    """A table for each theorem."""
+    parts = []
+    for number in sorted({row["theorem"] for row in shown}):
+        mine = [row for row in shown if row["theorem"] == number]
+        keys = [k for k in HEADS if k not in ("theorem", "agree")]
+        keys = [k for k in keys if any(row[k] not in (None, "") for row in mine)]
+        cells = [["—" if row[k] is None else str(row[k]) for k in keys] for row in mine]
+        table = terminal.table([HEADS[k] for k in keys], cells, width=width)
+        parts.append(f"Theorem {number}\n\n{table}")
+    return parts
+
+
+def _latex(table: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
+    """A booktabs table of K and M, published, derived and measured; notes as comments below."""
+    keys: tuple[str, ...] = (
+        "process",
+        "theorem",
+        "K_published",
+        "K_derived",
+        "K_measured",
+        "M_published",
+        "M_derived",
+    )
+    with_measured = any(row["K_measured"] for row in table)
+    keys = tuple(key for key in keys if key != "K_measured" or with_measured)
+    heads = {
+        "process": "process",
+        "theorem": "Theorem",
+        "K_published": "$K$, published",
+        "K_derived": "derived",
+        "K_measured": "measured",
+        "M_published": "$M$, published",
+        "M_derived": "derived",
+    }
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\caption{Orders of $K$ and $M$ in $d$ and $\varepsilon$: published, derived, measured.}",
+        r"\centering\small",
+        rf"\begin{{tabular}}{{{'l' * len(keys)}}}",
+        r"\toprule",
+        " & ".join(heads[key] for key in keys) + r" \\",
+        r"\midrule",
+    ]
+    for row in table:
+        cells = []
+        for key in keys:
+            value = row[key]
+            if value is None:
+                cells.append("--")
+            elif key == "process":
+                cells.append(rf"\texttt{{{value}}}")
+            elif key == "K_measured":
+                in_d, in_eps = str(value).split(" ")
+                cells.append(f"$d^{{{in_d[2:]}}}\\varepsilon^{{{in_eps[2:]}}}$")
+            elif key == "theorem":
+                cells.append(str(value))
+            else:
+                cells.append(f"${formula_latex(value)}$")
+        lines.append(" & ".join(cells) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join([*lines, *(f"% [{i}] {note}" for i, note in enumerate(notes, 1))])

@@ -1,0 +1,1 @@
+"""Bounds held against referees: verdicts, the matrix of targets, searches for counterexamples."""

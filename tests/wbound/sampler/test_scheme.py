@@ -1,0 +1,130 @@
+"""The samplers' coefficients A, C, Q of section 3 and their distance from the exact step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mpmath as mp
+import numpy as np
+import pytest
+import referee
+from scipy.integrate import quad
+
+import wbound
+from wbound.errors import BadInput
+from wbound.forward import step_integrals
+from wbound.sampler.scheme import SCHEMES, scheme_named
+from wbound.sampler.steps import batch
+
+Make = Callable[..., referee.Plain]
+EVERY = pytest.mark.parametrize("make", referee.ALL.values(), ids=referee.ALL)
+SDE = [name for name, scheme in SCHEMES.items() if scheme.kind == "sde"]
+TIMES = (3.0, 2.2, 1.0, 0.9, 0.4, 0.39, 0.1, 1e-4, 0.0)
+
+
+def test_the_schemes() -> None:
+    assert SDE == ["em", "em-point", "em-point-arrival", "ei", "hf", "ddpm"] == list(SCHEMES)[:6]
+    assert scheme_named(SCHEMES["ei"]) is SCHEMES["ei"]
+    with pytest.raises(
+        BadInput, match="scheme = euler: must be one of em, em-point, em-point-arrival, ei, hf"
+    ):
+        scheme_named("euler")
+
+
+@EVERY
+@pytest.mark.parametrize("name", SDE)
+def test_coefficients_and_mismatches(make: Make, name: str) -> None:
+    """A, C, Q against 30 digits; a, c, q are the exact step's (hf) minus the scheme's, to all digits."""
+    p = make()
+    t = np.array(TIMES)
+    got = SCHEMES[name].steps(batch(p.made, t[1:], t[:-1]))
+    for k, s in enumerate(referee.steps(p, TIMES)):
+        with mp.workdps(referee.DIGITS):
+            own, exact = referee.coefficients(s, name), referee.coefficients(s, "hf")
+            gaps = [e - o for e, o in zip(exact, own, strict=True)]
+            noise = float(1e-14 * s.F * s.G), float(1e-20 * exact[2])
+        for value, true in zip((got.A, got.C, got.Q), own, strict=True):
+            assert value[k] == pytest.approx(float(true), rel=1e-12), k
+        for value, true in zip((got.a, got.c, got.q), gaps, strict=True):
+            assert np.broadcast_to(value, 8)[k] == pytest.approx(float(true), rel=1e-12, abs=max(noise)), k
+    assert got.corrector is None
+
+
+@pytest.mark.parametrize("name", referee.NAMED)
+def test_against_scipy(name: str) -> None:
+    """em's and ei's integrals by another quadrature, from f and g alone."""
+    p = wbound.process(name)
+    lo, hi = 0.35, 0.8
+    b = batch(p, np.array([lo]), np.array([hi]))
+    F = quad(p.f, lo, hi, epsrel=1e-13)[0]
+    G = quad(lambda t: float(p.g(t)) ** 2, lo, hi, epsrel=1e-13)[0]
+    # ∫(α_k/α(t)) g² with α_k/α(t) = e^{∫_lo^t f}
+    E = quad(lambda t: np.exp(quad(p.f, lo, t, epsrel=1e-13)[0]) * float(p.g(t)) ** 2, lo, hi, epsrel=1e-12)[
+        0
+    ]
+    Q = quad(
+        lambda t: np.exp(2 * quad(p.f, lo, t, epsrel=1e-13)[0]) * float(p.g(t)) ** 2, lo, hi, epsrel=1e-12
+    )[0]
+    em, ei = SCHEMES["em"].steps(b), SCHEMES["ei"].steps(b)
+    hf, ddpm = SCHEMES["hf"].steps(b), SCHEMES["ddpm"].steps(b)
+    assert (em.A[0], em.C[0], em.Q[0]) == pytest.approx((1 + F, G, G), rel=1e-11)
+    assert (ei.A[0], ei.C[0], ei.Q[0]) == pytest.approx((np.exp(F), E, Q), rel=1e-11)
+    assert (hf.A[0], hf.C[0], hf.Q[0]) == pytest.approx((np.exp(F), Q * np.exp(-F), Q), rel=1e-11)
+    ratio = float(p.lam(lo) / p.lam(hi))
+    assert (ddpm.A[0], ddpm.C[0], ddpm.Q[0]) == pytest.approx(
+        (np.exp(F), Q * np.exp(-F), Q * ratio), rel=1e-11
+    )
+
+
+def test_for_ve_the_first_three_are_one() -> None:
+    for name in ("ve-exponential", "ve-constant", "ve-sqrt", "ve-polynomial"):
+        b = batch(wbound.process(name), np.array([0.0, 0.5]), np.array([0.5, 2.0]))
+        hf = SCHEMES["hf"].steps(b)
+        for other in ("em", "ei"):
+            steps = SCHEMES[other].steps(b)
+            for field in ("A", "C", "Q"):
+                np.testing.assert_array_equal(getattr(steps, field), getattr(hf, field))
+            assert not np.any(steps.a) and not np.any(steps.c) and not np.any(steps.q)
+
+
+def test_the_last_ancestral_step_adds_no_noise() -> None:
+    b = batch(wbound.process("vp-linear"), np.array([0.0]), np.array([0.5]))
+    steps = SCHEMES["ddpm"].steps(b)
+    assert steps.Q[0] == 0.0 and np.broadcast_to(steps.q, 1)[0] == b.steps.Q[0]
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_huge_step_is_infinite_and_quiet(name: str) -> None:
+    """e^F beyond double precision: A is infinite, nothing is nan but what a difference of infinities is."""
+    b = batch(wbound.process("vp-exponential", b=1.0), np.array([0.0, 1.0]), np.array([1.0, 9.0]))
+    steps = SCHEMES[name].steps(b)
+    finite = {
+        "em": 1 + (np.exp(9) - np.e) / 2,
+        "em-point": 1 + 4 * np.exp(9),
+        "em-point-arrival": 1 + 4 * np.e,
+    }
+    assert steps.A[1] == pytest.approx(finite.get(name, np.inf))
+    for value in (steps.A, steps.C, steps.Q):
+        assert not np.isnan(value).any()
+
+
+def test_sums_over_the_panels_of_a_step_alone() -> None:
+    """Steps of one panel and of several, a step's share of 1e-30 beside another's of 1."""
+    values = np.array([1e-30, 1.0, 2.0, 3.0, 1e-20, 2e-20, 5.0])
+    owner = np.array([0, 1, 1, 1, 2, 2, 3])
+    before, after = step_integrals._sums_within(values, owner)
+    assert np.array_equal(before, [0.0, 0.0, 1.0, 3.0, 0.0, 1e-20, 0.0])
+    assert np.array_equal(after, [0.0, 5.0, 3.0, 0.0, 2e-20, 0.0, 0.0])
+
+
+def test_what_f_leaves_near_the_end_of_a_step() -> None:
+    """C − E where f has died out: ∫ g²e^A(e^{A−F} − 1), whose exponent is 1e-9 of F; by 40 digits."""
+    p = wbound.Process(f="exp(-t)", g="exp(t)")
+    got = batch(p, np.array([15.0]), np.array([30.0])).steps.C_minus_E[0]
+    with mp.workdps(40):
+        F = lambda a, b: mp.exp(-a) - mp.exp(-b)  # noqa: E731
+        want = mp.quad(
+            lambda t: mp.exp(2 * t) * mp.exp(F(15, t)) * mp.expm1(-F(t, 30)),
+            mp.linspace(15, 30, 16),
+        )
+    assert got == pytest.approx(float(want), rel=1e-12)

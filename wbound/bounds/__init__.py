@@ -1,0 +1,1 @@
+"""Upper bounds on W2: one theorem a file."""

@@ -1,0 +1,103 @@
+"""Eq. 9′ and Eq. 9″: ddpm coupled with the reverse SDE of its own noise level (section 12)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from wbound.bounds.shared import Parts, bound_of, decay_constant, start_term, weights
+from wbound.calculus.scipy_when_called import minimize_scalar
+from wbound.calculus.stable import softplus
+from wbound.data.curvature import Curvature
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.steps import Batch
+from wbound.statement.statement_object import Bound
+from wbound.typing import Array
+
+__all__ = ["ancestral_terms"]
+
+
+def has_ancestral(s: Setting) -> bool:
+    """Whether Eq. 9′ applies: ddpm under A1, no score noise, run to λ = 0."""
+    return (
+        s.scheme.name == "ddpm"
+        and s.score_noise == 0.0
+        and s.data.A1 is not None
+        and not s.nodes.stopped_early
+    )
+
+
+class Ancestral(NamedTuple):
+    """The local terms of Eq. 9′, arrays (N,), in y-units times P_k."""
+
+    drift: Array
+    noise2: Array
+    score: Array
+    weight: Callable[[float], Array]
+
+
+def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
+    """P_k ½(1−κ²)H(dL_0/(1+L_0λ_{k−1}))^{1/2}, P_k²κ²(½(1+κ²))²dΨ, P_kHα_{k−1}, and
+    θ ↦ P_k²(1−κ⁴)²∫(u−λ_k)²(1+L_0u)^{−θ}du, of Eq. 9′ with κ_k² = λ_k/λ_{k−1}, P_k = 1/(1+m_0λ_k)."""
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    log_P = -softplus(math.log(m0) + b.log_lam_lo)
+    kappa2 = np.exp(-b.gap)
+    rest = -np.expm1(-b.gap)  # 1 − κ²
+    log_H = b.log_lam_hi + np.log(rest)
+    slow = 0.5 * (math.log(data.d * L0) - softplus(math.log(L0) + b.log_lam_hi))
+    with np.errstate(over="ignore", invalid="ignore"):  # a huge step: the bound is infinite and says so
+        drift = 0.5 * rest * np.exp(log_P + log_H + slow)
+        psi = np.exp(2.0 * log_P + math.log(data.d) + data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio))
+        noise2 = np.where(kappa2 > 0.0, kappa2 * (0.5 * (1.0 + kappa2)) ** 2 * psi, 0.0)
+        score = np.exp(log_P + log_H + b.log_alpha_hi)
+        factor = (rest * (1.0 + kappa2)) ** 2
+
+    log_weight = weights(L0, b)
+
+    def weight(theta: float) -> Array:
+        with np.errstate(over="ignore"):  # as above
+            return factor * np.exp(2.0 * log_P + log_weight(theta))
+
+    return Ancestral(drift, noise2, score, weight)
+
+
+def best_theta(value: Callable[[float], float]) -> float:
+    """The smallest value over θ ∈ [0, 4] of Eq. 9′'s or 15's θ-term: any θ gives a valid bound."""
+    grid = np.linspace(0.0, 4.0, 9)
+    values = [value(float(t)) for t in grid]
+    i = int(np.argmin(values))
+    lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
+    # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
+    finite = minimize_scalar(
+        lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
+    )
+    return min(value(float(finite.x)), values[i])
+
+
+def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
+    """Eq. 9′'s parts, with the best θ unless one is given: start, drift and θ-term, martingale noise, score."""
+    data = s.data
+    terms = ancestral_terms(s.nodes.batch, data)
+    log_lam_T = s.nodes.first[1]
+
+    def theta_term(theta: float) -> float:
+        total = float(terms.weight(theta).sum())
+        return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T)) * math.sqrt(total)
+
+    return Parts(
+        start_term(s),
+        float(terms.drift.sum()) + (best_theta(theta_term) if theta is None else theta_term(theta)),
+        math.sqrt(float(terms.noise2.sum())),
+        s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0,
+    )
+
+
+def ancestral(s: Setting) -> Bound:
+    """Eq. 9″: ddpm coupled with the reverse SDE of noise level κ_k (Eq. 9′); as in Eq. 7″ the start's error
+    and the martingale noise combine in squares. *upper*"""
+    p = ancestral_sums(s)
+    return bound_of(s, "Eq. 9'", p.additive, p)

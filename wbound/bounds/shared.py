@@ -1,0 +1,137 @@
+"""What Theorem 2, Eq. 9′ and Theorem 3 share: the start's error, the parts of a sum, the weights of section 12."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from wbound.calculus.quadrature import rule
+from wbound.calculus.stable import LEAST, growth, softplus
+from wbound.data.curvature import Curvature
+from wbound.forward.forward_process import Process
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.steps import Batch
+from wbound.statement.statement_object import Bound
+from wbound.typing import Array
+
+__all__ = ["decay_constant", "output", "start_error", "start_term", "weights"]
+
+
+def start_term(s: Setting) -> float:
+    """e_0/s_0: the start's error (Theorem 2) in units of s_0."""
+    return start_at(s.data, s.start, s.process, *s.nodes.first)
+
+
+def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
+    """α(T)E_0 in units of s_0 = α(1 + cλ) for each start."""
+    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
+    E0 = start_error(data, start, process, log_alpha, log_lam)
+    return max(E0 * unit, LEAST) if E0 else 0.0
+
+
+def start_error(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
+    """E_0 for each start, in x. From N(0, I) the noises of X_T = αX_0 + σZ and y_0 = Z are coupled: the error
+    is ‖αX_0 + (σ−1)Z‖ over α, or the centred one plus √d(1−σ)/α."""
+    if start == "exact":
+        return 0.0
+    E0 = data.start_error(log_lam)
+    if start == "prior":
+        return E0
+    off = math.sqrt(data.d) * process.short_of_one(log_alpha)[1]
+    return min(math.hypot(math.sqrt(data.second_moment), off), E0 + off)
+
+
+class Parts(NamedTuple):
+    """Eq. 7′'s sums in x, and Eq. 7″ made of them."""
+
+    start: float
+    bias: float
+    noise: float
+    score: float
+
+    @property
+    def additive(self) -> float:
+        """Eq. 7″: Σ P_k(b_k + C_kM) + (P_0²e_0² + Σ P_k²n_k²)^{1/2}."""
+        return self.bias + self.score + math.hypot(self.start, self.noise)
+
+
+def output(s: Setting) -> tuple[float, float]:
+    """Scale of the output y_K/α_K and what early stopping adds: √(dδ) (section 11)."""
+    if not s.nodes.stopped_early:
+        return 1.0, 0.0
+    delta = math.exp(s.nodes.last[1])
+    return 1.0 + s.data.normaliser * delta, math.sqrt(s.data.d * delta)
+
+
+def bound_of(s: Setting, statement: str, total: float, p: Parts, extra: float = 0.0) -> Bound:
+    finite = [v if not math.isnan(v) else math.inf for v in (total, *p, p.additive + extra)]
+    total, start, bias, noise, score, additive = finite
+    return Bound(
+        total=total,
+        initialisation=start,
+        discretisation=bias + noise + extra,
+        score=score,
+        additive=additive,
+        trivial=math.sqrt(s.data.second_moment),
+        statement=statement,
+    )
+
+
+def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
+    """C_θ = dL_0²(1 + θ(1 − V^{θ−2})/(2−θ)), V = 1+L_0λ(T); at θ = 2: dL_0²(1 + 2 log V) (section 12)."""
+    assert data.A1 is not None
+    L0 = data.A1[1]
+    log_V = float(softplus(np.float64(math.log(L0) + log_lam)))
+    gap = (theta - 2.0) * log_V
+    # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
+    slope = log_V * (math.expm1(gap) / gap if gap else 1.0) if gap < 700.0 else math.inf
+    with np.errstate(
+        over="ignore"
+    ):  # V^{θ−2} beyond doubles: an infinite bound, of which another θ is better
+        return data.d * L0**2 * (1.0 + theta * slope)
+
+
+def weights(L0: float, b: Batch) -> Callable[..., Array]:
+    """(θ, part) ↦ log ∫_{λ_k}^{λ_{k−1}} (u−λ_k)² (1+L_0u)^{−θ} du of a part (a slice, default all) of the steps:
+    section 12's local weight.
+
+    With 1+L_0u = v_0e^y it is (v_0/L_0)³ v_0^{−θ} ∫_0^Y (e^y−1)² e^{(1−θ)y} dy.
+    """
+    length = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+    base = softplus(math.log(L0) + b.log_lam_lo)  # log v_0
+
+    def log_weight(theta: float, part: slice = slice(None)) -> Array:
+        Y, log_v0 = length[part], base[part]
+        with np.errstate(divide="ignore"):  # a step so small that its cube underflows
+            out = np.log(_weight(theta, Y))
+        # the integral is at most e^{(3−θ)Y}: where that overflows its logarithm is Y's part and a constant
+        far = (3.0 - theta) * Y > 600.0
+        if far.any():
+            out[far] = (3.0 - theta) * Y[far] - math.log(3.0 - theta)
+        return 3.0 * (log_v0 - math.log(L0)) - theta * log_v0 + out
+
+    return log_weight
+
+
+def _weight(theta: float, Y: Array) -> Array:
+    """∫_0^Y (e^y−1)² e^{(1−θ)y} dy, (N,), where it does not overflow."""
+    out = np.zeros(Y.shape)
+    # exact to rounding: 16 nodes on [0, 1], 6 on [0, 0.1], 4 on [0, 0.01]
+    ends = (0.0, 0.01, 0.1, 1.0)
+    for lo, hi, r in zip(ends, ends[1:], (rule(4), rule(6), rule(16)), strict=False):
+        where = (Y > lo) & (Y <= hi)
+        if where.any():
+            y = Y[where][:, None] * r.x
+            out[where] = Y[where] * ((np.expm1(y) ** 2 * np.exp((1.0 - theta) * y)) @ r.w)
+    long = Y > 1.0
+    if long.any():  # the three exponentials on their own: what cancels is less than two digits
+        y = Y[long] if theta >= 3.0 else np.minimum(Y[long], 600.0 / (3.0 - theta))
+
+        def part(a: float) -> Array:
+            return np.expm1(a * y) / a if a else y
+
+        out[long] = part(3.0 - theta) - 2.0 * part(2.0 - theta) + part(1.0 - theta)
+    return out

@@ -1,0 +1,239 @@
+"""Theorem 1, after Gao, Nguyen & Zhu (arXiv 2311.11003): constants re-derived (section 4 of docs/theory.md).
+
+Carried, like Theorem 2, in units of s_k = α_k(1 + m_0λ_k), since ∫g²m = log of (1 + m_0λ)'s growth (Eq. 6).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wbound.calculus.quadrature import integrate
+from wbound.calculus.stable import LEAST, grown, growth, softplus
+from wbound.calculus.suprema import branch_and_bound
+from wbound.data.curvature import Curvature
+from wbound.errors import BadInput, HypothesisFailed
+from wbound.forward.forward_process import Process
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.steps import Batch
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.typing import Array
+
+__all__ = ["THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
+
+
+#: sup ν_k is bounded from above to this relative accuracy on steps where it is inside the step.
+NU_RTOL = 1e-5
+#: D_k's integral, whose error estimate is added: a user's α and λ carry rounding that 1e-13 would chase, and
+#: near a zero of f and g the integrand is rounding: 1e-20 of its largest mean makes 1e-10 of D's.
+RTOL, FLOOR = 1e-11, 1e-20
+
+
+class Local(NamedTuple):
+    """Theorem 1's local terms in units of s_k, arrays (N,): log of γ_k s_{k−1}/s_k, D_k, η_kG_k, G_k."""
+
+    log_gamma: Array
+    D: Array
+    eta_G: Array
+    G: Array
+
+
+def _roughness(b: Batch, process: Process, L0: float) -> Array:
+    """∫(f + g²L)² over each step, L = min(1/σ², L_0/α²), split at the kink λ = 1/L_0, error added."""
+
+    def integrand(t: Array) -> Array:
+        log_alpha, log_lam = process.law(t)
+        # g²L = (g²/α²) min(1/λ, L_0)
+        L = np.exp(-2.0 * log_alpha + np.minimum(-log_lam, math.log(L0)))
+        return np.asarray((process.f(t) + process.g(t) ** 2 * L) ** 2)
+
+    kink = math.inf
+    if b.size and -math.log(L0) < float(b.log_lam_hi.max()):
+        kink = process.crossing(-math.log(L0))
+    first_end = np.clip(kink, b.t_lo, b.t_hi)
+    split = (first_end > b.t_lo) & (first_end < b.t_hi)
+    accuracy: dict[str, Any] = {"rtol": RTOL, "floor": FLOOR, "option": "f, g", "breaks": process.kinks}
+    whole = integrate(integrand, b.t_lo, np.where(split, first_end, b.t_hi), **accuracy)
+    total = whole.value + whole.error
+    if split.any():
+        rest = integrate(integrand, first_end[split], b.t_hi[split], **accuracy)
+        total[split] += rest.value + rest.error
+    return total
+
+
+def _displacement(b: Batch, process: Process, data: Curvature) -> Array:
+    """sup ν_k over the step, in x, where ν² = (α(τ)−α_{k−1})²(E|X_0|²+dλ) + dα_{k−1}²(λ_{k−1}−λ).
+
+    Its λ-derivative is negative while α < 2α_{k−1}: there the supremum is at τ_k. Elsewhere it is bounded
+    from above by cells on which each factor is monotone, refined until they agree to `NU_RTOL`.
+    """
+    M2, d = data.second_moment, data.d
+    F = b.steps.F
+    with np.errstate(over="ignore", invalid="ignore"):  # huge steps: infinite, as the bound is
+        size = np.exp(2.0 * b.log_alpha_hi) * M2 + d * np.exp(2.0 * b.log_alpha_hi + b.log_lam_lo)
+        moved = np.expm1(F) ** 2 * size + d * b.steps.Q * np.exp(-2.0 * F)
+    inside = np.flatnonzero(math.log(2.0) < F)
+    for i in inside:  # few: the step-size condition allows F > log 2 only in a narrow band
+        moved[i] = _supremum_inside(b, process, M2, d, int(i))
+    return np.sqrt(moved)
+
+
+def _supremum_inside(b: Batch, process: Process, M2: float, d: int, i: int) -> float:
+    log_alpha, sigma2 = float(b.log_alpha_hi[i]), float(b.sigma2_hi[i])
+    size = math.exp(2.0 * log_alpha) * M2
+
+    def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
+        # λ is carried times α_{k−1}², which does not overflow
+        log_lo, lam_lo = process.law(lo)
+        log_hi, lam_hi = process.law(hi)
+        lam_lo, lam_hi = np.exp(lam_lo + 2.0 * log_alpha), np.exp(lam_hi + 2.0 * log_alpha)
+        low = np.expm1(log_hi - log_alpha) ** 2 * (size + d * lam_lo) + d * np.maximum(sigma2 - lam_hi, 0.0)
+        high = np.expm1(log_lo - log_alpha) ** 2 * (size + d * lam_hi) + d * (sigma2 - lam_lo)
+        return low, high
+
+    return branch_and_bound(enclosure, float(b.t_lo[i]), float(b.t_hi[i]), rtol=NU_RTOL).upper
+
+
+def local(b: Batch, process: Process, data: Curvature, M1: float | Array) -> Local:
+    """γ_k, D_k, ηG_k and G_k of Eq. 5 for every step of the batch, in units of s_k. *upper*
+
+    M1: one number, or one a step (N,).
+    """
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    eta = b.t_hi - b.t_lo
+    y = growth(m0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # infinite steps are said so
+        per_unit = np.exp(-b.log_alpha_lo - softplus(math.log(m0) + b.log_lam_lo))
+        # γ = 1 + F − y + M_1ηG (y = ∫g²m), in the new units times e^{y−F}
+        z = b.steps.F - y
+        log_gamma = np.log1p(z) - z + np.log1p(M1 * eta * b.steps.G / (1.0 + z))
+        D = np.sqrt(eta * _roughness(b, process, L0)) * _displacement(b, process, data) * per_unit
+        return Local(log_gamma, D, eta * b.steps.G * per_unit, b.steps.G * per_unit)
+
+
+def step_sizes(b: Batch, data: Curvature) -> Array:
+    """∫g²(m + L) / (2(1 + F_k)) of each step (N,): the step-size condition is that this is ≤ 1."""
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    y = growth(m0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+
+    def clocked(log_lam: Array) -> Array:
+        z = math.log(L0) + log_lam  # ∫min(1/λ, L_0)dλ
+        return np.where(z <= 0.0, np.exp(np.minimum(z, 0.0)), 1.0 + z)
+
+    return (y + clocked(b.log_lam_hi) - clocked(b.log_lam_lo)) / (2.0 * (1.0 + b.steps.F))
+
+
+def moment_supremum(process: Process, data: Curvature, T: float, rtol: float = 1e-6) -> float:
+    """ω = sup over [0, T] of ‖X_t‖ = (α²E|X_0|² + dσ²)^{1/2}, in x: computed, or bounded to ``rtol`` upward."""
+    M2, d = data.second_moment, data.d
+    at_T = float(process.alpha(T) ** 2 * M2 + d * process.sigma2(T))
+    if process.family in ("ve", "stationary"):  # monotone: an end is the supremum
+        return math.sqrt(max(M2, at_T))
+
+    def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
+        log_a_hi, log_s_lo = process.law(lo)  # α decreases, λ increases
+        log_a_lo, log_s_hi = process.law(hi)
+        with np.errstate(over="ignore"):  # a wide cell: unknown, hence refined
+            low = np.exp(2.0 * log_a_lo) * M2 + d * np.exp(2.0 * log_a_lo + log_s_lo)
+            top = np.exp(2.0 * log_a_hi) * M2 + d * np.exp(2.0 * log_a_hi + log_s_hi)
+        return low, top
+
+    return math.sqrt(branch_and_bound(enclosure, 0.0, T, rtol=rtol).upper)
+
+
+def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
+    """α(T)‖X_0‖ in units of s_0 (Y and y share the noise of the start); 0 from p_T; from N(0, I) with σZ
+    and Z coupled."""
+    if start == "exact":
+        return 0.0
+    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
+    size = math.sqrt(data.second_moment)
+    if start == "standard":
+        size = math.hypot(size, math.sqrt(data.d) * process.short_of_one(log_alpha)[1])
+    return max(size * unit, LEAST)
+
+
+def _evaluate(s: Setting) -> Bound:
+    assert s.M1 is not None
+    b, data = s.nodes.batch, s.data
+    terms = local(b, s.process, data, s.M1)
+    start = start_at(data, s.start, s.process, *s.nodes.first)
+    omega = moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite bound
+        tail = np.cumsum(terms.log_gamma[::-1])[::-1]
+        P = np.exp(np.concatenate((tail[1:], [0.0])))
+        first = grown(start, float(tail[0]))
+        middle = float(P @ terms.D) + s.M1 * (1.0 + omega) * float(P @ terms.eta_G)
+        last = s.score_bias * float(P @ terms.G) if s.score_bias else 0.0
+    values = [v if not math.isnan(v) else math.inf for v in (first, middle, last)]
+    first, middle, last = values
+    total = first + middle + last
+    return Bound(total, first, middle, last, total, math.sqrt(data.second_moment), "Theorem 1")
+
+
+# ---------------------------------------------------------------------- hypotheses
+
+
+def _a1(s: Setting) -> None:
+    if s.data.A1 is None:
+        raise HypothesisFailed(
+            "Theorem 1", "A1", "the data are not strongly log-concave with Lipschitz score"
+        )
+
+
+def _a2(s: Setting) -> None:
+    if s.M1 is None:
+        raise BadInput(
+            "M1",
+            "None",
+            "Theorem 1 needs A2's constant, a number >= 0 (Gaussian data: data.M1(process, T), or M1='exact')",
+        )
+
+
+def _scheme(s: Setting) -> None:
+    if s.scheme.name != "em":
+        raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
+
+
+def _grid(s: Setting) -> None:
+    if not s.nodes.uniform:
+        raise HypothesisFailed("Theorem 1", "uniform grid", "the grid given is another")
+
+
+def _no_noise(s: Setting) -> None:
+    if s.score_noise:
+        raise HypothesisFailed("Theorem 1", "A3 (bias only)", f"score_noise = {s.score_noise:g}")
+
+
+def _step_size(s: Setting) -> None:
+    ratio = step_sizes(s.nodes.batch, s.data)
+    wrong = np.flatnonzero(~(ratio <= 1.0 + 1e-12))
+    if wrong.size:
+        k = int(wrong[0])
+        raise HypothesisFailed(
+            "Theorem 1",
+            "the step-size condition, integral of g^2 (m+L) <= 2(1+F_k),",
+            f"the left side is {float(ratio[k]):.6g} times the right; take more steps",
+            step=k + 1,
+        )
+
+
+THEOREM_1 = Statement(
+    id="theorem-1",
+    source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
+    kind="upper",
+    covers=("eq-5",),
+    hypotheses=(
+        Hypothesis("A1", _a1),
+        Hypothesis("A2", _a2),
+        Hypothesis("scheme em", _scheme),
+        Hypothesis("uniform grid", _grid),
+        Hypothesis("A3", _no_noise),
+        Hypothesis("step-size condition", _step_size),
+    ),
+    evaluate=_evaluate,
+)

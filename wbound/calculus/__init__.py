@@ -1,0 +1,1 @@
+"""Numbers and expressions: parsing, intervals, quadrature, asymptotics; nothing here knows of diffusion."""

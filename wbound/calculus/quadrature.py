@@ -1,0 +1,203 @@
+"""Integrals over many intervals at once: Gauss–Legendre panels, halved until they agree.
+
+Every integral over a step goes through here unless a closed form is known. A panel is accepted when
+its rule and the rule on its two halves agree; the disagreement is kept as the error estimate, so
+that an upper bound can be moved upward by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbound.errors import BadInput
+from wbound.typing import Array
+
+__all__ = ["Integral", "Mesh", "Rule", "integrate", "mesh", "rule"]
+
+
+#: Halvings of one interval before the integrand is called not integrable.
+MAX_DEPTH = 200
+#: More panels of one interval than this that do not agree are no singularity, which has one at each depth.
+NOISY = 32
+#: Rounding that is taken for what it is, relative to the interval's integral.
+NOISE = 1e-6
+#: Intervals treated together, so that memory stays small for a million steps.
+CHUNK = 16384
+
+
+class Rule(NamedTuple):
+    """A Gauss–Legendre rule on [0, 1]: nodes (n,), weights (n,), and two matrices (n, n): row i of one
+    integrates the interpolating polynomial from 0 to node i, row i of the other differentiates it there."""
+
+    x: Array
+    w: Array
+    cumulative: Array
+    derivative: Array
+
+
+@cache
+def rule(n: int) -> Rule:
+    """The n-point `Rule`: exact for polynomials of degree 2n − 1 (its running integrals: n − 1)."""
+    x, w = np.polynomial.legendre.leggauss(n)
+    # Legendre expansion of each Lagrange polynomial, integrated term by term:
+    # ∫_{-1}^x P_j = (P_{j+1} − P_{j−1})/(2j+1), and ∫_{-1}^x P_0 = x + 1.
+    P = np.polynomial.legendre.legvander(x, n)
+    coefficients = (2 * np.arange(n) + 1)[:, None] / 2 * (P[:, :n].T * w)
+    running = np.empty((n, n))
+    running[:, 0] = x + 1.0
+    for j in range(1, n):
+        running[:, j] = (P[:, j + 1] - P[:, j - 1]) / (2 * j + 1)
+    slopes = np.polynomial.legendre.legval(x, np.polynomial.legendre.legder(np.eye(n))).T
+    return Rule((x + 1) / 2, w / 2, running @ coefficients / 2, 2 * slopes @ coefficients)
+
+
+class Mesh(NamedTuple):
+    """Panels that tile given intervals: ends (P,), the interval each belongs to, sorted in time, and
+    the summed error estimate per quantity and interval (m, N)."""
+
+    lo: Array
+    hi: Array
+    owner: NDArray[np.intp]
+    error: Array
+
+
+def _gather(join: np.ufunc, into: Array, owner: NDArray[np.intp], values: Array) -> None:
+    """``into[:, owner] = join(into[:, owner], values)``, owners repeated."""
+    for row, new in zip(into, values, strict=True):
+        join.at(row, owner, new)
+
+
+def mesh(
+    lo: Array,
+    hi: Array,
+    moments: Callable[[Array, Array], Array],
+    combine: Callable[[Array, Array], Array] = np.add,
+    rtol: float = 1e-13,
+    option: str = "integrand",
+    against: tuple[int, ...] | None = None,
+    breaks: Sequence[float] = (),
+    floor: float = 0.0,
+) -> Mesh:
+    """Panels on which ``moments(lo, hi) -> (m, P)`` agrees with itself on the two halves.
+
+    ``combine(first, second)`` joins the moments of two adjacent panels (a sum unless the moments are
+    relative to the panel's start). ``against`` names, for each moment, the one whose size over the whole
+    interval its errors count against: itself unless said; it must be additive. ``breaks`` are times where the
+    integrand has a kink: panels end there, since nodes may all lie on one side of it. ``floor``: an error per
+    unit of time that is small enough whatever the value. Raises `BadInput` where the integrand is not finite
+    or does not converge.
+    """
+    n = lo.size
+    owner = np.arange(n)
+    for at in breaks:
+        inside = (lo < at) & (at < hi)
+        if inside.any():
+            lo, hi = np.append(lo, np.full(inside.sum(), at)), np.append(np.where(inside, at, hi), hi[inside])
+            owner = np.append(owner, owner[inside])
+    current = moments(lo, hi)
+    # a singular end never converges relative to its own panel, so errors count against the interval
+    scale = np.zeros((current.shape[0], n))
+    _gather(np.maximum, scale, owner, np.where(np.isfinite(current), np.abs(current), 0.0))
+    rows: slice | list[int] = slice(None) if against is None else list(against)
+    error = np.zeros_like(scale)
+    before = np.full_like(current, np.inf)  # each panel's parent's disagreement
+    done: list[tuple[Array, Array, NDArray[np.intp]]] = []
+    for _ in range(MAX_DEPTH):
+        mid = 0.5 * (lo + hi)
+        first, second = moments(lo, mid), moments(mid, hi)
+        both = combine(first, second)
+        if np.isnan(both).any():
+            bad = int(np.flatnonzero(np.isnan(both).any(axis=0))[0])
+            raise BadInput(option, f"nan in [{lo[bad]:.6g}, {hi[bad]:.6g}]", "must be finite for t > 0")
+        with np.errstate(invalid="ignore"):  # inf − inf where a huge step overflows: taken as agreed
+            gap = np.abs(both - current)
+        gap[np.isinf(both)] = 0.0
+        _gather(np.maximum, scale, owner, np.where(np.isinf(both), 0.0, np.abs(both)))
+        size = np.maximum(np.abs(both), 1e-2 * scale[rows][:, owner])
+        fine = gap <= np.maximum(rtol * size, floor * (hi - lo))
+        # halving does not help, on many panels at once: the integrand's own rounding, near a zero of it
+        many = np.bincount(owner[~fine.all(axis=0)], minlength=n)[owner] > NOISY
+        fine |= many & (gap <= NOISE * size) & (gap > 0.1 * before)
+        ok = fine.all(axis=0) | (mid <= lo) | (mid >= hi)
+        _gather(np.add, error, owner[ok], gap[:, ok])
+        done.append((lo[ok], hi[ok], owner[ok]))
+        if ok.all():
+            break
+        bad_ = ~ok
+        lo, hi = np.concatenate((lo[bad_], mid[bad_])), np.concatenate((mid[bad_], hi[bad_]))
+        owner = np.concatenate((owner[bad_], owner[bad_]))
+        current = np.concatenate((first[:, bad_], second[:, bad_]), axis=1)
+        before = np.concatenate((gap[:, bad_], gap[:, bad_]), axis=1)
+        if lo.size > 200_000:
+            raise BadInput(option, f"near t = {lo[0]:.6g}", "could not be integrated to 1e-12")
+    else:
+        raise BadInput(option, f"near t = {lo[0]:.6g}", "could not be integrated to 1e-12")
+    lo, hi, owner = (np.concatenate(part) for part in zip(*done, strict=True))
+    order = np.lexsort((lo, owner))
+    return Mesh(lo[order], hi[order], owner[order], error)
+
+
+class Integral(NamedTuple):
+    """Values (…, N) and error estimates (…, N) of the integrals over N intervals."""
+
+    value: Array
+    error: Array
+
+
+def integrate(
+    function: Callable[[Array], Array],
+    lo: Array,
+    hi: Array,
+    *,
+    rtol: float = 1e-13,
+    option: str = "integrand",
+    breaks: Sequence[float] = (),
+    floor: float = 0.0,
+) -> Integral:
+    """∫ function over each interval [lo_i, hi_i], shape (N,), with an error estimate.
+
+    ``function`` maps times of any shape to values of that shape. ``floor``: errors of so much of the largest
+    mean value over an interval are small enough (for where the function nearly vanishes, and is rounding).
+    Raises `BadInput` where it is not finite or does not converge.
+    """
+    lo, hi = np.atleast_1d(np.asarray(lo, float)), np.atleast_1d(np.asarray(hi, float))
+    value, error = np.empty(lo.size), np.empty(lo.size)
+    r = rule(nodes_for(lo.size))
+
+    def moments(a: Array, b: Array, r: Rule = r) -> Array:
+        t = a[:, None] + (b - a)[:, None] * r.x
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values are for the caller to judge
+            out: Array = (function(t) @ r.w)[None] * (b - a)
+        return out
+
+    parts = [slice(start, start + CHUNK) for start in range(0, lo.size, CHUNK)]
+    for part in parts:
+        # short steps, which are most, agree at once; the others are refined
+        value[part] = moments(lo[part], hi[part], rule(5))[0]
+        with np.errstate(invalid="ignore"):  # inf − inf: left to the mesh
+            error[part] = np.abs(value[part] - moments(lo[part], hi[part], rule(3))[0])
+    enough = 0.0
+    if floor and lo.size:
+        means = np.abs(value) / (hi - lo)
+        enough = floor * float(np.max(means, where=np.isfinite(means), initial=0.0))
+    for part in parts:
+        size = np.maximum(rtol * np.abs(value[part]), enough * (hi[part] - lo[part]))
+        rough = ~(error[part] <= size)
+        for at in breaks:
+            rough |= (lo[part] < at) & (at < hi[part])
+        left = part.start + np.flatnonzero(rough)
+        if left.size:
+            m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option, breaks=breaks, floor=enough)
+            value[left] = np.bincount(m.owner, moments(m.lo, m.hi)[0], minlength=left.size)
+            error[left] = m.error[0]
+    return Integral(value, error)
+
+
+def nodes_for(intervals: int) -> int:
+    """Nodes a panel: many intervals are short ones, where fewer do."""
+    return 16 if intervals < 4096 else 8

@@ -1,0 +1,1 @@
+"""Grids placed by a criterion: the optimal clock's and numerical ones."""

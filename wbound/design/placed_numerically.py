@@ -1,0 +1,397 @@
+"""Optimal grids (section 7): the closed form, and numerically optimal ones by Newton's method.
+
+Eq. 9 and Eq. 10 are sums over adjacent nodes, so their Hessians are tridiagonal (plus one rank an
+eigenvalue for W2 of anisotropic Gaussians), and a few damped Newton steps in log λ reach the optimum to
+rounding.
+
+Convexity: Eq. 10's sum is jointly convex in the nodes' (σ_0²+λ)^{−1/2} (each pair, X = w_k^{−1/2} ≥ Z =
+w_{k−1}^{−1/2}, is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(ρ²−1)³, ρ = X/Z), and Eq. 9's for m_0 =
+L_0 in (1+m_0λ)^{−1/3} (section 7 has both proofs): there the stationary point found is the global minimum. For
+m_0 < L_0 and for anisotropic spectra pairs are not convex in a common clock, and the optimum found is a
+local one from the best start known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_scalar, solveh_banded
+from wbound.data.curvature import Curvature
+from wbound.data.log_concave import gaussian_data
+from wbound.design.largest_level import DECADE, enough, float32_holds
+from wbound.design.objectives import ExactW2, Objective, SharpBound
+from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
+from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
+from wbound.forward.forward_process import Process
+from wbound.sampler import placement
+from wbound.sampler.grid import GRIDS
+from wbound.sampler.make_setting import setting
+from wbound.typing import Array
+
+__all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]
+
+
+#: "sharp": Theorem 2 for hf (Eq. 9); "exact": the exact Gaussian W2.
+OBJECTIVES = ("sharp", "exact")
+MOST_STEPS = 5000
+
+
+def optimal_grid(data: Curvature, K: int, lam_max: float) -> Array:
+    """Section 7's grid as values of λ (K+1,), decreasing from lam_max (x²) to 0; use it as
+    ``Grid.from_lam(…)``.
+
+    H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}, which minimises Eq. 9 as K → ∞ (Eq. 13). Kind: *order*. Raises `BadInput`,
+    and `HypothesisFailed` (A1) for data without m_0 and L_0.
+    """
+    lam_max, steps = positive("lam_max", lam_max), count("K", K)
+    values = np.exp(placement.optimal(math.log(lam_max), steps, data))
+    values[0] = lam_max
+    return values
+
+
+@dataclass(frozen=True)
+class _Found:
+    lam: Array
+    value: float
+    iterations: int
+    decrement: float
+
+
+class _Freed(NamedTuple):
+    """The end of a search over λ(T) too, the limit of `wbound.design.largest_level.LIMITS` at which it sits, and what the
+    last decade of √λ(T) gained there, as a share."""
+
+    found: _Found
+    limit: str | None
+    last_decade: float | None
+
+
+def _minimise(objective: Objective, lam: Array, first: int, most: int = 300) -> _Found:
+    """Damped Newton in log λ_first … log λ_{K−1}: every accepted step lowers F, and keeps the nodes in
+    order."""
+    lam = lam.copy()
+    value = objective.value(lam)
+    K = lam.size - 1
+    if first >= K:
+        return _Found(lam, value, 0, 0.0)
+    damping, decrement = 0.0, math.inf
+    for iteration in range(most):
+        d = objective.derivatives(lam)
+        at = lam[first:K]
+        gradient = at * d.gradient[first:]
+        diagonal = at**2 * d.diagonal[first:] + gradient
+        beside = at[1:] * at[:-1] * d.beside[first:]
+        low = None if d.low_rank is None else d.low_rank[:, first:] * at
+        step, damping = _direction(gradient, diagonal, beside, low, damping)
+        decrement = float(-gradient @ step) / abs(value) if value else 0.0
+        if decrement < 1e-13:
+            return _Found(lam, value, iteration, decrement)
+        size = _room(np.log(lam[:K]), step, first)
+        for _ in range(40):
+            new = lam.copy()
+            new[first:K] = at * np.exp(size * step)
+            trial = objective.value(new)
+            if trial <= value - 1e-4 * size * float(-gradient @ step):
+                break
+            size *= 0.5
+        else:
+            return _Found(lam, value, iteration, decrement)
+        damping = 0.0 if size > 0.3 else max(4.0 * damping, 1e-3)
+        lam, value = new, trial
+    return _Found(lam, value, most, decrement)
+
+
+def _direction(
+    gradient: Array, diagonal: Array, beside: Array, low: Array | None, damping: float
+) -> tuple[Array, float]:
+    """−M⁻¹∇F, with M the metric made positive definite by adding to its diagonal."""
+    floor = np.abs(diagonal) + (0.0 if low is None else (low**2).sum(axis=0))
+    floor = np.maximum(floor, 1e-12 * float(floor.max()))
+    for _ in range(40):
+        try:
+            if diagonal.size == 1 and low is None:
+                slope = float(diagonal[0]) + damping * float(floor[0])
+                if slope <= 0.0:
+                    raise np.linalg.LinAlgError
+                return -gradient / slope, damping
+            if low is None:
+                return -_banded(diagonal + damping * floor, beside, gradient), damping
+            return -_solve(diagonal + damping * floor, beside, low, gradient), damping
+        except np.linalg.LinAlgError:
+            damping = max(4.0 * damping, 1e-4)
+    return -gradient / floor, damping
+
+
+def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
+    band = np.zeros((2, diagonal.size))
+    band[0, 1:], band[1] = beside, diagonal
+    return np.asarray(solveh_banded(band, right, check_finite=False))
+
+
+def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
+    """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is
+    definite by itself, else in full. Raises LinAlgError where the whole is not positive definite."""
+    if 4 * low.shape[0] < diagonal.size:
+        try:
+            both = _banded(diagonal, beside, np.column_stack((gradient, low.T)))
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            inner = np.eye(low.shape[0]) + low @ both[:, 1:]
+            return np.asarray(both[:, 0] - both[:, 1:] @ np.linalg.solve(inner, low @ both[:, 0]))
+    full = low.T @ low
+    index = np.arange(diagonal.size)
+    full[index, index] += diagonal
+    full[index[1:], index[:-1]] += beside
+    full[index[:-1], index[1:]] += beside
+    return np.asarray(cho_solve(cho_factor(full, check_finite=False), gradient, check_finite=False))
+
+
+def _room(log_lam: Array, step: Array, first: int) -> float:
+    """The largest share ≤ 1 of the step that keeps the nodes decreasing (and not past a node that is
+    fixed)."""
+    moves = np.concatenate((np.zeros(first), step))
+    gap, change = -np.diff(log_lam), -np.diff(moves)
+    closing = change < 0.0
+    limit = float((gap[closing] / -change[closing]).min()) * 0.9 if closing.any() else 1.0
+    return min(1.0, limit, 3.0 / max(float(np.abs(step).max()), 1e-300))
+
+
+@dataclass(frozen=True, eq=False)
+class NumericalGrid:
+    """A numerically optimal grid. ``lam`` (K+1,) decreasing to 0 (x²), for ``Grid.from_lam``; ``value``
+    what was minimised, in x (W2, never squared); ``section7`` or ``None`` the same on section 7's grid with
+    the same λ(T). ``convex``: whether a stationary point is known to be the global minimum. ``decrement``
+    is Newton's relative decrement at the end: how much of the value there may be left to gain. ``limit``: where
+    λ(T) was searched, the limit of `wbound.design.largest_level.LIMITS` at which it sits, None for an inner minimum;
+    ``last_decade``: what the last ten times of √λ(T) gained there, as a share of the value before.
+    """
+
+    lam: Array
+    value: float
+    objective: str
+    scheme: str
+    start: str
+    section7: float | None
+    iterations: int
+    decrement: float
+    convex: bool
+    limit: str | None = None
+    last_decade: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as plain numbers and lists."""
+        return {**vars(self), "lam": self.lam.tolist()}
+
+
+def numerical_grid(
+    data: Any,
+    K: int,
+    lam_max: float | None = None,
+    *,
+    objective: str = "sharp",
+    scheme: str = "hf",
+    start: str = "exact",
+    starts: Iterable[Array] = (),
+) -> NumericalGrid:
+    """The grid of K steps that minimises Theorem 2 for hf ("sharp") or the exact Gaussian W2 ("exact").
+
+    data: facts of A1, or Gaussian data for "exact"; lam_max: λ(T) in x², or None to optimise it too (start
+    "prior"; up to where more of √λ(T) gains less than 1 %, or float32 cannot follow: `NumericalGrid.limit`);
+    scheme: hf, or for "exact" also ddpm, ode-hf, ddim, heun and heun-lam; start: "exact" p_T, or "prior"
+    N(0, σ²(T)I), for which "exact" minimises W2 from p_T + W2 between the outputs of the two starts, since the W2
+    from the prior alone can be tuned to 0 (section 6). ``starts``: more grids λ (K+1,) to begin from: the result is at
+    least as good as each. Other schemes and processes see more than the clock: read the hf grid through
+    them.
+
+    Raises `BadInput`, `HypothesisFailed`. Kind: *upper* ("sharp") or *exact*.
+    """
+    one_of("objective", objective, OBJECTIVES)
+    one_of("start", start, ("exact", "prior"))
+    one_of("scheme", scheme, ("hf",) if objective == "sharp" else tuple(PAIRS | FLOWS))
+    steps = count("K", K)
+    if steps > MOST_STEPS:
+        raise BadInput("K", K, f"numerical grids have at most {MOST_STEPS} steps; use optimal_grid")
+    target, convex = _objective(data, objective, scheme, start)
+    given = [np.asarray(s, float) for s in starts]
+    if lam_max is None:
+        if start == "exact":
+            raise BadInput("lam_max", "None", "is needed from the exact start: T -> 0 would cost nothing")
+        found, limit, last_decade = _free(target, data, steps, given)
+    else:
+        fixed = positive("lam_max", lam_max)
+        found = _from_best(target, [*_named(math.log(fixed), steps, data), *given], fixed)
+        limit = last_decade = None
+
+    def reported(lam: Array) -> float:
+        value = target.value(lam)
+        return math.sqrt(value) if objective == "sharp" else value
+
+    lam = found.lam
+    try:
+        section7: float | None = reported(optimal_grid(data, steps, float(lam[0])))
+    except HypothesisFailed:  # a singular covariance has no L_0
+        section7 = None
+    return NumericalGrid(
+        lam,
+        reported(lam),
+        objective,
+        scheme,
+        start,
+        section7,
+        found.iterations,
+        found.decrement,
+        convex,
+        limit,
+        last_decade,
+    )
+
+
+def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Objective, bool]:
+    """What is minimised, and whether it is convex in a suitable clock."""
+    if objective == "sharp":
+        sharp = SharpBound(data, start)
+        return sharp, sharp.m == sharp.L and start == "exact"
+    spectrum = Spectrum.of(gaussian_data(data))
+    convex = spectrum.variances.size == 1 and scheme == "hf" and start == "exact"
+    return ExactW2(spectrum, scheme, start), convex
+
+
+def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
+    """The named grids of the clock, as beginnings."""
+    grids = []
+    for place in (
+        placement.optimal,
+        placement.gaussian,
+        placement.log_uniform,
+        placement.edm,
+        placement.cosine,
+    ):
+        try:
+            values = np.exp(place(log_lam_T, K, data))
+        except HypothesisFailed:
+            continue
+        if (np.diff(values) < 0.0).all():
+            grids.append(values)
+    return grids
+
+
+def _from_best(target: Objective, beginnings: list[Array], lam_max: float) -> _Found:
+    """From the best beginning with this λ(T), and once more from the second best: the better end."""
+    usable = [b for b in beginnings if abs(b[0] / lam_max - 1.0) < 1e-9]
+    for b in usable:
+        b[0] = lam_max
+    ranked = sorted(usable, key=target.value)[:2]
+    return min((_minimise(target, b, 1) for b in ranked), key=lambda f: f.value)
+
+
+def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
+    """λ(T) too: a search over λ(T) on the best named grid, then all nodes together; and back from there where
+    the last of it gains next to nothing, or float32 cannot follow."""
+
+    def best(log_lam_T: float) -> Array:
+        return min(_named(log_lam_T, K, data), key=target.value)
+
+    log_s2 = 2.0 * math.log(placement.scale(data))
+    mesh = log_s2 + np.linspace(-3.0, 24.0, 28)
+    values = [target.value(best(float(u))) for u in mesh]
+    i = int(np.argmin(values))
+    scan = minimize_scalar(
+        lambda u: target.value(best(float(u))),
+        bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    beginnings = [best(float(scan.x)), *given]
+    ends = [_minimise(target, b, 0) for b in sorted(beginnings, key=target.value)[:2]]
+    free = min(ends, key=lambda f: f.value)
+    top = math.log(free.lam[0])
+
+    def near(u: float) -> list[Array]:
+        return [*_moved(free.lam, u, log_s2), *_named(u, K, data)]
+
+    def fixed(u: float) -> _Found:
+        return _from_best(target, near(u), math.exp(u))
+
+    level = enough(lambda u: min(target.value(b) for b in near(u)), top, free.value, float(mesh[0]))
+    found, limit = free if level.limit is None else fixed(level.log_lam), level.limit
+    for b in given if limit is not None else []:  # at least as good as each
+        if target.value(b) < found.value:
+            found = _from_best(target, [b], float(b[0]))
+    while not float32_holds(_log(found.lam), log_s2):
+        found, limit = fixed(math.log(found.lam[0]) - 0.1 * DECADE), "float32"
+    if limit is None:
+        return _Freed(found, None, None)
+    free, before = found, fixed(math.log(found.lam[0]) - DECADE)
+    return _Freed(found, limit, 1.0 - found.value / before.value)
+
+
+def _log(lam: Array) -> Array:
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.log(lam)
+
+
+def _moved(lam: Array, log_lam_T: float, log_s2: float) -> list[Array]:
+    """The nodes with another λ(T): the first alone if the rest are below it, and all in log(1 + λ/ς²)."""
+    first = math.exp(log_lam_T)
+    out = []
+    if lam[1] < 0.99 * first:
+        out.append(np.concatenate(([first], lam[1:])))
+    s2 = math.exp(log_s2)
+    share = math.log1p(first / s2) / math.log1p(lam[0] / s2)
+    moved = s2 * np.expm1(share * np.log1p(lam / s2))
+    moved[0] = first
+    return [*out, moved] if (np.diff(moved) < 0.0).all() else out
+
+
+@dataclass(frozen=True)
+class GridGap:
+    """A named grid against the numerically optimal one with the same λ(T): ``value`` in x and
+    value/optimum."""
+
+    grid: str
+    value: float
+    factor: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes."""
+        return dict(vars(self))
+
+
+def grid_gaps(
+    process: Process,
+    data: Any,
+    T: float,
+    K: int,
+    *,
+    objective: str = "sharp",
+    scheme: str = "hf",
+    start: str = "exact",
+) -> tuple[list[GridGap], NumericalGrid]:
+    """How far each named grid is from the numerically optimal one, at the process's λ(T); sorted, best first.
+
+    Grids that do not exist for the data (no m_0, L_0) are left out. Arguments as in `numerical_grid`.
+    """
+    nodes: dict[str, Array] = {}
+    for name in GRIDS:
+        try:
+            log_lam = setting(process, data, T, K, scheme=scheme, grid=name).nodes.log_lam
+        except HypothesisFailed:
+            continue
+        nodes[name] = np.exp(log_lam)
+    lam_max = float(next(iter(nodes.values()))[0])
+    best = numerical_grid(
+        data, K, lam_max, objective=objective, scheme=scheme, start=start, starts=nodes.values()
+    )
+    target, _ = _objective(data, objective, scheme, start)
+    gaps = []
+    for name, lam in nodes.items():
+        value = target.value(lam)
+        value = math.sqrt(value) if objective == "sharp" else value
+        gaps.append(GridGap(name, value, value / best.value))
+    return sorted(gaps, key=lambda gap: gap.value), best

@@ -1,0 +1,330 @@
+"""Gaussian data as a spectrum, and the exact law of the schemes that see a process through its clock alone.
+
+In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim, heun and heun-lam from the prior N(0, λ(T)I) or from p_T
+depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + e. For hf and ddpm e
+is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/ς² is a product over them (section 12). That makes
+searches over schedules cheap, and one answer serves every forward process.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbound.data.gaussian import Gaussian
+from wbound.typing import Array
+
+__all__ = [
+    "FLOWS",
+    "PAIRS",
+    "ClockW2",
+    "Pair",
+    "Sampling",
+    "Spectrum",
+    "clock_w2",
+    "flow_excess",
+    "moved_by_prior",
+    "start_gap2",
+    "width_error2",
+]
+
+
+#: Half-width of the strip around the real axis of log ς² that interpolation may use: e(ς²) is analytic up
+#: to π.
+STRIP = 2.6
+#: What interpolation over eigenvalues may cost, relative to the largest value.
+TOLERANCE = 1e-12
+
+
+class Sampling(NamedTuple):
+    """Eigenvalues (n,) at which a function of ς² is evaluated, and the matrix (E, n) that carries it to
+    all; None where the samples are the eigenvalues themselves."""
+
+    at: Array
+    matrix: Array | None
+
+    def spread(self, values: Array) -> Array:
+        """Values at the samples (n,) → at every eigenvalue (E,)."""
+        return values if self.matrix is None else self.matrix @ values
+
+    def gather(self, weights: Array) -> Array:
+        """The transpose: weights of the eigenvalues (E,) → of the samples (n,)."""
+        return weights if self.matrix is None else weights @ self.matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Distinct eigenvalues ς² (E,) ascending (x²), how often each occurs, and the mean's squared length
+    (x²) there."""
+
+    variances: Array
+    counts: Array
+    mean_square: Array
+
+    @staticmethod
+    def of(data: Gaussian) -> Spectrum:
+        """The spectrum of a Gaussian: only equal eigenvalues are merged."""
+        variances, group = np.unique(data.eigenvalues, return_inverse=True)
+        return Spectrum(
+            variances,
+            np.bincount(group).astype(float),
+            np.bincount(group, data.coordinates**2).astype(float),
+        )
+
+    @property
+    def d(self) -> int:
+        return int(self.counts.sum())
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """Where laws need to be computed. An output law's variance is analytic in log ς² in a strip of
+        half-width π (its poles are at ς² = −λ_k), so Chebyshev points there give all eigenvalues to about
+        1e-12: thousands cost as much as a hundred, and none is lumped with another. Zero eigenvalues stay
+        by themselves."""
+        s = self.variances
+        positive = s[s > 0.0]
+        half = 0.5 * math.log(positive[-1] / positive[0]) if positive.size else 0.0
+        ratio = STRIP / half if half > 0.0 else math.inf
+        growth = ratio + math.hypot(1.0, ratio)
+        n = math.ceil(-math.log(TOLERANCE) / math.log(growth)) + 8 if half > 0.0 else 1
+        if n >= positive.size:
+            return Sampling(s, None)
+        angle = (np.arange(n) + 0.5) * math.pi / n
+        x = np.cos(angle)
+        centre = 0.5 * math.log(positive[-1] * positive[0])
+        target = (np.log(positive) - centre) / half
+        # barycentric form of Chebyshev's first points
+        away = target[:, None] - x
+        hit = np.abs(away) < 1e-14
+        with np.errstate(divide="ignore", invalid="ignore"):  # rows that hit a point are set below
+            weight = np.where(np.arange(n) % 2, -1.0, 1.0) * np.sin(angle) / away
+            matrix = weight / weight.sum(axis=1, keepdims=True)
+        rows = hit.any(axis=1)
+        matrix[rows] = hit[rows].astype(float)
+        at = np.exp(centre + half * x)
+        if positive.size == s.size:
+            return Sampling(at, matrix)
+        whole = np.zeros((s.size, n + 1))
+        whole[0, 0] = 1.0
+        whole[1:, 1:] = matrix
+        return Sampling(np.concatenate(([0.0], at)), whole)
+
+
+class Pair(NamedTuple):
+    """A step's share of e (of log(1 + e/ς²) for an ODE) per eigenvalue and step (E, K), with derivatives in a =
+    λ_k and b = λ_{k−1}."""
+
+    value: Array
+    a: Array
+    b: Array
+    aa: Array
+    ab: Array
+    bb: Array
+
+
+def hf_pair(s: Array, a: Array, b: Array) -> Pair:
+    """hf: ς⁴H²/(ŵ_k²ŵ_{k−1}) (Eq. 10), arrays broadcast; a zero eigenvalue counts in the last step alone."""
+    A, B, H = s + a, s + b, b - a
+    null = A == 0.0  # ς² = 0 at the last node: (ς²/ŵ)² = 1, and a stays 0
+    safe = np.where(null, 1.0, A)
+    u2 = np.where(null, 1.0, s / safe) ** 2
+    return Pair(
+        u2 * H * H / B,
+        np.where(null, 0.0, -2.0 * u2 * H / safe),
+        u2 * H * (A + B) / (B * B),
+        np.where(null, 0.0, u2 * (6.0 * B / safe - 4.0) / safe),
+        np.where(null, 0.0, -2.0 * u2 / safe),
+        2.0 * u2 * A * A / B**3,
+    )
+
+
+def ddpm_pair(s: Array, a: Array, b: Array) -> Pair:
+    """ddpm: −ς⁶H²/(ŵ_k²ŵ_{k−1}λ_{k−1}) (Eq. 10′); a zero eigenvalue has none."""
+    A, B, H = s + a, s + b, b - a
+    safe = np.where(A == 0.0, 1.0, A)
+    u2 = (s / safe) ** 2
+    D, slope = B * b, s + 2.0 * b
+    return Pair(
+        -s * u2 * H * H / D,
+        2.0 * s * u2 * H / (safe * b),
+        -s * u2 * (2.0 * H - H * H * slope / D) / D,
+        -s * u2 * (2.0 + 6.0 * H / safe) / (safe * b),
+        2.0 * s * u2 * a / (safe * b * b),
+        -s * u2 * (2.0 - 4.0 * H * slope / D + 2.0 * H * H * slope * slope / (D * D) - 2.0 * H * H / D) / D,
+    )
+
+
+#: The SDE schemes whose exact law is a sum over adjacent nodes of the clock.
+PAIRS = {"hf": hf_pair, "ddpm": ddpm_pair}
+
+
+# ---------------------------------------------------------------------- the ODE: products over adjacent nodes
+# A coordinate is multiplied by r where the exact flow multiplies by √(A/B), A = ς² + a, B = ς² + b: with
+# φ = log(r²B/A), 1 + e/ς² = exp Σφ. Where ς² = 0 the last step (a = 0) has φ = log(r²b) instead, and e = exp Σφ.
+
+
+def flow_excess(s: Array, log_growth: Array) -> Array:
+    """e (x²) for eigenvalues s (E,) with Σφ (E,)."""
+    with np.errstate(over="ignore"):  # a hopeless grid: infinite
+        return np.where(s > 0.0, s * np.expm1(log_growth), np.exp(log_growth))
+
+
+def _null(s: Array, a: Array, b: Array) -> tuple[NDArray[np.bool_], Array, Array]:
+    """Where ς² = 0 = a, and A and B with a stand-in there."""
+    null = (s + a) == 0.0
+    return null, np.where(null, b, s + a), s + b
+
+
+def ode_hf_pair(s: Array, a: Array, b: Array) -> Pair:
+    """ode-hf, r = (A + B)/2B: φ = 2 log(A + B) − log 4AB; ς² = 0 at the end: r = ½."""
+    null, A, B = _null(s, a, b)
+    S, H = A + B, b - a
+    return Pair(
+        _flow_value("ode-hf", s, a, b),
+        np.where(null, 0.0, -H / (S * A)),
+        np.where(null, 1.0 / b, H / (S * B)),
+        np.where(null, 0.0, 1.0 / A**2 - 2.0 / S**2),
+        np.where(null, 0.0, -2.0 / S**2),
+        np.where(null, -1.0 / b**2, 1.0 / B**2 - 2.0 / S**2),
+    )
+
+
+def ddim_pair(s: Array, a: Array, b: Array) -> Pair:
+    """ddim, r = (ς² + √(ab))/B: φ = 2 log(ς² + √(ab)) − log AB; ς² = 0 at the end: r = 0."""
+    null, A, B = _null(s, a, b)
+    inner = np.where(a > 0.0, a, b)  # the last node is fixed: its derivatives are nobody's
+    g = np.sqrt(inner * b)
+    P = s + g
+    up, down = g / inner, g / b
+    return Pair(
+        _flow_value("ddim", s, a, b),
+        np.where(a > 0.0, s * (g - inner) / (inner * P * A), 0.0),
+        np.where(null, 0.0, np.where(a > 0.0, s * (g - b) / (b * P * B), -1.0 / B)),
+        np.where(a > 0.0, 1.0 / A**2 - 0.5 * up / (inner * P) - 0.5 * (up / P) ** 2, 0.0),
+        np.where(a > 0.0, 0.5 * up * s / (b * P**2), 0.0),
+        np.where(
+            null,
+            0.0,
+            np.where(a > 0.0, 1.0 / B**2 - 0.5 * down / (b * P) - 0.5 * (down / P) ** 2, 1.0 / B**2),
+        ),
+    )
+
+
+def heun_lam_pair(s: Array, a: Array, b: Array) -> Pair:
+    """heun-lam, r = N/AB, N = ς⁴ + ½ς²(b + 3a) + a√(ab): φ = 2 log N − 3 log A − log B; ς² = 0 at the end: ½."""
+    null, A, B = _null(s, a, b)
+    inner = np.where(a > 0.0, a, b)
+    g = np.sqrt(a * b)
+    N = np.where(null, 1.0, s * s + 0.5 * s * (b + 3.0 * a) + a * g)
+    N_a, N_b = 1.5 * (s + g), 0.5 * s + 0.5 * a * g / b
+    return Pair(
+        _flow_value("heun-lam", s, a, b),
+        np.where(null, 0.0, 2.0 * N_a / N - 3.0 / A),
+        np.where(null, 1.0 / b, 2.0 * N_b / N - 1.0 / B),
+        np.where(null, 0.0, 1.5 * g / (inner * N) - 2.0 * (N_a / N) ** 2 + 3.0 / A**2),
+        np.where(null, 0.0, 1.5 * g / (b * N) - 2.0 * N_a * N_b / N**2),
+        np.where(null, -1.0 / b**2, -0.5 * a * g / (b * b * N) - 2.0 * (N_b / N) ** 2 + 1.0 / B**2),
+    )
+
+
+def heun_pair(s: Array, a: Array, b: Array) -> Pair:
+    """heun: heun-lam's, but ddim's at the end (a = 0)."""
+    middle, last = heun_lam_pair(s, a, b), ddim_pair(s, a, b)
+    return Pair(*(np.where(a > 0.0, one, other) for one, other in zip(middle, last, strict=True)))
+
+
+def _flow_value(scheme: str, s: Array, a: Array, b: Array) -> Array:
+    """φ alone, without cancellation where a step is short."""
+    null, A, B = _null(s, a, b)
+    if scheme == "ode-hf":
+        inside = (b - a) ** 2 / (4.0 * A * B)
+    else:
+        root = np.sqrt(b) - np.sqrt(a)
+        ddim = -s * root**2 / (A * B)
+        if scheme == "ddim":
+            inside = ddim
+        else:
+            kappa, beta = np.sqrt(a / b), s / A
+            inside = b / (A * B) * root**2 * (1.0 - kappa)
+            inside = inside * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * (a / A) * kappa)
+            if scheme == "heun":
+                inside = np.where(a > 0.0, inside, ddim)
+    last = np.log(0.25 * b) if scheme in ("ode-hf", "heun-lam") else np.full_like(b, -np.inf)
+    return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
+
+
+#: The ODE schemes whose exact law is a product over adjacent nodes of the clock.
+FLOWS = {"ode-hf": ode_hf_pair, "ddim": ddim_pair, "heun": heun_pair, "heun-lam": heun_lam_pair}
+
+
+def width_error2(s: Array, e: Array) -> Array:
+    """(√(ς²+e) − ς)², to the last digits near e = 0; a variance below 0 by rounding counts as 0."""
+    v = np.maximum(s + e, 0.0)
+    total = np.sqrt(v) + np.sqrt(s)
+    return np.where(total > 0.0, np.maximum(e, -s) / np.where(total > 0.0, total, 1.0), 0.0) ** 2
+
+
+class ClockW2(NamedTuple):
+    """Exact W2 in x (not squared): of the output to the data, from p_T and from the prior N(0, σ²(T)I), and
+    between the two outputs: what the prior start changes."""
+
+    exact: float
+    prior: float
+    start: float
+
+    @property
+    def robust(self) -> float:
+        """exact + start ≥ prior (triangle inequality): unlike ``prior`` it cannot be tuned to 0 (section
+        6)."""
+        return self.exact + self.start
+
+
+def start_gap2(s: Array, e: Array, moved: Array) -> Array:
+    """(√(ς²+e) − √(ς²+moved))², by its difference of squares."""
+    total = np.sqrt(np.maximum(s + e, 0.0)) + np.sqrt(np.maximum(s + moved, 0.0))
+    return np.where(total > 0.0, (e - moved) / np.where(total > 0.0, total, 1.0), 0.0) ** 2
+
+
+def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
+    """Exact W2 of a scheme of `PAIRS` or `FLOWS` on the nodes log λ (K+1,), decreasing to −∞. Kind: *exact*.
+
+    A twin of `wbound.exact.gaussian_law.law` for these schemes; tests compare the two.
+    """
+    lam = np.exp(log_lam)
+    s, sampling = spectrum.variances, spectrum.sampling
+    e = np.zeros(sampling.at.size)
+    of = _flow_value if scheme in FLOWS else _value
+    rows = max(1, (1 << 18) // max(lam.size, 1))
+    for i in range(0, e.size, rows):
+        part = sampling.at[i : i + rows, None]
+        e[i : i + rows] = of(scheme, part, lam[None, 1:], lam[None, :-1]).sum(axis=1)
+    e = sampling.spread(flow_excess(sampling.at, e) if scheme in FLOWS else e)
+    moved, means2 = moved_by_prior(scheme, s, e, float(lam[0]))
+    mean2 = float((spectrum.mean_square * means2).sum())
+    exact = float((spectrum.counts * width_error2(s, e)).sum())
+    prior = float((spectrum.counts * width_error2(s, moved)).sum()) + mean2
+    start = float((spectrum.counts * start_gap2(s, e, moved)).sum()) + mean2
+    return ClockW2(math.sqrt(exact), math.sqrt(prior), math.sqrt(start))
+
+
+def moved_by_prior(scheme: str, s: Array, e: Array, lam0: float) -> tuple[Array, Array]:
+    """What e becomes from the prior start, and the squared share of the mean that is then missing, (E,)."""
+    share = s / (s + lam0)
+    if scheme in FLOWS:  # everything is multiplied by R, R² = (ς²+e)/(ς²+λ_0)
+        return e - (s + e) * share, np.maximum(s + e, 0.0) / (s + lam0)
+    return e - s * share**2, share**2
+
+
+def _value(scheme: str, s: Array, a: Array, b: Array) -> Array:
+    A, H = s + a, b - a
+    if scheme == "hf":
+        null = A == 0.0
+        u2 = np.where(null, 1.0, s / np.where(null, 1.0, A)) ** 2
+        return np.asarray(u2 * H * H / (s + b))
+    u2 = (s / np.where(A == 0.0, 1.0, A)) ** 2
+    return np.asarray(-s * u2 * H * H / ((s + b) * b))

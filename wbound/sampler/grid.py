@@ -1,0 +1,313 @@
+"""Grids and the nodes they give: a grid is a value, and every grid ends as times and log λ (section 0)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wbound.data.curvature import Curvature
+from wbound.errors import BadInput, count, one_of, positive
+from wbound.forward.forward_process import Process
+from wbound.memory import fits
+from wbound.sampler import placement
+from wbound.sampler.steps import Batch, GridBatch
+from wbound.typing import Array
+
+__all__ = ["GRIDS", "Grid", "Nodes", "grid_named"]
+
+
+#: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
+BLOCK = 32768
+#: More steps than this are not summed one by one.
+MOST_STEPS = 200_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """Decreasing forward times τ_0 = T > … > τ_K, with log α and log λ there, arrays (K+1,).
+
+    λ_K = 0, or δ > 0 when the sampler stops early (then the output is y_K/α_K).
+    """
+
+    process: Process
+    t: Array
+    uniform: bool
+    #: log λ as the grid gave it, where it was placed in the clock
+    given: Array | None = None
+
+    @property
+    def K(self) -> int:
+        return int(self.t.size - 1)
+
+    @property
+    def T(self) -> float:
+        return float(self.t[0])
+
+    @cached_property
+    def first(self) -> tuple[float, float]:
+        """log α and log λ at τ_0 = T."""
+        log_alpha, log_lam = self.process.law(self.t[:1])
+        return float(log_alpha[0]), float(log_lam[0] if self.given is None else self.given[0])
+
+    @cached_property
+    def last(self) -> tuple[float, float]:
+        """log α and log λ at τ_K: (0, −∞) unless stopped early."""
+        log_alpha, log_lam = self.process.law(self.t[-1:])
+        return float(log_alpha[0]), float(log_lam[0] if self.given is None else self.given[-1])
+
+    @property
+    def stopped_early(self) -> bool:
+        return self.last[1] > -np.inf
+
+    @cached_property
+    def batch(self) -> Batch:
+        """All K steps, in the sampler's order."""
+        return self._steps(0, self.K)
+
+    @property
+    def log_alpha(self) -> Array:
+        """log α at the nodes (K+1,)."""
+        return np.concatenate((self.batch.log_alpha_hi[:1], self.batch.log_alpha_lo))
+
+    @property
+    def log_lam(self) -> Array:
+        """log λ at the nodes (K+1,)."""
+        return np.concatenate((self.batch.log_lam_hi[:1], self.batch.log_lam_lo))
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Batch]]:
+        """The steps in blocks, from the data's end (k = K) backward; within a block in the sampler's
+        order."""
+        if size >= self.K:
+            yield slice(0, self.K), self.batch
+            return
+        for end in range(self.K, 0, -size):
+            begin = max(end - size, 0)
+            yield slice(begin, end), self._steps(begin, end)
+
+    def _steps(self, begin: int, end: int) -> Batch:
+        t = self.t[begin : end + 1]
+        given = None if self.given is None else self.given[begin : end + 1]
+        return GridBatch(self.process, t, given)
+
+
+class _Request(NamedTuple):
+    """What a grid may look at when it places its nodes."""
+
+    process: Process
+    data: Curvature | None
+    T: float
+    K: int
+    delta: float = 0.0
+
+    @property
+    def log_lam_T(self) -> float:
+        return float(self.process.log_lam(self.T))
+
+
+def _uniform(r: _Request) -> Array:
+    t = np.arange(r.K, -1, -1, dtype=float)
+    if r.delta:
+        last = float(r.process.time_of(math.log(r.delta)))
+        if not last < r.T:
+            raise BadInput("delta", r.delta, f"must be below lam(T) = {math.exp(r.log_lam_T):.6g}")
+        t *= (r.T - last) / r.K
+        t += last
+    else:
+        t *= r.T / r.K
+    t[0] = r.T
+    return t
+
+
+def _levels(
+    place: Callable[[float, int, Curvature | None, float | None], Array], sigma_min: float | None
+) -> Callable[[_Request], Array]:
+    """K levels and then 0, or K + 1 levels down to δ."""
+
+    def levels(r: _Request) -> Array:
+        if r.delta:
+            return place(r.log_lam_T, r.K + 1, r.data, math.sqrt(r.delta))[:-1]
+        return place(r.log_lam_T, r.K, r.data, sigma_min)
+
+    return levels
+
+
+def _positive_or_none(delta: float | None) -> float | None:
+    return None if delta is None else positive("delta", delta)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """How the nodes are placed: by name (`GRIDS`), or explicit times, λ or σ.
+
+    ``place(request) -> (K+1,)`` gives decreasing values of ``coordinate`` ("t" or "log_lam"), the last at
+    λ = 0 unless it stops early: an explicit grid made with stop="early", or a named one with ``delta`` (or
+    with data that have one, such as `wbound.early_stopped`), which ends at λ_K = δ. Then the output is
+    y_K/α_K (section 11). An explicit grid brings its own T and K.
+    """
+
+    name: str
+    coordinate: str
+    place: Callable[[_Request], Array]
+    explicit: bool = False
+    length: int | None = None
+    delta: float | None = None
+
+    @staticmethod
+    def uniform(delta: float | None = None) -> Grid:
+        """τ_k = T(1 − k/K), the published grid; with ``delta`` > 0 (x²) uniform down to λ_K = δ."""
+        return Grid("uniform", "t", _uniform, delta=_positive_or_none(delta))
+
+    @staticmethod
+    def log_lam(sigma_min: float | None = None, delta: float | None = None) -> Grid:
+        """Uniform in log λ: K levels from λ(T) to sigma_min² (default: `placement.SIGMA_MIN`), then 0; with
+        ``delta`` K + 1 levels down to λ_K = δ."""
+        place = _levels(placement.log_uniform, sigma_min)
+        return Grid("log-lam", "log_lam", place, delta=_positive_or_none(delta))
+
+    @staticmethod
+    def edm(rho: float = 7.0, sigma_min: float | None = None, delta: float | None = None) -> Grid:
+        """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min in x (default: `placement.SIGMA_MIN`), then 0;
+        with ``delta`` K + 1 levels down to λ_K = δ.
+
+        Source: Karras et al., 2022, Eq. 5 (ρ = 7, σ from 0.002 to 80).
+        """
+        power = positive("rho", rho)
+        place = _levels(lambda u, K, data, least: placement.edm(u, K, data, power, least), sigma_min)
+        return Grid("edm", "log_lam", place, delta=_positive_or_none(delta))
+
+    @staticmethod
+    def cosine() -> Grid:
+        """The cosine schedule, λ in units of the data's mean variance (Nichol & Dhariwal, 2021)."""
+        return Grid("cosine", "log_lam", lambda r: placement.cosine(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
+    def optimal() -> Grid:
+        """Section 7's grid, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}; needs the data's m_0 and L_0 (A1)."""
+        return Grid("optimal", "log_lam", lambda r: placement.optimal(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
+    def gaussian() -> Grid:
+        """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ,
+        σ_0²I)."""
+        return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
+    def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
+        """Explicit forward times (K+1,), strictly decreasing to 0; with stop="early" to a time above 0."""
+        t = _decreasing(values, "grid times", stop)
+        return Grid("from_t", "t", lambda r: t, True, t.size - 1)
+
+    @staticmethod
+    def from_lam(values: ArrayLike, stop: str | None = None) -> Grid:
+        """Explicit clock values λ (K+1,) in x², strictly decreasing to 0; with stop="early" to δ > 0."""
+        lam = _decreasing(values, "grid lam", stop)
+        return Grid("from_lam", "log_lam", lambda r: _log(lam), True, lam.size - 1)
+
+    @staticmethod
+    def from_sigma(values: ArrayLike, stop: str | None = None) -> Grid:
+        """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0; with stop="early" to √δ > 0."""
+        sigma = _decreasing(values, "grid sigma", stop)
+        return Grid("from_sigma", "log_lam", lambda r: 2.0 * _log(sigma), True, sigma.size - 1)
+
+    def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
+        """The grid read through ``process``'s clock. T and K are required unless the grid is explicit,
+        and must agree with it if given. Raises `BadInput`."""
+        if self.length is not None:
+            if K is not None and count("K", K) != self.length:
+                raise BadInput("K", K, f"the grid given has {self.length} steps")
+            steps, end = self.length, 1.0
+        else:
+            steps, end = count("K", K), positive("T", T)
+        if steps > MOST_STEPS:
+            raise BadInput("K", K, "more steps than can be summed one by one; use wbound.iterations")
+        fits("K", steps, 8.0 if self.name == "uniform" else 64.0)
+        delta = 0.0 if self.explicit else self.delta or (data.delta if data is not None else 0.0)
+        if delta and self.name not in STOPPING:
+            raise BadInput("grid", self.name, f"does not stop early: use {', '.join(STOPPING)}")
+        values = self.place(_Request(process, data, end, steps, delta))
+        if self.coordinate == "t":
+            t = values
+        elif self.explicit:
+            t = process.time_of(values)
+        else:  # the first node is λ(T) itself
+            t = np.concatenate(([end], process.time_of(values[1:])))
+        if self.explicit and T is not None and abs(positive("T", T) - t[0]) > 1e-9 * t[0]:
+            raise BadInput("T", T, f"the grid given starts at T = {t[0]:.12g}")
+        process.check_domain(float(t[0]))
+        if self.name != "uniform" and not (np.diff(t) < 0).all():
+            raise BadInput(
+                self.name, "grid", "its nodes coincide in double precision as times of this process"
+            )
+        uniform = self.name == "uniform" and not delta
+        nodes = Nodes(process, t, uniform, values if self.coordinate == "log_lam" else None)
+        log_lam_T = nodes.first[1]
+        if not np.isfinite(log_lam_T):
+            raise BadInput("T", float(t[0]), "lam(T) must be > 0, and its logarithm finite")
+        return nodes
+
+
+#: Named grids that can end at λ_K = δ > 0.
+STOPPING = ("uniform", "log-lam", "edm")
+
+#: Grids by name.
+GRIDS: dict[str, Grid] = {
+    grid.name: grid
+    for grid in (
+        Grid.uniform(),
+        Grid.optimal(),
+        Grid.gaussian(),
+        Grid.log_lam(),
+        Grid.edm(),
+        Grid.cosine(),
+    )
+}
+
+
+def grid_named(grid: Any) -> Grid:
+    """A `Grid`, or the one called so; a bare array is refused, since it could be t, λ or σ."""
+    if isinstance(grid, Grid):
+        return grid
+    if not isinstance(grid, str):
+        raise BadInput(
+            "grid",
+            grid,
+            "must be a name or a Grid; say Grid.from_t, Grid.from_lam or Grid.from_sigma of an array",
+        )
+    return GRIDS[one_of("grid", grid, GRIDS)]
+
+
+def _decreasing(values: ArrayLike, option: str, stop: str | None = None) -> Array:
+    if stop is not None:
+        one_of("stop", stop, ("early",))
+    try:
+        a = np.array(values, float)
+    except (TypeError, ValueError):
+        raise BadInput(option, values, "must be numbers") from None
+    if a.ndim != 1 or a.size < 2:
+        raise BadInput(option, f"shape {a.shape}", "must be a vector (K+1,) with K >= 1")
+    if not np.isfinite(a).all():
+        raise BadInput(
+            option,
+            f"{a[~np.isfinite(a)][0]} at index {int(np.flatnonzero(~np.isfinite(a))[0])}",
+            "must be finite",
+        )
+    rising = np.flatnonzero(np.diff(a) >= 0)
+    if rising.size:
+        k = int(rising[0])
+        raise BadInput(option, f"{a[k]:g}, {a[k + 1]:g} at index {k}", "must be strictly decreasing")
+    if stop is None and a[-1] != 0.0:
+        raise BadInput(option, f"last value {a[-1]:g}", "must end at 0 exactly (or say stop='early')")
+    if stop is not None and not a[-1] > 0.0:
+        raise BadInput(option, f"last value {a[-1]:g}", "must end above 0 where stop = early")
+    return a
+
+
+def _log(values: Array) -> Array:
+    with np.errstate(divide="ignore"):  # the last node is λ = 0
+        return np.log(values)

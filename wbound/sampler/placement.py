@@ -1,0 +1,117 @@
+"""Where the named grids put their nodes in the clock: log λ (K+1,) from λ(T) down to λ = 0 (sections 6, 7).
+
+Each function takes log λ(T), K and the data (or None), and works where λ overflows. Scales that the
+literature fixes for images of standard deviation ½ or 1 are taken in units of the data's own,
+√(E|X_0−EX_0|²/d); without data that is 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from wbound.data.curvature import Curvature
+from wbound.errors import BadInput, HypothesisFailed, positive
+from wbound.forward.optimal_clock import clock, log_clock_left, times
+from wbound.typing import Array
+
+__all__ = ["SIGMA_MIN", "cosine", "curvatures", "edm", "gaussian", "log_uniform", "optimal", "scale"]
+
+
+#: The last noise level above 0 of `edm` and `log_uniform`, in units of the data's standard deviation: EDM's
+#: 0.002 for images of standard deviation 0.5. (At most as large a share of √λ(T).)
+SIGMA_MIN = 0.004
+
+#: Offset of the cosine schedule (Nichol & Dhariwal, 2021).
+COSINE_OFFSET = 0.008
+
+
+def scale(data: Curvature | None) -> float:
+    """√(E|X_0 − E X_0|²/d) in x (with E X_0 taken as 0 where it is unknown); 1 without data."""
+    if data is None:
+        return 1.0
+    variance = (data.second_moment - (data.mean_norm or 0.0) ** 2) / data.d
+    return math.sqrt(variance) if variance > 0.0 else 1.0
+
+
+def curvatures(data: Curvature | None) -> tuple[float, float]:
+    """(m_0, L_0) of strongly log-concave data, which the optimal grid is made of. Raises
+    `HypothesisFailed`."""
+    if data is None:
+        raise BadInput("grid", "optimal", "needs the data's m0 and L0")
+    facts = data.A1
+    if facts is None:
+        raise HypothesisFailed("Eq. 13", "A1", "the optimal grid needs m0 and L0")
+    return facts
+
+
+def optimal(log_lam_T: float, K: int, data: Curvature | None) -> Array:
+    """Section 7's grid: uniform in the optimal clock's own time, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}."""
+    m0, L0 = curvatures(data)
+    gone, left = times(log_lam_T, m0, L0)
+    k = np.arange(1, K) / K
+    since, until = gone * (1.0 - k), left + gone * k
+    early = since < until
+    out = np.empty(K - 1)
+    out[early] = np.log(clock(since[early], m0, L0))
+    out[~early] = log_clock_left(until[~early], m0, L0)
+    return _framed(log_lam_T, out)
+
+
+def gaussian(log_lam_T: float, K: int, data: Curvature | None) -> Array:
+    """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the mean variance: Eq. 10's optimum as K → ∞ for N(μ, σ_0² I)."""
+    log_s2 = 2.0 * math.log(scale(data))
+    start = math.exp(-0.5 * float(np.logaddexp(0.0, log_lam_T - log_s2)))  # √(σ_0²/w_0)
+    k = np.arange(1, K) / K
+    # v = σ_0/√w rises from start to 1; λ = σ_0²(v^{−2} − 1), from log v
+    log_v = np.log1p(-(1.0 - start) * (1.0 - k))
+    return _framed(log_lam_T, log_s2 - 2.0 * log_v + np.log(-np.expm1(2.0 * log_v)))
+
+
+def _least(log_lam_T: float, data: Curvature | None, sigma_min: float | None) -> float:
+    """log of the last σ above 0."""
+    if sigma_min is None:
+        return math.log(SIGMA_MIN) + min(math.log(scale(data)), 0.5 * log_lam_T)
+    log_min = math.log(positive("sigma_min", sigma_min))
+    if not log_min < 0.5 * log_lam_T:
+        raise BadInput(
+            "sigma_min", sigma_min, f"must be below sqrt(lam(T)) = {math.exp(0.5 * log_lam_T):.6g}"
+        )
+    return log_min
+
+
+def log_uniform(log_lam_T: float, K: int, data: Curvature | None, sigma_min: float | None = None) -> Array:
+    """Uniform in log λ: K levels from λ(T) to sigma_min², then 0."""
+    share = np.arange(1, K) / max(K - 1, 1)
+    least = 2.0 * _least(log_lam_T, data, sigma_min)
+    return _framed(log_lam_T, log_lam_T + share * (least - log_lam_T))
+
+
+def edm(
+    log_lam_T: float, K: int, data: Curvature | None, rho: float = 7.0, sigma_min: float | None = None
+) -> Array:
+    """σ^{1/ρ} uniform: K levels from √λ(T) to sigma_min, then 0 (Karras et al., 2022, Eq. 5)."""
+    share = np.arange(1, K) / max(K - 1, 1)
+    low, high = _least(log_lam_T, data, sigma_min) / rho, 0.5 * log_lam_T / rho
+    with np.errstate(divide="ignore"):  # the last level has no share of the first
+        mixed = np.logaddexp(np.log1p(-share) + high, np.log(share) + low)
+    return _framed(log_lam_T, 2.0 * rho * mixed)
+
+
+def cosine(log_lam_T: float, K: int, data: Curvature | None, offset: float = COSINE_OFFSET) -> Array:
+    """ᾱ = cos²(φ)/cos²(φ_0), φ uniform from φ_0 = (π/2)·offset/(1+offset) (Nichol & Dhariwal, 2021), with
+    λ = σ_0²(1/ᾱ − 1), σ_0² the data's mean variance (1 in their normalisation)."""
+    log_s2 = 2.0 * math.log(scale(data))
+    first = 0.5 * math.pi * offset / (1.0 + offset)
+    # cos φ_T = cos φ_0 √ᾱ(T); near π/2 the angle comes from its cosine's arcsine
+    cosine_T = math.cos(first) * math.exp(-0.5 * float(np.logaddexp(0.0, log_lam_T - log_s2)))
+    last = 0.5 * math.pi - math.asin(cosine_T) if cosine_T < 0.7 else math.acos(cosine_T)
+    rest = (last - first) * (1.0 - np.arange(1, K) / K)
+    # cos²φ_0/cos²φ − 1 = sin(φ−φ_0) sin(φ+φ_0)/cos²φ
+    lam = np.sin(rest) * np.sin(rest + 2.0 * first) / np.cos(first + rest) ** 2
+    return _framed(log_lam_T, log_s2 + np.log(lam))
+
+
+def _framed(log_lam_T: float, inner: Array) -> Array:
+    return np.concatenate(([log_lam_T], inner, [-np.inf]))

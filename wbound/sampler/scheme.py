@@ -1,0 +1,373 @@
+"""The samplers as linear steps y_k = A y_{k−1} + C s(y_{k−1}) + √Q ξ (section 3 of docs/theory.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from wbound.errors import BadInput, one_of
+from wbound.sampler.point_coefficients import pointwise
+from wbound.sampler.steps import Batch
+from wbound.typing import Array
+
+__all__ = ["POINTWISE", "SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]
+
+
+def vanishes(x: Array | float) -> bool:
+    """Whether x is 0 on every step; quick where its first entry is not."""
+    return not x if isinstance(x, float) else not (x.size and x[0]) and not np.any(x)
+
+
+class Flow(NamedTuple):
+    """How far an ODE step's c_k (section 12) is from that of the heat flow's own Euler step, arrays (N,).
+
+    half: ½C^hf − C (x²); keep: 1 − c_k/λ_{k−1}, what is left of pure noise (no unit); excess: keep² −
+    λ_k/λ_{k−1} (no unit). None of them from a difference that cancels.
+    """
+
+    half: Array | float
+    keep: Array
+    excess: Array | float
+
+
+class Corrector(NamedTuple):
+    """A second stage, arrays (N,) in x²: y_k = A y_{k−1} + C s(y_{k−1}, τ_{k−1}) + D s(y′, τ_k), with y′
+    what the first stage gives. Where D = 0 the score at τ_k is not needed; at λ_k = 0 it has to be 0."""
+
+    C: Array
+    D: Array
+
+
+class Steps(NamedTuple):
+    """Coefficients of N steps, arrays (N,): A (no unit), C and Q (x²).
+
+    a, c, q are the exact step's (``hf``: A^hf, C^hf, Q^hf) minus these, computed without cancellation:
+    they are what Theorem 2's b_k and X_k and the exact law's defect are made of (0.0 where they vanish
+    identically). ODE schemes have Q = 0 and a ``flow``; ``corrector`` is None for one-stage schemes.
+    A scheme of your own may leave a, c, q and flow out (`Own`).
+    """
+
+    A: Array
+    C: Array
+    Q: Array
+    a: Array | float = math.nan
+    c: Array | float = math.nan
+    q: Array | float = math.nan
+    corrector: Corrector | None = None
+    flow: Flow | None = None
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0); ``stages`` is
+    how often a step asks for the score (2: its `Steps` have a `Corrector`; an ODE's). The coefficients of a scheme
+    of your own are completed and checked by `Own`, which raises `BadInput`.
+    """
+
+    name: str
+    title: str
+    kind: str
+    steps: Callable[[Batch], Steps]
+    source: str
+    stages: int = 1
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, ("sde", "ode"))
+        if self.stages not in ((1, 2) if self.kind == "ode" else (1,)):
+            raise BadInput("stages", self.stages, "must be 1, or 2 for an ODE scheme")
+        if not isinstance(self.steps, Named | Own):
+            object.__setattr__(self, "steps", Own(self.steps, self.name, self.kind, self.stages))
+
+
+@dataclass(frozen=True)
+class Named:
+    """The steps of a scheme of `SCHEMES`, complete as they are."""
+
+    of: Callable[[Batch], Steps]
+
+    def __call__(self, b: Batch) -> Steps:
+        return self.of(b)
+
+
+#: What a mismatch or a flow given with a user's coefficients may differ from them, relative to what it is made of.
+AGREED = 1e-9
+
+
+@dataclass(frozen=True)
+class Own:
+    """The steps of a user's scheme: A, C, Q and the corrector are what it does. What of a, c, q and the flow is
+    left out is their plain difference from the exact step's (to about 1e-16 of A, C, Q), and what is given must
+    agree with them. Raises `BadInput` where they do not, and where ``kind`` or ``stages`` says what they are not.
+    """
+
+    of: Callable[[Batch], Steps]
+    name: str
+    kind: str
+    stages: int
+
+    def __call__(self, b: Batch) -> Steps:
+        given = self.of(b)
+        if (given.corrector is not None) != (self.stages == 2):
+            has = "two stages" if given.corrector is not None else "one stage, without a corrector"
+            raise BadInput("scheme", self.name, f"has {has}, but says stages = {self.stages}")
+        A, C, Q = (self._read(key, getattr(given, key), b) for key in ("A", "C", "Q"))
+        if not (Q >= 0.0).all():
+            raise BadInput("scheme", self.name, "has Q < 0, and Q is a variance")
+        with np.errstate(over="ignore", invalid="ignore"):  # a huge step: infinite, and the bound says so
+            exact = _exp(b.steps.F), b.steps.C, b.steps.Q
+            a, c, q = (
+                self._mismatch(key, value, whole, own, b)
+                for key, value, whole, own in zip("acq", given[3:6], exact, (A, C, Q), strict=True)
+            )
+            if self.kind == "sde":
+                return Steps(A, C, Q, a, c, q)
+            if Q.any() or (np.abs(A - exact[0]) > AGREED * exact[0]).any():
+                raise BadInput(
+                    "scheme", self.name, "is no ODE scheme: Q must be 0 and A = alpha_k/alpha_{k-1}"
+                )
+            return Steps(
+                A, C, Q, 0.0, c, q, self._corrector(given.corrector, b), self._flow(given.flow, C, b)
+            )
+
+    def _read(self, key: str, value: Array | float, b: Batch) -> Array:
+        try:
+            return np.broadcast_to(np.asarray(value, float), b.t_lo.shape)
+        except (TypeError, ValueError):
+            raise BadInput("scheme", self.name, f"must give {key} as numbers of shape ({b.size},)") from None
+
+    def _mismatch(self, key: str, given: Array | float, exact: Array, own: Array, b: Batch) -> Array:
+        if isinstance(given, float) and math.isnan(given):
+            return exact - own
+        value = self._read(key, given, b)
+        size = np.abs(exact) + np.abs(own)
+        self._agree(value, exact - own, size, f"its {key} is not hf's {key.upper()} minus its own")
+        return value
+
+    def _agree(self, given: Array | float, own: Array, size: Array, said: str) -> None:
+        if (np.abs(given - own) > AGREED * size).any():
+            raise BadInput("scheme", self.name, said)
+
+    def _corrector(self, given: Corrector | None, b: Batch) -> Corrector | None:
+        if given is None:
+            return None
+        C, D = self._read("the corrector's C", given[0], b), self._read("the corrector's D", given[1], b)
+        if (D[np.isneginf(b.log_lam_lo)] != 0.0).any():
+            raise BadInput(
+                "scheme", self.name, "asks for the score at lam = 0: its corrector's D must be 0 there"
+            )
+        return Corrector(C, D)
+
+    def _flow(self, given: Flow | None, C: Array, b: Batch) -> Flow:
+        keep = np.where(b.sigma2_hi > 0.0, 1.0 - C * np.exp(-b.steps.F) / b.sigma2_hi, 0.5)
+        own = Flow(0.5 * b.steps.C - C, keep, keep**2 - np.exp(-b.gap))
+        if given is None:
+            return own
+        sizes = b.steps.C + np.abs(C), 2.0 + np.abs(keep), 2.0 + keep**2
+        for value, plain, size in zip(given, own, sizes, strict=True):
+            self._agree(value, np.asarray(plain), size, "its flow does not belong to its C")
+        return given
+
+
+def _hf(b: Batch) -> Steps:
+    return Steps(_exp(b.steps.F), b.steps.C, b.steps.Q, 0.0, 0.0, 0.0)
+
+
+def _em(b: Batch) -> Steps:
+    s = b.steps
+    return Steps(1.0 + s.F, s.G, s.G, s.A_minus, s.C_minus_G, s.Q_minus_G)
+
+
+def _em_point(b: Batch) -> Steps:
+    return _at_a_point(b, "em-point", arrival=False)
+
+
+def _em_point_arrival(b: Batch) -> Steps:
+    return _at_a_point(b, "em-point-arrival", arrival=True)
+
+
+def _at_a_point(b: Batch, name: str, *, arrival: bool) -> Steps:
+    # a: e^F − 1 − f(τ)η, as (e^F − 1 − F) + (F − f(τ)η); the others alike
+    s, at = b.steps, pointwise(b, name, arrival=arrival)
+    with np.errstate(over="ignore", invalid="ignore"):  # a huge step: infinite
+        a, c, q = s.A_minus + at.F_rest, s.C_minus_G + at.G_rest, s.Q_minus_G + at.G_rest
+    return Steps(1.0 + at.F, at.G, at.G, a, c, q)
+
+
+def _ei(b: Batch) -> Steps:
+    return Steps(_exp(b.steps.F), b.steps.E, b.steps.Q, 0.0, b.steps.C_minus_E, 0.0)
+
+
+def _ddpm(b: Batch) -> Steps:
+    # Q λ_k/λ_{k−1} = Q σ_k²/(Q + σ_k²), since Q = α_k²(λ_{k−1} − λ_k)
+    Q, share = b.steps.Q, forgotten(b)
+    with np.errstate(invalid="ignore"):  # as there
+        injected = np.where(np.isinf(Q), b.sigma2_lo, b.sigma2_lo * share)
+    return Steps(_exp(b.steps.F), b.steps.C, injected, 0.0, 0.0, Q * share)
+
+
+def forgotten(b: Batch) -> Array:
+    """1 − λ_k/λ_{k−1} = Q/(Q + σ_k²) of each step (N,)."""
+    Q = b.steps.Q
+    # Q = ∞ on a huge step: the ratio is 1; Q = 0, below doubles: nothing is injected whatever the ratio
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(np.isinf(Q), 1.0, np.where(Q == 0.0, 0.0, Q / (Q + b.sigma2_lo)))
+
+
+def keeps(
+    A: Array, C: Array, a: Array | float, c: Array | float, curvature: Array, drift: Array, lag: Array
+) -> Array:
+    """(A − C·curvature)·lag, what a step keeps of a distance, which is 1 + ``drift`` for hf: from hf's or as it
+    stands, whichever cancels less (ei may keep 1e-12 of A, with hf's own far below)."""
+    by_hf = np.maximum(np.abs(a), np.abs(c) * curvature) * lag + np.abs(drift) + 1.0
+    as_it_stands = np.maximum(A, C * curvature) * lag
+    return np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag, (A - C * curvature) * lag)
+
+
+# ---------------------------------------------------------------------- the probability-flow ODE (section 12)
+# dỸ = ½∇log q dΛ, steps ỹ_k = ỹ_{k−1} + c_k ∇log q(ỹ_{k−1}); in x-units A = α_k/α_{k−1}, C = c_k α_k α_{k−1}
+
+
+def _ode_hf(b: Batch) -> Steps:
+    C, kappa2 = 0.5 * b.steps.C, np.exp(-b.gap)  # c_k = ½H_k; κ² = λ_k/λ_{k−1}
+    flow = Flow(0.0, 0.5 * (1.0 + kappa2), 0.25 * np.expm1(-b.gap) ** 2)
+    return Steps(_exp(b.steps.F), C, np.zeros_like(C), 0.0, C, b.steps.Q, flow=flow)
+
+
+def _ddim(b: Batch) -> Steps:
+    # c_k = √λ_{k−1}(√λ_{k−1} − √λ_k) = H_k/(1 + κ)
+    kappa, rest = np.exp(-0.5 * b.gap), -np.expm1(-0.5 * b.gap)
+    whole = b.steps.C / (1.0 + kappa)
+    with np.errstate(invalid="ignore"):  # C = ∞ on a huge step
+        c = np.where(kappa > 0.0, whole * kappa, 0.0)
+    flow = Flow(-0.5 * whole * rest, kappa, 0.0)
+    return Steps(_exp(b.steps.F), whole, np.zeros_like(whole), 0.0, c, b.steps.Q, flow=flow)
+
+
+def _ode_ei(b: Batch) -> Steps:
+    half, c = 0.5 * b.steps.C_minus_E, b.steps.C_minus_half_E
+    C, kappa2, rest = 0.5 * b.steps.E, np.exp(-b.gap), -np.expm1(-b.gap)
+    # a huge step: infinite, and the bound says so; σ² below double precision: a step of nothing, ode-hf's
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        seen = b.sigma2_hi > 0.0
+        keep = np.where(seen, kappa2 + c * np.exp(-b.steps.F) / b.sigma2_hi, 0.5)
+        late = np.where(seen, half * np.exp(-b.steps.F) / b.sigma2_hi, 0.0)  # (½H − c_k)/λ_{k−1}
+        kappa = np.sqrt(kappa2)
+        excess = np.where(
+            rest < 0.5,
+            0.25 * rest**2 + late * (1.0 + kappa2 + late),
+            (keep - kappa) * (keep + kappa),  # where late is about −½
+        )
+    flow = Flow(half, keep, excess)
+    return Steps(_exp(b.steps.F), C, np.zeros_like(C), 0.0, c, b.steps.Q, flow=flow)
+
+
+def trapezoid(b: Batch) -> Steps:
+    """ddim's step, then the trapezoidal rule in σ = √λ: c′ = ½√λ_{k−1}D, c″ = ½√λ_k D, D = √λ_{k−1} − √λ_k.
+
+    At λ_k = 0 the factor √λ_k leaves c′ = ½λ_{k−1} alone: the last step is Euler's in the clock (ode-hf's)
+    and needs no score at λ = 0.
+    """
+    first = _ddim(b)
+    kappa = np.exp(-0.5 * b.gap)
+    with np.errstate(invalid="ignore"):  # as above
+        second = Corrector(0.5 * first.C, 0.5 * b.steps.Q * kappa / (1.0 + kappa))
+    return first._replace(corrector=second)
+
+
+def _heun(b: Batch) -> Steps:
+    """`trapezoid`, but at λ_k = 0 the first stage alone: Euler's step in σ, to the denoiser. (Of first order
+    where λ_{K−1} ~ 1/K, as on uniform steps of a clock that begins like t.)"""
+    steps = trapezoid(b)
+    assert steps.corrector is not None
+    ends = np.isneginf(b.log_lam_lo)
+    return steps._replace(
+        corrector=Corrector(
+            np.where(ends, steps.C, steps.corrector.C), np.where(ends, 0.0, steps.corrector.D)
+        )
+    )
+
+
+def _exp(F: Array) -> Array:
+    return _big(np.exp, F)
+
+
+def _big(of: Callable[[Array], Array], F: Array) -> Array:
+    with np.errstate(over="ignore"):  # a huge step: A_k is infinite and the bound says so
+        return of(F)
+
+
+#: The schemes by name, SDE schemes first.
+SCHEMES: dict[str, Scheme] = {
+    s.name: s
+    for s in (
+        Scheme(
+            "em",
+            "Euler–Maruyama, f and g² integrated",
+            "sde",
+            Named(_em),
+            "Gao, Nguyen & Zhu, arXiv 2311.11003",
+        ),
+        Scheme(
+            "em-point",
+            "Euler–Maruyama, f and g² at the departure",
+            "sde",
+            Named(_em_point),
+            "the textbook's: f and g² at τ_{k−1}, where the step begins",
+        ),
+        Scheme(
+            "em-point-arrival",
+            "Euler–Maruyama, f and g² at the arrival",
+            "sde",
+            Named(_em_point_arrival),
+            "f and g² at τ_k, where the step ends; the score at τ_{k−1}",
+        ),
+        Scheme("ei", "exponential integrator", "sde", Named(_ei), "score frozen over the step"),
+        Scheme(
+            "hf",
+            "heat-flow Euler",
+            "sde",
+            Named(_hf),
+            "α·score frozen; the conditional mean is exact (Lemma 3)",
+        ),
+        Scheme("ddpm", "DDPM ancestral", "sde", Named(_ddpm), "Ho et al., 2020: denoiser frozen"),
+        Scheme("ode-hf", "heat-flow Euler, ODE", "ode", Named(_ode_hf), "section 12: α·score frozen"),
+        Scheme("ddim", "DDIM", "ode", Named(_ddim), "Song, Meng & Ermon, 2021: denoiser frozen"),
+        Scheme("ode-ei", "exponential integrator, ODE", "ode", Named(_ode_ei), "Gao & Zhu, arXiv 2401.17958"),
+        Scheme(
+            "heun",
+            "Heun in σ, last step Euler in σ; ODE",
+            "ode",
+            Named(_heun),
+            "Karras et al., 2022, Algorithm 1 (σ = t)",
+            2,
+        ),
+        Scheme(
+            "heun-lam",
+            "Heun in σ, last step Euler in λ; ODE",
+            "ode",
+            Named(trapezoid),
+            "section 12: as heun, the last step ode-hf's",
+            2,
+        ),
+    )
+}
+
+
+#: The schemes that see f and g at a time, and so more of a process than α and the clock.
+POINTWISE = ("em-point", "em-point-arrival")
+
+
+def scheme_named(scheme: str | Scheme) -> Scheme:
+    """A `Scheme`, or the one called so. Raises `BadInput` with the names, and for a scheme of your own with the
+    name of one of these: theorems and tables go by it."""
+    if not isinstance(scheme, Scheme):
+        return SCHEMES[one_of("scheme", scheme, SCHEMES)]
+    if scheme.name in SCHEMES and scheme != SCHEMES[scheme.name]:
+        raise BadInput(
+            "scheme", scheme.name, "is the name of another scheme: give your own a name of its own"
+        )
+    return scheme

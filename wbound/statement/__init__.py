@@ -1,0 +1,1 @@
+"""What a statement is: hypotheses, kind, source and formula, before any statement is made."""

@@ -1,0 +1,165 @@
+"""Hypotheses that several statements of docs/theory.md share, made for a statement by its name; what they speak of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wbound.data.beyond_log_concave import BoundedData
+from wbound.data.log_concave import gaussian_data
+from wbound.errors import BadInput, HypothesisFailed
+from wbound.sampler.make_setting import Setting
+from wbound.statement.statement_object import Hypothesis, Statement
+
+__all__ = [
+    "HERE",
+    "a1",
+    "bounded",
+    "coefficients",
+    "constants",
+    "exact_score",
+    "far",
+    "gaussian",
+    "isotropic",
+    "lam_T",
+    "mean_known",
+    "no_noise",
+    "one_eigenvalue",
+    "process",
+    "profile",
+    "scheme",
+    "sigma0",
+    "start",
+    "statement",
+    "stops_early",
+    "to_the_end",
+    "unbiased",
+    "uniform",
+]
+
+HERE = "derived here"
+
+#: Makes a hypothesis, told the statement's name.
+Maker = Callable[[str], Hypothesis]
+
+
+def statement(
+    id: str,
+    kind: str,
+    evaluate: Callable[[Setting], Any],
+    *hypotheses: Maker,
+    source: str = HERE,
+    covers: tuple[str, ...] = (),
+) -> Statement:
+    """A `Statement` whose hypotheses name it."""
+    name = Statement(id, source, kind, (), evaluate).name
+    return Statement(id, source, kind, tuple(make(name) for make in hypotheses), evaluate, covers)
+
+
+def _where(name: str, holds: Callable[[Setting], bool], why: str) -> Maker:
+    def make(of: str) -> Hypothesis:
+        def check(s: Setting) -> None:
+            if not holds(s):
+                raise HypothesisFailed(of, name, why)
+
+        return Hypothesis(name, check)
+
+    return make
+
+
+def _renamed(name: str, check: Callable[[Setting], Any]) -> Maker:
+    """What another function refuses, in the statement's own name."""
+
+    def make(of: str) -> Hypothesis:
+        def mine(s: Setting) -> None:
+            try:
+                check(s)
+            except HypothesisFailed as failed:
+                raise HypothesisFailed(of, name, failed.detail) from None
+            except BadInput as refused:
+                raise HypothesisFailed(of, name, str(refused)) from None
+
+        return Hypothesis(name, mine)
+
+    return make
+
+
+def _isotropic(s: Setting) -> bool:
+    data = gaussian_data(s.data)
+    return not np.ptp(data.eigenvalues) and not data.coordinates.any() and bool(data.eigenvalues[0] > 0.0)
+
+
+def _profile(s: Setting) -> None:
+    s.data.normaliser  # noqa: B018  singular Gaussians raise here
+    s.data.check(s.nodes.last[1], s.nodes.first[1])
+
+
+a1 = _where(
+    "A1", lambda s: s.data.A1 is not None, "the data are not strongly log-concave with Lipschitz score"
+)
+profile = _renamed("A1 or A1′", _profile)
+coefficients = _renamed("f, g >= 0", lambda s: s.process.check_domain(s.nodes.T))
+gaussian = _renamed("Gaussian data", lambda s: gaussian_data(s.data))
+isotropic = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")
+one_eigenvalue = _where(
+    "data N(mu, sigma0^2 I)",
+    lambda s: not np.ptp(gaussian_data(s.data).eigenvalues),
+    "the eigenvalues differ",
+)
+bounded = _where(
+    "bounded data smoothed by noise",
+    lambda s: isinstance(s.data, BoundedData) and s.data.tau > 0.0,
+    "D and tau are not given",
+)
+exact_score = _where(
+    "exact score", lambda s: not s.score_bias and not s.score_noise, "the score has an error"
+)
+unbiased = _where("an unbiased score", lambda s: not s.score_bias, "a biased score has no one law")
+no_noise = _where("A3 (bias only)", lambda s: not s.score_noise, "the score has noise")
+to_the_end = _where("lambda_K = 0", lambda s: not s.nodes.stopped_early, "the sampler stops early")
+stops_early = _where("stopped early", lambda s: s.nodes.stopped_early, "the sampler runs to lambda = 0")
+uniform = _where("uniform grid", lambda s: s.nodes.uniform, "the grid given is another")
+mean_known = _where("a known mean", lambda s: s.data.mean_norm is not None, "|E X_0| is not given")
+far = _where(
+    "m_0 lambda(T) > 1",
+    lambda s: constants(s)[0] * lam_T(s) > 1.0,
+    "the start is too near to the data",
+)
+
+
+def start(name: str) -> Maker:
+    """The sampler's start, by name."""
+    return _where(f"start {name}", lambda s: s.start == name, "another start has another error")
+
+
+def scheme(*names: str) -> Maker:
+    """One of some schemes."""
+    name = "scheme " + " or ".join(names)
+    return _where(name, lambda s: s.scheme.name in names, f"{name} is needed")
+
+
+def process(name: str, fits: Callable[[Any], bool]) -> Maker:
+    """A kind of process."""
+    return _where(f"process {name}", lambda s: fits(s.process), "the process is another")
+
+
+# ---------------------------------------------------------------------- what the statements speak of
+
+
+def sigma0(s: Setting) -> float:
+    """σ_0 of N(0, σ_0²I), in x."""
+    return math.sqrt(float(gaussian_data(s.data).eigenvalues[0]))
+
+
+def lam_T(s: Setting) -> float:
+    """λ(T), in x²."""
+    return math.exp(s.nodes.first[1])
+
+
+def constants(s: Setting) -> tuple[float, float]:
+    """(m_0, L_0) of A1, in 1/x²."""
+    assert s.data.A1 is not None
+    return s.data.A1

@@ -1,0 +1,1 @@
+"""Every statement of docs/theory.md as an object, and a bound explained term by term."""

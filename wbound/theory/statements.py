@@ -1,0 +1,87 @@
+"""Every statement with code, by id, and `w2_bound`, which picks the theorem by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wbound.bounds.theorem_1 import THEOREM_1
+from wbound.bounds.theorem_2 import THEOREM_2
+from wbound.bounds.theorem_3 import THEOREM_3
+from wbound.errors import one_of
+from wbound.exact.floor import PROPOSITION_1
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.forward.forward_process import Process
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.statement.statement_object import Bound, Statement
+from wbound.theory.claims import CLAIMS
+
+__all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
+
+#: Every statement of docs/theory.md that the code computes.
+STATEMENTS: dict[str, Statement] = {
+    s.id: s
+    for s in (
+        THEOREM_1,
+        THEOREM_2,
+        THEOREM_3,
+        EXACT_LAW,
+        PROPOSITION_1,
+        *CLAIMS,
+    )
+}
+
+#: Upper bounds by the name a user gives ("sharp" of an ODE scheme: Theorem 3).
+THEOREMS: dict[str, Statement] = {"published": THEOREM_1, "sharp": THEOREM_2}
+
+
+def upper_bound(theorem: str, scheme: str | Scheme) -> Statement:
+    """The statement that a theorem's name means for a scheme: the sharp one of an ODE is Theorem 3."""
+    statement = THEOREMS[one_of("theorem", theorem, THEOREMS)]
+    if statement is THEOREM_2 and scheme_named(scheme).kind == "ode":
+        return THEOREM_3
+    return statement
+
+
+def w2_bound(
+    process: Process,
+    data: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme = "em",
+    theorem: str = "sharp",
+    score_bias: float = 0.0,
+    score_noise: float = 0.0,
+    start: str = "prior",
+    grid: str | Grid = "uniform",
+    M1: float | str | None = None,
+) -> Bound:
+    """An upper bound of W2 between the sampler's output and the data, with its parts. Kind: *upper*.
+
+    process: the forward SDE; data: `LogConcave` facts, a `CurvatureProfile` or a target; T: forward time > 0
+    and K ≥ 1 steps (both come from an explicit grid); scheme: em, ei, hf, ddpm, or ode-hf, ddim, ode-ei;
+    theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp" (Theorem
+    2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′; for profiles Theorem 2′; for the ODE schemes Theorem 3,
+    Eq. 15); score_bias M and score_noise V in 1/x (A3, section 11; V not for ODE schemes); start: "prior"
+    N(0, σ²(T)I), "exact" p_T, "standard" N(0, I). Everything in the data's units: W2, not squared.
+
+    Raises `BadInput` for a bad value and `HypothesisFailed` naming the statement, hypothesis and step.
+    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, sections 5, 11, 12 (sharp).
+    """
+    statement = upper_bound(theorem, scheme)
+    s = setting(
+        process,
+        data,
+        T,
+        K,
+        scheme=scheme,
+        start=start,
+        grid=grid,
+        score_bias=score_bias,
+        score_noise=score_noise,
+        M1=M1,
+    )
+    result: Bound = statement(s)
+    return result
