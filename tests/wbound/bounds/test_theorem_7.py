@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound import theorem_7
-from wbound.clock import Grid, batch
-from wbound.data import Gaussian
+from wbound.bounds import theorem_7
+from wbound.bounds.theorem_7 import HEUN_LAMBDA, THEOREM_7, sinh_levels, sinh_sum
+from wbound.data.beyond_log_concave import BoundedData
+from wbound.data.gaussian import Gaussian
 from wbound.errors import HypothesisFailed
-from wbound.gaussian import EXACT_LAW
-from wbound.profiles import BoundedData
-from wbound.schemes import SCHEMES, Corrector, Named, Scheme, Steps
-from wbound.setting import Setting, setting
-from wbound.theorem_7 import HEUN_LAMBDA, THEOREM_7, sinh_levels, sinh_sum
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import SCHEMES, Corrector, Named, Scheme, Steps
+from wbound.sampler.steps import batch
 
 HEUN: dict[str, Scheme] = {
     "heun-lambda": HEUN_LAMBDA,

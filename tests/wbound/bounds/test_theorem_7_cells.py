@@ -15,11 +15,11 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import wbound
-from wbound.clock import batch
-from wbound.data import LogConcave
-from wbound.schemes import SCHEMES, Scheme
-from wbound.second_order import first_constant, integrals, second_constant
-from wbound.theorem_7 import HEUN_LAMBDA, local, sinh_levels
+from wbound.bounds.theorem_7 import HEUN_LAMBDA, local, sinh_levels
+from wbound.bounds.theorem_7_integrals import first_constant, integrals, second_constant
+from wbound.data.log_concave import LogConcave
+from wbound.sampler.scheme import SCHEMES, Scheme
+from wbound.sampler.steps import batch
 
 Array = NDArray[np.float64]
 

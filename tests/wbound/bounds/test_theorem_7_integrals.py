@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound import second_order
-from wbound.clock import batch
-from wbound.second_order import CLOSED, first_constant, integrals, second_constant
+from wbound.bounds import theorem_7_integrals
+from wbound.bounds.theorem_7_integrals import CLOSED, first_constant, integrals, second_constant
+from wbound.sampler.steps import batch
 
 CLOCK = wbound.process("ve-constant", a=1.0)
 LARGE = 1e250
@@ -139,10 +139,10 @@ def test_short_steps_of_one_batch_by_either_rule() -> None:
     b, zero = batch(CLOCK, edges[:-1], edges[1:]), np.zeros(40)
     two = np.ones(40, bool)
     fine = integrals(b, 2.0, zero + 0.1, zero + 0.7, two, slice(None))
-    assert fine.first.shape == (40, second_order.FEWER)
+    assert fine.first.shape == (40, theorem_7_integrals.FEWER)
     long = batch(CLOCK, np.append(edges[:-1], 0.0), np.append(edges[1:], 1.0))
     whole = integrals(long, 2.0, np.full(41, 0.1), np.full(41, 0.7), np.ones(41, bool), slice(None))
-    assert whole.first.shape[1] == second_order.NODES
+    assert whole.first.shape[1] == theorem_7_integrals.NODES
     for theta in (0.0, 2.0, 4.0):
         assert np.allclose(fine.log_first(theta), whole.log_first(theta)[:-1], rtol=0, atol=2e-12)
         assert np.allclose(fine.log_second(theta), whole.log_second(theta)[:-1], rtol=0, atol=2e-12)

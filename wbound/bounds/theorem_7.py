@@ -12,18 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.clock import Batch
-from wbound.data import Curvature, grown, growth, softplus
+from wbound.bounds.shared import Parts
+from wbound.bounds.theorem_3 import best_theta, output, start_at
+from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, first_constant, integrals, second_constant
+from wbound.calculus.stable import grown, growth, softplus
+from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
-from wbound.ode import best_theta, output, start_at
-from wbound.schemes import SCHEMES, Corrector, Named, Scheme, Steps
-from wbound.second_order import CLOSED, Integrals, first_constant, integrals, second_constant
-from wbound.setting import Bound, Hypothesis, Setting, Statement
-from wbound.sharp import Parts
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import SCHEMES, Corrector, Named, Scheme, Steps
+from wbound.sampler.steps import Batch
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.typing import Array
 
 __all__ = ["HEUN_LAMBDA", "THEOREM_7", "Local", "local", "sinh_levels", "sinh_sum", "sums"]
-
-Array = NDArray[np.float64]
 
 #: Steps whose integrals are held at once, and the most of them on which θ is chosen (any θ gives a bound).
 BLOCK, SAMPLED = 16384, 1024

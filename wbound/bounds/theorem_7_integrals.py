@@ -17,13 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.clock import Batch
-from wbound.data import softplus
-from wbound.quadrature import rule
+from wbound.calculus.quadrature import rule
+from wbound.calculus.stable import softplus
+from wbound.sampler.steps import Batch
+from wbound.typing import Array
 
 __all__ = ["FAR", "Integrals", "first_constant", "integrals", "second_constant"]
-
-Array = NDArray[np.float64]
 
 #: ∫u²(1+L_0u)²‖D²S‖² ≤ (dL_0²/16)(CLOSED[0] + CLOSED[1] log V) for every κ: C_2 at θ = 2 in closed form.
 CLOSED = (8.2, 11.4)
