@@ -7,6 +7,7 @@ What a step does is read from its coefficients, never from the scheme's name.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +25,15 @@ from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.typing import Array
 
-__all__ = ["HEUN_LAMBDA", "THEOREM_7", "Local", "local", "sinh_levels", "sinh_sum", "sums"]
+__all__ = ["HEUN_LAMBDA", "THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
 
 #: Steps whose integrals are held at once, and the most of them on which θ is chosen (any θ gives a bound).
 BLOCK, SAMPLED = 16384, 1024
 #: A coefficient's rounding, relative: a is ½c, and ¼H − b is known, to no better.
 ROUNDING = 1e-12
 EPS = float(np.finfo(np.float64).eps)
+#: What is asked of a step's numbers, so that it is an average of the identity and of two Euler steps.
+WEIGHTS = "one stage, or a = c/2 and b >= 0"
 
 
 def _heun_lambda(b: Batch) -> Steps:
@@ -146,9 +149,18 @@ def _blocks(K: int) -> list[slice]:
     return [slice(i, min(i + BLOCK, K)) for i in range(0, K, BLOCK)]
 
 
-def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:
-    """Eq. 21's parts in y-units at λ_K, with the best θ_1 and θ_2 unless they are given: start, discretisation
-    (as ``bias``; ``noise`` is 0), score."""
+class Sums(NamedTuple):
+    """Eq. 21's five terms in x, in y-units at λ_K over u_K: start, drift, first and second derivative, score."""
+
+    start: float
+    drift: float
+    first: float
+    second: float
+    score: float
+
+
+def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
+    """Eq. 21's terms, with the best θ_1 and θ_2 unless they are given."""
     data, b = s.data, s.nodes.batch
     assert data.A1 is not None
     m0, L0 = data.A1
@@ -170,21 +182,24 @@ def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:
         return 0.5 * (total + _log(data.d * L0**2 * second_constant(theta, L0 / m0, log_V)))
 
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        curved = 0.0
         some = slice(None, None, -(-b.size // SAMPLED))
         looked = [(some, of(some))]
-        for i, log_term in enumerate((log_first, log_second)):
-            if i == 1 and not terms.two.any():
-                continue
-            theta = best_theta(lambda t, f=log_term: f(t, looked)) if thetas is None else thetas[i]
-            whole = looked if b.size <= SAMPLED else [(p, of(p)) for p in _blocks(b.size)]
-            curved += float(np.exp(log_term(theta, whole)))
+        whole = looked if b.size <= SAMPLED else [(p, of(p)) for p in _blocks(b.size)]
+        curved = [0.0, 0.0]
+        for i, log_term in enumerate((log_first, log_second) if terms.two.any() else (log_first,)):
+            theta = best_theta(partial(log_term, parts=looked)) if thetas is None else thetas[i]
+            curved[i] = float(np.exp(log_term(theta, whole)))
         P = np.exp(log_P)
         drift = float(np.sum(P * terms.drift))
         score = s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
         start = start_at(data, s.start, s.process, *s.nodes.first)
-        first = grown(start, float(tail[0]))
-    return Parts(first, drift + curved, 0.0, score)
+        return Sums(grown(start, float(tail[0])), drift, *curved, score)
+
+
+def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:
+    """`five` as Theorem 3's parts: start, discretisation (as ``bias``; ``noise`` is 0), score."""
+    t = five(s, thetas)
+    return Parts(t.start, t.drift + t.first + t.second, 0.0, t.score)
 
 
 def _log(value: float) -> float:
@@ -219,13 +234,15 @@ def sinh_levels(L0: float, lam_T: float, K: int) -> Array:
 
 
 def sinh_sum(d: int, m0: float, L0: float, lam_T: float, K: int) -> float:
-    """Eq. 22: the discretisation part of Eq. 21 for heun-lambda on `sinh_levels`, in closed form, in x. *upper*
+    """The discretisation part of Eq. 21 for heun-lambda on `sinh_levels`, in closed form, in x. *upper*
 
     Raises `HypothesisFailed` where e^{2h} > 3 (too few steps).
     """
     h = math.asinh(math.sqrt(L0 * lam_T)) / K
     if math.exp(2.0 * h) > 3.0:
-        raise HypothesisFailed("Eq. 22", "e^{2h} <= 3", f"e^{{2h}} = {math.exp(2.0 * h):g} with K = {K}")
+        raise HypothesisFailed(
+            "Theorem 7's closed form", "e^{2h} <= 3", f"e^{{2h}} = {math.exp(2.0 * h):g} with K = {K}"
+        )
     log_V, A = math.log1p(L0 * lam_T), math.log1p(m0 * lam_T)
     q = math.sinh(h) * math.sinh(3.0 * h) / math.sinh(2.0 * h)
     spread = q**4 * math.exp(2.0 * h) * (L0 / m0) * A
@@ -244,11 +261,14 @@ def _a1(s: Setting) -> None:
         )
 
 
-def _steps(s: Setting) -> None:
+def _ode(s: Setting) -> None:
     if s.scheme.kind != "ode":
         raise HypothesisFailed("Theorem 7", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
+
+
+def _weights(s: Setting) -> None:
     steps = s.scheme.steps(s.nodes.batch)
-    if steps.corrector is None:
+    if s.scheme.kind != "ode" or steps.corrector is None:
         return
     own, D = steps.corrector
     with np.errstate(invalid="ignore"):  # infinite coefficients: the bound is infinite
@@ -256,7 +276,7 @@ def _steps(s: Setting) -> None:
     if wrong.any():
         raise HypothesisFailed(
             "Theorem 7",
-            "a = c/2 where the second stage counts, and b >= 0",
+            WEIGHTS,
             f"{s.scheme.name} has other weights in step {int(np.argmax(wrong)) + 1}",
         )
 
@@ -273,9 +293,10 @@ THEOREM_7 = Statement(
     source="derived here; heun after Karras et al., 2022, Algorithm 1",
     kind="upper",
     hypotheses=(
-        Hypothesis("an ODE scheme of one stage, or of two with a = c/2", _steps),
+        Hypothesis("an ODE scheme", _ode),
+        Hypothesis(WEIGHTS, _weights),
         Hypothesis("A1", _a1),
-        Hypothesis("A3 (bias only, at both stages)", _no_noise),
+        Hypothesis("A3 (bias only)", _no_noise),
     ),
     evaluate=_evaluate,
     covers=("eq-21",),

@@ -69,6 +69,7 @@ SECTIONS = {
     8: "eq-14 exact-iterations",
     11: "theorem-2-prime profiles",
     12: "theorem-3 flow-law",
+    20: "lemma-5 flow-derivatives theorem-7",
 }
 
 
