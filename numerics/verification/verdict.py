@@ -240,7 +240,7 @@ def verify(
 
 @dataclass(frozen=True)
 class Followed:
-    """A sampler beside its exact law, where no bound is proved: the ``referee``, the ``agreement`` of n
+    """A sampler beside its exact law, without a bound: the ``referee``, the ``agreement`` of n
     outputs with its law, the bracket of W2 from them (``empirical``), and all that in words."""
 
     referee: Referee
@@ -265,8 +265,8 @@ def follow(
 ) -> Followed:
     """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
 
-    For what has no bound: heun and heun-lam, and ODE schemes on data beyond A1. Arguments as in `verify`. Raises
-    `HypothesisFailed` where there is no referee, `BadInput`.
+    For what has no bound, ODE schemes on data beyond A1, and for a scheme by itself. Arguments as in `verify`.
+    Raises `HypothesisFailed` where there is no referee, `BadInput`.
     """
     own = _as_target(target)
     s = setting(process, own, T, K, scheme=scheme, start=start, grid=grid, score_noise=score_noise)

@@ -177,7 +177,7 @@ def _scheme(s: Setting) -> None:
         raise HypothesisFailed(
             "Theorem 3",
             "a step of one stage",
-            f"{s.scheme.name} has two: its bound is Theorem 7, which w2_bound gives for a given K",
+            f"{s.scheme.name} has two: its bound is Theorem 7",
         )
 
 

@@ -149,6 +149,13 @@ def _blocks(K: int) -> list[slice]:
     return [slice(i, min(i + BLOCK, K)) for i in range(0, K, BLOCK)]
 
 
+def _sample(K: int) -> list[tuple[slice, float]]:
+    """Steps on which θ is chosen, with the log of how many each stands for: the last ones are unlike the others."""
+    first = K - SAMPLED // 8
+    stride = -(-first // SAMPLED)
+    return [(slice(0, first, stride), math.log(stride)), (slice(first, K), 0.0)]
+
+
 class Sums(NamedTuple):
     """Eq. 21's five terms in x, in y-units at λ_K over u_K: start, drift, first and second derivative, score."""
 
@@ -173,18 +180,17 @@ def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
     def of(part: slice) -> Integrals:
         return integrals(b, L0, terms.flat, terms.steep, terms.two, part)
 
-    def log_first(theta: float, parts: list[tuple[slice, Integrals]]) -> float:
-        total = _log_sum(np.concatenate([i.log_first(theta) + weight[p] for p, i in parts]))
+    def log_first(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = _log_sum(np.concatenate([i.log_first(theta) + weight[p] + log for p, log, i in parts]))
         return 0.5 * (total + _log(0.25 * first_constant(theta, data.d, L0, log_V)))
 
-    def log_second(theta: float, parts: list[tuple[slice, Integrals]]) -> float:
-        total = _log_sum(np.concatenate([i.log_second(theta) + weight[p] for p, i in parts]))
+    def log_second(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = _log_sum(np.concatenate([i.log_second(theta) + weight[p] + log for p, log, i in parts]))
         return 0.5 * (total + _log(data.d * L0**2 * second_constant(theta, L0 / m0, log_V)))
 
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        some = slice(None, None, -(-b.size // SAMPLED))
-        looked = [(some, of(some))]
-        whole = looked if b.size <= SAMPLED else [(p, of(p)) for p in _blocks(b.size)]
+        whole = [(p, 0.0, of(p)) for p in _blocks(b.size)]
+        looked = whole if b.size <= SAMPLED else [(p, log, of(p)) for p, log in _sample(b.size)]
         curved = [0.0, 0.0]
         for i, log_term in enumerate((log_first, log_second) if terms.two.any() else (log_first,)):
             theta = best_theta(partial(log_term, parts=looked)) if thetas is None else thetas[i]
