@@ -31,6 +31,7 @@ def coefficients(scheme: str, lo: Number, hi: Number) -> tuple[Number, Number, N
         "heun-lambda": (H / 2, H / 4, H / 4),
         "heun": (karras, karras / 2, h * mp.sqrt(lo) / 2) if lo else (hi, hi, mp.mpf(0)),
         "heun-lam": (karras, karras / 2, h * mp.sqrt(lo) / 2),
+        "long": (3 * H, 3 * H / 2, 2 * H / 5 if lo else mp.mpf(0)),
         "ode-hf": (H / 2, H / 2, mp.mpf(0)),
         "ddim": (karras, karras, mp.mpf(0)),
     }[scheme]

@@ -199,7 +199,7 @@ def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
         drift = float(np.sum(P * terms.drift))
         score = s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
         start = start_at(data, s.start, s.process, *s.nodes.first)
-        return Sums(grown(start, float(tail[0])), drift, *curved, score)
+        return Sums(grown(start, float(tail[0])), drift, curved[0], curved[1], score)
 
 
 def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:

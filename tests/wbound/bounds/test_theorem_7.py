@@ -28,7 +28,17 @@ HEUN: dict[str, Scheme] = {
     "heun": SCHEMES["heun"],
     "heun-lam": SCHEMES["heun-lam"],
 }
+
+
+def _long(b: Any) -> Steps:
+    """c = 3H, b = 2H/5: the curvatures at both ends of their range decide, and factors change their signs."""
+    hf = SCHEMES["ode-hf"].steps(b)
+    late = np.where(np.isneginf(b.log_lam_lo), 0.0, 0.4 * b.steps.Q)
+    return Steps(hf.A, 6.0 * hf.C, hf.Q, corrector=Corrector(3.0 * hf.C, late))
+
+
 ALL: dict[str, Scheme] = HEUN | {name: SCHEMES[name] for name in ("ode-hf", "ddim")}
+ALL["long"] = Scheme("long", "steps too long", "ode", _long, "a test", 2)
 CLOCK = wbound.process("ve-constant", a=1.0)
 
 LEVELS = {
@@ -143,6 +153,19 @@ def test_the_order_on_powers(scheme: str, power: float, order: float) -> None:
         for k in K.tolist()
     ]
     assert np.polyfit(np.log(K), np.log(totals), 1)[0] == pytest.approx(-order, abs=0.06)
+
+
+def test_the_closed_form_as_it_stands() -> None:
+    mp.mp.dps = 20
+    d, m0, L0, lam_T, K = 3, mp.mpf("0.2"), mp.mpf("1.5"), mp.mpf(70), 9
+    h = mp.asinh(mp.sqrt(L0 * lam_T)) / K
+    q, A = mp.sinh(h) * mp.sinh(3 * h) / mp.sinh(2 * h), mp.log(1 + m0 * lam_T)
+    log_V, lead = mp.log(1 + L0 * lam_T), q**4 * mp.exp(2 * h) * L0 / m0 * A
+    one = mp.sqrt((lead / 16 + mp.sinh(h) ** 6 / 48) * (mp.mpf("8.2") + mp.mpf("11.4") * log_V) / 16)
+    two = mp.sqrt((lead / 12 + mp.sinh(h) ** 10 / 192) * (1 + log_V)) / 2
+    assert sinh_sum(d, 0.2, 1.5, 70.0, K) == pytest.approx(float(mp.sqrt(d / L0) * (one + two)), rel=1e-13)
+    want = [float(mp.sinh((K - k) * h) ** 2 / L0) for k in range(K + 1)]
+    assert sinh_levels(1.5, 70.0, K) == pytest.approx(np.array(want), rel=1e-13)
 
 
 def test_the_closed_form_over_random_settings() -> None:
@@ -264,9 +287,13 @@ def _lopsided(b: Any) -> Steps:
 def test_stopped_early_and_far_out() -> None:
     data = wbound.LogConcave(3, 0.4, 5.0, 7.5, 0.0)
     grid = Grid.from_lam(np.array([5.0, 2.0, 0.5, 0.1]), stop="early")
-    s = setting(CLOCK, data, grid=grid, scheme=SCHEMES["heun"])
-    got = THEOREM_7(s)
+    s = setting(CLOCK, data, grid=grid, scheme=SCHEMES["heun"], score_bias=0.2)
+    got, own = THEOREM_7(s), theorem_7.sums(s)
     scale = math.sqrt(1.0 + 0.4 * 0.1)
-    assert got.discretisation == pytest.approx(theorem_7.sums(s).bias * scale + math.sqrt(3 * 0.1), rel=1e-12)
+    assert got.initialisation == pytest.approx(own.start * scale, rel=1e-12)
+    assert got.discretisation == pytest.approx(own.bias * scale + math.sqrt(3 * 0.1), rel=1e-12)
+    assert got.score == pytest.approx(own.score * scale, rel=1e-12) and got.score > 0.0
+    assert got.total == pytest.approx(got.initialisation + got.discretisation + got.score, rel=1e-12)
+    assert got.additive == got.total and got.trivial == math.sqrt(7.5)
     far = THEOREM_7(made((1e120, 1.0, 0.0), HEUN_LAMBDA, 0.4, 5.0))
     assert far.total == math.inf and far.vacuous

@@ -73,6 +73,7 @@ def test_the_closed_form_of_the_second_constant_by_balls() -> None:
 
 @pytest.mark.parametrize("log_V", [1e-8, 0.3, 2.0, 9.0, 60.0, 250.0])
 def test_the_second_constant_is_below_its_closed_form(log_V: float) -> None:
+    second_constant.cache_clear()
     closed = (CLOSED[0] + CLOSED[1] * log_V) / 16.0
     for kappa in (1.0, 7.0, 1e4, LARGE):
         assert second_constant(2.0, kappa, log_V) <= closed * (1.0 + 1e-3)
@@ -83,6 +84,7 @@ def test_the_second_constant_is_below_its_closed_form(log_V: float) -> None:
 @pytest.mark.parametrize("theta", [0.0, 0.7, 1.5, 2.0, 3.4])
 def test_the_constants_by_quadrature(theta: float) -> None:
     mp.mp.dps = 15
+    second_constant.cache_clear()
     for kappa, L0, lam_T in ((1.0, 2.0, 40.0), (5.0, 0.3, 900.0), (1e5, 1.0, 0.2), (1e5, 1.0, 300.0)):
         f, log_V = heun_referee.Facts(3, L0 / kappa, L0), math.log1p(L0 * lam_T)
         want = float(heun_referee.first_constant(theta, f, lam_T))
