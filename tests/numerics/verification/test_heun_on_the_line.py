@@ -75,8 +75,12 @@ def test_theorem_7_holds_on_the_line(scheme: Scheme) -> None:
     assert smallest < 4.0
 
 
-def test_this_map_is_the_librarys_where_it_has_one() -> None:
-    target = SymmetricMixture([0.6], 0.8)
-    for name in ("heun", "heun-lam"):
-        s = setting(CLOCK, target, grid=Grid.from_lam(sinh_levels(target.L0, 30.0, 6)), scheme=name)
-        assert w2(s, target.factors[0][0]) == pytest.approx(ode_on_line.flow1d(s).w2, rel=1e-5)
+def test_this_map_is_the_librarys() -> None:
+    for target in (SymmetricMixture([0.6], 0.8), LogCosh(1, 0.5, 2.0)):
+        levels = sinh_levels(target.L0, 30.0, 6)
+        for scheme in (SCHEMES["heun"], SCHEMES["heun-lam"], HEUN_LAMBDA):
+            s = setting(CLOCK, target, grid=Grid.from_lam(levels), scheme=scheme)
+            assert w2(s, target.factors[0][0]) == pytest.approx(ode_on_line.flow1d(s).w2, rel=1e-5)
+            # the same levels read by a process with α ≠ 1
+            other = setting(wbound.process("vp-linear"), target, grid=Grid.from_lam(levels), scheme=scheme)
+            assert ode_on_line.flow1d(other).w2 == pytest.approx(ode_on_line.flow1d(s).w2, rel=1e-7)
