@@ -100,7 +100,8 @@ def push(s: Setting, line: Line) -> Callable[[Array], Array]:
 
     With the denoiser D a step is e^F keep y + α_k(1 − keep) D(y), keep = 1 − c_k/λ_{k−1}: both terms stay
     tame on a long step, where A y and C s(y) are huge and cancel. A second stage is read from its coefficients:
-    with e = 1 − c′_k/λ_{k−1} it is e^F e y + α_k(1 − e) D(y) + (c″_k/λ_k)(α_k D(y′) − y′).
+    with e = 1 − c′_k/λ_{k−1} it is e^F e y + α_k(1 − e) D(y) + (c″_k/λ_k)(α_k D(y′) − y′),
+    the last with the score of p_0 where λ_k = 0.
     """
     b = s.nodes.batch
     steps = s.scheme.steps(b)
@@ -116,7 +117,8 @@ def push(s: Setting, line: Line) -> Callable[[Array], Array]:
     if second is not None:
         with np.errstate(over="ignore", invalid="ignore"):  # as above
             part = second.C * np.exp(-b.steps.F) / b.sigma2_hi  # c′_k/λ_{k−1}
-            late = np.where(second.D == 0.0, 0.0, second.D / np.where(second.D == 0.0, 1.0, b.sigma2_lo))
+            seen = (second.D != 0.0) & (b.sigma2_lo > 0.0)
+            late = np.where(seen, second.D / np.where(seen, b.sigma2_lo, 1.0), 0.0)
         if not (np.isfinite(part).all() and np.isfinite(late).all()):
             raise OverflowError
         rest = np.where(second.C == steps.C, keep, 1.0 - part)
@@ -130,6 +132,8 @@ def push(s: Setting, line: Line) -> Callable[[Array], Array]:
                 if late[k]:
                     pulled = line.denoise(ahead, float(alpha_lo[k]), float(b.sigma2_lo[k]))
                     base = base + late[k] * (alpha_lo[k] * pulled - ahead)
+                elif second.D[k]:  # the score of p_0 itself
+                    base = base + second.D[k] * line.score(ahead, float(alpha_lo[k]), 0.0)
                 ahead = base
             y = ahead
         return y

@@ -246,7 +246,7 @@ def verify(
 
 @dataclass(frozen=True)
 class Followed:
-    """A sampler beside its exact law, where no bound is proved: the ``referee``, the ``agreement`` of n
+    """A sampler beside its exact law, without a bound: the ``referee``, the ``agreement`` of n
     outputs with its law, the bracket of W2 from them (``empirical``), and all that in words."""
 
     referee: Referee
@@ -271,9 +271,9 @@ def follow(
 ) -> Followed:
     """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
 
-    For what has no bound: heun and heun-lam, ODE schemes on data beyond A1, and on Gaussian data multistep schemes and
-    tapes. Arguments as in `verify`; of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where there is no
-    referee, `BadInput`.
+    For what has no bound: ODE schemes on data beyond A1, and on Gaussian data multistep schemes and tapes; and for a
+    scheme by itself. Arguments as in `verify`; of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where
+    there is no referee, `BadInput`.
     """
     own = _as_target(target)
     points = max(_points(n, own.d), LEAST)

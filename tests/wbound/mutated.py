@@ -114,6 +114,17 @@ TARGETS: dict[str, Target] = {
         "test_beyond_log_concave.test_psi* test_beyond_log_concave.test_log_concave* test_beyond_log_concave.test_theorem_2*"
         " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_early* test_beyond_log_concave.test_a_kink*",
     ),
+    "bounds.theorem_7": Target(
+        "test_theorem_7 test_theorem_7_cells",
+        "test_theorem_7.test_the_parts* test_theorem_7.test_in_x_units* test_theorem_7.test_stopped_early*"
+        " test_theorem_7.test_the_order_in_K* test_theorem_7.test_many_steps* test_theorem_7.test_the_best*"
+        " test_theorem_7.test_the_closed_form_as*",
+    ),
+    "bounds.theorem_7_integrals": Target(
+        "test_theorem_7_integrals test_theorem_7",
+        "test_theorem_7_integrals.test_short* test_theorem_7_integrals.test_the_constants*"
+        " test_theorem_7_integrals.test_the_step_integrals* test_theorem_7_integrals.test_beyond*",
+    ),
     "exact.leading_order": Target("test_leading_order", "test_leading_order.test_*"),
 }
 
@@ -141,6 +152,9 @@ PASSED_OVER: dict[str, str] = {
     "sampler.scheme.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
     "bounds.ddpm.best_theta": "any theta gives a bound",
     "bounds.theorem_3.best_theta": "any theta gives a bound",
+    "bounds.theorem_7._sample": "any theta gives a bound",
+    "bounds.theorem_7.five.looked": "any theta gives a bound",
+    "bounds.theorem_7_integrals._edges": "finer cells, a bound as well",
     "complexity.criteria.tallied": "the sums' own terms, weighted by a quadrature",
     "data.log_concave.gaussian_data": "a look-up",
     "exact.gaussian_law.exact_w2": "the statement by its front door",
@@ -168,7 +182,8 @@ PASSED_OVER: dict[str, str] = {
 NO_STEPS = (
     "data.score_regularity", "bounds.theorem_1._supremum_inside", "bounds.theorem_1.moment_supremum",
     "exact.leading_order", "data.beyond_log_concave.CurvatureProfile.kinks",
-    "data.beyond_log_concave._crossings",
+    "data.beyond_log_concave._crossings", "bounds.theorem_7_integrals.second_constant",
+    "bounds.theorem_7_integrals._highest", "bounds.theorem_7_integrals._exponential",
 )
 
 #: Slow references, computed once for all mutants.
@@ -183,6 +198,7 @@ REMEMBERED = (
 
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
+    "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",

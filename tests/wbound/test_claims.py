@@ -14,13 +14,14 @@ from scipy.optimize import minimize_scalar
 from truths import TRUTH, w2
 
 import wbound
-from wbound.bounds import ddpm, theorem_3
+from wbound.bounds import ddpm, theorem_3, theorem_7
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import Corrector, Named, Scheme, Steps
 from wbound.statement import formulas
 from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
@@ -39,6 +40,7 @@ PROCESSES = ("ve-constant", "ve-exponential", "ou", "vp-linear", "sub-vp")
 #: What is drawn besides the ordinary, and the statements that are about it.
 SPECIAL = {
     **{f"section-9:{name}": f"image-ve-{name}" for name in ("original", "v1", "v2", "v3")},
+    "theorem-7": "two stages",
     "profiles:m": "bounded",
     "profiles:L": "bounded",
     "profiles:early": "early",
@@ -76,7 +78,8 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
         steps = int(rng.integers(1, 6)) if K is None else K
         T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind.startswith("image") else 1.0)
         starts = ["exact", "prior", "standard"] if p.standard_start else ["exact", "prior"]
-        quiet, scheme = rng.uniform() < 0.6, str(rng.choice(SCHEMES))
+        schemes = ("heun", "heun", "heun-lam", "ddim") if kind == "two stages" else SCHEMES
+        quiet, scheme = rng.uniform() < 0.6, str(rng.choice(schemes))
         even = quiet or K is not None or kind in ("early", "geometric", "tangent")
         uniform: Any = Grid.uniform(delta=0.1 * float(p.lam(T))) if kind == "early" else "uniform"
         uniform = {"geometric": "log-lam", "tangent": "tangent"}.get(kind, uniform)
@@ -130,6 +133,11 @@ def nodes(grid: Grid, *at: float) -> Broken:
     return lambda s: dataclasses.replace(s, nodes=wbound.setting(s.process, s.data, *at, grid=grid).nodes)  # type: ignore[arg-type]
 
 
+def _lopsided(b: Any) -> Steps:
+    steps = wbound.SCHEMES["ode-hf"].steps(b)
+    return steps._replace(corrector=Corrector(0.6 * steps.C, 0.2 * b.steps.Q))
+
+
 PROFILE = wbound.bounded_data(1.0, 1.0, 2, 2.5)
 #: How each hypothesis is broken, by its name.
 BREAKS: dict[str, Broken] = {
@@ -142,6 +150,9 @@ BREAKS: dict[str, Broken] = {
     "uniform grid": nodes(Grid.from_t([2.0, 0.5, 0.0])),
     "step-size condition": lambda s: dataclasses.replace(
         s, data=LogConcave(1, 1e3, 1e3, 1e-3), nodes=wbound.setting(s.process, s.data, 3.0, 2).nodes
+    ),
+    theorem_7.WEIGHTS: other(
+        scheme=Scheme("lopsided", "other weights", "ode", Named(_lopsided), "a test", 2)
     ),
     "an SDE scheme": other(scheme=wbound.SCHEMES["ddim"]),
     "an ODE scheme": other(scheme=wbound.SCHEMES["em"]),
@@ -223,6 +234,9 @@ def test_a_hypothesis_left_out_is_noticed(id: str) -> None:
 
 def at_theta(id: str, s: Setting) -> float:
     """The code's value of Eq. 9′, 9″ or 15 at a given θ."""
+    if id == "theorem-7":
+        p = theorem_7.sums(s, (THETA, THETA))
+        return p.start + p.bias + p.score
     if s.scheme.kind == "ode":
         p = theorem_3.sums(s, THETA)
         return p.start + p.bias + p.score
@@ -244,7 +258,7 @@ def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, 
         if statement.anchor in ONE_EIGENVALUE and "sigma_0" not in terms:
             continue  # written for one eigenvalue
         shown, value = formula.value(terms), number(statement(s))
-        if id in ("theorem-3", "eq-9-prime", "eq-9-second"):
+        if id in ("theorem-3", "theorem-7", "eq-9-prime", "eq-9-second"):
             assert formula is not statement.formula or value <= shown * (1 + 1e-9)
             value = at_theta(id, s)
         yield s, shown, value

@@ -172,6 +172,25 @@ def _flow_frozen(s: Setting) -> float | None:
     return float(found.y[0, -1])
 
 
+def _score_along_the_flow(s: Setting) -> float:
+    """‖dS/dΛ‖² of N(0, vI) at λ(T): S = −Ŷ/w with Ŷ ∝ √w along the flow; a complex step in λ."""
+    w = float(_law(s).eigenvalues[0]) + _end(s)[1]
+    rate = ((w + 1e-30j) ** -0.5).imag / 1e-30
+    return s.data.d * rate**2
+
+
+def _spent(s: Setting, order: int) -> float:
+    """∫u^{2(order−1)}(1+L_0u)²‖d^order S/dΛ^order‖²du of a Gaussian, S ∝ w^{−1/2} along each axis."""
+    values, lam = _law(s).eigenvalues, _end(s)[1]
+    L0, factor = 1.0 / float(values.min()), {1: 0.25, 2: 0.5625}[order]
+
+    def integrand(u: float) -> float:
+        rate = factor * float(((values + u) ** -(2.0 * order + 1.0)).sum())
+        return u ** (2 * (order - 1)) * (1.0 + L0 * u) ** 2 * rate
+
+    return quad(integrand, 0.0, lam, epsrel=1e-10, limit=200)[0]
+
+
 def _posterior(s: Setting) -> float:
     """Var(X_{τ_1} | X_{τ_0}, X_0)."""
     v0, v1 = (float(s.process.sigma2(t)) for t in s.nodes.t[:2])
@@ -299,6 +318,9 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "lemma-3:R": lambda s: float((_smoothed(s)[0] ** -2.0).sum()),
     "lemma-3:increment": _score_increment,
     "lemma-3:mean": _slope,
+    "lemma-5": _score_along_the_flow,
+    "flow-derivatives": lambda s: _spent(s, 2),
+    "flow-derivatives:first": lambda s: _spent(s, 1),
     "theorem-3:ode-hf": _flow_frozen,
     "theorem-3:ddim": _flow_frozen,
     "theorem-3:ode-ei": _flow_frozen,

@@ -1,7 +1,7 @@
 """What K(ε) is decided by: each theorem's additive bound, and the exact law, as functions of (T, K).
 
-Eq. 7″ for Theorem 2 (for ddpm the smaller of it and Eq. 9′), Eq. 15 for ODE schemes, Eq. 5 for Theorem 1, on
-the uniform grid. Their sums are exact up to `SUMMED` steps; beyond, `wbound.complexity.step_sums`.
+Eq. 7″ for Theorem 2 (for ddpm the smaller of it and Eq. 9′), Eq. 15 for ODE schemes (of two stages Eq. 21), Eq. 5
+for Theorem 1, on the uniform grid. Their sums are exact up to `SUMMED` steps; beyond, `wbound.complexity.step_sums`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3, theorem_7
 from wbound.bounds.shared import Parts, decay_constant
 from wbound.bounds.theorem_3 import THETAS, local, start_at
 from wbound.calculus.stable import grown
-from wbound.complexity import criteria
+from wbound.complexity import criteria, heun_sums
 from wbound.complexity.step_sums import COARSE, Quality, Rows, tally
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
@@ -39,6 +39,7 @@ __all__ = [
     "Value",
     "ends_of",
     "exact_criterion",
+    "heun_criterion",
     "ode_criterion",
     "published_criterion",
     "sharp_criterion",
@@ -257,6 +258,17 @@ def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str,
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
         return [_of(*one) for one in criteria.tallied(process, data, scheme, start, M, T, K, quality)]
+
+    return _by_size(summed, tallied)
+
+
+def heun_criterion(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
+        return _of(theorem_7.sums(s, (2.0, 2.0) if quality is COARSE else None), 0.0)
+
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+        return [_of(*one) for one in heun_sums.tallied(process, data, scheme, start, M, T, K, quality)]
 
     return _by_size(summed, tallied)
 

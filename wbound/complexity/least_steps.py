@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wbound.bounds import shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds import shared, theorem_1, theorem_2, theorem_3, theorem_7
 from wbound.complexity.criteria import (
     INFINITE,
     SUMMED,
@@ -21,6 +21,7 @@ from wbound.complexity.criteria import (
     Value,
     ends_of,
     exact_criterion,
+    heun_criterion,
     ode_criterion,
     published_criterion,
     sharp_criterion,
@@ -287,7 +288,7 @@ def iterations(
     """The smallest K on the uniform grid whose bound is ≤ ε, T optimised unless given (section 8). *upper*
 
     eps: W2, not squared, in the data's units. theorem "sharp" uses Eq. 7″ (ddpm: or Eq. 9′ if smaller), which
-    is at least the total of `w2_bound`, and Eq. 15 for ODE schemes; "published" uses Eq. 5 (scheme em, needs
+    is at least the total of `w2_bound`, and Eq. 15 for ODE schemes, 21 if of two stages; "published": Eq. 5 (scheme em, needs
     M1: a number or "exact"). start "exact" needs T, since T → 0 is then free. Raises `Unreachable` with the
     floor that the score's bias, early stopping or the process's clock sets, `BadInput`, `HypothesisFailed`.
     For early-stopped data (δ > 0) the steps are uniform down to λ_K = δ, and √(dδ) is in the bound.
@@ -324,10 +325,12 @@ def iterations(
         def first(t: float) -> float:
             return theorem_1.start_at(data, start, process, *ends_of(process, t))
     elif chosen.kind == "ode":
-        for hypothesis in theorem_3.THEOREM_3.hypotheses:
+        one = chosen.stages == 1
+        for hypothesis in (theorem_3.THEOREM_3 if one else theorem_7.THEOREM_7).hypotheses:
             hypothesis.check(probe)
-        criterion = ode_criterion(process, data, chosen, start, M)
-        order, name = 1.0, "Eq. 15"
+        made = ode_criterion if one else heun_criterion
+        criterion = made(process, data, chosen, start, M)
+        order, name = (1.0, "Eq. 15") if one else (2.0, "Eq. 21")
 
         def first(t: float) -> float:
             return theorem_3.start_at(data, start, process, *ends_of(process, t))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wbound.bounds import shared, theorem_1, theorem_3
+from wbound.bounds import shared, theorem_1, theorem_3, theorem_7
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
@@ -76,8 +76,8 @@ def score_tolerance(
     """The largest M of A3 that leaves ε in reach: M* = sup{M : `iterations` is finite}, in 1/x. Kind: *exact*
 
     As K → ∞ the bound of a theorem tends to start(T) + M S(T), S of `score_weight`, for every scheme that has
-    one (an ODE's start and S are Theorem 3's); hence M* = max over T of (ε − start(T))/S(T). Below M* some K
-    works, at or above it none does.
+    one (an ODE's start and S are Theorem 3's, to which Theorem 7's tend); hence M* = max over T of
+    (ε − start(T))/S(T). Below M* some K works, at or above it none does.
     ``share`` in (0, 1]: the score part may take at most share·ε; then the maximum of
     min(share·ε, ε − start(T))/S(T).
     eps: W2, not squared, in x. theorem: "published" starts from ‖X_0‖, "sharp" uses Eq. 8 where the mean is
@@ -96,7 +96,8 @@ def score_tolerance(
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
     flow = s.scheme.kind == "ode"
     if flow:
-        for hypothesis in theorem_3.THEOREM_3.hypotheses:
+        of = theorem_3.THEOREM_3 if s.scheme.stages == 1 else theorem_7.THEOREM_7
+        for hypothesis in of.hypotheses:
             hypothesis.check(s)
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")

@@ -14,7 +14,10 @@ __all__ = ["Formula", "Supremum", "evaluated"]
 
 
 #: Functions of time by their names in LaTeX, as the terms name them.
-FUNCTIONS = {r"\dot{\lambda}": "rate", **{name: f"{name}(t)" for name in ("lambda", "alpha", "f", "g")}}
+FUNCTIONS = {
+    r"\dot{\lambda}": "rate",
+    **{name: f"{name}(t)" for name in ("lambda", "alpha", "f", "g", "C_2")},
+}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ gamma, D, G, C, b, n, H, P, lam, Psi, S = (
     sp.IndexedBase(name) for name in ("gamma", "D", "G", "C", "b", "n", "H", "P", "lambda", "Psi", "S")
 )
 kappa, w, alpha, v, r, Q, e = (sp.IndexedBase(s) for s in ("kappa", "w", "alpha", "v", "r", "Q", "e"))
+a, c, m, ell, G_0, G_1, iota = (sp.IndexedBase(s) for s in ("a", "c", "m", "ell", "G_0", "G_1", "iota"))
 _later = sp.Product(gamma[j], (j, k + 1, K))
 _all = sp.Product(gamma[k], (k, 1, K))
 
@@ -40,7 +41,19 @@ def _theta_term(weight: sp.Expr) -> sp.Expr:
     return sp.sqrt(C_theta) / 4 * sp.sqrt(_sum(weight * inner))
 
 
+def _second_order() -> sp.Expr:
+    """Eq. 21's third and fourth term at θ_1 = θ_2 ≠ 2: G_k = G_0 + G_1(u−λ_k), ι_k = 1 for two stages, else 0."""
+    V_T, decay = 1 + L_0 * lambda_T, (1 + L_0 * x) ** (-theta)
+    C_1 = d * L_0**2 * (1 + (theta - 1) * (1 - V_T ** (theta - 2)) / (2 - theta))
+    first = sp.Integral((G_0[k] + G_1[k] * (x - lam[k])) ** 2 * decay, (x, lam[k], lam[k - 1]))
+    second = (x - lam[k]) ** 2 * (lam[k - 1] - x) ** 2 / (16 * x**2) * decay
+    second = iota[k] * sp.Integral(second, (x, lam[k], lam[k - 1]))
+    one, two = (sp.sqrt(_sum(P[k] ** 2 * part)) for part in (first, second))
+    return sp.sqrt(C_1) / 2 * one + sp.sqrt(sp.Function("C_2")(theta)) * two
+
+
 _slow = sp.sqrt(d * L_0 / (1 + L_0 * lam[k - 1]))
+_through = sp.Max(*(sp.Abs(a[k] - b[k] * c[k] * h[k]) for h in (m, ell)))
 _excess_10 = sigma_0**4 * _sum(H[k] ** 2 / (w[k] ** 2 * w[k - 1])) - delta
 _excess_10_prime = -(sigma_0**6) * _sum(H[k] ** 2 / (w[k] ** 2 * w[k - 1] * lam[k - 1])) - delta
 _step = sp.Le(e[k] ** 2, (gamma[k] * e[k - 1] + b[k] + C[k] * M) ** 2 + n[k] ** 2 + C[k] ** 2 * V**2)
@@ -193,6 +206,30 @@ FORMULAS: dict[str, Formula] = {
             P[0] * E_0
             + _theta_term(P[k] ** 2)
             + _sum(P[k] * (sp.Abs(H[k] / 2 - C[k]) * _slow + C[k] * alpha[k - 1] * M)),
+        )
+    ),
+    "lemma-5": Formula(
+        sp.Eq(sp.Symbol(r"{\|dS/d\Lambda\|^2}"), d / (4 * (sigma_0**2 + lambda_T) ** 3)),
+    ),
+    "flow-derivatives": Formula(
+        sp.Le(
+            sp.Symbol(r"{\int_0^{\lambda_T}u^2(1+L_0u)^2\|d^2S/d\Lambda^2\|^2du}"),
+            d * L_0**2 / 16 * (sp.Rational("8.2") + sp.Rational("11.4") * sp.log(1 + L_0 * lambda_T)),
+        )
+    ),
+    "flow-derivatives:first": Formula(
+        sp.Le(
+            sp.Symbol(r"{\int_0^{\lambda_T}(1+L_0u)^2\|dS/d\Lambda\|^2du}"),
+            d * L_0**2 / 4 * (1 + sp.log(1 + L_0 * lambda_T)),
+        )
+    ),
+    "theorem-7": Formula(
+        sp.Le(
+            W_2,
+            P[0] * E_0
+            + _sum(P[k] * (sp.Abs(H[k] / 2 - a[k] - b[k]) + b[k] * ell[k] * sp.Abs(H[k] / 2 - c[k])) * _slow)
+            + _second_order()
+            + M * _sum(P[k] * (_through * alpha[k - 1] + b[k] * alpha[k])),
         )
     ),
     "exact-law": Formula(

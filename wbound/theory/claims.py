@@ -15,6 +15,7 @@ import numpy as np
 
 from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
 from wbound.bounds.theorem_2 import THEOREM_2
+from wbound.bounds.theorem_7_integrals import CLOSED, first_constant, second_constant
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
@@ -81,6 +82,21 @@ def _from_standard(s: Setting) -> float:
     """e_0 from N(0, I), in x."""
     log_alpha, log_lam = s.nodes.first
     return math.exp(log_alpha) * shared.start_error(s.data, "standard", s.process, log_alpha, log_lam)
+
+
+def _frozen_rate(s: Setting) -> float:
+    """‖dS/dΛ‖² at λ(T), ¼N with N = −R′ − E tr 𝓗³, in 1/x⁶."""
+    w = sigma0(s) ** 2 + c.lam_T(s)
+    return 0.25 * s.data.d * (2.0 / w**3 - 1.0 / w**3)
+
+
+def _log_V(s: Setting) -> float:
+    return math.log1p(c.constants(s)[1] * c.lam_T(s))
+
+
+def _second_derivative(s: Setting) -> float:
+    """C_2 at θ = 2 in closed form, in 1/x⁴."""
+    return s.data.d * c.constants(s)[1] ** 2 * (CLOSED[0] + CLOSED[1] * _log_V(s)) / 16.0
 
 
 _SDE = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "sde")
@@ -164,6 +180,14 @@ CLAIMS: tuple[Statement, ...] = (
     ),
     statement("profiles:L", "upper", lambda s: float(s.data.L(s.nodes.first[1])), c.bounded),
     statement("profiles:early", "upper", THEOREM_2.evaluate, c.profile, c.scheme(*_SDE), c.stops_early),
+    statement("lemma-5", "exact", _frozen_rate, c.isotropic),
+    statement("flow-derivatives", "upper", _second_derivative, c.a1, covers=("lemma-5",)),
+    statement(
+        "flow-derivatives:first",
+        "upper",
+        lambda s: 0.25 * first_constant(2.0, s.data.d, c.constants(s)[1], _log_V(s)),
+        c.a1,
+    ),
     statement(
         "flow-law", "exact", EXACT_LAW.evaluate, c.isotropic, c.scheme(*_FLOW), c.exact_score, c.to_the_end
     ),
@@ -215,7 +239,9 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= _exact_terms(s, float(law_.eigenvalues[0]))
         if law_.coordinates.any():
             del out["sigma_0"]  # section 6 is about centred data
-    if s.scheme.kind == "sde":
+    if statement == "theorem-7":
+        out |= _heun_terms(s)
+    elif s.scheme.kind == "sde":
         out |= _sharp_terms(s)
     elif data.A1 is not None and steps.flow is not None:
         out |= _flow_terms(s)
@@ -277,6 +303,31 @@ def _flow_terms(s: Setting) -> dict[str, Any]:
     later = np.append(np.cumprod(gamma[::-1])[::-1], 1.0)
     c = steps.C * np.exp(-nodes.log_alpha[1:] - nodes.log_alpha[:-1])
     return {"gamma": _step_array(gamma), "P": later, "C": _step_array(c)}
+
+
+def _heun_terms(s: Setting) -> dict[str, Any]:
+    """Eq. 21's symbols, as they stand there."""
+    nodes, steps = s.nodes, s.scheme.steps(s.nodes.batch)
+    assert s.data.A1 is not None
+    (m0, L0), lam, alpha = s.data.A1, np.exp(nodes.log_lam), np.exp(nodes.log_alpha)
+    both = alpha[1:] * alpha[:-1]
+    own, D = (steps.C, np.zeros(nodes.K)) if steps.corrector is None else steps.corrector
+    a, b, c_, H = own / both, D / alpha[1:] ** 2, steps.C / both, lam[:-1] - lam[1:]
+    m, ell = m0 / (1.0 + m0 * lam), L0 / (1.0 + L0 * lam)
+
+    def g(number: np.ndarray, at: slice) -> np.ndarray:
+        return np.maximum(np.abs(1.0 - number * m[at]), np.abs(1.0 - number * ell[at]))
+
+    before, after, two = slice(None, -1), slice(1, None), b > 0.0
+    gamma = np.where(two, 0.5 + 0.5 * g(c_, before) * g(2.0 * b, after), g(a, before))
+    log_V = math.log1p(L0 * float(lam[0]))
+    return {
+        "P": np.append(np.cumprod(gamma[::-1])[::-1], 1.0), "m": m, "ell": ell,
+        "a": _step_array(a), "b": _step_array(b), "c": _step_array(c_), "iota": _step_array(two),
+        "G_0": _step_array(np.where(two, np.abs(H / 4.0 - b), 0.0)),
+        "G_1": _step_array(np.where(two, 0.5 * b * ell[1:], 0.5)),
+        "C_2(t)": lambda theta: s.data.d * L0**2 * second_constant(theta, L0 / m0, log_V),
+    }  # fmt: skip
 
 
 def _published_terms(s: Setting) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3, theorem_7
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.theory.statements import upper_bound
@@ -93,7 +93,7 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
     """The bound of a theorem in a setting, term by term; ``total`` is that of `wbound.w2_bound`.
 
     theorem: "published" (Theorem 1, Eq. 5) or "sharp": Theorem 2 or 2′ (Eq. 7), the Eq. 9″ of ddpm where it
-    is smaller, or Theorem 3 (Eq. 15). Raises `BadInput` and `HypothesisFailed` as the statement does.
+    is smaller, Theorem 3 (Eq. 15) or Theorem 7 (Eq. 21). Raises `BadInput` and `HypothesisFailed` as the statement does.
     """
     statement = upper_bound(theorem, s.scheme)
     bound: Bound = statement(s)
@@ -115,6 +115,8 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
         return _theorem_1(s, bound)
     if statement is theorem_3.THEOREM_3:
         return _theorem_3(s, bound)
+    if statement is theorem_7.THEOREM_7:
+        return _theorem_7(s, bound)
     return _eq_9(s, bound) if bound.statement == "Eq. 9'" else _eq_7(s, bound)
 
 
@@ -315,3 +317,36 @@ def _theorem_3(s: Setting, bound: Bound) -> Explanation:
         out.append(Term("√(dδ)", f"√({_product(s.data.d, delta)})", extra, "early stopping"))
         formula += " + √(dδ)"
     return Explanation("Theorem 3 (Eq. 15)", formula, tuple(known), tuple(out), bound.total)
+
+
+def _theorem_7(s: Setting, bound: Bound) -> Explanation:
+    scale, extra = theorem_3.output(s)
+    found = theorem_7.Sums(*(v * scale for v in theorem_7.five(s)))
+    size = shared.start_error(s.data, s.start, s.process, *s.nodes.first)
+    start_known, start = _start(s, size, found.start, "P_0 E_0")
+    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*_facts(s), *start_known)]
+    steps = f"sum over {s.nodes.K} steps"
+    drift = "Σ P_k (|H_k/2 - a_k - b_k| + b_k l_k |H_k/2 - c_k|) (d l_(k-1))^(1/2)"
+    first = "C_1^(1/2)/2 (Σ P_k² ∫G_k² (1+L_0u)^(-θ) du)^(1/2)"
+    second = "C_2^(1/2)/4 (Σ P_k² ∫((u-λ_k)(λ_(k-1)-u)/u)² (1+L_0u)^(-θ) du)^(1/2)"
+    score = "M Σ P_k (max_h |a_k - b_k c_k h| α_(k-1) + b_k α_k)"
+    out = [
+        start,
+        Term(first, f"{steps}, best θ", found.first, "discretisation: first derivative of the score"),
+        Term(second, f"{steps}, of two stages, best θ", found.second, "discretisation: second derivative"),
+        Term(drift, steps, found.drift, "discretisation: drift of the steps"),
+        Term(score, steps if s.score_bias else "0", found.score, "score error at both stages"),
+    ]
+    if s.score_bias:
+        known.append(Known("M", s.score_bias, "score error (A3, at both stages)"))
+    formula = f"W2 ≤ P_0 E_0 + {first} + {second} + {drift} + {score}"
+    if extra:
+        delta = math.exp(s.nodes.last[1])
+        known += [Known("δ", delta, "λ where the sampler stops"), Known("scale", scale, _SCALE)]
+        out.append(Term("√(dδ)", f"√({_product(s.data.d, delta)})", extra, "early stopping"))
+        formula += " + √(dδ)"
+    remark = (
+        "l_k = L_0/(1+L_0λ_k), h is m_0/(1+m_0λ_k) or l_k; G_k = |H_k/4 - b_k| + b_k l_k (u-λ_k)/2 for two stages, "
+        "(u-λ_k)/2 for one."
+    )
+    return Explanation("Theorem 7 (Eq. 21)", formula, tuple(known), tuple(out), bound.total, (remark,))

@@ -7,6 +7,7 @@ from typing import Any
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.bounds.theorem_3 import THEOREM_3
+from wbound.bounds.theorem_7 import THEOREM_7
 from wbound.errors import one_of
 from wbound.exact.floor import PROPOSITION_1
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -26,21 +27,23 @@ STATEMENTS: dict[str, Statement] = {
         THEOREM_1,
         THEOREM_2,
         THEOREM_3,
+        THEOREM_7,
         EXACT_LAW,
         PROPOSITION_1,
         *CLAIMS,
     )
 }
 
-#: Upper bounds by the name a user gives ("sharp" of an ODE scheme: Theorem 3).
+#: Upper bounds by the name a user gives ("sharp" of an ODE scheme: Theorem 3, of two stages Theorem 7).
 THEOREMS: dict[str, Statement] = {"published": THEOREM_1, "sharp": THEOREM_2}
 
 
 def upper_bound(theorem: str, scheme: str | Scheme) -> Statement:
-    """The statement that a theorem's name means for a scheme: the sharp one of an ODE is Theorem 3."""
-    statement = THEOREMS[one_of("theorem", theorem, THEOREMS)]
-    if statement is THEOREM_2 and scheme_named(scheme).kind == "ode":
-        return THEOREM_3
+    """The statement that a theorem's name means for a scheme: the sharp one of an ODE is Theorem 3, of two stages
+    Theorem 7."""
+    statement, chosen = THEOREMS[one_of("theorem", theorem, THEOREMS)], scheme_named(scheme)
+    if statement is THEOREM_2 and chosen.kind == "ode":
+        return THEOREM_3 if chosen.stages == 1 else THEOREM_7
     return statement
 
 
@@ -61,14 +64,15 @@ def w2_bound(
     """An upper bound of W2 between the sampler's output and the data, with its parts. Kind: *upper*.
 
     process: the forward SDE; data: `LogConcave` facts, a `CurvatureProfile` or a target; T: forward time > 0
-    and K ≥ 1 steps (both come from an explicit grid); scheme: em, ei, hf, ddpm, or ode-hf, ddim, ode-ei;
-    theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp" (Theorem
-    2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′; for profiles Theorem 2′; for the ODE schemes Theorem 3,
-    Eq. 15); score_bias M and score_noise V in 1/x (A3, section 11; V not for ODE schemes); start: "prior"
-    N(0, σ²(T)I), "exact" p_T, "standard" N(0, I). Everything in the data's units: W2, not squared.
+    and K ≥ 1 steps (both come from an explicit grid); scheme: em, ei, hf, ddpm, or ode-hf, ddim, ode-ei, heun,
+    heun-lam; theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp"
+    (Theorem 2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′; for profiles Theorem 2′; for the ODE schemes
+    Theorem 3, Eq. 15, or with two stages Theorem 7, Eq. 21); score_bias M and score_noise V in 1/x (A3, of
+    Theorem 7 at both stages; section 11; V not for ODE schemes); start: "prior" N(0, σ²(T)I), "exact" p_T,
+    "standard" N(0, I). Everything in the data's units: W2, not squared.
 
     Raises `BadInput` for a bad value and `HypothesisFailed` naming the statement, hypothesis and step.
-    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, sections 5, 11, 12 (sharp).
+    Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, sections 5, 11, 12, 20 (sharp).
     """
     statement = upper_bound(theorem, scheme)
     s = setting(

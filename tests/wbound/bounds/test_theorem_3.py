@@ -383,10 +383,8 @@ def test_dispatch_and_refusals() -> None:
     assert upper_bound("sharp", "hf").id == "theorem-2"
     with pytest.raises(HypothesisFailed, match=r"Theorem 3 does not apply: A3 .* score_noise = 0.1"):
         wbound.w2_bound(p, data, 3.0, 10, scheme="ddim", score_noise=0.1)
-    with pytest.raises(HypothesisFailed, match="no bound is proved here for heun"):
-        wbound.w2_bound(p, data, 3.0, 10, scheme="heun")
-    with pytest.raises(HypothesisFailed, match="no bound is proved here for heun"):
-        wbound.iterations(p, data, 0.1, scheme="heun")
+    assert upper_bound("sharp", "heun") is STATEMENTS["theorem-7"]
+    assert wbound.w2_bound(p, data, 3.0, 10, scheme="heun").statement == "Theorem 7"
     with pytest.raises(HypothesisFailed, match="Theorem 3 does not apply: A1"):
         wbound.w2_bound(p, wbound.bounded_data(1.0, 1.0, 2, 2.5), 3.0, 10, scheme="ode-hf")
     with pytest.raises(HypothesisFailed, match="singular"):
@@ -395,8 +393,11 @@ def test_dispatch_and_refusals() -> None:
         wbound.w2_bound(p, data, 3.0, 10, scheme="ddim", theorem="published", M1=1.0)
     with pytest.raises(HypothesisFailed, match="Theorem 3 does not apply: an ODE scheme"):
         THEOREM_3(setting(p, data, 3.0, 10, scheme="hf"))
-    with pytest.raises(HypothesisFailed, match="no bound is proved here for heun"):
-        wbound.score_tolerance(p, data, 0.1, scheme="heun")
+    with pytest.raises(HypothesisFailed, match="a step of one stage .*heun has two: its bound is Theorem 7"):
+        THEOREM_3(setting(p, data, 3.0, 10, scheme="heun"))
+    assert wbound.score_tolerance(p, data, 0.1, scheme="heun") == wbound.score_tolerance(
+        p, data, 0.1, scheme="ddim"
+    )
     # steps beyond doubles: infinite, and said so
     b = wbound.w2_bound(wbound.process("vp-polynomial"), data, 40.0, 3, scheme="ddim")
     assert b.total == math.inf and b.vacuous

@@ -41,6 +41,9 @@ CASES = [
     ("sharp", "ddim", "log-concave", {"score_bias": 0.3}),
     ("sharp", "ode-ei", "gaussian", {"start": "standard"}),
     ("sharp", "ode-hf", "log-concave", {"grid": STOPPED, "score_bias": 0.2}),
+    ("sharp", "heun", "log-concave", {"score_bias": 0.3, "start": "exact"}),
+    ("sharp", "heun", "gaussian", {"grid": STOPPED, "score_bias": 0.2}),
+    ("sharp", "heun-lam", "log-concave", {"start": "standard"}),
 ]
 
 

@@ -1,0 +1,57 @@
+"""K(ε) of Theorem 7: the smallest K, and its sums over more steps than are summed one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wbound
+from wbound.bounds import theorem_7
+from wbound.complexity import heun_sums
+from wbound.complexity.step_sums import CHECKED
+from wbound.sampler.scheme import SCHEMES
+
+DATA = wbound.LogConcave(4, 0.25, 1.0, 9.0, 0.0)
+
+
+@pytest.mark.parametrize("scheme", ["heun", "heun-lam"])
+@pytest.mark.parametrize(("name", "bias"), [("vp-linear", 0.0), ("ve-sqrt", 0.02), ("ou", 0.0)])
+def test_the_smallest_number_of_steps(name: str, scheme: str, bias: float) -> None:
+    p = wbound.process(name)
+    for eps in (0.5, 0.05) if not bias else (0.5,):
+        found = wbound.iterations(p, DATA, eps, scheme=scheme, score_bias=bias)
+        assert found.criterion == "Eq. 21"
+        at = [
+            wbound.w2_bound(p, DATA, found.T, K, scheme=scheme, score_bias=bias).total
+            for K in (found.K, found.K - 1)
+        ]
+        assert at[0] <= eps < at[1]
+        assert found.bound == pytest.approx(at[0], rel=1e-6)
+        # at no other horizon do fewer steps do
+        for T in found.T * np.array([0.8, 0.9, 0.97, 1.03, 1.1, 1.25]):
+            assert (
+                wbound.w2_bound(p, DATA, T, max(1, found.K - 2), scheme=scheme, score_bias=bias).total > eps
+            )
+
+
+@pytest.mark.parametrize("scheme", ["heun", "heun-lam"])
+@pytest.mark.parametrize("name", ["vp-linear", "ve-sqrt", "ve-constant"])
+def test_many_steps_at_once_are_the_steps_summed(name: str, scheme: str) -> None:
+    p, K, M = wbound.process(name), 20_000, 0.1
+    T = np.array([2.0, 3.0])
+    got = heun_sums.tallied(p, DATA, SCHEMES[scheme], "prior", M, T, np.full(2, float(K)), CHECKED)
+    for t, (parts, error) in zip(T.tolist(), got, strict=True):
+        s = wbound.setting(p, DATA, t, K, scheme=scheme, score_bias=M)
+        want = theorem_7.sums(s)
+        assert error < 1e-6
+        assert (parts.start, parts.score) == pytest.approx((want.start, want.score), rel=1e-8)
+        # θ is taken from fewer values
+        assert want.bias * (1.0 - 1e-6) <= parts.bias <= want.bias * 1.003
+
+
+def test_a_tolerance_is_theorem_3s() -> None:
+    p = wbound.process("vp-linear")
+    M = wbound.score_tolerance(p, DATA, 0.3, scheme="heun")
+    assert wbound.iterations(p, DATA, 0.3, scheme="heun", score_bias=0.98 * M).K > 0
+    with pytest.raises(wbound.Unreachable):
+        wbound.iterations(p, DATA, 0.3, scheme="heun", score_bias=1.001 * M)

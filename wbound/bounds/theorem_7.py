@@ -1,0 +1,309 @@
+"""Theorem 7: a W2 bound of second order for Heun's samplers (Eq. 21, section 20 of docs/theory.md).
+
+Carried in y-units divided by u_k = (1 + m_0λ_k)^{1/2}, as Theorem 3 is: there the exact flow contracts by 1.
+What a step does is read from its coefficients, never from the scheme's name.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbound.bounds.shared import Parts
+from wbound.bounds.theorem_3 import best_theta, output, start_at
+from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, first_constant, integrals, second_constant
+from wbound.calculus.stable import grown, growth, softplus
+from wbound.data.curvature import Curvature
+from wbound.errors import HypothesisFailed
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import SCHEMES, Corrector, Named, Scheme, Steps
+from wbound.sampler.steps import Batch
+from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.typing import Array
+
+__all__ = ["HEUN_LAMBDA", "THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
+
+#: Steps whose integrals are held at once, and the most of them on which θ is chosen (any θ gives a bound).
+BLOCK, SAMPLED = 16384, 1024
+#: A coefficient's rounding, relative: a is ½c, and ¼H − b is known, to no better.
+ROUNDING = 1e-12
+EPS = float(np.finfo(np.float64).eps)
+#: What is asked of a step's numbers, so that it is an average of the identity and of two Euler steps.
+WEIGHTS = "one stage, or a = c/2 and b >= 0"
+
+
+def _heun_lambda(b: Batch) -> Steps:
+    first = SCHEMES["ode-hf"].steps(b)
+    return first._replace(corrector=Corrector(0.5 * first.C, 0.25 * b.steps.Q))
+
+
+#: Heun's method in the clock: c = ½H, a = b = ¼H in every step, the last one too.
+HEUN_LAMBDA = Scheme(
+    "heun-lambda",
+    "Heun in λ; ODE",
+    "ode",
+    Named(_heun_lambda),
+    "section 20: the trapezoidal rule in the clock; it asks for the score at λ = 0",
+    2,
+)
+
+
+class Local(NamedTuple):
+    """Eq. 21's local terms of each step, arrays (N,), in y-units over u_k.
+
+    log_gamma: log of γ_k u_{k−1}/u_k; drift: (|½H−a−b| + bℓ_k|½H−c|)(dℓ_{k−1})^{1/2}/u_k (x); score:
+    (max_h|a−bch|α_{k−1} + bα_k)/u_k (x² over x-units); flat, steep: G_k = λ_{k−1} flat + steep (u−λ_k); two:
+    whether the step has two stages; unit: log u_k.
+    """
+
+    log_gamma: Array
+    drift: Array
+    score: Array
+    flat: Array
+    steep: Array
+    two: NDArray[np.bool_]
+    unit: Array
+
+
+class _Kept(NamedTuple):
+    """Of curvature h: |1 − ch|, |1 − 2bh|, |1 − ah|, and ch, 2bh, ah; arrays (N,), no unit."""
+
+    first: Array
+    late: Array
+    alone: Array
+    first_lost: Array
+    late_lost: Array
+    alone_lost: Array
+
+
+def _kept(b: Batch, steps: Steps, own: Array, D: Array, curvature: float) -> _Kept:
+    assert steps.flow is not None
+    log_h = math.log(curvature)
+    z = log_h + b.log_lam_hi
+    log_per = -b.steps.F - 2.0 * b.log_alpha_hi  # C e^log_per is c_k
+    at_hi = log_per + log_h - softplus(z)
+    at_lo = log_h - softplus(log_h + b.log_lam_lo) - 2.0 * b.log_alpha_lo
+    first_lost, alone_lost = steps.C * np.exp(at_hi), own * np.exp(at_hi)
+    late_lost = np.where(D == 0.0, 0.0, 2.0 * D * np.exp(at_lo))
+    # 1 − ch = (1 + hλ(1 − c/λ))/(1+hλ), h = curvature: nothing cancels on a huge step
+    stays, moves = np.exp(-softplus(z)), np.exp(z - softplus(z))
+    first = np.abs(stays + moves * steps.flow.keep)
+    alone = np.where(own == steps.C, first, np.abs(1.0 - alone_lost))
+    return _Kept(first, np.abs(1.0 - late_lost), alone, first_lost, late_lost, alone_lost)
+
+
+def _log_gamma(m: _Kept, L: _Kept, two: NDArray[np.bool_]) -> Array:
+    """log γ_k: ½ + ½g(c, λ_{k−1})g(2b, λ_k), or g(a, λ_{k−1}); g is 1 − its loss at m where that decides."""
+    lost = np.where(two, 0.5 * (m.first_lost + m.late_lost * (1.0 - m.first_lost)), m.alone_lost)
+    at_m = np.where(
+        two,
+        (m.first_lost + L.first_lost <= 2.0) & (m.late_lost + L.late_lost <= 2.0),
+        m.alone_lost + L.alone_lost <= 2.0,
+    )
+    short = at_m & (lost < 0.5)
+    left = np.where(
+        two,
+        0.5 + 0.5 * np.maximum(m.first, L.first) * np.maximum(m.late, L.late),
+        np.maximum(m.alone, L.alone),
+    )
+    return np.where(short, np.log1p(-np.where(short, lost, 0.0)), np.log(left))
+
+
+def local(b: Batch, data: Curvature, scheme: Scheme) -> Local:
+    """Eq. 21's local terms for every step of the batch. *upper*"""
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    steps = scheme.steps(b)
+    assert steps.flow is not None
+    own, D = (steps.C, np.zeros_like(steps.C)) if steps.corrector is None else steps.corrector
+    two = D > 0.0
+    unit = 0.5 * softplus(math.log(m0) + b.log_lam_lo)  # log u_k
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # huge steps: inf, and say so
+        m, L = _kept(b, steps, own, D, m0), _kept(b, steps, own, D, L0)
+        log_gamma = _log_gamma(m, L, two) + 0.5 * growth(m0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+        # ½H − a − b and bℓ_k(½H − c), over e^log_per
+        off = np.where(own == steps.C, steps.flow.half, 0.5 * b.steps.C - own) - D * np.exp(-b.steps.F)
+        off = np.abs(off) + 0.5 * L.late_lost * np.abs(steps.flow.half)
+        slow = 0.5 * (math.log(data.d * L0) - softplus(math.log(L0) + b.log_lam_hi))
+        drift = off * np.exp(slow - unit - b.steps.F - 2.0 * b.log_alpha_hi)
+        drift = np.where(off == 0.0, 0.0, drift)
+        through = (np.abs(own - 0.5 * h.late_lost * steps.C) for h in (m, L))
+        score = (np.maximum(*through) + D) * np.exp(-b.log_alpha_lo - unit)
+        quarter = -0.25 * np.expm1(-b.gap)  # ¼H/λ_{k−1}
+        corrected = D * np.exp(-2.0 * b.log_alpha_lo - b.log_lam_hi)  # b/λ_{k−1}
+        flat = np.where(two, np.abs(quarter - corrected) + 4.0 * EPS * quarter, 0.0)
+        steep = np.where(two, 0.25 * L.late_lost, 0.5)
+    return Local(log_gamma, drift, score, flat, steep, two, unit)
+
+
+def _log_sum(values: Array) -> float:
+    top = float(values.max())
+    return top + math.log(float(np.exp(values - top).sum())) if math.isfinite(top) else top
+
+
+def _blocks(K: int) -> list[slice]:
+    return [slice(i, min(i + BLOCK, K)) for i in range(0, K, BLOCK)]
+
+
+def _sample(K: int) -> list[tuple[slice, float]]:
+    """Steps on which θ is chosen, with the log of how many each stands for: the last ones are unlike the others."""
+    first = K - SAMPLED // 8
+    stride = -(-first // SAMPLED)
+    return [(slice(0, first, stride), math.log(stride)), (slice(first, K), 0.0)]
+
+
+class Sums(NamedTuple):
+    """Eq. 21's five terms in x, in y-units at λ_K over u_K: start, drift, first and second derivative, score."""
+
+    start: float
+    drift: float
+    first: float
+    second: float
+    score: float
+
+
+def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
+    """Eq. 21's terms, with the best θ_1 and θ_2 unless they are given."""
+    data, b = s.data, s.nodes.batch
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    terms = local(b, data, s.scheme)
+    tail = np.cumsum(terms.log_gamma[::-1])[::-1]
+    log_P = np.append(tail[1:], 0.0)
+    weight = 2.0 * (log_P - terms.unit)  # log P_k² over u_k²
+    log_V = float(softplus(np.float64(math.log(L0) + s.nodes.first[1])))
+
+    def of(part: slice) -> Integrals:
+        return integrals(b, L0, terms.flat, terms.steep, terms.two, part)
+
+    def log_first(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = _log_sum(np.concatenate([i.log_first(theta) + weight[p] + log for p, log, i in parts]))
+        return 0.5 * (total + _log(0.25 * first_constant(theta, data.d, L0, log_V)))
+
+    def log_second(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = _log_sum(np.concatenate([i.log_second(theta) + weight[p] + log for p, log, i in parts]))
+        return 0.5 * (total + _log(data.d * L0**2 * second_constant(theta, L0 / m0, log_V)))
+
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
+        whole = [(p, 0.0, of(p)) for p in _blocks(b.size)]
+        looked = whole if b.size <= SAMPLED else [(p, log, of(p)) for p, log in _sample(b.size)]
+        curved = [0.0, 0.0]
+        for i, log_term in enumerate((log_first, log_second) if terms.two.any() else (log_first,)):
+            theta = best_theta(partial(log_term, parts=looked)) if thetas is None else thetas[i]
+            curved[i] = float(np.exp(log_term(theta, whole)))
+        P = np.exp(log_P)
+        drift = float(np.sum(P * terms.drift))
+        score = s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
+        start = start_at(data, s.start, s.process, *s.nodes.first)
+        return Sums(grown(start, float(tail[0])), drift, curved[0], curved[1], score)
+
+
+def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:
+    """`five` as Theorem 3's parts: start, discretisation (as ``bias``; ``noise`` is 0), score."""
+    t = five(s, thetas)
+    return Parts(t.start, t.drift + t.first + t.second, 0.0, t.score)
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value < math.inf else math.inf
+
+
+def _evaluate(s: Setting) -> Bound:
+    p = sums(s)
+    scale, extra = output(s)
+    start, middle, score = (math.inf if math.isnan(v) else v * scale for v in (p.start, p.bias, p.score))
+    total = start + middle + score + extra
+    return Bound(
+        total=total,
+        initialisation=start,
+        discretisation=middle + extra,
+        score=score,
+        additive=total,
+        trivial=math.sqrt(s.data.second_moment),
+        statement="Theorem 7",
+    )
+
+
+# ---------------------------------------------------------------------- the grid with a closed form
+
+
+def sinh_levels(L0: float, lam_T: float, K: int) -> Array:
+    """λ_k = sinh²((K−k)h)/L_0, h = arsinh√(L_0λ(T))/K: (K+1,) decreasing values in x², the last 0."""
+    h = math.asinh(math.sqrt(L0 * lam_T)) / K
+    lam = np.sinh(h * np.arange(K, -1, -1.0)) ** 2 / L0
+    lam[0] = lam_T
+    return np.asarray(lam)
+
+
+def sinh_sum(d: int, m0: float, L0: float, lam_T: float, K: int) -> float:
+    """The discretisation part of Eq. 21 for heun-lambda on `sinh_levels`, in closed form, in x. *upper*
+
+    Raises `HypothesisFailed` where e^{2h} > 3 (too few steps).
+    """
+    h = math.asinh(math.sqrt(L0 * lam_T)) / K
+    if math.exp(2.0 * h) > 3.0:
+        raise HypothesisFailed(
+            "Theorem 7's closed form", "e^{2h} <= 3", f"e^{{2h}} = {math.exp(2.0 * h):g} with K = {K}"
+        )
+    log_V, A = math.log1p(L0 * lam_T), math.log1p(m0 * lam_T)
+    q = math.sinh(h) * math.sinh(3.0 * h) / math.sinh(2.0 * h)
+    spread = q**4 * math.exp(2.0 * h) * (L0 / m0) * A
+    second = (spread / 16.0 + math.sinh(h) ** 6 / 48.0) * (CLOSED[0] + CLOSED[1] * log_V) / 16.0
+    first = (spread / 12.0 + math.sinh(h) ** 10 / 192.0) * (1.0 + log_V)
+    return math.sqrt(d / L0) * (math.sqrt(second) + 0.5 * math.sqrt(first))
+
+
+# ---------------------------------------------------------------------- hypotheses
+
+
+def _a1(s: Setting) -> None:
+    if s.data.A1 is None:
+        raise HypothesisFailed(
+            "Theorem 7", "A1", "the data are not strongly log-concave with Lipschitz score"
+        )
+
+
+def _ode(s: Setting) -> None:
+    if s.scheme.kind != "ode":
+        raise HypothesisFailed("Theorem 7", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
+
+
+def _weights(s: Setting) -> None:
+    steps = s.scheme.steps(s.nodes.batch)
+    if s.scheme.kind != "ode" or steps.corrector is None:
+        return
+    own, D = steps.corrector
+    with np.errstate(invalid="ignore"):  # infinite coefficients: the bound is infinite
+        wrong = (D < 0.0) | ((D > 0.0) & (np.abs(own - 0.5 * steps.C) > ROUNDING * np.abs(steps.C)))
+    if wrong.any():
+        raise HypothesisFailed(
+            "Theorem 7",
+            WEIGHTS,
+            f"{s.scheme.name} has other weights in step {int(np.argmax(wrong)) + 1}",
+        )
+
+
+def _no_noise(s: Setting) -> None:
+    if s.score_noise:
+        raise HypothesisFailed(
+            "Theorem 7", "A3 (bias only)", f"score_noise = {s.score_noise:g} is not derived for the ODE"
+        )
+
+
+THEOREM_7 = Statement(
+    id="theorem-7",
+    source="derived here; heun after Karras et al., 2022, Algorithm 1",
+    kind="upper",
+    hypotheses=(
+        Hypothesis("an ODE scheme", _ode),
+        Hypothesis(WEIGHTS, _weights),
+        Hypothesis("A1", _a1),
+        Hypothesis("A3 (bias only)", _no_noise),
+    ),
+    evaluate=_evaluate,
+    covers=("eq-21",),
+)
