@@ -4,7 +4,7 @@
 # Versions: bionemo-moco 0.0.2.2, jaxtyping 0.3.11, wadler_lindig 0.1.8, pot 0.9.7.post1, scipy 1.17.1, torch 2.13.0
 #   (a CPU build was used; elsewhere it may be a large download), numpy 2.4.6. The package goes in with --no-deps,
 #   since it asks for an older numpy; nothing here depends on that.
-# Guess before the run: `step` and `step_noise`, given the same exact prediction, draw from the same law.
+# One would guess: `step` and `step_noise`, given the same exact prediction, draw from the same law.
 # Behaviour: `step_noise` adds the posterior variance of its level. `step` adds that of the level below: its table
 #   of log variances is shifted by one. On data N(0, 1) and a cosine schedule of 100 steps the first leaves the spread
 #   2.3 per cent too small (what ancestral sampling with this variance gives), the second 4.6. Both shrink with the

@@ -5,7 +5,7 @@
 # Versions: denoising-diffusion-pytorch 2.3.4, einops 0.8.2, tqdm 4.70.1, torch 2.13.0 (a CPU build was used;
 #   elsewhere it may be a large download), numpy 2.4.6. The package goes in with --no-deps: its other dependencies
 #   belong to its trainer, and the file of this sampler is loaded by itself.
-# Guess before the run: churn corrects earlier errors, so the stochastic sampler is the closer one at 32 steps.
+# One would guess: churn corrects earlier errors, so the stochastic sampler is the closer one at 32 steps.
 # Behaviour: with an exact denoiser there is nothing to correct. On data N(0, 0.25), S_churn = 80 (the default) gives
 #   a spread 5.4 per cent too large at 32 steps, S_churn = 0 gives 1.6. Doubling the steps divides the error of
 #   the latter by four (second order); that of the former only by about two.

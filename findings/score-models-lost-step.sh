@@ -3,7 +3,7 @@
 #
 # Versions: score-models 0.5.11, torch-ema 0.3, torch 2.13.0 (a CPU build was used; elsewhere it may be a large
 #   download), numpy 2.4.6. score-models goes in with --no-deps, beside what its import asks for.
-# Guess before the run: the error of the spread falls smoothly as the steps grow.
+# One would guess: the error of the spread falls smoothly as the steps grow.
 # Behaviour: the time is a float32 that is lowered step by step, and the loop ends early where it falls below
 #   epsilon. Rounding alone decides. Asked for 10 steps, the network is called 9 times and the sample stays at
 #   t = 0.1; 5, 6 and 50 steps lose theirs too. No warning is given.

@@ -3,7 +3,7 @@
 # steps lowers.
 #
 # Versions: torchebm 0.8.9, torch 2.13.0 (a CPU build was used; elsewhere it may be a large download), numpy 2.4.6.
-# Guess before the run: four times the steps, about a quarter of the error.
+# One would guess: four times the steps, about a quarter of the error.
 # Behaviour: with the defaults of mode="sde" (last_step="Mean", last_step_size=0.04) integration stops at t = 0.96
 #   and one Euler step of the reverse drift, without noise, jumps to the end. On data N(0, 1) the spread is
 #   12 per cent too small at 250 steps and a little worse at 1000. On N(0, 0.25) it is half of what it should be.
