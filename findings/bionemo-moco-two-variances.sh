@@ -8,7 +8,7 @@
 # Behaviour: `step_noise` adds the posterior variance of its level. `step` adds that of the level below: its table
 #   of log variances is shifted by one. On data N(0, 1) and a cosine schedule of 100 steps the first leaves the spread
 #   2.3 per cent too small (what ancestral sampling with this variance gives), the second 4.6. Both shrink with the
-#   number of steps, so that at 1000 nobody notices.
+#   number of steps: at 1000 they are below one per cent.
 # How it is measured: the prediction is exact, so the sampler is linear. Row k of the batch gets a one in the k-th
 #   draw and zeros otherwise; the sum of squares over the rows is the output's variance.
 # Output seen:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# denoising-diffusion-pytorch: the Karras sampler's default churn makes its error three to fifteen times larger, and
-# leaves a floor.
+# denoising-diffusion-pytorch: the Karras sampler's default churn makes its error three to fifteen times larger, the more
+# so the more steps.
 #
 # Versions: denoising-diffusion-pytorch 2.3.4, einops 0.8.2, tqdm 4.70.1, torch 2.13.0 (a CPU build was used;
 #   elsewhere it may be a large download), numpy 2.4.6. The package goes in with --no-deps: its other dependencies

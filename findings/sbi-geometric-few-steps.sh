@@ -2,9 +2,9 @@
 # sbi: the default time grid of its variance-exploding sampler is thirty times off at ten points, where its other
 # grid is 15 per cent off; and ten points are nine steps.
 #
-# Versions: sbi 0.27.0, nflows 0.14, zuko 1.7.1, skorch 1.3.1, torch 2.13.0 (a CPU build was used; elsewhere it may be a
+# Versions: sbi 0.27.0, nflows 0.14, zuko 1.6.0, skorch 1.4.0, torch 2.13.0 (a CPU build was used; elsewhere it may be a
 #   large download), numpy 2.4.6; pip chooses the rest.
-# Guess before the run: a geometric grid of noise levels with an exact score is tens of per cents off at ten points.
+# One would guess: a geometric grid of noise levels with an exact score is tens of per cents off at ten points.
 # Behaviour: solve_schedule(n) holds n times, so n - 1 steps. Uniform times are geometric in sigma (1e-4 to 10), and
 #   each Euler-Maruyama step takes g^2 at its noisy end: on N(0, 0.25) the spread at 10 points is 15.4 where it
 #   should be 0.5. At 100 points it is fine (0.21 per cent, 0.20 on N(0, 1)). solve_schedule="power_law" gives
@@ -21,7 +21,7 @@ room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
 "$room/venv/bin/pip" install -q --no-compile torch==2.13.0 numpy==2.4.6 \
-  sbi==0.27.0 nflows==0.14 zuko==1.7.1 skorch==1.3.1
+  sbi==0.27.0 nflows==0.14 zuko==1.6.0 skorch==1.4.0
 cd "$room"
 "$room/venv/bin/python" - <<'PY'
 from unittest import mock

@@ -9,7 +9,7 @@
 # Behaviour: "sub-vp" keeps the data's scale at 1, adds the VP variance 1 - exp(-B(t)), and runs back without drift and
 #   with g^2 = beta. Without drift the variance would have to grow as B(t), not as 1 - exp(-B(t)), and the start
 #   N(0, I) lacks the data. With the exact network of its own forward law the output variance on N(0, 1) tends
-#   to 0.693; "vp" tends to 1.
+#   to about 0.693; "vp" tends to 1.
 # How it is measured: the sampler is linear with that network. Row k of the batch gets a one in the k-th draw and zeros
 #   otherwise; the sum of squares over the rows is the output's variance, free of sampling error.
 # Output seen:
