@@ -30,6 +30,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.ddim_variants import ddim_inflated, ddim_shifted
 from wbound.sampler.grid import GRIDS, Grid, Nodes
 from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.multistep import MULTISTEP, Multistep
 from wbound.sampler.scheme import SCHEMES, Scheme, Steps
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import tape_of
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CATALOGUE",
     "GRIDS",
+    "MULTISTEP",
     "NAMED",
     "PUBLISHED",
     "SCHEMES",
@@ -59,6 +61,7 @@ __all__ = [
     "Leading",
     "LogConcave",
     "LowerBound",
+    "Multistep",
     "Nodes",
     "NumericalGrid",
     "Orders",

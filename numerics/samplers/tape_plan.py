@@ -69,11 +69,11 @@ class TapePlan(Plan):
         old = np.zeros_like(z)
         with np.errstate(over="ignore", invalid="ignore"):  # overflow is noticed at the end
             for i in range(K + 1):
-                for j in np.flatnonzero(self.births + self.memory == i):
-                    old += table[i - 1, j] * held.pop(int(j))
+                for j in np.flatnonzero(self.births + self.memory == i).tolist():
+                    old += table[i - 1, j] * held.pop(j)
                 old *= self.ratio[i]
-                for j in K + np.flatnonzero(self.births[K:] == i):
-                    held[int(j)] = rng.standard_normal(z.shape)
+                for j in np.flatnonzero(self.births[K:] == i).tolist():
+                    held[K + j] = rng.standard_normal(z.shape)
                 row = t.start[i] * z + old
                 row += t.offsets[i]
                 for j, values in held.items():

@@ -339,7 +339,7 @@ def referee(s: Setting) -> tuple[Referee | None, str]:
 
 def _tape_referee(tape: Tape, own: Any, start: str) -> Referee:
     """The exact law of a tape on Gaussian data."""
-    if not isinstance(own, Gaussian):
+    if not isinstance(own, products.Gaussian):
         raise HypothesisFailed(
             "the exact law", "Gaussian data", f"the law of a tape on {type(own).__name__} is not known"
         )
