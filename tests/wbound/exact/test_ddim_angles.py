@@ -110,7 +110,12 @@ def test_iterations_are_the_least_that_are_enough(
 
 
 def test_figures() -> None:
-    """Section 16: 1.234 as ε → 0, false at finite ε; the cosine grid within 0.1 %; three eigenvalues."""
+    """Section 16: 1.234 as ε → 0, false at finite ε; the cosine grid; three eigenvalues."""
+    p, one = wbound.process("ve-constant"), Gaussian(np.zeros(1), 1.0)
+    for T in (1e2, 1e6):
+        for K, most in ((5, 0.0012), (20, 0.0012), (1000, 0.013)):
+            s = wbound.setting(p, one, T, K, scheme="ddim", start="exact", grid="cosine")
+            assert 1.0 <= float(EXACT_LAW(s)) / ddim_floor(K, [1.0], T) < 1.0 + most
     assert ddim_iterations(1, 1.0, 1e-9).steps * 1e-9 == pytest.approx(math.pi**2 / 8, rel=1e-6)
     assert ddim_floor(20, [1.0]) == pytest.approx(0.05988, abs=5e-6) and math.pi**2 / 8 / 0.05988 > 20.6
     x = np.array([4.0, 1.0, 0.1])
