@@ -76,7 +76,9 @@ def _skip_reasons(reporter: pytest.TerminalReporter) -> Counter[str]:
 
 def _not_allowed(reasons: Counter[str]) -> list[str]:
     """The reasons that WBOUND_STRICT_SKIPS forbids: all but a missing GPU, and k-diffusion, which is no extra."""
-    return [reason for reason in reasons if STRICT_SKIPS and not any(word in reason for word in ALLOWED_SKIPS)]
+    return [
+        reason for reason in reasons if STRICT_SKIPS and not any(word in reason for word in ALLOWED_SKIPS)
+    ]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
