@@ -52,6 +52,15 @@ def choose(
             autocompletion=o.complete_grid,
         ),
     ] = None,
+    for_: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            metavar="NAME",
+            help="own: grids of any sampler; diffusers: its schedulers with their options at --steps calls of the network, for "
+            "the training that --diffusers names.",
+        ),
+    ] = "own",
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
@@ -90,16 +99,40 @@ def choose(
       wbound choose --data digits --steps 20 --scheme hf,ddim,heun
       wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json
+      wbound choose --data digits --steps 20 --for diffusers
       wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
     """
     from numerics.schedules.choice import choose as rank
-    from wbound.errors import BadInput, count
+    from wbound.errors import BadInput, count, one_of
 
     if data is None:
         raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
     if steps is None and eps is None and eps_rel is None:
         raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
+    if one_of("for", for_, ("own", "diffusers")) == "diffusers":
+        unused: dict[str, Any] = {
+            "eps": eps,
+            "eps-rel": eps_rel,
+            "process": process,
+            "grid": grid,
+            "sigmas": sigmas,
+        }
+        unused |= {
+            "betas": betas,
+            "alphas-cumprod": alphas_cumprod,
+            "figure": figure,
+            "row": row,
+            "as": as_,
+            "out": out,
+        }
+        for option, value in unused.items():
+            if value is not None:
+                raise BadInput(option, str(value), "does not go with --for diffusers")
+        from numerics.cli.scheduler_ranking import rank_schedulers
+
+        rank_schedulers(data, key, steps, diffusers, o.number("top", top, 12.0), json)
+        return
     shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if out is None and (as_ is not None or row is not None):
         raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
