@@ -125,7 +125,7 @@ SchemeName = Annotated[
         metavar="NAME",
         help="Sampler: em (f and g² integrated over each step, as in the paper), em-point (taken where the step departs, as "
         "most packages do), em-point-arrival (where it arrives), ei, hf, ddpm; ODE: ode-hf, ddim, ode-ei, heun (Karras "
-        "et al., Algorithm 1), heun-lam (its last step Euler in lam).",
+        "et al., Algorithm 1), heun-lam (its last step Euler in lam), heun-lambda (Heun in lam; asks for the score at lam = 0).",
         autocompletion=complete_scheme,
     ),
 ]
