@@ -460,7 +460,8 @@ def _ranked(
     if scheme.kind == "ode" and scheme.memory is None and K > MOST_FLOW_STEPS:
         said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")
     if scheme.stages == 2:
-        said.append(f"{scheme.name} asks for the score twice a step, 2K - 1 times; the others K times")
+        often = "2K" if scheme.at_zero else "2K - 1"
+        said.append(f"{scheme.name} asks for the score twice a step, {often} times; the others K times")
     return Ranking(_ordered(choices), data, task.scheme, K, eps, tuple(said), time.perf_counter() - began)
 
 

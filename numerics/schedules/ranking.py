@@ -53,8 +53,8 @@ class Choice:
 
     @property
     def calls(self) -> int:
-        """How often the score is asked for: K, and 2K − 1 for schemes of two stages."""
-        return self.K if scheme_named(self.scheme).stages == 1 else 2 * self.K - 1
+        """How often the score is asked for: K, for schemes of two stages 2K − 1 or 2K."""
+        return scheme_named(self.scheme).calls(self.K)
 
     @property
     def schedule(self) -> Schedule:

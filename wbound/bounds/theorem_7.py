@@ -20,12 +20,12 @@ from wbound.calculus.stable import grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
 from wbound.sampler.make_setting import Setting
-from wbound.sampler.scheme import SCHEMES, Corrector, Named, Scheme, Steps
+from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.typing import Array
 
-__all__ = ["HEUN_LAMBDA", "THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
+__all__ = ["THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
 
 #: Steps whose integrals are held at once, and the most of them on which θ is chosen (any θ gives a bound).
 BLOCK, SAMPLED = 16384, 1024
@@ -34,22 +34,6 @@ ROUNDING = 1e-12
 EPS = float(np.finfo(np.float64).eps)
 #: What is asked of a step's numbers, so that it is an average of the identity and of two Euler steps.
 WEIGHTS = "one stage, or a = c/2 and b >= 0"
-
-
-def _heun_lambda(b: Batch) -> Steps:
-    first = SCHEMES["ode-hf"].steps(b)
-    return first._replace(corrector=Corrector(0.5 * first.C, 0.25 * b.steps.Q))
-
-
-#: Heun's method in the clock: c = ½H, a = b = ¼H in every step, the last one too.
-HEUN_LAMBDA = Scheme(
-    "heun-lambda",
-    "Heun in λ; ODE",
-    "ode",
-    Named(_heun_lambda),
-    "section 20: the trapezoidal rule in the clock; it asks for the score at λ = 0",
-    2,
-)
 
 
 class Local(NamedTuple):

@@ -123,9 +123,9 @@ def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
         out |= {f"{how}_sde": sde, f"{how}_ode": ode}
         out[f"{how}_gain"] = None if sde is None or ode is None else K[sde] / K[ode]
         if how == "exact":
-            for name in TWICE:  # the score twice a step, but once in the last
+            for name in TWICE:
                 out[f"exact_gain_{name}"] = (
-                    None if sde is None or name not in K else K[sde] / (2 * K[name] - 1)
+                    None if sde is None or name not in K else K[sde] / SCHEMES[name].calls(K[name])
                 )
     return out
 
@@ -148,8 +148,9 @@ def scheme_table(
     7 for one of two stages) and ``K_exact_NAME`` (`exact_iterations`, of `table_data`), prior start, uniform
     grid, T optimised;
     the best SDE and one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde, exact_ode), and
-    how many times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better); exact_gain_heun and
-    exact_gain_heun-lam are the same for these, whose step counts as two calls of the score (2K − 1). Raises
+    how many times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better); exact_gain_NAME
+    is the same for heun, heun-lam and heun-lambda, whose step counts as two calls of the score (in all 2K − 1; heun-lambda
+    2K). Raises
     `BadInput`. Kinds: *upper* and *exact*.
     """
     import pandas as pd

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, nonnegative, one_of
 from wbound.forward.forward_process import Process
@@ -66,6 +68,10 @@ def setting(
         )
     bias, noise = nonnegative("score_bias", score_bias), nonnegative("score_noise", score_noise)
     nodes = grid_named(grid).nodes(process, data, T, K)
+    if chosen.at_zero and not nodes.stopped_early and not np.all(getattr(data, "eigenvalues", 1.0)):
+        raise BadInput(
+            "scheme", chosen.name, "asks for the score at lam = 0, which data without a density have not"
+        )
     if M1 == "exact":
         own = getattr(data, "M1", None)
         if own is None:

@@ -37,7 +37,8 @@ class Flow(NamedTuple):
 
 class Corrector(NamedTuple):
     """A second stage, arrays (N,) in x²: y_k = A y_{k−1} + C s(y_{k−1}, τ_{k−1}) + D s(y′, τ_k), with y′
-    what the first stage gives. Where D = 0 the score at τ_k is not needed; at λ_k = 0 it has to be 0."""
+    what the first stage gives. Where D = 0 the score at τ_k is not needed; in a scheme of your own it has to be 0 at
+    λ_k = 0."""
 
     C: Array
     D: Array
@@ -65,9 +66,10 @@ class Steps(NamedTuple):
 @dataclass(frozen=True)
 class Scheme:
     """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0); ``stages`` is
-    how often a step asks for the score (2: its `Steps` have a `Corrector`; an ODE's). The coefficients of a scheme
-    of your own are completed and checked by `Own`, which raises `BadInput`. ``memory``: of a sampler that looks at
-    earlier answers too, and of DDIM with η: it is known by its tape, and its ``steps`` raise `HypothesisFailed`.
+    how often a step asks for the score (2: its `Steps` have a `Corrector`; an ODE's), ``at_zero`` whether the last
+    step asks for it at λ = 0 too. The coefficients of a scheme of your own are completed and checked by `Own`, which
+    raises `BadInput`. ``memory``: of a sampler that looks at earlier answers too, and of DDIM with η: it is known by
+    its tape, and its ``steps`` raise `HypothesisFailed`.
     """
 
     name: str
@@ -76,7 +78,12 @@ class Scheme:
     steps: Callable[[Batch], Steps]
     source: str
     stages: int = 1
+    at_zero: bool = False
     memory: Multistep | None = None
+
+    def calls(self, K: int) -> int:
+        """How often K steps down to λ = 0 ask for the score."""
+        return self.stages * K - (self.stages == 2 and not self.at_zero)
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, ("sde", "ode"))
@@ -294,6 +301,13 @@ def _heun(b: Batch) -> Steps:
     )
 
 
+def _heun_lambda(b: Batch) -> Steps:
+    """Heun's method in the clock: ode-hf's step, then c′ = c″ = ¼H, in the last step too: where λ_k = 0 it asks for
+    the score of p_0."""
+    first = _ode_hf(b)
+    return first._replace(corrector=Corrector(0.5 * first.C, 0.25 * b.steps.Q))
+
+
 def _exp(F: Array) -> Array:
     return _big(np.exp, F)
 
@@ -355,6 +369,15 @@ SCHEMES: dict[str, Scheme] = {
             Named(trapezoid),
             "section 12: as heun, the last step ode-hf's",
             2,
+        ),
+        Scheme(
+            "heun-lambda",
+            "Heun in λ, asks for the score at λ = 0; ODE",
+            "ode",
+            Named(_heun_lambda),
+            "section 20: the trapezoidal rule in the clock",
+            2,
+            True,
         ),
     )
 }

@@ -65,7 +65,7 @@ def w2_bound(
 
     process: the forward SDE; data: `LogConcave` facts, a `CurvatureProfile` or a target; T: forward time > 0
     and K ≥ 1 steps (both come from an explicit grid); scheme: em, ei, hf, ddpm, or ode-hf, ddim, ode-ei, heun,
-    heun-lam; theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp"
+    heun-lam, heun-lambda; theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp"
     (Theorem 2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′; for profiles Theorem 2′; for the ODE schemes
     Theorem 3, Eq. 15, or with two stages Theorem 7, Eq. 21); score_bias M and score_noise V in 1/x (A3, of
     Theorem 7 at both stages; section 11; V not for ODE schemes); start: "prior" N(0, σ²(T)I), "exact" p_T,

@@ -50,9 +50,9 @@ def schemes(
     """When is the ODE better than the SDE?
 
     The steps K that bring W2 below ε with each sampler, the best T for each: by its bound (Theorem 2; Theorem
-    3 for an ODE, 7 for heun and heun-lam) and by the exact law, on centred Gaussian data with variances 1/m_0
+    3 for an ODE, 7 where a step has two stages) and by the exact law, on centred Gaussian data with variances 1/m_0
     and 1/L_0. A gain above 1 is how many times fewer steps the best ODE scheme of one stage needs than the best
-    SDE scheme; a step of heun or heun-lam counts as two calls of the score.
+    SDE scheme; a step of two stages counts as two calls of the score.
 
     \b
     Examples:
@@ -62,6 +62,7 @@ def schemes(
     import pandas as pd
 
     import wbound
+    from wbound.complexity.tables import TWICE
     from wbound.errors import one_of
     from wbound.memory import dimension
 
@@ -111,8 +112,7 @@ def schemes(
         gains = {
             "bound_gain": "ODE gain, bound",
             "exact_gain": "exact",
-            "exact_gain_heun": "heun, exact",
-            "exact_gain_heun-lam": "heun-lam, exact",
+            **{f"exact_gain_{name}": f"{name}, exact" for name in TWICE},
         }
         gains = {key: head for key, head in gains.items() if any(row[key] is not None for row in records)}
         table = grid_table(

@@ -14,7 +14,7 @@ import wbound
 from numerics import LogCosh, SymmetricMixture
 from numerics.laws import ode_on_line
 from numerics.targets.line_laws import Line
-from wbound.bounds.theorem_7 import HEUN_LAMBDA, THEOREM_7, sinh_levels
+from wbound.bounds.theorem_7 import THEOREM_7, sinh_levels
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES, Scheme
@@ -30,7 +30,7 @@ def steps(s: Setting, line: Line) -> Callable[[Array], Array]:
     def moved(y: Array) -> Array:
         for hi, lo in itertools.pairwise(levels.tolist()):
             H, h = hi - lo, math.sqrt(hi) - math.sqrt(lo)
-            if s.scheme is HEUN_LAMBDA:
+            if s.scheme is SCHEMES["heun-lambda"]:
                 c, a, b = H / 2.0, H / 4.0, H / 4.0
             else:
                 c, b = h * math.sqrt(hi), h * math.sqrt(lo) / 2.0
@@ -52,7 +52,9 @@ def w2(s: Setting, line: Line) -> float:
     return ode_on_line._sorted(start, line, moved, 4000)
 
 
-@pytest.mark.parametrize("scheme", [HEUN_LAMBDA, SCHEMES["heun"], SCHEMES["heun-lam"]], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "scheme", [SCHEMES["heun-lambda"], SCHEMES["heun"], SCHEMES["heun-lam"]], ids=lambda s: s.name
+)
 def test_theorem_7_holds_on_the_line(scheme: Scheme) -> None:
     rounds = settings.default.max_examples // 100
     rng, smallest = np.random.default_rng(3 if rounds == 1 else None), math.inf
@@ -78,7 +80,7 @@ def test_theorem_7_holds_on_the_line(scheme: Scheme) -> None:
 def test_this_map_is_the_librarys() -> None:
     for target in (SymmetricMixture([0.6], 0.8), LogCosh(1, 0.5, 2.0)):
         levels = sinh_levels(target.L0, 30.0, 6)
-        for scheme in (SCHEMES["heun"], SCHEMES["heun-lam"], HEUN_LAMBDA):
+        for scheme in (SCHEMES["heun"], SCHEMES["heun-lam"], SCHEMES["heun-lambda"]):
             s = setting(CLOCK, target, grid=Grid.from_lam(levels), scheme=scheme)
             assert w2(s, target.factors[0][0]) == pytest.approx(ode_on_line.flow1d(s).w2, rel=1e-5)
             # the same levels read by a process with α ≠ 1

@@ -13,7 +13,7 @@ import pytest
 
 import wbound
 from wbound.bounds import theorem_7
-from wbound.bounds.theorem_7 import HEUN_LAMBDA, THEOREM_7, sinh_levels, sinh_sum
+from wbound.bounds.theorem_7 import THEOREM_7, sinh_levels, sinh_sum
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.gaussian import Gaussian
 from wbound.errors import HypothesisFailed
@@ -24,7 +24,7 @@ from wbound.sampler.scheme import SCHEMES, Corrector, Named, Scheme, Steps
 from wbound.sampler.steps import batch
 
 HEUN: dict[str, Scheme] = {
-    "heun-lambda": HEUN_LAMBDA,
+    "heun-lambda": SCHEMES["heun-lambda"],
     "heun": SCHEMES["heun"],
     "heun-lam": SCHEMES["heun-lam"],
 }
@@ -81,7 +81,7 @@ def test_in_x_units_as_in_the_clock() -> None:
         assert one.total == pytest.approx(other.total, rel=1e-9)
     # a biased score is seen in x-units: M α_{k−1} and M α_k in the clock
     vp, M = wbound.process("vp-linear"), 0.3
-    s = setting(vp, data, grid=Grid.from_lam(levels), scheme=HEUN_LAMBDA, score_bias=M)
+    s = setting(vp, data, grid=Grid.from_lam(levels), scheme=SCHEMES["heun-lambda"], score_bias=M)
     alpha = np.exp(s.nodes.log_alpha)
     total, P = 0.0, 1.0
     for k in range(levels.size - 1, 0, -1):
@@ -110,7 +110,7 @@ def test_the_best_theta() -> None:
 
 
 def test_many_steps_are_summed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    s = made(sinh_levels(1.0, 1e4, 3000), HEUN_LAMBDA, 0.01, 1.0)
+    s = made(sinh_levels(1.0, 1e4, 3000), SCHEMES["heun-lambda"], 0.01, 1.0)
     whole = theorem_7.sums(s, (2.0, 1.9)).bias
     monkeypatch.setattr(theorem_7, "BLOCK", 64)
     assert theorem_7.sums(s, (2.0, 1.9)).bias == pytest.approx(whole, rel=1e-12)
@@ -130,7 +130,7 @@ def test_the_order_in_K(kappa: float) -> None:
     for K, (bound, exact) in ORDER[kappa].items():
         data = Gaussian(np.zeros(8), np.geomspace(1.0, kappa, 8))
         levels = sinh_levels(1.0, lam_T, K)
-        s = setting(CLOCK, data, grid=Grid.from_lam(levels), scheme=HEUN_LAMBDA, start="exact")
+        s = setting(CLOCK, data, grid=Grid.from_lam(levels), scheme=SCHEMES["heun-lambda"], start="exact")
         got = THEOREM_7(s)
         assert got.total == pytest.approx(bound, rel=1e-3) and got.initialisation == 0.0
         assert float(EXACT_LAW(s)) == pytest.approx(exact, rel=4e-3)
@@ -181,7 +181,7 @@ def test_the_closed_form_over_random_settings() -> None:
             with pytest.raises(HypothesisFailed, match="e\\^"):
                 sinh_sum(3, m0, L0, lam_T, K)
             continue
-        s = made(sinh_levels(L0, lam_T, K), HEUN_LAMBDA, m0, L0, start="prior")
+        s = made(sinh_levels(L0, lam_T, K), SCHEMES["heun-lambda"], m0, L0, start="prior")
         got = THEOREM_7(s)
         assert got.discretisation <= sinh_sum(3, m0, L0, lam_T, K)
         # the sampler keeps no more of the start's error than the flow
@@ -195,7 +195,7 @@ def test_the_contraction_is_the_flows_own_where_steps_are_short_enough() -> None
     m0, L0 = 0.3, 4.0
     lo = 10.0 ** rng.uniform(-3, 5, 4000)
     b = batch(CLOCK, lo, lo + 2.0 * (lo + 1.0 / L0) * rng.random(4000))
-    terms = theorem_7.local(b, wbound.LogConcave(1, m0, L0, 1.0 / m0), HEUN_LAMBDA)
+    terms = theorem_7.local(b, wbound.LogConcave(1, m0, L0, 1.0 / m0), SCHEMES["heun-lambda"])
     assert (terms.log_gamma <= 1e-14).all() and terms.log_gamma.min() < -1e-3
     assert not terms.drift.any()
 
@@ -266,7 +266,7 @@ def runge_kutta(y: Any, hi: float, lo: float) -> Any:
 
 def test_hypotheses() -> None:
     levels = (3.0, 1.0, 0.0)
-    s = made(levels, HEUN_LAMBDA, 0.4, 5.0, score_noise=0.1)
+    s = made(levels, SCHEMES["heun-lambda"], 0.4, 5.0, score_noise=0.1)
     with pytest.raises(HypothesisFailed, match="A3"):
         THEOREM_7(s)
     with pytest.raises(HypothesisFailed, match="ODE scheme"):
@@ -295,5 +295,5 @@ def test_stopped_early_and_far_out() -> None:
     assert got.score == pytest.approx(own.score * scale, rel=1e-12) and got.score > 0.0
     assert got.total == pytest.approx(got.initialisation + got.discretisation + got.score, rel=1e-12)
     assert got.additive == got.total and got.trivial == math.sqrt(7.5)
-    far = THEOREM_7(made((1e120, 1.0, 0.0), HEUN_LAMBDA, 0.4, 5.0))
+    far = THEOREM_7(made((1e120, 1.0, 0.0), SCHEMES["heun-lambda"], 0.4, 5.0))
     assert far.total == math.inf and far.vacuous

@@ -15,7 +15,7 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import wbound
-from wbound.bounds.theorem_7 import HEUN_LAMBDA, local, sinh_levels
+from wbound.bounds.theorem_7 import local, sinh_levels
 from wbound.bounds.theorem_7_integrals import first_constant, integrals, second_constant
 from wbound.data.log_concave import LogConcave
 from wbound.sampler.scheme import SCHEMES, Scheme
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 CLOCK = wbound.process("ve-constant", a=1.0)
 SCHEMES_HERE: dict[str, Scheme] = {
-    "heun-lambda": HEUN_LAMBDA,
+    "heun-lambda": SCHEMES["heun-lambda"],
     "heun": SCHEMES["heun"],
     "heun-lam": SCHEMES["heun-lam"],
 }
@@ -102,7 +102,7 @@ def exact(
 ) -> tuple[Array, Array]:
     """W2 of each cell (n,) for spectra (n, D), and with a constant bias M along the first axis."""
     H, h = c.hi - c.lo, np.sqrt(c.hi) - np.sqrt(c.lo)
-    if scheme is HEUN_LAMBDA:
+    if scheme is SCHEMES["heun-lambda"]:
         first, own, late = H / 2.0, H / 4.0, H / 4.0
     else:
         first, late = h * np.sqrt(c.hi), h * np.sqrt(c.lo) / 2.0

@@ -13,7 +13,7 @@ import referee
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
-from wbound.errors import HypothesisFailed
+from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact import gaussian_law
 from wbound.exact.gaussian_law import exact_w2, law
 from wbound.exact.ode_moves import moves
@@ -22,7 +22,7 @@ from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.steps import batch
 
-ODE = ("ode-hf", "ddim", "ode-ei", "heun", "heun-lam")
+ODE = ("ode-hf", "ddim", "ode-ei", "heun", "heun-lam", "heun-lambda")
 EVERY = pytest.mark.parametrize("make", referee.ALL.values(), ids=referee.ALL)
 TIMES = (3.0, 2.2, 1.0, 0.9, 0.4, 0.39, 0.1, 1e-4, 0.0)
 
@@ -36,6 +36,8 @@ def plain_steps(s: referee.Step, scheme: str) -> tuple[Any, Any, Any]:
         return s.E / (2 * s.alpha_lo * s.alpha_hi), None, None
     if scheme == "ddim":
         return p * (p - q), None, None
+    if scheme == "heun-lambda":
+        return s.H / 2, s.H / 4, s.H / 4
     if scheme == "heun" and q == 0:  # Algorithm 1, line 8: "if t_{i+1} ≠ 0"
         return p * p, p * p, mp.mpf(0)
     return p * (p - q), (p - q) * p / 2, (p - q) * q / 2
@@ -65,8 +67,8 @@ def plain_w2(
                 # ∇log q = α s: score noise ζ is α ζ here
                 z = (c * s.alpha_hi) ** 2 * noise
                 if first is not None:
-                    # at λ_k = 0 = ς² the second stage is nothing, as for any ς² > 0
-                    late = second / ahead if s.lam_lo > 0 else mp.mpf(0)
+                    # at λ_k = 0 = ς² heun's second stage is nothing, as for any ς² > 0
+                    late = second / ahead if second else mp.mpf(0)
                     z = ((first - late * c) * s.alpha_hi) ** 2 * noise + (second * s.alpha_lo) ** 2 * noise
                     r = 1 - first / w - late * r
                 v, m = r**2 * v + z, mu + r * (m - mu)
@@ -122,7 +124,8 @@ def test_the_law_against_a_plain_loop(name: str) -> None:
         T = referee.log_uniform(rng, 0.3, 5.0)
         last = 0.03 * T if i % 4 == 3 else 0.0
         times = (T, *(T * cuts).tolist(), last)
-        v = (referee.log_uniform(rng, 1e-3, 1e3), 0.5, 0.0 if i % 3 == 0 else 2.0)
+        singular = i % 3 == 0 and not SCHEMES[name].at_zero
+        v = (referee.log_uniform(rng, 1e-3, 1e3), 0.5, 0.0 if singular else 2.0)
         mu = (float(rng.normal()), 0.0, 0.7)
         start, V = ("prior", "exact")[i % 2], (0.0, 0.8)[i % 2]
         want = plain_w2(p, times, v, mu, name, start, V)
@@ -140,6 +143,19 @@ def test_one_huge_step(name: str) -> None:
         want = plain_w2(p, times, (2.0,), (0.3,), name, "prior")
         grid = Grid.from_t(times)
         assert exact_w2(p.made, Gaussian([0.3], 2.0), scheme=name, grid=grid) == pytest.approx(want, rel=1e-9)
+
+
+def test_a_score_at_zero_needs_a_density() -> None:
+    """heun-lambda asks for ∇log p_0: refused for a singular Gaussian, taken where the sampler stops early."""
+    p, data = wbound.process("vp-linear"), Gaussian([0.0, 0.0], [0.0, 1.0])
+    with pytest.raises(BadInput, match="heun-lambda: asks for the score at lam = 0"):
+        exact_w2(p, data, 3.0, 5, scheme="heun-lambda")
+    assert exact_w2(p, data, 3.0, 50, scheme="heun-lambda", grid=Grid.uniform(delta=0.1)) < 1.0
+    assert (
+        SCHEMES["heun-lambda"].calls(7) == 14
+        and SCHEMES["heun"].calls(7) == 13
+        and SCHEMES["hf"].calls(7) == 7
+    )
 
 
 def test_singular_directions() -> None:
@@ -231,7 +247,7 @@ def test_orders(name: str, grid: str, process: str) -> None:
     K = np.array([400, 800, 1600, 3200])
     w2 = [exact_w2(p, data, T, int(k), scheme=name, start="exact", grid=where) for k in K]
     slope = np.polyfit(np.log(K), np.log(w2), 1)[0]
-    order = 2.0 if name == "heun-lam" else 1.0
+    order = 2.0 if name in ("heun-lam", "heun-lambda") else 1.0
     if name == "heun" and (grid == "edm" or process == "ve-sqrt"):  # λ ~ t² at 0, or a last level near 0
         order = 2.0
     assert slope == pytest.approx(-order, abs=0.1), w2
