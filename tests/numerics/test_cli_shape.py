@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import hostile
+import numpy as np
 import pytest
 import typer
 
@@ -203,3 +207,181 @@ def test_a_wrong_name_gets_the_nearest(line: str, near: str, wb: Any) -> None:
 
 def test_a_name_like_none_gets_the_list_alone(wb: Any) -> None:
     assert "nearest" not in wb.refused("show", "nope")
+
+
+#: Lines of commands that have required options, with one of each pair.
+NEEDING = {
+    **{name: hostile.RIGHT[name] or "" for name in ("bound", "iterations", "tolerance", "certify", "orders")},
+    "score-error": hostile.RIGHT["score-error"] or "",
+    "choose": "--data 4,1,0.25 --steps 3 --process ou --grid uniform",
+    "verify": "--process ou --T 2 --K 5 --d 1 --n 0",
+}
+
+
+def marked(command: str) -> set[str]:
+    """The options that the help calls required."""
+    return {
+        parameter.opts[-1]
+        for parameter in COMMANDS[command].params
+        if "[required" in (getattr(parameter, "help", None) or "")
+    }
+
+
+@pytest.mark.parametrize("command", NEEDING)
+def test_what_is_required_is_marked_and_what_is_marked_is_required(command: str, wb: Any) -> None:
+    words = NEEDING[command].split()
+    given = words[::2]
+    assert wb(command, *words)[0] == 0
+    refused = set()
+    for option in given:
+        at = words.index(option)
+        code, out, err = wb(command, *words[:at], *words[at + 2 :])
+        if code == 2:
+            refused.add(option)
+            assert out == "" and err.count("\n") == 1
+    assert refused == marked(command) & set(given)
+    # the other of a pair is marked with it
+    for option in marked(command) - set(given):
+        others = re.findall(r"--[a-zA-Z-]+", _help_of(command, option).partition("[required")[2])
+        assert set(others) & refused, option
+
+
+def _help_of(command: str, option: str) -> str:
+    return str(next(p.help for p in COMMANDS[command].params if option in p.opts))
+
+
+def test_the_others_mark_nothing() -> None:
+    named = {name for name in COMMANDS if name != "images" and marked(name)}
+    assert named == set(NEEDING)
+    assert "[required]" in _shown("images", "train", "--process")
+
+
+def _shown(group: str, command: str, option: str) -> str:
+    """The line of the help in which an option that the parser itself requires stands."""
+    inner = COMMANDS[group].commands[command]
+    context = inner.make_context(command, [], resilient_parsing=True)
+    return str(next(p.get_help_record(context) for p in inner.params if option in p.opts))
+
+
+# ---------------------------------------------------------------------- standard input
+
+
+class Piped:
+    """Standard input that holds these bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+
+
+def _npy(values: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(values, float))
+    return file.getvalue()
+
+
+def _npz(values: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, sigmas=np.asarray(values, float))
+    return file.getvalue()
+
+
+LEVELS = [2.0, 1.0, 0.5, 0.0]
+SCHEDULES = {
+    "npy": _npy(LEVELS),
+    "npz": _npz(LEVELS),
+    "json": b'{"sigmas": [2, 1, 0.5, 0]}',
+    "csv": b"2,1,0.5,0\n",
+    "txt": b"2\n1\n0.5\n0\n",
+    "named": b"sigma\n2\n1\n0.5\n0\n",
+}
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_a_dash_is_standard_input_whatever_it_holds(kind: str, wb: Any, monkeypatch: Any) -> None:
+    want = wb.ask("schedule", "--sigmas", "2,1,0.5,0", "--as", "sigmas")["values"]
+    monkeypatch.setattr(sys, "stdin", Piped(SCHEDULES[kind]))
+    assert wb.ask("schedule", "--sigmas", "-", "--as", "sigmas")["values"] == want
+
+
+#: A line for every option that takes a file of numbers, what stands for -, and the same as a list or a file.
+READING = {
+    "--grid-t": "bound --process ou --d 1 --m0 1 --L0 1 --mean-norm 0 --grid-t {}",
+    "--grid-lam": "bound --process ou --d 1 --m0 1 --L0 1 --mean-norm 0 --grid-lam {}",
+    "--grid-sigma": "bound --process ou --d 1 --m0 1 --L0 1 --mean-norm 0 --grid-sigma {}",
+    "--sigmas": "check --sigmas {}",
+    "--betas": "check --betas {}",
+    "--alphas-cumprod": "check --alphas-cumprod {}",
+    "--variances": "lower-bound --variances {} --process ou --T 4 --K-to 100",
+    "--data": "choose --data {} --steps 3 --process ou --grid uniform",
+    "-q": "verify --process ou --T 2 --K 3 --target gaussian -q cov={} --n 0",
+}
+VALUES = {"--betas": "0.1,0.2,0.5", "--alphas-cumprod": "0.9,0.5,0.1", "--variances": "4,1", "--data": "4,1"}
+
+
+@pytest.mark.parametrize("option", READING)
+def test_every_option_that_takes_numbers_takes_a_dash(
+    option: str, wb: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    values = VALUES.get(option, "2,1,0.5,0" if option != "-q" else "2,0.5")
+    file = tmp_path / "standard-input.npy"
+    file.write_bytes(_npy([float(v) for v in values.split(",")]))
+    want = wb(*READING[option].format(file).split())
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    monkeypatch.setattr(sys, "stdin", Piped(file.read_bytes()))
+    got = wb(*READING[option].format("-").split())
+    assert got[0] == want[0] in (0, 3) and _timeless(got[1]) == _timeless(want[1])
+    assert not list((tmp_path / "copies").iterdir())
+
+
+def _timeless(text: str) -> str:
+    return re.sub(r"\d+\.\d+ s\b", "", text)
+
+
+def test_no_option_that_takes_a_file_of_numbers_is_left_out() -> None:
+    """By their metavar; what writes, and what is no file of numbers, is named here."""
+    others = {"--out", "--figure", "--samples", "--diffusers", "--check"}
+    found = {
+        parameter.opts[-1]
+        for name, command in hostile.COMMANDS.items()
+        if not name.startswith("images ")
+        for parameter in command.params
+        if "FILE" in (parameter.metavar or "")
+    }
+    assert found - others == set(READING) - {"-q"}
+
+
+def test_samples_a_configuration_and_a_certificate_come_by_a_dash_too(
+    wb: Any, monkeypatch: Any, certificate: Path, tmp_path: Path
+) -> None:
+    points = np.random.default_rng(0).normal(size=(64, 2))
+    line = ("verify", "--process", "ou", "--T", "2", "--K", "5", "--d", "2", "--n", "64", "--samples")
+    monkeypatch.setattr(sys, "stdin", Piped(_npy(points)))
+    got = wb(*line, "-")
+    (tmp_path / "x.npy").write_bytes(_npy(points))
+    assert got[0] in (0, 3) and got[1:] == wb(*line, str(tmp_path / "x.npy"))[1:]
+    monkeypatch.setattr(sys, "stdin", Piped(certificate.read_bytes()))
+    assert wb.ask("certify", "--check", "-")["holds"] is not False
+    words = (
+        b'{"_class_name": "DDPMScheduler", "beta_start": 1e-4, "beta_end": 0.02, "num_train_timesteps": 50}'
+    )
+    monkeypatch.setattr(sys, "stdin", Piped(words))
+    assert wb("check", "--diffusers", "-")[0] in (0, 3)
+
+
+def test_standard_input_is_read_once_and_its_faults_are_one_line(wb: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped(b"2 1 0\n"))
+    assert "can be read once" in wb.refused("check", "--sigmas", "-", "--betas", "-")
+    monkeypatch.setattr(sys, "stdin", Piped(b"2 x 0\n"))
+    assert "standard-input.txt" in wb.refused("schedule", "--sigmas", "-")
+    monkeypatch.setattr(sys, "stdin", Piped(b""))
+    assert "at least one value" in wb.refused("schedule", "--sigmas", "-")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "cannot read standard input" in wb.refused("schedule", "--sigmas", "-", code=4)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero on this system")
+def test_standard_input_without_an_end_is_refused(wb: Any, monkeypatch: Any) -> None:
+    with open("/dev/zero") as endless:
+        monkeypatch.setattr(sys, "stdin", endless)
+        assert "at most 64 MB" in wb.refused("schedule", "--sigmas", "-")

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="Where to write it.")] = "report",
+    out: Annotated[str, o.out("Where to write it.", "DIR")] = "report",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points: a first look.")] = False,
     json: o.Json = False,
 ) -> None:

@@ -56,9 +56,7 @@ def schedule(
             autocompletion=o.complete_form,
         ),
     ] = "sigmas",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it: .npy .npz .json .txt .csv.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write it: .npy .npz .json .txt .csv.")] = None,
     json: o.Json = False,
 ) -> None:
     """Write a schedule for other samplers.

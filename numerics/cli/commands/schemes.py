@@ -42,9 +42,7 @@ def schemes(
             autocompletion=o.complete_process,
         ),
     ] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the rows there too, as JSON.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write the rows there too, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
     """When is the ODE better than the SDE?

@@ -28,9 +28,7 @@ def search(
     ] = "search",
     seed: Annotated[str, o.numeric("--seed", "Seed of the optimisers.")] = "0",
     jobs: Annotated[str | None, o.numeric("--jobs", "Processes (default: every core).")] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Results with all inputs, as JSON.")
-    ] = None,
+    out: Annotated[str | None, o.out("Results with all inputs, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
     """Look for a counterexample: the smallest bound/exact.
