@@ -385,3 +385,60 @@ def test_standard_input_without_an_end_is_refused(wb: Any, monkeypatch: Any) -> 
     with open("/dev/zero") as endless:
         monkeypatch.setattr(sys, "stdin", endless)
         assert "at most 64 MB" in wb.refused("schedule", "--sigmas", "-")
+
+
+# ---------------------------------------------------------------------- what is written down
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What a reader may copy a line from; CHANGELOG.md says what things were called.
+TEXTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "docs").glob("*.py")),
+    *sorted((ROOT / "notebooks").glob("*.py")),
+    *sorted(path for name in ("wbound", "numerics") for path in (ROOT / name).rglob("*.py")),
+]
+
+
+def _lines(text: str) -> list[str]:
+    """What follows ``wbound`` where that is the command: in code, or at the start of a line."""
+    return re.findall(r"(?:`|\"|'|\$ |^ *)wbound ([a-z][^`\n]*)", text, re.M)
+
+
+def test_every_line_that_is_written_down_has_a_name_of_today() -> None:
+    told, wrong = 0, []
+    for path in TEXTS:
+        for line in _lines(path.read_text("utf-8")):
+            name = re.match(r"[a-z-]+", line)
+            assert name is not None
+            told += name[0] in COMMANDS
+            if name[0] in NOW or re.search(r" (-o|--out) \S+\.(svg|png|pdf)\b", line):
+                wrong.append(f"{path.relative_to(ROOT)}: wbound {line}")
+    assert told > 100 and not wrong, "\n".join(wrong)
+
+
+def test_a_line_of_an_old_name_is_noticed() -> None:
+    assert _lines("see `wbound gap` and\n  wbound clocks --points 3\n$ wbound cifar10 check") == [
+        "gap",
+        "clocks --points 3",
+        "cifar10 check",
+    ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_of_a_help_are_read_by_the_parser(name: str, wb: Any) -> None:
+    """Options and arguments of every example exist, in that command."""
+    out = re.sub(r" \\\n +", " ", wb(name, "--help")[1])
+    inner = {name: COMMANDS[name]}
+    if hasattr(COMMANDS[name], "commands"):
+        inner = {f"{name} {word}": command for word, command in COMMANDS[name].commands.items()}
+        out = "".join(wb(*words.split(), "--help")[1] for words in inner)
+    for line in re.findall(r"^ +(wbound .*)$", out, re.M):
+        words = shlex.split(line.split("  #")[0])[1:]
+        key = " ".join(words[: len(next(iter(inner)).split())])
+        if "..." in words or key not in inner:
+            continue
+        known = {opt for p in inner[key].params for opt in (*p.opts, *p.secondary_opts)} | {"--json"}
+        used = [w for w in words if re.fullmatch(r"--[A-Za-z][\w-]*|-[a-z]", w)]
+        assert set(used) <= known, line

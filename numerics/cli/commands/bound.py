@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import wbound
     from wbound.data.gaussian import Gaussian
 
-ORDER = 20
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -197,4 +195,4 @@ def bound(
     emit(payload, json, text, reasons)
 
 
-__all__ = ["ORDER", "bound", "register"]
+__all__ = ["bound", "register"]

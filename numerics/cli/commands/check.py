@@ -10,8 +10,6 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table
 
-ORDER = 15
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -187,4 +185,4 @@ def _claims(which: str, law: Any, json: bool) -> None:
         raise Inconsistent(f"inconsistent: g² is too large at t = 0.5: {said}")
 
 
-__all__ = ["ORDER", "check", "register"]
+__all__ = ["check", "register"]

@@ -11,8 +11,6 @@ from numerics.cli import options as o
 from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
 
-ORDER = 54
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -314,4 +312,4 @@ COLUMNS = (
 )
 
 
-__all__ = ["ORDER", "choose", "register"]
+__all__ = ["choose", "register"]

@@ -13,8 +13,6 @@ from numerics.cli import output
 from numerics.cli.commands import cifar10_measure
 from numerics.cli.output import WRITTEN, emit, grid_table, note
 
-ORDER = 95
-
 #: What the extra brings.
 NEEDS = ("torch", "diffusers", "accelerate", "torchmetrics", "safetensors")
 
@@ -315,4 +313,4 @@ def check(
     emit(payload, json, text)
 
 
-__all__ = ["ORDER", "check", "register", "resume", "train"]
+__all__ = ["check", "register", "resume", "train"]

@@ -14,7 +14,6 @@ from numerics.cli.commands.orders import FORMATS, theorems, three_columns
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
-ORDER = 30
 #: Usual ε, m_0, L_0 of the table.
 USUAL = ("0.1", "0.25", "1")
 
@@ -209,4 +208,4 @@ def table(
         note(out)
 
 
-__all__ = ["ORDER", "iterations", "register", "table"]
+__all__ = ["iterations", "register", "table"]

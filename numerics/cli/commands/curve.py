@@ -13,7 +13,6 @@ from numerics.cli import target_options as t
 from numerics.cli.output import emit, grid_table, keep, placed, say
 from numerics.cli.progress import Progress, keeping
 
-ORDER = 60
 #: Points to a decade where --points is not given.
 DENSITY = 3
 RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0), "eps": (1e-3, 1.0)}
@@ -351,4 +350,4 @@ def _on_data(
     emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
-__all__ = ["ORDER", "curve", "register"]
+__all__ = ["curve", "register"]

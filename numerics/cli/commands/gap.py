@@ -10,8 +10,6 @@ import typer
 from numerics.cli import options as o
 from numerics.cli.output import aligned, emit, grid_table, keep, placed, say
 
-ORDER = 51
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -200,4 +198,4 @@ def landscape(
     emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
-__all__ = ["ORDER", "gap", "landscape", "register"]
+__all__ = ["gap", "landscape", "register"]

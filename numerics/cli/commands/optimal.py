@@ -11,7 +11,6 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import drawable, emit, grid_table, keep, note, placed, short
 
-ORDER = 52
 #: λ(T) over the data's variance per coordinate where nothing is said.
 FAR = 1e4
 
@@ -255,4 +254,4 @@ def clocks(
     emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
-__all__ = ["ORDER", "clocks", "optimal", "register"]
+__all__ = ["clocks", "optimal", "register"]

@@ -13,7 +13,6 @@ from numerics.cli import options as o
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
-ORDER = 32
 #: How the three-column table can be written.
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
@@ -221,4 +220,4 @@ def tolerance(
     emit(payload, json, text, reasons)
 
 
-__all__ = ["FORMATS", "ORDER", "gaps", "orders", "register", "theorems", "three_columns", "tolerance"]
+__all__ = ["FORMATS", "gaps", "orders", "register", "theorems", "three_columns", "tolerance"]

@@ -11,8 +11,6 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import emit, note, short
 
-ORDER = 55
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -243,4 +241,4 @@ def _winner(
     return best.schedule, said
 
 
-__all__ = ["ORDER", "register", "schedule"]
+__all__ = ["register", "schedule"]

@@ -11,8 +11,6 @@ import typer
 from numerics.cli import options as o
 from numerics.cli.output import clean, emit, grid_table, note, say
 
-ORDER = 32
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -140,4 +138,4 @@ def schemes(
     emit(payload, json, text, because | {"out": "no --out"})
 
 
-__all__ = ["ORDER", "register", "schemes"]
+__all__ = ["register", "schemes"]

@@ -12,8 +12,6 @@ from numerics.cli import options as o
 from numerics.cli import standard_input
 from numerics.cli.output import aligned, emit, grid_table, keep, note, placed, say
 
-ORDER = 66
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -207,7 +205,7 @@ def smoothed(
 def scatter(
     cells: Annotated[str, o.numeric("--cells", "How many random cells (1000).")] = "1000",
     seed: Annotated[str, o.numeric("--seed", "Seed of all cells.")] = "0",
-    jobs: Annotated[str | None, o.numeric("--jobs", "Processes (default: every core).")] = None,
+    jobs: o.Jobs = None,
     out: Annotated[str | None, o.out("Write the result there too, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
@@ -257,4 +255,4 @@ def scatter(
         raise Inconsistent(f"{found.violations} bounds are below the exact value")
 
 
-__all__ = ["ORDER", "register", "scatter", "score_error", "smoothed"]
+__all__ = ["register", "scatter", "score_error", "smoothed"]

@@ -10,8 +10,6 @@ from numerics.cli import options as o
 from numerics.cli import output
 from numerics.cli.output import WRITTEN, emit, note
 
-ORDER = 80
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -76,4 +74,4 @@ def sweep(
     emit(payload, json, text)
 
 
-__all__ = ["ORDER", "register", "sweep"]
+__all__ = ["register", "sweep"]

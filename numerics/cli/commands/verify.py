@@ -11,8 +11,6 @@ from numerics.cli import target_options as t
 from numerics.cli.output import aligned, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping, rows_as_json
 
-ORDER = 65
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -224,4 +222,4 @@ def _everything(
         raise Inconsistent(f"{found.refuted} refuted, {found.inconsistent} inconsistent")
 
 
-__all__ = ["ORDER", "register", "verify"]
+__all__ = ["register", "verify"]
