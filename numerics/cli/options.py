@@ -120,6 +120,9 @@ def _process(more: str = "") -> Any:
 # The second of a pair is for commands that refuse to go on without it: its help says so.
 ProcessName = Annotated[Text, _process()]
 NeededProcess = Annotated[Text, _process(" [required, or --f and --g]")]
+ProcessOrData = Annotated[Text, _process(" [required, or --f and --g, or --data]")]
+ProcessOrClaim = Annotated[Text, _process(" [required, or --f and --g, or a schedule, or --claim]")]
+ProcessOrSchedule = Annotated[Text, _process(" [required, or --f and --g, or a schedule, or --data]")]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter; give it once for each."),

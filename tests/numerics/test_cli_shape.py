@@ -212,6 +212,9 @@ def test_a_name_like_none_gets_the_list_alone(wb: Any) -> None:
 #: Lines of commands that have required options, with one of each pair.
 NEEDING = {
     **{name: hostile.RIGHT[name] or "" for name in ("bound", "iterations", "tolerance", "certify", "orders")},
+    "curve": "--process ou",
+    "check": "--process ou",
+    "schedule": "--process ou --T 2 --K 5",
     "score-error": hostile.RIGHT["score-error"] or "",
     "choose": "--data 4,1,0.25 --steps 3 --process ou --grid uniform",
     "verify": "--process ou --T 2 --K 5 --d 1 --n 0",

@@ -29,7 +29,7 @@ def check(
     ] = None,
     T: Annotated[str, o.numeric("--T", "Check on (0, T].")] = "1",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or standard.")] = "prior",
-    process: o.ProcessName = None,
+    process: o.ProcessOrClaim = None,
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def curve(
-    process: o.ProcessName = None,
+    process: o.ProcessOrData = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,

@@ -18,13 +18,18 @@ def register(app: typer.Typer) -> None:
 
 
 def schedule(
-    process: o.ProcessName = None,
+    process: o.ProcessOrSchedule = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    T: o.T = None,
+    T: Annotated[
+        str | None,
+        o.numeric("--T", "Forward time, > 0. [required of a process, or --sigma-max, or an explicit grid]"),
+    ] = None,
     sigma_max: Annotated[str | None, o.numeric("--sigma-max", "√λ(T), in place of --T.")] = None,
-    K: Annotated[str | None, o.numeric("--K", "Number of steps.")] = None,
+    K: Annotated[
+        str | None, o.numeric("--K", "Number of steps. [required, but of a schedule or an explicit grid]")
+    ] = None,
     grid: o.GridName = None,
     rho: Annotated[str | None, o.numeric("--rho", "Exponent of --grid edm (7).")] = None,
     sigma_min: Annotated[
