@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import tempfile
+import types
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -181,6 +182,19 @@ def test_quiet_says_nothing_that_is_not_wrong(wb: Any, tmp_path: Path) -> None:
     assert loud[:2] == quiet[:2] and "wrote" in loud[2] and quiet[2] == ""
     assert wb.refused(*line, "--quiet", "--T", "x") == wb(*line, "--T", "x")[2]
     assert wb(*line)[2] == loud[2]  # of that run alone
+
+
+def test_quiet_hides_the_bar_of_a_sweep(wb: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    seen: list[bool] = []
+
+    def made(*_: Any, progress: bool, **named: Any) -> Any:
+        seen.append(progress)
+        return types.SimpleNamespace(path=tmp_path / "x.parquet", cells=1, failed=0, resumed=0)
+
+    monkeypatch.setattr("numerics.sweep.run.sweep", made)
+    assert wb("sweep", "plan.toml")[0] == 0
+    code, _, err = wb("sweep", "plan.toml", "--quiet")
+    assert (code, err, seen) == (0, "", [True, False])
 
 
 def test_every_command_has_quiet_and_q_stays_the_target_s(wb: Any) -> None:

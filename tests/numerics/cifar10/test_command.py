@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_bad_input_is_one_line(arguments: list[str], said: str, wb: Any, tmp_pat
     code = 4 if "nothing.npz" in arguments else 2
     assert said in wb.refused(*instead(TRAIN, "--out", str(tmp_path / "run"), *arguments), code=code)
     assert not (tmp_path / "run").exists()
+
+
+def test_quiet_hides_the_bar(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool | None] = []
+
+    def training_of(*_: Any, progress: bool | None, **named: Any) -> Any:
+        seen.append(progress)
+        return types.SimpleNamespace(main=False)
+
+    monkeypatch.setattr(training, "train", training_of)
+    for flags in ([], ["--progress"], ["--progress", "--quiet"], ["--quiet"]):
+        assert wb(*TRAIN, "--out", str(tmp_path / "run"), *flags)[0] == 0
+    assert seen == [None, True, False, False]
 
 
 def test_runs_that_are_none(wb: Any, tmp_path: Path) -> None:
