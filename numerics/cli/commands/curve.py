@@ -319,12 +319,12 @@ def _on_data(
                 curves.exact_curve(process, loaded.gaussian, at, scheme=scheme, start=start, watch=watch)
             )
     columns = {"K": at} | {curve.process.name: curve.lines[0].values for curve in found}
-    named = "exact W2, units of the data"
+    label = "exact W2, units of the data"
 
     def draw() -> Any:
         from numerics.figures import curves as figures
 
-        return figures.processes_figure(found, "exact", named, width, scheme)
+        return figures.processes_figure(found, "exact", label, width, scheme)
 
     keep(columns, draw, out, figure)
     payload = {

@@ -35,9 +35,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of one step and a comparison, and copies of the first with one thing wrong in each."""
     place = tmp_path_factory.mktemp("runs")
     for line in (
-        f"cifar10 train --process vp-original {SMALL} -o {place}/run",
-        f"cifar10 train --process vp-original {SMALL} --gaussian-tau 0.5 -o {place}/gaussian",
-        f"cifar10 compare {hostile.IMAGES['cifar10 compare'].replace('compared', f'{place}/compared')}",
+        f"images train --process vp-original {SMALL} -o {place}/run",
+        f"images train --process vp-original {SMALL} --gaussian-tau 0.5 -o {place}/gaussian",
+        f"images compare {hostile.IMAGES['images compare'].replace('compared', f'{place}/compared')}",
     ):
         assert main(line.split()) == 0, line
 
