@@ -50,10 +50,11 @@ NOW = RENAMED | {old: f"{command} {chooser.words}" for old, (command, chooser) i
 
 HELP = """W2 bounds of diffusion samplers beside their exact values, for any forward SDE.
 
-Every command takes --json: one JSON object on stdout, logs on stderr; and --quiet: no logs. A file of numbers may be
--, standard input. -o FILE is the result, --figure FILE a picture. Exit codes: 0; 2 bad input or a
-hypothesis that fails (one line says which); 3 refuted or inconsistent; 4 a file that cannot be read or
-written, or a folder that another run writes to; 130 interrupted; 143 terminated: partial results are named.
+Every command takes --json: one JSON object on stdout, logs on stderr; and --quiet: no logs. -o FILE is the
+result, --figure FILE a picture; - in place of a file of numbers is standard input. Exit codes: 0; 2 bad
+input or a hypothesis that fails (one line says which); 3 refuted or inconsistent; 4 a file that cannot be
+read or written, or a folder that another run writes to; 130 interrupted; 143 terminated: partial results
+are named.
 """
 
 
@@ -143,8 +144,8 @@ def _dressed(command: Any) -> None:
     """Give a command what all have in common: --quiet, help in groups, one value for an option of one."""
     for inner in getattr(command, "commands", {}).values():
         _dressed(inner)
+    command.params.append(_quiet())
     if not hasattr(command, "commands"):
-        command.params.append(_quiet())
         command.format_options = functools.partial(write_options, command)
     _once(command)
 

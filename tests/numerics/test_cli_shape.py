@@ -179,6 +179,7 @@ def test_the_command_of_a_view_is_its_function(name: str, wb: Any) -> None:
 def test_quiet_says_nothing_that_is_not_wrong(wb: Any, tmp_path: Path) -> None:
     line = ("lower-bound", "--K-to", "20", "-o", str(tmp_path / "x.csv"))
     loud, quiet = wb(*line), wb(*line, "--quiet")
+    assert quiet == wb("--quiet", *line)
     assert loud[:2] == quiet[:2] and "wrote" in loud[2] and quiet[2] == ""
     assert wb.refused(*line, "--quiet", "--T", "x") == wb(*line, "--T", "x")[2]
     assert wb(*line)[2] == loud[2]  # of that run alone
