@@ -309,11 +309,11 @@ def compare(
     device: Device = "auto",
     json: o.Json = False,
 ) -> None:
-    """Train or load the eight processes and compare them, beside what the theory says.
+    """Compare the eight processes, beside what the theory says.
 
-    Writes comparison.csv, .md and .json, and the figures: quality against sampling steps and against training
-    iterations, the exact W2 of the Gaussian with the data's mean and covariance, and the ranks. Runs under
-    DIR/runs are used again, and gone on with where they were cut off.
+    Each is trained, or loaded. Writes comparison.csv, .md and .json, and the figures: quality against sampling
+    steps and against training iterations, the exact W2 of the Gaussian with the data's mean and covariance, and
+    the ranks. Runs under DIR/runs are used again, and gone on with where they were cut off.
 
     \b
     Examples:
@@ -393,10 +393,10 @@ def score_error(
     device: Device = "auto",
     json: o.Json = False,
 ) -> None:
-    """Measure a network's score error M along its sampler, and put Theorem 2 beside the W2 of its samples.
+    """Measure a network's score error M along its sampler.
 
-    The run must have been trained on images whose score is known: wbound images train --gaussian-tau. Exit
-    code 3: the samples refute the bound.
+    Theorem 2 with it stands beside the W2 of its samples. The run must have been trained on images whose score
+    is known: wbound images train --gaussian-tau. Exit code 3: the samples refute the bound.
 
     \b
     Examples:

@@ -180,7 +180,7 @@ def resume(
     progress: Progress = None,
     json: o.Json = False,
 ) -> None:
-    """Go on with a run from its last checkpoint, as if it had not stopped.
+    """Go on with a run from its last checkpoint.
 
     On a CPU the result is that of a run that never stopped, to the bit.
 
@@ -253,7 +253,7 @@ def check(
     root: Root = None,
     json: o.Json = False,
 ) -> None:
-    """Check what images need: the eight processes, the data, the device.
+    """Check what images need: processes, data, device.
 
     Each process is held against section 0's identities, and its marginal shown at t = 1/2. Exit code 3: one
     is inconsistent.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hostile import instead
 
 from numerics.cifar10 import comparison_output, comparison_runs, training
@@ -33,6 +34,8 @@ def _group() -> Any:
 def test_every_command_has_help_and_json(name: str, wb: Any) -> None:
     code, out, _ = wb("images", name, "--help")
     assert code == 0 and "--json" in out and f"Usage: wbound images {name}" in out
+    summary = typer.main.get_command(_group()).commands[name].get_short_help_str(limit=58)  # type: ignore[attr-defined]
+    assert not summary.endswith("..."), summary
 
 
 def test_without_a_command_it_prints_help(wb: Any) -> None:
