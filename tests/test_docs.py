@@ -215,3 +215,49 @@ def _is_key(node: ast.AST, tree: list[ast.AST]) -> bool:
 def test_notebooks_are_text() -> None:
     assert not list((ROOT / "notebooks").rglob("*.ipynb"))
     assert len(list((ROOT / "notebooks").glob("[0-9]*.py"))) >= 7
+
+
+# ---------------------------------------------------------------------- CONTRIBUTING.md
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_the_picture_of_the_rooms_is_their_order() -> None:
+    """As tests/test_floors.py has it, a line a room."""
+    order = _floors()
+    picture = re.search(r"^```\nwbound/\n(.*?)^```$", CONTRIBUTING, re.M | re.S)
+    assert picture is not None
+    drawn: dict[str, list[str]] = {"wbound": []}
+    for line in picture[1].splitlines():
+        if not line.startswith(" "):
+            drawn[line.split("/")[0]] = rooms = []
+        else:
+            rooms = drawn[list(drawn)[-1]]
+            rooms.append(line.split()[0])
+            assert len(line.split()) > 2, line
+    assert drawn == {package: rooms.split() for package, rooms in order.items()}
+
+
+def _floors() -> dict[str, str]:
+    tree = ast.parse((ROOT / "tests" / "test_floors.py").read_text("utf-8"))
+    value = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "ORDER"
+    )
+    assert value is not None
+    return dict(ast.literal_eval(value))
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    named = set(re.findall(r"`((?:wbound|numerics|tests|docs)/[\w./-]+\.(?:py|md))`", CONTRIBUTING))
+    assert len(named) > 30
+    gone = {name for name in named if not (ROOT / name).is_file()}
+    assert gone <= {"wbound/bounds/theorem_N.py", "numerics/cli/commands/NAME.py"}, gone
+
+
+def test_the_architecture_is_ten_lines_and_each_names_a_file() -> None:
+    part = CONTRIBUTING.split("## Architecture")[1].split("\n## ")[0]
+    lines = re.findall(r"^(\d+)\. (.*)$", part, re.M)
+    assert [int(number) for number, _ in lines] == list(range(1, 11))
+    assert all(re.search(r"`(wbound|numerics)/[\w/]+\.py`", text) for _, text in lines)

@@ -136,7 +136,18 @@ def count(option: str, value: Any, least: int = 1) -> int:
 
 
 def one_of(option: str, value: Any, names: Collection[str]) -> str:
-    """``value`` if it is one of ``names``, or `BadInput` that lists them."""
+    """``value`` if it is one of ``names``, or `BadInput` that lists them and says which is nearest, if one is near."""
     if not isinstance(value, str) or value not in names:
-        raise BadInput(option, value, "must be one of " + ", ".join(names))
+        near = _nearest(value, names) if isinstance(value, str) else None
+        hint = "" if near is None else f"; the nearest is {near}"
+        raise BadInput(option, value, "must be one of " + ", ".join(names) + hint)
     return value
+
+
+def _nearest(value: str, names: Collection[str]) -> str | None:
+    """The name that ``value`` is most like, whatever its capitals; None where it is like none."""
+    from difflib import get_close_matches
+
+    small = {name.casefold(): name for name in names}
+    found = get_close_matches(value.casefold()[:80], small, n=1)
+    return small[found[0]] if found else None

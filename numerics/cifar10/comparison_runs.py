@@ -29,7 +29,7 @@ from wbound.errors import BadInput, count, one_of
 
 __all__ = ["SWEEPS", "Job", "Prepared", "compare_runs", "device_of", "prepared", "snapshots_of", "trained"]
 
-#: What `wbound cifar10 compare` does by preset where nothing else is said: training steps and the sweep.
+#: What `wbound images compare` does by preset where nothing else is said: training steps and the sweep.
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
     "smoke": (400, Sweep(steps=(10, 30, 100), at=30, n=200, seeds=2)),
     "small": (None, Sweep(steps=(10, 30, 100, 300), at=100, n=400, seeds=3)),

@@ -178,7 +178,7 @@ class Run:
         """Make the directory and write config.json. Raises `BadInput` where a run is there already."""
         if is_file(self.folder / "config.json"):
             raise BadInput(
-                "out", str(self.folder), "holds a run already: wbound cifar10 resume goes on with it"
+                "out", str(self.folder), "holds a run already: wbound images resume goes on with it"
             )
         directory(self.folder)
         self.rewrite(config, shape, data)

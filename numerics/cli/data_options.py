@@ -19,6 +19,7 @@ __all__ = [
     "Data",
     "Diffusers",
     "Key",
+    "NeededData",
     "Sigmas",
     "dataset_from",
     "dataset_lines",
@@ -28,15 +29,12 @@ __all__ = [
     "vector_from",
 ]
 
-Data = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="digits|FILE|FOLDER|LIST",
-        help="digits; samples (.npy, .npz: n first; .csv, .txt: a line each, columns named or not); a folder of "
-        "images, or of one folder a class; or a covariance spectrum (a vector: any of these files, or 4,1,0.25).",
-    ),
-]
+_DATA = (
+    "digits; samples (.npy, .npz: n first; .csv, .txt: a line each, columns named or not); a folder of "
+    "images, or of one folder a class; or a covariance spectrum (a vector: any of these files, or 4,1,0.25)."
+)
+Data = Annotated[str | None, o.numbers_in("--data", "digits|FILE|FOLDER|LIST", _DATA)]
+NeededData = Annotated[str | None, o.numbers_in("--data", "digits|FILE|FOLDER|LIST", f"{_DATA} [required]")]
 Key = Annotated[
     str | None,
     typer.Option(
@@ -45,20 +43,17 @@ Key = Annotated[
         help="Which array of an .npz file of several: of --data, or else of the schedule.",
     ),
 ]
-Sigmas = Annotated[
-    str | None, typer.Option("--sigmas", metavar="LIST|FILE", help="A schedule of noise levels σ = √λ.")
-]
-Betas = Annotated[str | None, typer.Option("--betas", metavar="LIST|FILE", help="A schedule of betas.")]
+Sigmas = Annotated[str | None, o.numbers_in("--sigmas", "LIST|FILE", "A schedule of noise levels σ = √λ.")]
+Betas = Annotated[str | None, o.numbers_in("--betas", "LIST|FILE", "A schedule of betas.")]
 AlphasCumprod = Annotated[
-    str | None,
-    typer.Option("--alphas-cumprod", metavar="LIST|FILE", help="A schedule of products of 1 - beta."),
+    str | None, o.numbers_in("--alphas-cumprod", "LIST|FILE", "A schedule of products of 1 - beta.")
 ]
 Diffusers = Annotated[
     str | None,
-    typer.Option(
+    o.numbers_in(
         "--diffusers",
-        metavar="FILE|CLASS",
-        help="A scheduler of the diffusers library, which reads it: a scheduler_config.json, or a class.",
+        "FILE|CLASS",
+        "A scheduler of the diffusers library, which reads it: a scheduler_config.json, or a class.",
     ),
 ]
 

@@ -1,7 +1,8 @@
 """The command ``wbound``: finds the command families in `numerics.cli.commands` and turns errors into exit codes.
 
-A family is a module of this package with ``register(app)``, which adds its commands; ``ORDER`` places it in
-``--help``. Families import what they need inside their commands, so that ``wbound --help`` is quick.
+A family is a module of that package with ``register(app)``, which adds its commands. `GROUPS` places them in
+``--help``, `VIEWS` makes views of those that show the same thing another way. Families import what they need inside
+their commands, so that ``wbound --help`` is quick.
 """
 
 from __future__ import annotations
@@ -19,22 +20,80 @@ from typing import Any
 import typer
 
 import numerics.cli.commands as package
-from numerics.cli.output import WRITTEN, say
+from numerics.cli import output, standard_input
+from numerics.cli.grouped_help import write_commands, write_options
+from numerics.cli.output import WRITTEN
+from numerics.cli.views import Chooser, joined
 
-__all__ = ["app", "main", "run"]
+__all__ = ["GROUPS", "NOW", "app", "main", "run"]
+
+#: The heads of ``wbound --help`` and the commands under each, in their order; what none names comes last.
+GROUPS: dict[str, str] = {
+    "Start here": "bound iterations table choose curve audit",
+    "Processes and schedules": "processes show check optimal schedule schemes",
+    "Theory": "statements orders tolerance lower-bound",
+    "Evidence": "verify search score-error smoothed sweep certify report",
+    "Images": "images",
+}
+#: Commands that are views of another, by the name that a family gives them, which is also their old name.
+VIEWS: dict[str, tuple[str, Chooser]] = {
+    "gap": ("lower-bound", Chooser("--view", "gap")),
+    "landscape": ("lower-bound", Chooser("--view", "landscape")),
+    "clocks": ("optimal", Chooser("--view", "clocks")),
+    "scatter": ("search", Chooser("--view", "scatter")),
+    "verify-certificate": ("certify", Chooser("--check")),
+}
+#: Other old names that still run, and what they are now.
+RENAMED: dict[str, str] = {"cifar10": "images"}
+#: Every old name, in today's words.
+NOW = RENAMED | {old: f"{command} {chooser.words}" for old, (command, chooser) in VIEWS.items()}
 
 HELP = """W2 bounds of diffusion samplers beside their exact values, for any forward SDE.
 
-Every command takes --json: one JSON object on stdout, logs on stderr. Exit codes: 0; 2 bad input or a
-hypothesis that fails (one line says which); 3 refuted or inconsistent; 4 a file that cannot be read or
-written, or a folder that another run writes to; 130 interrupted; 143 terminated: partial results are named.
+Every command takes --json: one JSON object on stdout, logs on stderr; and --quiet: no logs. -o FILE is the
+result, --figure FILE a picture; - in place of a file of numbers is standard input. Exit codes: 0; 2 bad
+input or a hypothesis that fails (one line says which); 3 refuted or inconsistent; 4 a file that cannot be
+read or written, or a folder that another run writes to; 130 interrupted; 143 terminated: partial results
+are named.
 """
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands under their heads, and old names, which run as what they are now."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        write_commands(self, ctx, formatter, GROUPS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        words = now(args)
+        if words != args and not ctx.resilient_parsing:
+            output.warn(
+                f"wbound {args[0]} is now wbound {NOW[args[0]]}: the old name goes with the next version"
+            )
+        return super().resolve_command(ctx, words)
+
+
+def now(args: list[str]) -> list[str]:
+    """A command line with its old name, if it has one, in today's words."""
+    name, rest = args[0], args[1:]
+    if name in RENAMED:
+        return [RENAMED[name], *rest]
+    if name not in VIEWS:
+        return args
+    command, chooser = VIEWS[name]
+    if chooser.name is not None:
+        return [command, *chooser.words.split(), *rest]
+    # the option takes what was an argument: the first word that is neither an option nor an option's number
+    value = (i for i, word in enumerate(rest) if word == "-" or not word.startswith("-"))
+    at = next((i for i in value if i == 0 or rest[i - 1] != "--bits"), len(rest))
+    return [command, *rest[:at], chooser.option, *rest[at:]]
 
 
 def build() -> typer.Typer:
     """The application with every family that is there."""
     made = typer.Typer(
         name="wbound",
+        cls=Commands,
         help=HELP,
         no_args_is_help=False,
         pretty_exceptions_enable=False,
@@ -56,13 +115,17 @@ def build() -> typer.Typer:
             print(context.get_help())
 
     top.__doc__ = HELP
-    families: list[tuple[int, str, Any]] = []
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         if hasattr(module, "register"):
-            families.append((module.ORDER, info.name, module))
-    for _, _, module in sorted(families, key=lambda family: family[:2]):
-        module.register(made)
+            module.register(made)
+    commands = {str(info.name): info for info in made.registered_commands}
+    for command in dict.fromkeys(command for command, _ in VIEWS.values()):
+        views = {chooser: commands.pop(old) for old, (of, chooser) in VIEWS.items() if of == command}
+        functions: Any = {chooser: info.callback for chooser, info in views.items()}
+        main_one: Any = commands[command].callback
+        commands[command].callback = joined(main_one, functions)
+    made.registered_commands = list(commands.values())
     return made
 
 
@@ -73,15 +136,41 @@ app = build()
 def _command() -> Any:
     """The option parser of `app`, made once; an option of one value that is given twice is refused."""
     command = typer.main.get_command(app)
-    _once(command)
+    _dressed(command)
     return command
 
 
-def _once(command: Any) -> None:
-    """Let a command, and those of its group, refuse a second value of an option that takes one: the parser
-    would keep the last and drop the first without a word."""
+def _dressed(command: Any) -> None:
+    """Give a command what all have in common: --quiet, help in groups, one value for an option of one."""
     for inner in getattr(command, "commands", {}).values():
-        _once(inner)
+        _dressed(inner)
+    command.params.append(_quiet())
+    if not hasattr(command, "commands"):
+        command.format_options = functools.partial(write_options, command)
+    _once(command)
+
+
+@functools.cache
+def _quiet() -> Any:
+    """The option --quiet, which sets `numerics.cli.output.QUIET`: made by a command of its own, as all options are."""
+
+    def set_quiet(value: bool) -> None:
+        output.QUIET = output.QUIET or value
+
+    said = 'No progress and no "wrote FILE" on stderr; warnings and errors stay.'
+    maker = typer.Typer(add_completion=False)
+
+    @maker.command()
+    def with_it(
+        quiet: bool = typer.Option(False, "--quiet", callback=set_quiet, expose_value=False, help=said),
+    ) -> None: ...
+
+    return next(p for p in typer.main.get_command(maker).params if p.name == "quiet")
+
+
+def _once(command: Any) -> None:
+    """Let a command refuse a second value of an option that takes one: the parser would keep the last and drop the
+    first without a word."""
     make = command.make_parser
 
     def make_parser(context: Any) -> Any:
@@ -177,7 +266,9 @@ class _Stopped:
 
     def said(self) -> int:
         """Name what there is of the results, and the exit code: 143 after SIGTERM, 130 after Ctrl-C."""
-        say("interrupted: " + ("written so far: " + ", ".join(WRITTEN) if WRITTEN else "nothing was written"))
+        output.warn(
+            "interrupted: " + ("written so far: " + ", ".join(WRITTEN) if WRITTEN else "nothing was written")
+        )
         return 143 if self.by_term else 130
 
 
@@ -186,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # typer bundles its option parser or not, by version: its exception is found by name
     usage_error: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     WRITTEN.clear()
+    output.QUIET = False
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal without λ gets a question mark, not a traceback
             stream.reconfigure(errors="replace")
@@ -200,26 +292,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return stopped.said()
     except usage_error as error:
-        say(_usage(error))
+        output.warn(_usage(error))
         return 2
     except _Twice as error:
-        say(str(error))
+        output.warn(str(error))
         return 2
     except (ArithmeticError, RuntimeWarning) as error:
-        say(
+        output.warn(
             f"wbound: these values leave double precision ({_one_line(str(error)) or type(error).__name__}, "
             f"{_place(error)}): {MILDER}"
         )
         return 2
     except Exception as error:
         if _no_room(error):  # what `wbound.memory` did not foresee
-            say("wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions")
+            output.warn(
+                "wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions"
+            )
             return 2
         errors = sys.modules.get("wbound.errors")
         if errors is None or not isinstance(error, errors.WboundError):
             raise
-        say(f"wbound: {_one_line(str(error))}")
+        output.warn(f"wbound: {_one_line(str(error))}")
         return int(error.exit_code)
+    finally:
+        standard_input.discard()
     if result == 130:
         return stopped.said()
     return result if isinstance(result, int) else 0

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from numerics.cli import standard_input
+
 if TYPE_CHECKING:
     import wbound
 
@@ -89,15 +91,39 @@ def numeric(name: str, text: str) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
-ProcessName = Annotated[
-    Text,
-    typer.Option(
+
+def numbers_in(name: str, metavar: str, text: str, **more: Any) -> Any:
+    """An option that takes a file of numbers, or - for standard input."""
+    return typer.Option(name, metavar=metavar, help=text, callback=standard_input.from_option, **more)
+
+
+def out(text: str, metavar: str = "FILE") -> Any:
+    """The option -o: the result, as ``text`` says."""
+    return typer.Option("-o", "--out", metavar=metavar, help=text)
+
+
+Numbers = Annotated[Text, out("Write the numbers: .csv.")]
+Figure = Annotated[
+    Text, typer.Option("--figure", metavar="FILE", help="Draw it: .svg .png .pdf, or its numbers as .csv.")
+]
+Jobs = Annotated[Text, numeric("--jobs", "Processes (default: every core).")]
+
+
+def _process(more: str = "") -> Any:
+    return typer.Option(
         "--process",
         metavar="NAME",
-        help="A named process (wbound processes).",
+        help=f"A named process (wbound processes).{more}",
         autocompletion=complete_process,
-    ),
-]
+    )
+
+
+# The second of a pair is for commands that refuse to go on without it: its help says so.
+ProcessName = Annotated[Text, _process()]
+NeededProcess = Annotated[Text, _process(" [required, or --f and --g]")]
+ProcessOrData = Annotated[Text, _process(" [required, or --f and --g, or --data]")]
+ProcessOrClaim = Annotated[Text, _process(" [required, or --f and --g, or a schedule, or --claim]")]
+ProcessOrSchedule = Annotated[Text, _process(" [required, or --f and --g, or a schedule, or --data]")]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter; give it once for each."),
@@ -105,20 +131,28 @@ Parameters = Annotated[
 F = Annotated[Text, typer.Option("--f", metavar="TEXT", help="Your own drift f(t), with --g.")]
 G = Annotated[Text, typer.Option("--g", metavar="TEXT", help="Your own diffusion g(t), with --f.")]
 
-Dimension = Annotated[Text, numeric("--d", "Dimension of the data.")]
-M0 = Annotated[Text, numeric("--m0", "Strong convexity m0 of -log p_0 (A1), in 1/x².")]
-L0 = Annotated[Text, numeric("--L0", "Lipschitz constant L0 of the score of p_0 (A1), in 1/x².")]
-SecondMoment = Annotated[
-    Text,
-    numeric(
-        "--second-moment",
-        "E|X_0|², in x². Default, where --mean-norm is given: the most that A1 allows, d/m0 + mean_norm².",
-    ),
-]
-MeanNorm = Annotated[Text, numeric("--mean-norm", "|E X_0| if it is known (0: centred data).")]
+_DIMENSION = "Dimension of the data."
+_M0 = "Strong convexity m0 of -log p_0 (A1), in 1/x²."
+_L0 = "Lipschitz constant L0 of the score of p_0 (A1), in 1/x²."
+_MOMENT = "E|X_0|², in x². Default, where --mean-norm is given: the most that A1 allows, d/m0 + mean_norm²."
+_MEAN = "|E X_0| if it is known (0: centred data)."
+Dimension = Annotated[Text, numeric("--d", _DIMENSION)]
+NeededDimension = Annotated[Text, numeric("--d", f"{_DIMENSION} [required]")]
+M0 = Annotated[Text, numeric("--m0", _M0)]
+NeededM0 = Annotated[Text, numeric("--m0", f"{_M0} [required]")]
+L0 = Annotated[Text, numeric("--L0", _L0)]
+NeededL0 = Annotated[Text, numeric("--L0", f"{_L0} [required]")]
+SecondMoment = Annotated[Text, numeric("--second-moment", _MOMENT)]
+NeededMoment = Annotated[Text, numeric("--second-moment", f"{_MOMENT} [required, or --mean-norm]")]
+MeanNorm = Annotated[Text, numeric("--mean-norm", _MEAN)]
+NeededMean = Annotated[Text, numeric("--mean-norm", f"{_MEAN} [required, or --second-moment]")]
 
-T = Annotated[Text, numeric("--T", "Forward time, > 0.")]
-K = Annotated[Text, numeric("--K", "Number of steps (1e6 is taken, 1.5 is not).")]
+_T, _K = "Forward time, > 0.", "Number of steps (1e6 is taken, 1.5 is not)."
+_OR_GRID = " [required, or --grid-t, --grid-lam, --grid-sigma]"
+T = Annotated[Text, numeric("--T", _T)]
+NeededT = Annotated[Text, numeric("--T", f"{_T}{_OR_GRID}")]
+K = Annotated[Text, numeric("--K", _K)]
+NeededK = Annotated[Text, numeric("--K", f"{_K}{_OR_GRID}")]
 SchemeName = Annotated[
     str,
     typer.Option(
@@ -168,15 +202,11 @@ Width = Annotated[
 ]
 GridTimes = Annotated[
     Text,
-    typer.Option(
-        "--grid-t", metavar="LIST|FILE", help="Explicit forward times, decreasing to 0: 4,2,1,0 or a file."
-    ),
+    numbers_in("--grid-t", "LIST|FILE", "Explicit forward times, decreasing to 0: 4,2,1,0 or a file."),
 ]
-GridLam = Annotated[
-    Text, typer.Option("--grid-lam", metavar="LIST|FILE", help="Explicit values of λ, decreasing to 0.")
-]
+GridLam = Annotated[Text, numbers_in("--grid-lam", "LIST|FILE", "Explicit values of λ, decreasing to 0.")]
 GridSigma = Annotated[
-    Text, typer.Option("--grid-sigma", metavar="LIST|FILE", help="Explicit values of √λ, decreasing to 0.")
+    Text, numbers_in("--grid-sigma", "LIST|FILE", "Explicit values of √λ, decreasing to 0.")
 ]
 M1 = Annotated[
     Text,
@@ -186,8 +216,12 @@ M1 = Annotated[
 ]
 ScoreBias = Annotated[str, numeric("--score-bias", "Score error M (A3), in 1/x.")]
 ScoreNoise = Annotated[str, numeric("--score-noise", "Score noise V (section 11), in 1/x.")]
-Eps = Annotated[Text, numeric("--eps", "Target W2, in the data's units.")]
-EpsRel = Annotated[Text, numeric("--eps-rel", "Target W2 as a share of the data's scale ‖X_0 - E X_0‖.")]
+_EPS = "Target W2, in the data's units."
+_EPS_REL = "Target W2 as a share of the data's scale ‖X_0 - E X_0‖."
+Eps = Annotated[Text, numeric("--eps", _EPS)]
+NeededEps = Annotated[Text, numeric("--eps", f"{_EPS} [required, or --eps-rel]")]
+EpsRel = Annotated[Text, numeric("--eps-rel", _EPS_REL)]
+NeededEpsRel = Annotated[Text, numeric("--eps-rel", f"{_EPS_REL} [required, or --eps]")]
 
 
 def number(option: str, text: str | None, default: float | None = None) -> float | None:

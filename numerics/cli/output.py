@@ -12,15 +12,38 @@ from typing import Any
 
 from numerics.io import terminal
 
-__all__ = ["WRITTEN", "aligned", "clean", "drawable", "emit", "grid_table", "note", "say", "short"]
+__all__ = [
+    "QUIET",
+    "WRITTEN",
+    "aligned",
+    "clean",
+    "drawable",
+    "emit",
+    "grid_table",
+    "keep",
+    "note",
+    "placed",
+    "say",
+    "short",
+    "warn",
+]
+
+#: Whether this run keeps its progress to itself (--quiet).
+QUIET = False
 
 #: Files that this run has finished, named when it is interrupted.
 WRITTEN: list[str] = []
 
 
-def say(text: str) -> None:
-    """One line on stderr."""
+def warn(text: str) -> None:
+    """One line on stderr, --quiet or not."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """One line on stderr of what is being done; none under --quiet."""
+    if not QUIET:
+        warn(text)
 
 
 def note(path: Path | str) -> None:
@@ -29,13 +52,60 @@ def note(path: Path | str) -> None:
     say(f"wrote {path}")
 
 
-def drawable(file: str, width: str, option: str = "out") -> None:
+def drawable(file: str, width: str, option: str = "figure") -> None:
     """Refuse a figure that cannot be written, before the work. Raises `BadInput`."""
     from numerics.figures import output, style
     from wbound.errors import one_of
 
     style.width_of(width)
     one_of(option, Path(file).suffix.lower(), output.SUFFIXES)
+
+
+def placed(
+    out: str | None,
+    figure: str | None,
+    width: str,
+    kinds: Sequence[str] = (".csv",),
+    pictures: Sequence[str] | None = None,
+) -> tuple[str | None, str | None]:
+    """Where the result and the picture go, refused before the work where they cannot be written.
+
+    A picture after -o, as it was before there was --figure, is taken for one, which is said. ``kinds``: what a result
+    may end in; ``pictures``: what a picture may, where that is no drawing of ours. Raises `BadInput`.
+    """
+    if out is not None and Path(out).suffix.lower() not in kinds:
+        from numerics.figures.output import SUFFIXES
+        from wbound.errors import BadInput
+
+        drawn = pictures or [suffix for suffix in SUFFIXES if suffix != ".csv"]
+        if Path(out).suffix.lower() not in drawn or figure is not None:
+            allowed = f"must end in {' or '.join(kinds)}; --figure FILE draws: {', '.join(drawn)}"
+            raise BadInput("out", out, allowed)
+        out, figure = None, out
+        warn(f"-o {figure} is now --figure {figure}: -o is the result; this goes with the next version")
+    if figure is not None and pictures is not None:
+        from wbound.errors import one_of
+
+        one_of("figure", Path(figure).suffix.lower(), pictures)
+    elif figure is not None:
+        drawable(figure, width)
+    return out, figure
+
+
+def keep(columns: Mapping[str, Any], draw: Callable[[], Any], out: str | None, figure: str | None) -> None:
+    """Write the numbers to ``out`` and what ``draw`` makes to ``figure``: its numbers if that ends in .csv."""
+    for file in (out, figure):
+        if file is None:
+            continue
+        if file.lower().endswith(".csv"):
+            from numerics.io.writing import csv_text, write
+
+            write(file, csv_text(columns))
+        else:
+            from numerics.figures.output import save
+
+            save(draw(), file)
+        note(file)
 
 
 def clean(value: Any, reasons: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import standard_input
 
 __all__ = ["NAMES", "TargetName", "TargetParameters", "target_from"]
 
@@ -116,6 +117,7 @@ def _numbers(option: str, text: str) -> Any:
     """Numbers of a list "1,1/2,-3", or of a file."""
     import numpy as np
 
+    text = standard_input.as_file(text) or text
     if Path(text).suffix in (".npy", ".npz", ".txt", ".csv"):
         return np.asarray(o.array_from(option, text), float)
     return np.array([o.number(option, part) for part in text.split(",")])

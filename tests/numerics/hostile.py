@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import typer
 from hypothesis import strategies as st
 
-from numerics.cli.main import app, main
+from numerics.cli.main import NOW, app, main
 
 #: Exit codes that the command line may end with.
 CODES = (0, 2, 3, 4, 130)
@@ -39,10 +39,10 @@ RIGHT: dict[str, str | None] = {
     "orders": "--process ou",
     "tolerance": "--process ou --eps 0.5 --d 3 --m0 1 --L0 1 --mean-norm 0 --scheme hf",
     "lower-bound": "--K-to 20",
-    "gap": "--points 1 --u-from 0.1 --u-to 0.1",
-    "landscape": "--points 6 --K-to 5",
+    "lower-bound --view gap": "--points 1 --u-from 0.1 --u-to 0.1",
+    "lower-bound --view landscape": "--points 6 --K-to 5",
     "optimal": "--K 4 --d 2",
-    "clocks": "--points 5",
+    "optimal --view clocks": "--points 5",
     "choose": "--data 4,1,0.25 --steps 3 --process ou --grid uniform",
     "schedule": "--process ou --T 2 --K 5",
     "curve": "--process ou --to 100 --points 2",
@@ -51,21 +51,20 @@ RIGHT: dict[str, str | None] = {
     "schemes": "--d 2 --eps 0.5 --scheme hf --process ou",
     "score-error": "--process ou --d 2 --T 2 --to 20 --points 2",
     "smoothed": "--tau 2 --K 2 --n 4",
-    "verify-certificate": None,
     "search": "--seconds 0.02 --jobs 1",
-    "scatter": "--cells 2 --jobs 1",
+    "search --view scatter": "--cells 2 --jobs 1",
     "report": "--quick -o page",
     "sweep": None,
 }
-#: The same of ``wbound cifar10``, with the runs that its tests make.
+#: The same of ``wbound images``, with the runs that its tests make.
 IMAGES: dict[str, str] = {
-    "cifar10 train": "--process vp-original --preset smoke --steps 1 --batch 4 -o new",
-    "cifar10 resume": "run --device cpu",
-    "cifar10 check": "--data digits",
-    "cifar10 sample": "run --K 2 --n 2 -o x.png",
-    "cifar10 evaluate": "run --K 2 --n 16 --seeds 1",
-    "cifar10 compare": "--process vp-original --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o compared",
-    "cifar10 score-error": "gaussian --K 2 --n 16",
+    "images train": "--process vp-original --preset smoke --steps 1 --batch 4 -o new",
+    "images resume": "run --device cpu",
+    "images check": "--data digits",
+    "images sample": "run --K 2 --n 2 --figure x.png",
+    "images evaluate": "run --K 2 --n 16 --seeds 1",
+    "images compare": "--process vp-original --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o compared",
+    "images score-error": "gaussian --K 2 --n 16",
 }
 
 
@@ -194,6 +193,8 @@ def _commands(group: Any, before: str = "") -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Any] = _commands(typer.main.get_command(app))
+#: Views are asked for by an option, and take the options of their command, most of them in vain.
+COMMANDS |= {words: COMMANDS[words.split()[0]] for words in NOW.values() if "--view" in words}
 
 
 def options_of(name: str) -> list[Any]:
@@ -283,8 +284,9 @@ def lines(draw: Any, files: tuple[str, ...] = (), commands: tuple[str, ...] = tu
 
 #: Commands that take long with what they take where nothing is said; they always begin from the right line.
 DEAR = (
-    *("choose", "gap", "landscape", "lower-bound", "schemes", "score-error", "smoothed", "table"),
-    *("search", "scatter", "report", "cifar10 compare"),  # where nothing is said: on all cores
+    *("choose", "lower-bound", "lower-bound --view gap", "lower-bound --view landscape", "schemes"),
+    *("score-error", "smoothed", "table"),
+    *("search", "search --view scatter", "report", "images compare"),  # where nothing is said: on all cores
 )
 #: Legal numbers of seconds that nobody waits for.
 LASTING = _words(

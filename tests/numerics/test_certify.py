@@ -21,27 +21,27 @@ def test_a_certificate_is_written_and_rechecked(tmp_path: Path, wb: Any) -> None
         answer["inputs"]["parameters"] == {"a": "1", "b": "0.1"} and answer["inputs"]["data"]["m0"] == "0.3"
     )
     assert answer["steps"]["radius"] < 1e-12 and answer["floor"] is None
-    assert wb.ask("verify-certificate", str(file))["bits"] > answer["bits"]
-    code, out, _ = wb("verify-certificate", str(file))
+    assert wb.ask("certify", "--check", str(file))["bits"] > answer["bits"]
+    code, out, _ = wb("certify", "--check", str(file))
     assert code == 0 and "proved" in out
     body = json.loads(file.read_text("utf-8"))
     body["inputs"]["T"] = "4.0001"
     file.write_text(json.dumps(body), "utf-8")
-    assert "has been edited" in wb.refused("verify-certificate", str(file), code=3)
+    assert "has been edited" in wb.refused("certify", "--check", str(file), code=3)
     del body["digest"]
     body["format"] = "wbound-certificate-1"
     file.write_text(json.dumps(body), "utf-8")
-    assert "recorded" in wb.refused("verify-certificate", str(file), code=3)
+    assert "recorded" in wb.refused("certify", "--check", str(file), code=3)
     body["inputs"]["T"] = "4"
     file.write_text(json.dumps(body), "utf-8")
-    code, out, _ = wb("verify-certificate", str(file))
+    code, out, _ = wb("certify", "--check", str(file))
     assert code == 0 and "has no digest" in out and "proved" in out
-    assert "would not be noticed" in wb.ask("verify-certificate", str(file))["caveat"]
+    assert "would not be noticed" in wb.ask("certify", "--check", str(file))["caveat"]
     file.write_text("{", "utf-8")
-    assert "JSON" in wb.refused("verify-certificate", str(file))
+    assert "JSON" in wb.refused("certify", "--check", str(file))
     file.write_bytes(b"\xff\xfe")
-    assert "JSON" in wb.refused("verify-certificate", str(file))
-    assert "cannot read" in wb.refused("verify-certificate", str(tmp_path / "none"), code=4)
+    assert "JSON" in wb.refused("certify", "--check", str(file))
+    assert "cannot read" in wb.refused("certify", "--check", str(tmp_path / "none"), code=4)
 
 
 @pytest.mark.parametrize("grid", ["uniform", "edm"])

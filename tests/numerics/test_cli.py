@@ -53,7 +53,7 @@ def test_every_command_has_help_and_json(command: str, wb: Any) -> None:
 
 def test_without_a_command_it_prints_help(wb: Any) -> None:
     code, out, _ = wb()
-    assert code == 0 and "Commands:" in out
+    assert code == 0 and "Start here:" in out
 
 
 def test_version(wb: Any) -> None:
@@ -113,7 +113,7 @@ def test_version(wb: Any) -> None:
         (["curve", "--process", "ou", "--from", "10", "--to", "5"], "above --from"),
         (["curve", "--process", "ou", "--to", "1e9"], "1e7"),
         (["curve", "--process", "ou", "--against", "e"], "K, T, d"),
-        (["curve", "--process", "ou", "-o", "x.svg", "--width", "huge"], "inches"),
+        (["curve", "--process", "ou", "--figure", "x.svg", "--width", "huge"], "inches"),
         (["check"], "--f and --g"),
         (["check", "--f", "0", "--g", "1", "--sigmas", "3,2,1"], "--f and --g"),
     ],
@@ -156,7 +156,7 @@ def test_files_that_cannot_be_read_or_written_are_exit_4(tmp_path: Path, wb: Any
     missing = str(tmp_path / "none" / "grid.npy")
     assert "cannot read" in wb.refused("bound", "--process", "ou", "--grid-t", missing, *DATA, code=4
     )  # fmt: skip
-    code, _, err = wb("curve", "--process", "ou", "--to", "30", "-o", str(tmp_path / "none" / "x.svg"))
+    code, _, err = wb("curve", "--process", "ou", "--to", "30", "--figure", str(tmp_path / "none" / "x.svg"))
     assert code == 4 and "cannot write" in err
     (tmp_path / "text.npy").write_text("not an array")
     assert "numbers" in wb.refused("bound", "--process", "ou", "--grid-t", str(tmp_path / "text.npy"), *DATA

@@ -258,7 +258,8 @@ def test_optimal_refuses_in_one_line(wb: Any, arguments: list[str], said: str) -
 
 def test_clocks_are_the_processes(wb: Any, tmp_path: Path) -> None:
     out = wb.ask(
-        "clocks", "--process", "ou", "--process", "ve-sqrt", "--lam-max", "50", "-o", str(tmp_path / "c.svg")
+        *("optimal", "--view", "clocks", "--process", "ou", "--process", "ve-sqrt", "--lam-max", "50"),
+        *("--figure", str(tmp_path / "c.svg")),
     )
     for name in ("ou", "ve-sqrt"):
         p, T = wbound.process(name), out["T"][name]

@@ -300,8 +300,9 @@ def test_curve_draws_and_prints(wb: Any, tmp_path: Path) -> None:
     common = ["curve", "--process", "ou", "--to", "300", "--points", "4"]
     for suffix in (".svg", ".png", ".pdf", ".csv"):
         path = tmp_path / f"curve{suffix}"
-        out = wb.ask(*common, "-o", str(path))
-        assert out["out"] == str(path) and path.stat().st_size > 100
+        option = "out" if suffix == ".csv" else "figure"
+        out = wb.ask(*common, f"--{option}", str(path))
+        assert out[option] == str(path) and path.stat().st_size > 100
     header = (tmp_path / "curve.csv").read_text().splitlines()[0]
     assert header == "K,theorem_1,theorem_2,exact,exact_em,lower"
     assert out["theorem_2"][-1] > out["exact"][-1]
@@ -318,7 +319,7 @@ def test_curve_on_real_data(wb: Any, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(50, 3)) * [1.0, 2.0, 3.0]
     np.save(tmp_path / "x.npy", x)
     common = ["curve", "--data", str(tmp_path / "x.npy"), "--process", "ou", "--to", "40", "--points", "2"]
-    out = wb.ask(*common, "-o", str(tmp_path / "x.svg"))
+    out = wb.ask(*common, "--figure", str(tmp_path / "x.svg"))
     assert out["data"]["d"] == 3 and out["ou"][0] > out["ou"][1] > 0.0
     code, text, _ = wb(*common)
     assert code == 0 and "scale" in text

@@ -33,7 +33,7 @@ def test_numbers_samples_and_images(wb: Any, images: Path, tmp_path: Path) -> No
     samples = np.load(tmp_path / "x.npy")
     assert samples.shape == (30, 4, 5)
     np.testing.assert_allclose(samples.reshape(30, -1), own.samples + points.mean(axis=0).ravel())
-    wb.ask(*given, "-o", str(tmp_path / "x.png"))
+    wb.ask(*given, "--figure", str(tmp_path / "x.png"))
     with Image.open(tmp_path / "x.png") as drawn:
         size = drawn.size
     assert size == (4 * (10 * 6 - 1), 4 * (3 * 5 - 1))
@@ -47,12 +47,12 @@ def test_numbers_samples_and_images(wb: Any, images: Path, tmp_path: Path) -> No
 def test_refusals(wb: Any, images: Path, tmp_path: Path) -> None:
     given = ("smoothed", "--data", str(images), "--K", "4", "--n", "5")
     assert "tau = 0" in wb.refused(*given, "--tau", "0")
-    assert "out = .gif" in wb.refused(*given, "-o", "x.gif")
+    assert "out = x.gif" in wb.refused(*given, "-o", "x.gif")
     assert "n = 0" in wb.refused(*instead(given, "--n", "0"))
     assert "K = 0" in wb.refused(*instead(given, "--K", "0"))
     flat = tmp_path / "flat.npy"
     np.save(flat, np.zeros((9, 3)))
-    assert "no height and width" in wb.refused("smoothed", "--data", str(flat), "-o", "x.png")
+    assert "no height and width" in wb.refused("smoothed", "--data", str(flat), "--figure", "x.png")
 
 
 def test_tiles() -> None:

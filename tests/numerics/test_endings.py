@@ -36,20 +36,32 @@ TOML = 'process = "ou"\nT = 2\nK = [4, 5, 6]\n'
 
 #: Every command that writes, into FILE or DIR, at a size that is quick.
 WRITERS = {
-    **{name: f"{name} {RIGHT[name] or ''} -o FILE.json" for name in ("schemes", "scatter", "search")},
-    **{name: f"{name} {RIGHT[name] or ''} -o FILE.svg" for name in ("gap", "landscape", "score-error")},
+    **{
+        name: f"{name} {RIGHT[name] or ''} -o FILE.json"
+        for name in ("schemes", "search", "search --view scatter")
+    },
+    **{
+        name: f"{name} {RIGHT[name] or ''} --figure FILE.svg"
+        for name in (
+            "lower-bound --view gap",
+            "lower-bound --view landscape",
+            "score-error",
+            "optimal",
+            "choose",
+        )
+    },
     "lower-bound": f"lower-bound {RIGHT['lower-bound']} -o FILE.csv",
     "smoothed": f"smoothed {RIGHT['smoothed']} -o FILE.npy",
     "verify": "verify --all --n 64 --jobs 1 -o FILE.json",
     "schedule": f"schedule {OU} -o FILE.npy",
     "schedule-json": f"schedule {OU} -o FILE.json",
     "curve-csv": "curve --process ou --to 20 --points 2 -o FILE.csv",
-    "curve-svg": "curve --process ou --to 20 --points 2 -o FILE.svg",
-    "curve-png": "curve --process ou --to 20 --points 2 -o FILE.png",
-    "clocks": "clocks --points 3 -o FILE.csv",
+    "curve-svg": "curve --process ou --to 20 --points 2 --figure FILE.svg",
+    "curve-png": "curve --process ou --to 20 --points 2 --figure FILE.png",
+    "optimal --view clocks": "optimal --view clocks --points 3 -o FILE.csv",
     "table": "table --derived -o FILE.txt",
-    "optimal": "optimal --K 3 --d 2 -o FILE.txt",
-    "choose": "choose --data 4,1 --steps 3 --process ou --grid uniform -o FILE.npz",
+    "optimal-txt": "optimal --K 3 --d 2 -o FILE.txt",
+    "choose-npz": "choose --data 4,1 --steps 3 --process ou --grid uniform -o FILE.npz",
     "certify": f"certify {OU} {FACTS} --scheme hf -o FILE.json",
     "sweep": "sweep plan.toml --jobs 1 -o DIR",
     "report": "report --quick -o DIR",
@@ -85,9 +97,11 @@ def no_room() -> Iterator[None]:
 
 
 def test_every_command_that_writes_is_here() -> None:
-    """But for those of cifar10, which has tests of its own."""
+    """But for those of images, which have tests of its own."""
     writes = {name for name in COMMANDS if any("--out" in option.opts for option in options_of(name))}
-    assert {words.split()[0] for words in WRITERS.values()} == {w for w in writes if " " not in w}
+    assert {words.split()[0] for words in WRITERS.values()} == {
+        w.split()[0] for w in writes if not w.startswith("images ")
+    }
 
 
 @pytest.mark.parametrize("command", WRITERS)
@@ -119,7 +133,7 @@ def test_a_place_that_takes_no_files_is_one_line(command: str, here: Path, capsy
 
 def test_a_device_that_is_full(here: Path, wb: Any) -> None:
     (here / "x.csv").symlink_to("/dev/full")
-    _, _, err = wb("clocks", "--points", "3", "-o", "x.csv")
+    _, _, err = wb("optimal", "--view", "clocks", "--points", "3", "-o", "x.csv")
     assert err == "wbound: cannot write x.csv: No space left on device\n"
 
 
@@ -139,12 +153,12 @@ def test_a_file_is_written_whole_or_not_at_all(here: Path) -> None:
     [
         (("flint",), f"certify {OU} {FACTS} --scheme hf", "certify"),
         (("flint",), f"bound {OU} {FACTS} --certify", "certify"),
-        (("flint",), "verify-certificate plan.toml", "certify"),
+        (("flint",), "certify --check plan.toml", "certify"),
         (("distributed",), "sweep plan.toml --scheduler tcp://127.0.0.1:1 -o out", "cluster"),
         (("dask", "distributed"), "sweep plan.toml --scheduler tcp://127.0.0.1:1 -o out", "cluster"),
-        *(((name,), "cifar10 check", "cifar10") for name in NEEDS),
-        (("safetensors",), "cifar10 train --process vp-v1 -o out", "cifar10"),
-        (("torch", "diffusers", "accelerate"), "cifar10 sample run -o x.png", "cifar10"),
+        *(((name,), "images check", "cifar10") for name in NEEDS),
+        (("safetensors",), "images train --process vp-v1 -o out", "cifar10"),
+        (("torch", "diffusers", "accelerate"), "images sample run --figure x.png", "cifar10"),
     ],
 )
 def test_a_missing_extra_is_named_with_its_command(

@@ -68,7 +68,7 @@ def test_a_curve_keeps_its_points(wb: Any, tmp_path: Path, monkeypatch: pytest.M
     whole = wb.ask(*given)
     monkeypatch.setattr(numerics.studies.curves, "_exact", interrupting(numerics.studies.curves._exact, 2))
     file = tmp_path / "mine.svg"
-    code, out, err = wb(*given, "-o", str(file))
+    code, out, err = wb(*given, "--figure", str(file))
     assert (code, out) == (130, "") and not file.exists()
     partial = tmp_path / "mine.svg.partial.csv"
     assert err.splitlines()[-1] == f"interrupted: written so far: {partial} (8 of 15)"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import wbound
     from wbound.data.gaussian import Gaussian
 
-ORDER = 20
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -45,17 +43,17 @@ def gaussian_of(data: wbound.LogConcave) -> Gaussian:
 
 
 def bound(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    T: o.T = None,
-    K: o.K = None,
-    d: o.Dimension = None,
-    m0: o.M0 = None,
-    L0: o.L0 = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = None,
+    T: o.NeededT = None,
+    K: o.NeededK = None,
+    d: o.NeededDimension = None,
+    m0: o.NeededM0 = None,
+    L0: o.NeededL0 = None,
+    second_moment: o.NeededMoment = None,
+    mean_norm: o.NeededMean = None,
     scheme: o.SchemeName = "em",
     theorem: o.Theorem = "sharp",
     M1: o.M1 = None,
@@ -197,4 +195,4 @@ def bound(
     emit(payload, json, text, reasons)
 
 
-__all__ = ["ORDER", "bound", "register"]
+__all__ = ["bound", "register"]

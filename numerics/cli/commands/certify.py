@@ -1,4 +1,4 @@
-"""wbound certify, wbound verify-certificate: bounds proved in ball arithmetic, and files of them."""
+"""wbound certify, and its --check: bounds proved in ball arithmetic, and files of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import standard_input
 from numerics.cli.output import aligned, emit, note
 
 if TYPE_CHECKING:
@@ -32,17 +33,17 @@ def register(app: typer.Typer) -> None:
 
 
 def certify(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    T: o.T = None,
-    K: o.K = None,
-    d: o.Dimension = None,
-    m0: o.M0 = None,
-    L0: o.L0 = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = None,
+    T: o.NeededT = None,
+    K: o.NeededK = None,
+    d: o.NeededDimension = None,
+    m0: o.NeededM0 = None,
+    L0: o.NeededL0 = None,
+    second_moment: o.NeededMoment = None,
+    mean_norm: o.NeededMean = None,
     scheme: o.SchemeName = "em",
     theorem: o.Theorem = "sharp",
     M1: o.M1 = None,
@@ -62,9 +63,7 @@ def certify(
         ),
     ] = None,
     bits: Annotated[str, o.numeric("--bits", "Where the working precision starts.")] = "160",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the certificate (JSON).")
-    ] = None,
+    out: Annotated[str | None, o.out("Write the certificate (JSON).")] = None,
     json: o.Json = False,
 ) -> None:
     """Prove a bound's value in ball arithmetic.
@@ -268,7 +267,10 @@ def payload_of(certificate: Certificate) -> tuple[dict[str, Any], Mapping[str, s
 
 
 def verify_certificate(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A certificate that wbound certify wrote.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="A certificate.", callback=standard_input.from_option),
+    ],
     bits: Annotated[str | None, o.numeric("--bits", "Another precision; default: 64 bits more.")] = None,
     json: o.Json = False,
 ) -> None:
@@ -281,7 +283,7 @@ def verify_certificate(
 
     \b
     Example:
-      wbound verify-certificate certificate.json
+      wbound certify --check certificate.json
     """
     from numerics.io.reading import text_of
     from wbound.certified.affine import is_affine, verify_affine

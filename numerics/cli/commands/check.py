@@ -10,8 +10,6 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table
 
-ORDER = 15
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -31,7 +29,7 @@ def check(
     ] = None,
     T: Annotated[str, o.numeric("--T", "Check on (0, T].")] = "1",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or standard.")] = "prior",
-    process: o.ProcessName = None,
+    process: o.ProcessOrClaim = None,
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
@@ -196,4 +194,4 @@ def _claims(which: str, law: Any, json: bool) -> None:
         raise Inconsistent(f"inconsistent: g² is too large at t = 0.5: {said}")
 
 
-__all__ = ["ORDER", "check", "register"]
+__all__ = ["check", "register"]

@@ -8,10 +8,8 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli.output import drawable, emit, grid_table, note, say
+from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
-
-ORDER = 54
 
 
 def register(app: typer.Typer) -> None:
@@ -20,9 +18,11 @@ def register(app: typer.Typer) -> None:
 
 
 def choose(
-    data: s.Data = None,
+    data: s.NeededData = None,
     key: s.Key = None,
-    steps: Annotated[str | None, o.numeric("--steps", "Steps K of every row.")] = None,
+    steps: Annotated[
+        str | None, o.numeric("--steps", "Steps K of every row. [required, or --eps, --eps-rel]")
+    ] = None,
     eps: o.Eps = None,
     eps_rel: o.EpsRel = None,
     scheme: Annotated[
@@ -66,10 +66,7 @@ def choose(
     alphas_cumprod: s.AlphasCumprod = None,
     diffusers: s.Diffusers = None,
     top: Annotated[str | None, o.numeric("--top", "Print so many rows (12); the JSON has all.")] = None,
-    figure: Annotated[
-        str | None,
-        typer.Option("--figure", metavar="FILE", help="Draw the ranking: .svg .png .pdf, or .csv."),
-    ] = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     row: Annotated[str | None, o.numeric("--row", "The row that -o writes (1: the best).")] = None,
     as_: Annotated[
@@ -81,9 +78,7 @@ def choose(
             autocompletion=o.complete_form,
         ),
     ] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the best schedule for a sampler.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write the best schedule for a sampler.")] = None,
     json: o.Json = False,
 ) -> None:
     """Rank schedules for your own data.
@@ -144,14 +139,14 @@ def choose(
         training, said = s.training_from(None if diffusers is not None else betas, diffusers)
         betas, diffusers = (betas if diffusers is not None else None), None  # of training: not ranked
     if figure is not None:
-        drawable(figure, width, "figure")
+        drawable(figure, width)
     K = o.number("steps", steps)
     loaded = s.dataset_from(data, key)
     asked = None if K is None else count("steps", K)
     given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, steps=asked)
     for one in given:
         for remark in one.notes:
-            say(f"{one.name}: {remark}")
+            warn(f"{one.name}: {remark}")
     progress = Progress("schedules")
     with keeping(progress, figure or out, ".csv"):
         ranking = rank(
@@ -172,8 +167,14 @@ def choose(
         picked = ranking.rows[k - 1]
         written = _write(picked, loaded, out, as_ or "sigmas", training, said)
     say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
-    if figure is not None:
-        _draw(ranking, shown, figure, width)
+    columns = {name: [getattr(row, name) for row in ranking.rows] for name in COLUMNS}
+
+    def draw() -> Any:
+        from numerics.figures.schedules import ranking_figure
+
+        return ranking_figure(ranking, shown, width)
+
+    keep(columns, draw, None, figure)
     if out is not None:
         note(out)
     try:
@@ -326,30 +327,23 @@ def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
     ]
 
 
-def _draw(ranking: Any, top: int, out: str, width: str) -> None:
-    from numerics.figures import curves, schedules
-    from numerics.io.writing import write
-
-    if out.lower().endswith(".csv"):
-        keys = (
-            "rank",
-            "process",
-            "grid",
-            "kind",
-            "K",
-            "sigma_max",
-            "error",
-            "w2",
-            "w2_exact_start",
-            "factor",
-            "scheme",
-            "limit",
-            "last_decade",
-        )
-        write(out, curves.csv_text({key: [getattr(row, key) for row in ranking.rows] for key in keys}))
-    else:
-        curves.save(schedules.ranking_figure(ranking, top, width), out)
-    note(out)
+#: What the numbers of the ranking's figure are.
+COLUMNS = (
+    *(
+        "rank",
+        "process",
+        "grid",
+        "kind",
+        "K",
+        "sigma_max",
+        "error",
+        "w2",
+        "w2_exact_start",
+        "factor",
+        "scheme",
+    ),
+    *("limit", "last_decade"),
+)
 
 
-__all__ = ["ORDER", "choose", "register"]
+__all__ = ["choose", "register"]

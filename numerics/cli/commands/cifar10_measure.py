@@ -1,19 +1,19 @@
-"""wbound cifar10, with trained networks: sample, evaluate, compare, score-error (extra cifar10)."""
+"""wbound images, with trained networks: sample, evaluate, compare, score-error (extra cifar10)."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.output import WRITTEN, aligned, emit, grid_table, note, say
+from numerics.cli import output
+from numerics.cli.output import WRITTEN, aligned, emit, grid_table, note, placed, say
 
 if TYPE_CHECKING:
     from numerics.cifar10.evaluation import Quality, Summary
 
-RunDir = Annotated[str, typer.Argument(metavar="DIR", help="A run directory of wbound cifar10 train.")]
+RunDir = Annotated[str, typer.Argument(metavar="DIR", help="A run directory of wbound images train.")]
 Scheme = Annotated[
     str,
     typer.Option(
@@ -43,7 +43,7 @@ Inception = Annotated[
 
 
 def add_to(group: typer.Typer) -> None:
-    """Add the commands of this file to the group ``wbound cifar10``."""
+    """Add the commands of this file to the group ``wbound images``."""
     group.command("sample")(sample)
     group.command("evaluate")(evaluate)
     group.command("compare")(compare)
@@ -62,9 +62,11 @@ def _one_step(text: str | None) -> int | None:
 
 def sample(
     run: RunDir,
-    out: Annotated[
-        str, typer.Option("-o", "--out", metavar="FILE", help="A grid (.png), or the images as bytes (.npz).")
-    ],
+    out: Annotated[str | None, o.out("The images as bytes: .npz. [required, or --figure]")] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option("--figure", metavar="FILE", help="A grid of them: .png. [required, or --out]"),
+    ] = None,
     K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
     n: Annotated[str | None, o.numeric("--n", "Images (default 64).")] = None,
     scheme: Scheme = "em",
@@ -86,8 +88,8 @@ def sample(
 
     \b
     Examples:
-      wbound cifar10 sample runs/digits --K 100 --n 64 --scheme hf -o grid.png
-      wbound cifar10 sample runs/ve-v2 --K 1000 --n 50000 --scheme pc -o samples.npz
+      wbound images sample runs/digits --K 100 --n 64 --scheme hf --figure grid.png
+      wbound images sample runs/ve-v2 --K 1000 --n 50000 --scheme pc -o samples.npz
     """
     import io
 
@@ -98,9 +100,11 @@ def sample(
     from numerics.cifar10.runs import load_run
     from numerics.cifar10.sampling import SNR, plan, room, sample_images
     from numerics.io.writing import write
-    from wbound.errors import nonnegative, one_of
+    from wbound.errors import BadInput, nonnegative
 
-    suffix = one_of("out", Path(out).suffix.lower(), (".png", ".npz"))
+    out, figure = placed(out, figure, "report", (".npz",), (".png",))
+    if out is None and figure is None:
+        raise BadInput("out", "(not given)", "give -o FILE.npz, or --figure FILE.png")
     trained = load_run(run, device_of(device), _one_step(step))
     steps, many = _integer("K", K, 100), _integer("n", n, 64)
     first = _integer("seed", seed, 0, 0)
@@ -118,15 +122,15 @@ def sample(
         snr=nonnegative("snr", o.number("snr", snr, SNR)),
         denoise=denoise,
     )
-    if suffix == ".png":
-        write(out, to_png(images))
-    else:
+    if out is not None:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, images=to_uint8(images).cpu().numpy())
-        write(out, buffer.getvalue())
-    note(out)
+        note(write(out, buffer.getvalue()))
+    if figure is not None:
+        note(write(figure, to_png(images)))
     payload = {
         "out": out,
+        "figure": figure,
         "process": trained.process.name,
         "step": trained.step,
         "n": many,
@@ -141,6 +145,7 @@ def sample(
             f"{many} images of {trained.process.name}, step {trained.step}: {payload['evaluations']} score "
             f"evaluations each ({scheme}, K = {steps})"
         ),
+        {"out": "no -o", "figure": "no --figure"},
     )
 
 
@@ -165,7 +170,7 @@ def evaluate(
 
     \b
     Example:
-      wbound cifar10 evaluate runs/digits --K 100 --scheme hf
+      wbound images evaluate runs/digits --K 100 --scheme hf
     """
     from dataclasses import asdict
 
@@ -262,9 +267,7 @@ def _said(value: Summary) -> str:
 
 
 def compare(
-    out: Annotated[
-        str, typer.Option("-o", "--out", metavar="DIR", help="Runs, table and figures go here.")
-    ] = "comparison",
+    out: Annotated[str, o.out("Runs, table and figures go here.", "DIR")] = "comparison",
     data: Annotated[
         str, typer.Option("--data", metavar="cifar10|digits|FILE|FOLDER", help="Images: by name, or a path.")
     ] = "digits",
@@ -306,16 +309,16 @@ def compare(
     device: Device = "auto",
     json: o.Json = False,
 ) -> None:
-    """Train or load the eight processes and compare them, beside what the theory says.
+    """Compare the eight processes, beside what the theory says.
 
-    Writes comparison.csv, .md and .json, and the figures: quality against sampling steps and against training
-    iterations, the exact W2 of the Gaussian with the data's mean and covariance, and the ranks. Runs under
-    DIR/runs are used again, and gone on with where they were cut off.
+    Each is trained, or loaded. Writes comparison.csv, .md and .json, and the figures: quality against sampling
+    steps and against training iterations, the exact W2 of the Gaussian with the data's mean and covariance, and
+    the ranks. Runs under DIR/runs are used again, and gone on with where they were cut off.
 
     \b
     Examples:
-      wbound cifar10 compare --data digits --preset smoke
-      wbound cifar10 compare --data cifar10 --root data --preset paper --inception weights.pth -o paper
+      wbound images compare --data digits --preset smoke
+      wbound images compare --data cifar10 --root data --preset paper --inception weights.pth -o paper
     """
     from dataclasses import replace
 
@@ -357,6 +360,7 @@ def compare(
         root=root,
         steps=None if steps is None else _integer("steps", steps, 1),
         seed=None if seed is None else _integer("seed", seed, 0, 0),
+        quiet=output.QUIET,
     )
     with locked(out):
         try:
@@ -389,15 +393,15 @@ def score_error(
     device: Device = "auto",
     json: o.Json = False,
 ) -> None:
-    """Measure a network's score error M along its sampler, and put Theorem 2 beside the W2 of its samples.
+    """Measure a network's score error M along its sampler.
 
-    The run must have been trained on images whose score is known: wbound cifar10 train --gaussian-tau. Exit
-    code 3: the samples refute the bound.
+    Theorem 2 with it stands beside the W2 of its samples. The run must have been trained on images whose score
+    is known: wbound images train --gaussian-tau. Exit code 3: the samples refute the bound.
 
     \b
     Examples:
-      wbound cifar10 train --process vp-original --preset smoke --gaussian-tau 0.1 -o runs/gaussian
-      wbound cifar10 score-error runs/gaussian --K 100
+      wbound images train --process vp-original --preset smoke --gaussian-tau 0.1 -o runs/gaussian
+      wbound images score-error runs/gaussian --K 100
     """
     from numerics.cifar10.comparison_runs import device_of
     from numerics.cifar10.gaussian_images import GaussianImages

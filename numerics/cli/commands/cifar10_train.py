@@ -1,4 +1,4 @@
-"""wbound cifar10: the same processes on images, with trained networks (extra cifar10): train, resume, check."""
+"""wbound images: the same processes on images, with trained networks (extra cifar10): train, resume, check."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import output
 from numerics.cli.commands import cifar10_measure
 from numerics.cli.output import WRITTEN, emit, grid_table, note
-
-ORDER = 95
 
 #: What the extra brings.
 NEEDS = ("torch", "diffusers", "accelerate", "torchmetrics", "safetensors")
@@ -49,7 +48,7 @@ Progress = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this file as a group."""
     group = typer.Typer(
-        name="cifar10",
+        name="images",
         help="Images: train, sample and compare (extra cifar10).",
         no_args_is_help=False,
         rich_markup_mode=None,
@@ -85,7 +84,7 @@ def installed() -> None:
 
 def train(
     process: ProcessName,
-    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="The run's new directory.")],
+    out: Annotated[str, o.out("The run's new directory.", "DIR")],
     data: DataName = "digits",
     root: Root = None,
     preset: Preset = "small",
@@ -134,14 +133,14 @@ def train(
     """Train a score network into a run directory.
 
     The directory holds config.json, metrics.jsonl, checkpoints/ (safetensors) and samples/. A run that was
-    killed goes on with `wbound cifar10 resume`. Under torchrun every process takes a GPU (or the CPU).
+    killed goes on with `wbound images resume`. Under torchrun every process takes a GPU (or the CPU).
     Exit code 4: the loss is not finite, or a file cannot be written.
 
     \b
     Examples:
-      wbound cifar10 train --process vp-original --preset smoke -o runs/digits
-      wbound cifar10 train --process ve-v2 --data cifar10 --root data --preset paper -o runs/ve-v2
-      torchrun --nproc-per-node 4 --no-python wbound cifar10 train --process ve-v1 ... -o runs/ve-v1
+      wbound images train --process vp-original --preset smoke -o runs/digits
+      wbound images train --process ve-v2 --data cifar10 --root data --preset paper -o runs/ve-v2
+      torchrun --nproc-per-node 4 --no-python wbound images train --process ve-v1 ... -o runs/ve-v1
     """
     installed()
     from numerics.cifar10.runs import make_config
@@ -171,7 +170,7 @@ def train(
         log_every=o.number("log-every", log_every),
         sample_every=o.number("sample-every", sample_every),
     )
-    _finish(lambda: start(out, config, device=device, progress=progress), out, json)
+    _finish(lambda: start(out, config, device=device, progress=_bar(progress)), out, json)
 
 
 def resume(
@@ -181,19 +180,24 @@ def resume(
     progress: Progress = None,
     json: o.Json = False,
 ) -> None:
-    """Go on with a run from its last checkpoint, as if it had not stopped.
+    """Go on with a run from its last checkpoint.
 
     On a CPU the result is that of a run that never stopped, to the bit.
 
     \b
     Example:
-      wbound cifar10 resume runs/digits
+      wbound images resume runs/digits
     """
     installed()
     from numerics.cifar10.training import resume as go_on
 
     wanted: Any = o.number("steps", steps)
-    _finish(lambda: go_on(run, steps=wanted, device=device, progress=progress), run, json)
+    _finish(lambda: go_on(run, steps=wanted, device=device, progress=_bar(progress)), run, json)
+
+
+def _bar(progress: bool | None) -> bool | None:
+    """--progress as given, none under --quiet."""
+    return False if output.QUIET else progress
 
 
 def _parameters(texts: list[str] | None) -> dict[str, float]:
@@ -219,7 +223,7 @@ def _finish(work: Any, folder: str, json: bool) -> None:
 
         last = Run(Path(folder)).last
         if last is not None:
-            WRITTEN.append(f"{last} (wbound cifar10 resume {folder} goes on)")
+            WRITTEN.append(f"{last} (wbound images resume {folder} goes on)")
         raise
     if not result.main:
         return
@@ -249,15 +253,15 @@ def check(
     root: Root = None,
     json: o.Json = False,
 ) -> None:
-    """Check what images need: the eight processes, the data, the device.
+    """Check what images need: processes, data, device.
 
     Each process is held against section 0's identities, and its marginal shown at t = 1/2. Exit code 3: one
     is inconsistent.
 
     \b
     Examples:
-      wbound cifar10 check
-      wbound cifar10 check --data cifar10 --root data
+      wbound images check
+      wbound images check --data cifar10 --root data
     """
     installed()
     from numerics.cifar10.images import load_images
@@ -309,4 +313,4 @@ def check(
     emit(payload, json, text)
 
 
-__all__ = ["ORDER", "check", "register", "resume", "train"]
+__all__ = ["check", "register", "resume", "train"]

@@ -14,7 +14,6 @@ from numerics.cli.commands.orders import FORMATS, theorems, three_columns
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
-ORDER = 30
 #: Usual ε, m_0, L_0 of the table.
 USUAL = ("0.1", "0.25", "1")
 
@@ -26,17 +25,17 @@ def register(app: typer.Typer) -> None:
 
 
 def iterations(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    eps: o.Eps = None,
-    eps_rel: o.EpsRel = None,
-    d: o.Dimension = None,
-    m0: o.M0 = None,
-    L0: o.L0 = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = None,
+    eps: o.NeededEps = None,
+    eps_rel: o.NeededEpsRel = None,
+    d: o.NeededDimension = None,
+    m0: o.NeededM0 = None,
+    L0: o.NeededL0 = None,
+    second_moment: o.NeededMoment = None,
+    mean_norm: o.NeededMean = None,
     scheme: o.SchemeName = "em",
     theorem: o.Theorem = "sharp",
     M1: o.M1 = None,
@@ -147,9 +146,7 @@ def table(
             autocompletion=o.completing(lambda: FORMATS),
         ),
     ] = "text",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it there instead of printing it.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write it there instead of printing it.")] = None,
     json: o.Json = False,
 ) -> None:
     """The complexity table of the eight processes.
@@ -211,4 +208,4 @@ def table(
         note(out)
 
 
-__all__ = ["ORDER", "iterations", "register", "table"]
+__all__ = ["iterations", "register", "table"]

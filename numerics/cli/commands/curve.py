@@ -10,10 +10,9 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
-from numerics.cli.output import drawable, emit, grid_table, note, say
+from numerics.cli.output import emit, grid_table, keep, placed, say
 from numerics.cli.progress import Progress, keeping
 
-ORDER = 60
 #: Points to a decade where --points is not given.
 DENSITY = 3
 RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0), "eps": (1e-3, 1.0)}
@@ -27,16 +26,16 @@ def register(app: typer.Typer) -> None:
 
 
 def curve(
-    process: o.ProcessName = None,
+    process: o.ProcessOrData = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        o.numbers_in(
             "--data",
-            metavar="digits|FILE|FOLDER|LIST",
-            help="Real data (or a spectrum) instead of --d, --m0, --L0: their Gaussian.",
+            "digits|FILE|FOLDER|LIST",
+            "Real data (or a spectrum) instead of --d, --m0, --L0: their Gaussian.",
         ),
     ] = None,
     key: s.Key = None,
@@ -70,9 +69,8 @@ def curve(
         o.numeric("--n", "Samples for the bracket, 0: none (with --target 1000, on the line 1e5)."),
     ] = None,
     seed: Annotated[str, o.numeric("--seed", "Seed of the samples.")] = "0",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
-    ] = None,
+    out: o.Numbers = None,
+    figure: o.Figure = None,
     width: o.Width = "page",
     json: o.Json = False,
 ) -> None:
@@ -80,21 +78,19 @@ def curve(
 
     Theorem 1 (of em), Theorem 2 or 3, the exact W2 (Gaussian data, product targets), the bracket of samples
     as a band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Along eps: the steps K(ε)
-    that each needs, with the powers of ε. Without --out the numbers are printed. With --data, the exact W2 of
+    that each needs, with the powers of ε. The numbers are printed, and written with -o. With --data, the exact W2 of
     each K at its best T on the Gaussian with the data's mean and covariance, for --process or for the eight
     published.
 
     \b
     Examples:
-      wbound curve --process vp-linear -o bound-vs-exact.png
+      wbound curve --process vp-linear --figure bound-vs-exact.png
       wbound curve --f 0 --g "(1+t)**3" --to 1e4 --json
       wbound curve --process ou --against d --K 1000 --T 4
-      wbound curve --process ve-sqrt --against eps --from 1e-4 --to 0.1 -o steps.svg
-      wbound curve --process vp-linear --target mixture --against M --K 200 -o score-error.svg
-      wbound curve --data digits --scheme em --to 1000 -o digits.svg
+      wbound curve --process ve-sqrt --against eps --from 1e-4 --to 0.1 --figure steps.svg
+      wbound curve --process vp-linear --target mixture --against M --K 200 --figure score-error.svg
+      wbound curve --data digits --scheme em --to 1000 --figure digits.svg
     """
-    from numerics.figures import curves as figures
-    from numerics.io.writing import write
     from numerics.studies import curves
     from numerics.verification.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
@@ -126,8 +122,7 @@ def curve(
         raise BadInput("points", many, "must be at most 1000")
     if axis == "K" and last > 1e7:
         raise BadInput("to", last, "must be at most 1e7: every step is summed; see wbound iterations")
-    if out is not None:
-        drawable(out, width)
+    out, figure = placed(out, figure, width)
     at = curves.spaced(axis, first, last, many)
     if key is not None and data is None:
         raise BadInput("key", key, "goes with --data")
@@ -137,7 +132,7 @@ def curve(
         for name, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
             if value is not None:
                 raise BadInput(name, value, "does not go with --data")
-        _on_data(data, key, chosen, at, scheme, start, out, width, json)
+        _on_data(data, key, chosen, at, scheme, start, out, figure, width, json)
         return
     assert chosen is not None
     a2 = o.m1_from(M1)
@@ -158,7 +153,7 @@ def curve(
             if value is not None:
                 raise BadInput(name, value, "does not go with --against eps, which counts steps")
         bias = nonnegative("score_bias", o.required("score_bias", score_bias))
-        _steps(chosen, facts, at, o.number("T", T), scheme, start, a2, bias, out, width, json)
+        _steps(chosen, facts, at, o.number("T", T), scheme, start, a2, bias, out, figure, width, json)
         return
     given_n = o.number("n", n, usual_n)
     samples = usual_points(facts.d) if given_n is None else count("n", given_n, 0)
@@ -169,7 +164,7 @@ def curve(
     one_of("start", start, STARTS)
     say(f"{chosen.name}: {at.size} values of {axis}")
     progress = Progress(f"{chosen.name} along {axis}")
-    with keeping(progress, out, ".csv"):
+    with keeping(progress, out or figure, ".csv"):
         result = curves.bound_curve(
             chosen,
             facts,
@@ -186,12 +181,13 @@ def curve(
             watch=progress,
         )
     columns = result.columns()
-    if out is not None:
-        if out.lower().endswith(".csv"):
-            write(out, figures.csv_text(columns))
-        else:
-            figures.save(figures.bound_figure(result, width), out)
-        note(out)
+
+    def draw() -> Any:
+        from numerics.figures import curves as figures
+
+        return figures.bound_figure(result, width)
+
+    keep(columns, draw, out, figure)
     refusals = result.refusals
     payload: dict[str, Any] = {
         **result.facts,
@@ -200,6 +196,7 @@ def curve(
         "slopes": {line.key: line.slope for line in result.lines} if axis == "K" else {},
         "refusals": refusals,
         "out": out,
+        "figure": figure,
     }
 
     def text() -> str:
@@ -224,7 +221,7 @@ def curve(
         for i, value in enumerate(line.values)
         if math.isnan(value)
     }
-    emit(payload, json, text, gaps | {"out": "no --out"})
+    emit(payload, json, text, gaps | {"out": "no -o", "figure": "no --figure"})
 
 
 def _steps(
@@ -237,27 +234,27 @@ def _steps(
     a2: Any,
     bias: float,
     out: str | None,
+    figure: str | None,
     width: str,
     json: bool,
 ) -> None:
     """K(ε) of the bounds, the exact law and the floor."""
-    from numerics.figures import curves as figures
-    from numerics.io.writing import write
     from numerics.studies.steps_needed import steps_curve
 
     say(f"{chosen.name}: steps for {at.size} values of ε")
     progress = Progress(f"{chosen.name} along eps")
-    with keeping(progress, out, ".csv"):
+    with keeping(progress, out or figure, ".csv"):
         result = steps_curve(
             chosen, facts, at, T=T, scheme=scheme, start=start, M1=a2, score_bias=bias, watch=progress
         )
     columns = result.columns()
-    if out is not None:
-        if out.lower().endswith(".csv"):
-            write(out, figures.csv_text(columns))
-        else:
-            figures.save(figures.steps_figure(result, width), out)
-        note(out)
+
+    def draw() -> Any:
+        from numerics.figures import curves as figures
+
+        return figures.steps_figure(result, width)
+
+    keep(columns, draw, out, figure)
     slopes = {line.key: line.slope for line in result.lines}
     payload = {
         **result.facts,
@@ -266,6 +263,7 @@ def _steps(
         "slopes": slopes,
         "refusals": result.refusals,
         "out": out,
+        "figure": figure,
     }
 
     def text() -> str:
@@ -286,7 +284,7 @@ def _steps(
         for i, value in enumerate(line.values)
         if math.isnan(value)
     }
-    emit(payload, json, text, unreached | {"out": "no --out"})
+    emit(payload, json, text, unreached | {"out": "no -o", "figure": "no --figure"})
 
 
 def _on_data(
@@ -297,12 +295,11 @@ def _on_data(
     scheme: str,
     start: str,
     out: str | None,
+    figure: str | None,
     width: str,
     json: bool,
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
-    from numerics.figures import curves as figures
-    from numerics.io.writing import write
     from numerics.studies import curves
     from wbound.forward.catalogue import PUBLISHED
     from wbound.forward.catalogue import process as named
@@ -311,7 +308,7 @@ def _on_data(
     chosen = [only] if only is not None else [named(name) for name in PUBLISHED]
     found = []
     progress = Progress(f"{loaded.name} along K")
-    with keeping(progress, out, ".csv"):
+    with keeping(progress, out or figure, ".csv"):
         for i, process in enumerate(chosen):
             say(f"{process.name}: {at.size} values of K")
 
@@ -322,13 +319,14 @@ def _on_data(
                 curves.exact_curve(process, loaded.gaussian, at, scheme=scheme, start=start, watch=watch)
             )
     columns = {"K": at} | {curve.process.name: curve.lines[0].values for curve in found}
-    if out is not None:
-        if out.lower().endswith(".csv"):
-            write(out, figures.csv_text(columns))
-        else:
-            drawn = figures.processes_figure(found, "exact", "exact W2, units of the data", width, scheme)
-            figures.save(drawn, out)
-        note(out)
+    label = "exact W2, units of the data"
+
+    def draw() -> Any:
+        from numerics.figures import curves as figures
+
+        return figures.processes_figure(found, "exact", label, width, scheme)
+
+    keep(columns, draw, out, figure)
     payload = {
         "data": loaded.to_dict(),
         "scheme": scheme,
@@ -337,6 +335,7 @@ def _on_data(
         "T": {curve.process.name: curve.lines[1].values for curve in found},
         "slopes": {curve.process.name: curve.lines[0].slope for curve in found},
         "out": out,
+        "figure": figure,
     }
 
     def text() -> str:
@@ -348,7 +347,7 @@ def _on_data(
         )
         return "\n".join([title, *loaded.notes, "", grid_table(list(columns), rows)])
 
-    emit(payload, json, text, {"out": "no --out"})
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
-__all__ = ["ORDER", "curve", "register"]
+__all__ = ["curve", "register"]

@@ -1,4 +1,4 @@
-"""wbound gap, landscape: the lower bound and the truth as ε falls, and over (T, K) from the prior."""
+"""wbound lower-bound --view gap, --view landscape: the lower bound and the truth as ε falls, and over (T, K) from the prior."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
-
-ORDER = 51
+from numerics.cli.output import aligned, emit, grid_table, keep, placed, say
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +24,8 @@ def gap(
     u_to: Annotated[str, o.numeric("--u-to", "Last u, at least 1e-5.")] = "1e-4",
     points: Annotated[str, o.numeric("--points", "How many values of u.")] = "7",
     over: Annotated[bool, typer.Option("--over", help="Draw steps over the floor's steps.")] = False,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
-    ] = None,
+    out: o.Numbers = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
@@ -40,7 +37,7 @@ def gap(
 
     \b
     Example:
-      wbound gap --over -o gap.svg
+      wbound lower-bound --view gap --over --figure gap.svg
     """
     import numpy as np
 
@@ -53,13 +50,18 @@ def gap(
         raise BadInput("u_to", last, f"must be from 1e-5 to u-from = {first:g}, which must be below 1")
     if many > 50:
         raise BadInput("points", many, "must be at most 50")
-    if out is not None:
-        drawable(out, width)
+    out, figure = placed(out, figure, width)
     dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))
     say(f"{many} values of ε")
     found = gap_closed(np.geomspace(first, last, many), d=dimension, sigma0=size)
-    if out is not None:
-        _draw_gap(found, out, width, over)
+    keys = [line.key for line in found.lines if not over or line.key != "theorem_1"]
+
+    def draw() -> Any:
+        from numerics.figures import schedules
+
+        return schedules.gap_figure(found, keys, width, over=over)
+
+    keep(found.columns(), draw, out, figure)
     rows = [
         {
             "key": line.key,
@@ -81,6 +83,7 @@ def gap(
         "floor": found.floor,
         "rows": rows,
         "out": out,
+        "figure": figure,
     }
 
     def text() -> str:
@@ -102,19 +105,7 @@ def gap(
             ]
         )
 
-    emit(payload, json, text, {"out": "no -o"})
-
-
-def _draw_gap(found: Any, out: str, width: str, over: bool) -> None:
-    from numerics.figures import curves, schedules
-    from numerics.io.writing import write
-
-    if out.lower().endswith(".csv"):
-        write(out, curves.csv_text(found.columns()))
-    else:
-        keys = [line.key for line in found.lines if not over or line.key != "theorem_1"]
-        curves.save(schedules.gap_figure(found, keys, width, over=over), out)
-    note(out)
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
 def landscape(
@@ -128,9 +119,8 @@ def landscape(
     T_to: Annotated[str | None, o.numeric("--T-to", "Last T (λ(T) = 1e4 σ_0²).")] = None,
     K_to: Annotated[str, o.numeric("--K-to", "Last K; the first is 1.")] = "1000",
     points: Annotated[str, o.numeric("--points", "Values of T; a third as many of K.")] = "120",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
-    ] = None,
+    out: o.Numbers = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
@@ -141,7 +131,7 @@ def landscape(
 
     \b
     Example:
-      wbound landscape --process vp-linear --sigma0 "2**0.5" -o landscape.svg
+      wbound lower-bound --view landscape --process vp-linear --sigma0 "2**0.5" --figure landscape.svg
     """
     import numpy as np
 
@@ -161,14 +151,18 @@ def landscape(
     if most > 10_000 or many > 500:
         raise BadInput("K_to" if most > 10_000 else "points", most if most > 10_000 else many,
                        "must be at most 10000" if most > 10_000 else "must be at most 500")  # fmt: skip
-    if out is not None:
-        drawable(out, width)
+    out, figure = placed(out, figure, width)
     Ks = np.unique(np.rint(np.geomspace(1, most, max(many // 3, 2)))).astype(int)
     found = land.landscape(
         chosen, np.geomspace(ends[0], ends[1], many), Ks, d=count("d", o.required("d", d)), sigma0=size
     )
-    if out is not None:
-        _draw_landscape(found, out, width)
+
+    def draw() -> Any:
+        from numerics.figures import schedules
+
+        return schedules.landscape_figure(found, width)
+
+    keep(found.columns(), draw, out, figure)
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,
@@ -184,6 +178,7 @@ def landscape(
         "naive": found.naive,
         "exact_over_floor": float((found.exact / found.floor).min()),
         "out": out,
+        "figure": figure,
     }
 
     def text() -> str:
@@ -200,18 +195,7 @@ def landscape(
         zeros = grid_table(("K", "T where W2 = 0 from the prior"), zero) if zero else "no zero on this map"
         return "\n".join([heading, "", aligned(rows), "", zeros])
 
-    emit(payload, json, text, {"out": "no -o"})
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
-def _draw_landscape(found: Any, out: str, width: str) -> None:
-    from numerics.figures import curves, schedules
-    from numerics.io.writing import write
-
-    if out.lower().endswith(".csv"):
-        write(out, curves.csv_text(found.columns()))
-    else:
-        curves.save(schedules.landscape_figure(found, width), out)
-    note(out)
-
-
-__all__ = ["ORDER", "gap", "landscape", "register"]
+__all__ = ["gap", "landscape", "register"]

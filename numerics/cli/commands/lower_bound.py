@@ -9,7 +9,7 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
+from numerics.cli.output import aligned, emit, grid_table, keep, placed, say
 
 ORDER = 50
 #: Schemes that have leading constants (Eq. 12′).
@@ -54,7 +54,7 @@ def lower_bound(
     ] = None,
     variances: Annotated[
         str | None,
-        typer.Option("--variances", metavar="LIST|FILE", help="Eigenvalues, for leading constants only."),
+        o.numbers_in("--variances", "LIST|FILE", "Eigenvalues, for leading constants only."),
     ] = None,
     sampler: Annotated[
         str | None,
@@ -71,15 +71,14 @@ def lower_bound(
     ] = None,
     data: s.Data = None,
     key: s.Key = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw the check: .svg .png .pdf .csv")
-    ] = None,
+    out: o.Numbers = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
-    """How many steps of hf W2 ≤ ε needs at least, on N(0, σ_0² I).
+    """How many steps hf needs at least for W2 ≤ ε.
 
-    Proposition 1 (Eq. 12): for these data and the scheme hf, from p_T (from the prior under a proviso, --theta),
+    Proposition 1 (Eq. 12): on N(0, σ_0² I) and for the scheme hf, from p_T (from the prior under a proviso, --theta),
     whatever the process and the grid; other schemes may need fewer, since on one Gaussian their errors can
     cancel. And its check: for K over four decades the exact W2 from both starts above the floor (Eq. 11), with
     fitted slopes, and the tuned λ(T) at which the prior start's error cancels the discretisation.
@@ -122,6 +121,7 @@ def lower_bound(
     if scheme != "hf" or variances is not None:
         for option, value in {
             "out": out,
+            "figure": figure,
             "eps": eps,
             "theta": theta if theta != "0" else None,
             "sampler": sampler,
@@ -153,12 +153,12 @@ def lower_bound(
     target = relative * size * math.sqrt(dimension) if eps_rel is not None else relative * scale
     floor_rows = _floors(relative, known, sampler)
     if sampler is not None and sampler != "hf":
-        if out is not None:
-            raise BadInput("out", out, "draws the check of hf: leave --sampler out, or say hf")
+        for option, value in {"out": out, "figure": figure}.items():
+            if value is not None:
+                raise BadInput(option, value, "is of the check of hf: leave --sampler out, or say hf")
         _only_floors(floor_rows, known, lines, sampler is None, json)
         return
-    if out is not None:
-        drawable(out, width)
+    out, figure = placed(out, figure, width)
     answer = wbound.lower_bound(
         dimension, size, target, far, start=start, theta=o.required("theta", theta)
     )  # fmt: skip
@@ -197,8 +197,13 @@ def lower_bound(
         "conditioning": None if known is None else known.to_dict(),
         "leading": leading_rows(chosen, [size2] * dimension, check.T, SCHEMES, [low, high]),
     }
-    if out is not None:
-        _draw(check, out, width)
+
+    def draw() -> Any:
+        from numerics.figures.lower_bound import floor_figure
+
+        return floor_figure(check, width)
+
+    keep(check.columns(), draw, out, figure)
 
     def text() -> str:
         limit = "λ(T) → ∞" if far is None else f"λ(T) = {far:g}"
@@ -424,18 +429,6 @@ def _leading(
         return "\n".join(lines)
 
     emit(payload, json, text, reasons)
-
-
-def _draw(check: Any, out: str, width: str) -> None:
-    from numerics.figures import curves
-    from numerics.figures import lower_bound as figures_lower_bound
-    from numerics.io.writing import write
-
-    if out.endswith(".csv"):
-        write(out, curves.csv_text(check.columns()))
-    else:
-        curves.save(figures_lower_bound.floor_figure(check, width), out)
-    note(out)
 
 
 __all__ = ["ORDER", "lower_bound", "register"]

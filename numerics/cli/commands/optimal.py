@@ -1,4 +1,4 @@
-"""wbound optimal: the numerically optimal grid, and how far each named schedule is from it."""
+"""wbound optimal, and its view of clocks: the numerically optimal grid, and how far each named schedule is from it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli.output import drawable, emit, grid_table, note, short
+from numerics.cli.output import drawable, emit, grid_table, keep, note, placed, short
 
-ORDER = 52
 #: λ(T) over the data's variance per coordinate where nothing is said.
 FAR = 1e4
 
@@ -50,16 +49,12 @@ def optimal(
     ] = None,
     scheme: Annotated[str, typer.Option("--scheme", metavar="NAME", help="hf, or ddpm for exact.")] = "hf",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
-    figure: Annotated[
-        str | None, typer.Option("--figure", metavar="FILE", help="Draw the nodes: .svg .png .pdf, or .csv.")
-    ] = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     as_: Annotated[
         str, typer.Option("--as", metavar="FORM", help="How -o writes it: sigmas, betas, alphas_cumprod.")
     ] = "sigmas",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the optimum for a sampler.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write the optimum for a sampler.")] = None,
     json: o.Json = False,
 ) -> None:
     """Find the optimal grid; compare the named.
@@ -115,7 +110,7 @@ def optimal(
     else:
         top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
     if figure is not None:
-        drawable(figure, width, "figure")
+        drawable(figure, width)
     processes: tuple[Any, ...] = (
         SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
     )
@@ -128,8 +123,14 @@ def optimal(
         start=start,
         processes=processes,
     )
-    if figure is not None:
-        _draw(found, figure, width, variance)
+    nodes = {lane.name: lane.lam for lane in found.lanes}
+
+    def draw() -> Any:
+        from numerics.figures import schedules
+
+        return schedules.nodes_figure(found, width, variance)
+
+    keep(nodes, draw, None, figure)
     if out is not None:
         from numerics.schedules import schedule_formats
 
@@ -196,17 +197,6 @@ def _schedule(found: Any) -> Any:
     return Schedule("numerically optimal", found.lane("numerical").log_lam, vp())
 
 
-def _draw(found: Any, out: str, width: str, variance: float) -> None:
-    from numerics.figures import curves, schedules
-    from numerics.io.writing import write
-
-    if out.lower().endswith(".csv"):
-        write(out, curves.csv_text({lane.name: lane.lam for lane in found.lanes}))
-    else:
-        curves.save(schedules.nodes_figure(found, width, variance), out)
-    note(out)
-
-
 def clocks(
     process: Annotated[
         list[str] | None,
@@ -219,9 +209,8 @@ def clocks(
     ] = None,
     lam_max: Annotated[str, o.numeric("--lam-max", "λ(T) of all, in units of the data's variance.")] = "1000",
     points: Annotated[str, o.numeric("--points", "How many times t.")] = "101",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw them: .svg .png .pdf, or .csv.")
-    ] = None,
+    out: o.Numbers = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
@@ -231,7 +220,7 @@ def clocks(
 
     \b
     Example:
-      wbound clocks --lam-max 1000 -o clocks.svg
+      wbound optimal --view clocks --lam-max 1000 --figure clocks.svg
     """
     import numpy as np
 
@@ -243,29 +232,26 @@ def clocks(
     top = positive("lam_max", o.required("lam_max", lam_max))
     many = count("points", o.required("points", points), 2)
     fits("points", many, 1000.0)  # a dozen processes, as numbers and as text
-    if out is not None:
-        drawable(out, width)
+    out, figure = placed(out, figure, width)
     chosen = [wbound.process(name) for name in process or (*SHOWN, "optimal")]
     share = np.linspace(0.0, 1.0, many)
     times = {p.name: float(p.time_of(math.log(top))[()]) for p in chosen}
     columns = {"share": share} | {p.name: p.lam(times[p.name] * share) for p in chosen}
-    if out is not None:
-        from numerics.figures import curves, schedules
-        from numerics.io.writing import write
 
-        if out.lower().endswith(".csv"):
-            write(out, curves.csv_text(columns))
-        else:
-            curves.save(schedules.clock_figure(chosen, math.log(top), 1.0, width), out)
-        note(out)
-    payload = {"lam_max": top, "T": times, "lam": columns, "out": out}
+    def draw() -> Any:
+        from numerics.figures import schedules
+
+        return schedules.clock_figure(chosen, math.log(top), 1.0, width)
+
+    keep(columns, draw, out, figure)
+    payload = {"lam_max": top, "T": times, "lam": columns, "out": out, "figure": figure}
 
     def text() -> str:
         few = np.linspace(0.0, 1.0, 6)[1:]
         rows = [(p.name, times[p.name], *p.lam(times[p.name] * few).tolist()) for p in chosen]
         return grid_table(("process", "T", *(f"λ({x:g} T)" for x in few)), rows)
 
-    emit(payload, json, text, {"out": "no -o"})
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
-__all__ = ["ORDER", "clocks", "optimal", "register"]
+__all__ = ["clocks", "optimal", "register"]

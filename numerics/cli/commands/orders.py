@@ -13,7 +13,6 @@ from numerics.cli import options as o
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
-ORDER = 32
 #: How the three-column table can be written.
 FORMATS = ("text", "markdown", "latex", "csv", "json")
 
@@ -25,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def orders(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
@@ -141,17 +140,17 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
 
 
 def tolerance(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    eps: o.Eps = None,
-    eps_rel: o.EpsRel = None,
-    d: o.Dimension = None,
-    m0: o.M0 = None,
-    L0: o.L0 = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = None,
+    eps: o.NeededEps = None,
+    eps_rel: o.NeededEpsRel = None,
+    d: o.NeededDimension = None,
+    m0: o.NeededM0 = None,
+    L0: o.NeededL0 = None,
+    second_moment: o.NeededMoment = None,
+    mean_norm: o.NeededMean = None,
     theorem: o.Theorem = "sharp",
     scheme: o.SchemeName = "em",
     start: o.Start = "prior",
@@ -221,4 +220,4 @@ def tolerance(
     emit(payload, json, text, reasons)
 
 
-__all__ = ["FORMATS", "ORDER", "gaps", "orders", "register", "theorems", "three_columns", "tolerance"]
+__all__ = ["FORMATS", "gaps", "orders", "register", "theorems", "three_columns", "tolerance"]

@@ -13,7 +13,6 @@ from numerics.cli.output import emit, grid_table
 if TYPE_CHECKING:
     import wbound
 
-ORDER = 10
 #: Forward times at which `show` prints values, as shares of --T.
 SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
 FORMULAS = ("f", "g", "alpha", "sigma2", "lam")
@@ -153,4 +152,4 @@ def show(
     emit(payload, json, text, {"reason": "there is a closed form"} if why is None else None)
 
 
-__all__ = ["ORDER", "processes", "register", "show"]
+__all__ = ["processes", "register", "show"]

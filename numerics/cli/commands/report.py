@@ -9,8 +9,6 @@ import typer
 from numerics.cli import options as o
 from numerics.cli.output import WRITTEN, emit, say
 
-ORDER = 70
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -18,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="Where to write it.")] = "report",
+    out: Annotated[str, o.out("Where to write it.", "DIR")] = "report",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points: a first look.")] = False,
     json: o.Json = False,
 ) -> None:
@@ -38,4 +36,4 @@ def report(
     emit({"page": str(page), "files": list(WRITTEN)}, json, lambda: str(page))
 
 
-__all__ = ["ORDER", "register", "report"]
+__all__ = ["register", "report"]

@@ -11,8 +11,6 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import emit, note, short
 
-ORDER = 55
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -20,13 +18,18 @@ def register(app: typer.Typer) -> None:
 
 
 def schedule(
-    process: o.ProcessName = None,
+    process: o.ProcessOrSchedule = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    T: o.T = None,
+    T: Annotated[
+        str | None,
+        o.numeric("--T", "Forward time, > 0. [required of a process, or --sigma-max, or an explicit grid]"),
+    ] = None,
     sigma_max: Annotated[str | None, o.numeric("--sigma-max", "√λ(T), in place of --T.")] = None,
-    K: Annotated[str | None, o.numeric("--K", "Number of steps.")] = None,
+    K: Annotated[
+        str | None, o.numeric("--K", "Number of steps. [required, but of a schedule or an explicit grid]")
+    ] = None,
     grid: o.GridName = None,
     rho: Annotated[str | None, o.numeric("--rho", "Exponent of --grid edm (7).")] = None,
     sigma_min: Annotated[
@@ -56,9 +59,7 @@ def schedule(
             autocompletion=o.complete_form,
         ),
     ] = "sigmas",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write it: .npy .npz .json .txt .csv.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write it: .npy .npz .json .txt .csv.")] = None,
     json: o.Json = False,
 ) -> None:
     """Write a schedule for other samplers.
@@ -248,4 +249,4 @@ def _winner(
     return best.schedule, said
 
 
-__all__ = ["ORDER", "register", "schedule"]
+__all__ = ["register", "schedule"]

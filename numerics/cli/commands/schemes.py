@@ -11,8 +11,6 @@ import typer
 from numerics.cli import options as o
 from numerics.cli.output import clean, emit, grid_table, note, say
 
-ORDER = 32
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -42,9 +40,7 @@ def schemes(
             autocompletion=o.complete_process,
         ),
     ] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the rows there too, as JSON.")
-    ] = None,
+    out: Annotated[str | None, o.out("Write the rows there too, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
     """When is the ODE better than the SDE?
@@ -139,4 +135,4 @@ def schemes(
     emit(payload, json, text, because | {"out": "no --out"})
 
 
-__all__ = ["ORDER", "register", "schemes"]
+__all__ = ["register", "schemes"]

@@ -1,4 +1,4 @@
-"""wbound score-error, smoothed, scatter: noisy scores beside biased ones; real data sampled with their exact
+"""wbound score-error, smoothed, search --view scatter: noisy scores beside biased ones; real data sampled with their exact
 score; Theorem 3 over random cells."""
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli.output import aligned, drawable, emit, grid_table, note, say
-
-ORDER = 66
+from numerics.cli import standard_input
+from numerics.cli.output import aligned, emit, grid_table, keep, note, placed, say
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def score_error(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
@@ -35,9 +34,8 @@ def score_error(
     low: Annotated[str, o.numeric("--from", "First K.")] = "10",
     high: Annotated[str, o.numeric("--to", "Last K.")] = "10000",
     points: Annotated[str, o.numeric("--points", "How many K.")] = "10",
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Draw it: .svg .png .pdf, or .csv.")
-    ] = None,
+    out: o.Numbers = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
@@ -48,14 +46,10 @@ def score_error(
 
     \b
     Example:
-      wbound score-error --process vp-linear --score-bias 0.1 --score-noise 1 -o score-error.svg
+      wbound score-error --process vp-linear --score-bias 0.1 --score-noise 1 --figure score-error.svg
     """
     import numpy as np
 
-    from numerics.figures import output
-    from numerics.figures.schedules import fading_figure
-    from numerics.io import writing
-    from numerics.io.writing import write
     from numerics.studies.curves import geometric, horizon
     from numerics.studies.score_error import fading
     from wbound.data.gaussian import Gaussian
@@ -64,8 +58,7 @@ def score_error(
 
     chosen = o.process_from(process, p, f, g)
     size, wide = dimension(o.required("d", d)), positive("variance", o.required("variance", variance))
-    if out is not None:
-        drawable(out, width)
+    out, figure = placed(out, figure, width)
     first, last = count("from", o.required("from", low)), count("to", o.required("to", high))
     if not first < last <= 10**6:
         raise BadInput("to", last, f"must be above --from = {first} and at most 1e6: every step is summed")
@@ -84,13 +77,14 @@ def score_error(
         scheme=scheme,
     )
     columns = found.columns()
-    if out is not None:
-        if out.lower().endswith(".csv"):
-            write(out, writing.csv_text(columns))
-        else:
-            output.save(fading_figure(found, width), out)
-        note(out)
-    payload = {**vars(found), "out": out}
+
+    def draw() -> Any:
+        from numerics.figures.schedules import fading_figure
+
+        return fading_figure(found, width)
+
+    keep(columns, draw, out, figure)
+    payload = {**vars(found), "out": out, "figure": figure}
 
     def text() -> str:
         rows = [[int(row[0]), *row[1:]] for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
@@ -101,15 +95,13 @@ def score_error(
         )
         return f"{title}\n\n{grid_table(heads, rows)}"
 
-    emit(payload, json, text, {"out": "no --out"})
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
 def smoothed(
     data: Annotated[
         str,
-        typer.Option(
-            "--data", metavar="digits|FILE|FOLDER", help="digits, or samples: .npy, .npz, .csv, .txt, images."
-        ),
+        o.numbers_in("--data", "digits|FILE|FOLDER", "digits, or samples: .npy, .npz, .csv, .txt, images."),
     ] = "digits",
     key: s.Key = None,
     tau: Annotated[str, o.numeric("--tau", "Noise that smooths the data, in their units (1).")] = "1",
@@ -122,11 +114,9 @@ def smoothed(
     grid: o.GridName = "edm",
     start: o.Start = "prior",
     seed: Annotated[str, o.numeric("--seed", "Seed of the halves and the samples.")] = "0",
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "-o", "--out", metavar="FILE", help="Write the samples: .npy; grey images: .png, a grid."
-        ),
+    out: Annotated[str | None, o.out("Write the samples: .npy.")] = None,
+    figure: Annotated[
+        str | None, typer.Option("--figure", metavar="FILE", help="Draw the first 100, grey images: .png.")
     ] = None,
     json: o.Json = False,
 ) -> None:
@@ -138,10 +128,9 @@ def smoothed(
 
     \b
     Examples:
-      wbound smoothed --data digits --tau 1 --K 200 -o digits.png
+      wbound smoothed --data digits --tau 1 --K 200 --figure digits.png
       wbound smoothed --data samples.npy --tau 0.1 --scheme heun --K 40
     """
-    from pathlib import Path
 
     import numpy as np
 
@@ -149,15 +138,14 @@ def smoothed(
     from numerics.io.writing import write
     from numerics.targets import datasets
     from numerics.verification.held_out_samples import held_out
-    from wbound.errors import count, one_of, positive
+    from wbound.errors import count, positive
 
-    if out is not None:
-        one_of("out", Path(out).suffix.lower(), (".npy", ".png"))
+    out, figure = placed(out, figure, "report", (".npy",), (".png",))
     points, said = datasets.noted_samples_of(data, key)
-    if points.ndim == 2 and out is not None and out.lower().endswith(".png"):
+    if points.ndim == 2 and figure is not None:
         from wbound.errors import BadInput
 
-        raise BadInput("out", out, "is for images: these data have no height and width")
+        raise BadInput("figure", figure, "is for images: these data have no height and width")
     got = held_out(
         points,
         positive("tau", o.required("tau", tau)),
@@ -170,27 +158,26 @@ def smoothed(
         start=start,
         seed=count("seed", o.required("seed", seed), 0),
     )
+    samples = got.samples.reshape(-1, *points.shape[1:]) + points.mean(axis=0)
     if out is not None:
-        samples = got.samples.reshape(-1, *points.shape[1:]) + points.mean(axis=0)
-        if out.lower().endswith(".npy"):
-            import io
+        import io
 
-            buffer = io.BytesIO()
-            np.save(buffer, samples)
-            write(out, buffer.getvalue())
-        else:
-            grey = samples.reshape(samples.shape[0], *samples.shape[1:3], -1).mean(axis=-1)[:100]
-            write(out, png(tiles(grey, 10, float(points.min()), float(points.max())), 4))
-        note(out)
+        buffer = io.BytesIO()
+        np.save(buffer, samples)
+        note(write(out, buffer.getvalue()))
+    if figure is not None:
+        grey = samples.reshape(samples.shape[0], *samples.shape[1:3], -1).mean(axis=-1)[:100]
+        note(write(figure, png(tiles(grey, 10, float(points.min()), float(points.max())), 4)))
     numbers = got.to_dict()
     payload: dict[str, Any] = {
-        "data": data,
+        "data": standard_input.as_typed(data),
         "notes": list(said),
         "tau": got.target.tau,
         "scheme": scheme,
         "trivial": got.target.second_moment**0.5,
         **numbers,
         "out": out,
+        "figure": figure,
     }
     none = "Theorem 3 needs A1" if got.bound is None else "infinite: it overflows"
 
@@ -208,22 +195,18 @@ def smoothed(
         if got.bound is not None:
             flag = "; vacuous: above the trivial error" if got.bound.vacuous else ""
             rows.append(("bound", got.bound.total, f"{got.bound.statement}, sampler to smoothed data{flag}"))
-        head = (
-            f"{data} smoothed by τ = {got.target.tau:g}; {scheme}, K = {K}, {got.seconds:.1f} s of sampling"
-        )
+        head = f"{payload['data']} smoothed by τ = {got.target.tau:g}; {scheme}, K = {K}, {got.seconds:.1f} s of sampling"
         why = "" if got.bound is not None else f"\n\nno bound: {none}"
         return "\n".join([head, *said, "", aligned(rows)]) + why
 
-    emit(payload, json, text, {"out": "no --out", "bound": none, "vacuous": none})
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure", "bound": none, "vacuous": none})
 
 
 def scatter(
     cells: Annotated[str, o.numeric("--cells", "How many random cells (1000).")] = "1000",
     seed: Annotated[str, o.numeric("--seed", "Seed of all cells.")] = "0",
-    jobs: Annotated[str | None, o.numeric("--jobs", "Processes (default: every core).")] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Write the result there too, as JSON.")
-    ] = None,
+    jobs: o.Jobs = None,
+    out: Annotated[str | None, o.out("Write the result there too, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
     """Theorem 3 over random cells.
@@ -233,7 +216,7 @@ def scatter(
 
     \b
     Example:
-      wbound scatter --cells 1e5 -o scatter.json
+      wbound search --view scatter --cells 1e5 -o scatter.json
     """
     import json as standard
     import time
@@ -272,4 +255,4 @@ def scatter(
         raise Inconsistent(f"{found.violations} bounds are below the exact value")
 
 
-__all__ = ["ORDER", "register", "scatter", "score_error", "smoothed"]
+__all__ = ["register", "scatter", "score_error", "smoothed"]

@@ -9,8 +9,6 @@ import typer
 from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table, note, say
 
-ORDER = 66
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -27,10 +25,8 @@ def search(
         str, typer.Option("--folder", metavar="DIR", help="Where the dense grid is kept, and goes on.")
     ] = "search",
     seed: Annotated[str, o.numeric("--seed", "Seed of the optimisers.")] = "0",
-    jobs: Annotated[str | None, o.numeric("--jobs", "Processes (default: every core).")] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Results with all inputs, as JSON.")
-    ] = None,
+    jobs: o.Jobs = None,
+    out: Annotated[str | None, o.out("Results with all inputs, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
     """Look for a counterexample: the smallest bound/exact.
@@ -96,4 +92,4 @@ def search(
         raise Inconsistent(f"a counterexample: {wrong[0]}")
 
 
-__all__ = ["ORDER", "register", "search"]
+__all__ = ["register", "search"]

@@ -12,8 +12,6 @@ from numerics.cli.output import emit, grid_table
 if TYPE_CHECKING:
     from wbound.statement.statement_object import Statement
 
-ORDER = 12
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -84,4 +82,4 @@ def _show(s: Statement, json: bool) -> None:
     emit(payload, json, text)
 
 
-__all__ = ["ORDER", "register", "statements"]
+__all__ = ["register", "statements"]

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import output
 from numerics.cli.output import WRITTEN, emit, note
-
-ORDER = 80
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +20,7 @@ def sweep(
     config: Annotated[str, typer.Argument(metavar="CONFIG.toml", help="The grid (see the example).")],
     out: Annotated[
         str,
-        typer.Option("-o", "--out", metavar="DIR", help="Folder of the results, and of a run that goes on."),
+        o.out("Folder of the results, and of a run that goes on.", "DIR"),
     ] = "sweep",
     jobs: Annotated[str | None, o.numeric("--jobs", "Worker processes (default: all cores).")] = None,
     scheduler: Annotated[
@@ -55,7 +54,7 @@ def sweep(
 
     workers = None if jobs is None else count("jobs", o.required("jobs", jobs))
     try:
-        result = run(config, out, jobs=workers, scheduler=scheduler)
+        result = run(config, out, jobs=workers, scheduler=scheduler, progress=not output.QUIET)
     except KeyboardInterrupt:
         state = done(out)
         if state is not None:
@@ -75,4 +74,4 @@ def sweep(
     emit(payload, json, text)
 
 
-__all__ = ["ORDER", "register", "sweep"]
+__all__ = ["register", "sweep"]

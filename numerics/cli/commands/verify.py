@@ -11,8 +11,6 @@ from numerics.cli import target_options as t
 from numerics.cli.output import aligned, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping, rows_as_json
 
-ORDER = 65
-
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
@@ -20,12 +18,12 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    process: o.ProcessName = None,
+    process: o.NeededProcess = None,
     p: o.Parameters = None,
     f: o.F = None,
     g: o.G = None,
-    T: o.T = None,
-    K: o.K = None,
+    T: o.NeededT = None,
+    K: o.NeededK = None,
     target: t.TargetName = None,
     q: t.TargetParameters = None,
     d: Annotated[str | None, o.numeric("--d", "Dimension of the target.")] = None,
@@ -48,15 +46,13 @@ def verify(
     level: Annotated[str, o.numeric("--level", "Confidence of the bracket.")] = "0.99",
     samples: Annotated[
         str | None,
-        typer.Option("--samples", metavar="FILE", help="Outputs of your own sampler, .npy of shape (n, d)."),
+        o.numbers_in("--samples", "FILE", "Outputs of your own sampler, .npy of shape (n, d)."),
     ] = None,
     all_: Annotated[
         bool, typer.Option("--all", help="The matrix: processes × schemes × targets (or one --process).")
     ] = False,
     jobs: Annotated[str | None, o.numeric("--jobs", "Processes for --all (default: every core).")] = None,
-    out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="FILE", help="Results of --all, as JSON.")
-    ] = None,
+    out: Annotated[str | None, o.out("Results of --all, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
     """Say whether a bound holds, and by what evidence.
@@ -226,4 +222,4 @@ def _everything(
         raise Inconsistent(f"{found.refuted} refuted, {found.inconsistent} inconsistent")
 
 
-__all__ = ["ORDER", "register", "verify"]
+__all__ = ["register", "verify"]

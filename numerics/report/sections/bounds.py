@@ -69,7 +69,7 @@ def build(context: Context) -> Part:
         curve = bound_curve(chosen, data, at, T=horizon(chosen, data), scheme="hf", M1="exact")
         rows.append(_row(curve, data))
         i = len(rows) - 1
-        command = f"wbound curve --process {name} --to {at[-1]:g} --points {at.size} -o bound-{name}.svg"
+        command = f"wbound curve --process {name} --to {at[-1]:g} --points {at.size} --figure bound-{name}.svg"
         drawn.append(
             Figure(
                 f"bound-{name}",

@@ -57,6 +57,6 @@ def build(context: Context) -> Part:
         "W2 from the prior in units of the floor; on the black line it is 0. To the left of it the start dominates, "
         "to the right the steps do.",
         land.columns(),
-        'wbound landscape --sigma0 "2**0.5" --T-from 0.5 --T-to 4 -o landscape.svg',
+        'wbound lower-bound --view landscape --sigma0 "2**0.5" --T-from 0.5 --T-to 4 --figure landscape.svg',
     )
     return Part(content, (Prose(text), Figures((drawn,))))

@@ -66,7 +66,7 @@ def build(context: Context) -> Part:
             "the variance-preserving ones.",
             "λ(t) in units of the data's variance, at the same λ(T).",
             clock_columns,
-            f"wbound clocks --lam-max {FAR:g} -o clocks.svg",
+            f"wbound optimal --view clocks --lam-max {FAR:g} --figure clocks.svg",
         ),
         Figure(
             "nodes",

@@ -84,7 +84,7 @@ def build(context: Context) -> Part:
             "em, both axes logarithmic. The table gives the values.",
             "Scheme em, prior start, the best T found for each point.",
             {"K": at} | {c.process.name: c.lines[0].values for c in curves["em"]},
-            "wbound curve --data digits --scheme em --from 5 --to 1000 --points 12 -o digits.svg",
+            "wbound curve --data digits --scheme em --from 5 --to 1000 --points 12 --figure digits.svg",
         ),
         Figure(
             "digits-hf",
@@ -95,7 +95,7 @@ def build(context: Context) -> Part:
             "Scheme hf: a process matters only through its clock, so ou (λ = e^t - 1) and ve-exponential "
             "(the same) coincide.",
             {"K": at} | {c.process.name: c.lines[0].values for c in curves["hf"]},
-            "wbound curve --data digits --scheme hf --from 5 --to 1000 --points 12 -o digits-hf.svg",
+            "wbound curve --data digits --scheme hf --from 5 --to 1000 --points 12 --figure digits-hf.svg",
         ),
     )
     columns = [Column("process", "process")]

@@ -81,7 +81,7 @@ def build(context: Context) -> Part:
             "the floor.",
             "Theorem 1 asks for d/ε²; the truth and Theorem 2 on the optimal clock are √d/ε.",
             gap.columns(),
-            "wbound gap -o gap.svg",
+            "wbound lower-bound --view gap --figure gap.svg",
         ),
         Figure(
             "gap-floor",
@@ -91,7 +91,7 @@ def build(context: Context) -> Part:
             "stay below 3/2 or slightly above, those with a polynomial clock rise.",
             "The same as a multiple of the floor. Exact values are above 1, all of them.",
             {"u": gap.u} | {key: gap.over_floor(key) for key in shown},
-            "wbound gap --over -o gap-floor.svg",
+            "wbound lower-bound --view gap --over --figure gap-floor.svg",
         ),
     )
     columns = (
@@ -112,7 +112,7 @@ def build(context: Context) -> Part:
         "Steps for ε against the floor",
         columns,
         csv="gap-table.csv",
-        command="wbound gap --json",
+        command="wbound lower-bound --view gap --json",
         colours=shades,
     )
     assert math.isfinite(content["theorem_1"])

@@ -66,7 +66,7 @@ def build(context: Context) -> Part:
             "Slopes: {slopes.exact:.4f} (gaussian grid, from p_T), {slopes.prior:.4f} (prior), "
             "{slopes.uniform_exact:.4f} (uniform grid of vp-linear), {slopes.floor:.4f} (floor).",
             columns,
-            "wbound lower-bound --d 3 --sigma0 1 -o lower-bound.svg",
+            "wbound lower-bound --d 3 --sigma0 1 --figure lower-bound.svg",
         ),
         Figure(
             "cancellation",

@@ -63,6 +63,6 @@ def build(context: Context) -> Part:
         "Dashed: Theorem 2; solid: exact. The bias levels off at M S(T) = {floor:.4g}; the noise fades.",
         found.columns(),
         f"wbound score-error --process {PROCESS} --score-bias {M:g} --score-noise {V:g} --to {at[-1]:g} "
-        f"--points {at.size} -o score-error.svg",
+        f"--points {at.size} --figure score-error.svg",
     )
     return Part(content, (Prose(text), Figures((drawn,))))

@@ -65,7 +65,7 @@ def build(context: Context) -> Part:
                     "digits with some grain, the noise by which the data were smoothed.",
                     f"{len(flat)} samples of {scheme}, no network: the exact score of half of the digits, smoothed.",
                     numbers | {f"pixel_{i}": flat[:, i] for i in range(flat.shape[1])},
-                    f"wbound smoothed --data digits --tau {TAU:g} --K {K} -o digits.png",
+                    f"wbound smoothed --data digits --tau {TAU:g} --K {K} --figure digits.png",
                 )
             )
     content: dict[str, Any] = {"tau": TAU, "images": len(images), "rows": rows, "first": rows[0]}

@@ -1,4 +1,4 @@
-"""wbound cifar10: train, resume, check, and what is said without the extra."""
+"""wbound images: train, resume, check, and what is said without the extra."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hostile import instead
 
 from numerics.cifar10 import comparison_output, comparison_runs, training
@@ -21,21 +23,23 @@ from numerics.cli.main import app
 from numerics.io.locks import LOCK, locked
 from wbound.errors import IOFailure
 
-TRAIN = ["cifar10", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]
+TRAIN = ["images", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]
 
 
 def _group() -> Any:
-    return next(g.typer_instance for g in app.registered_groups if g.typer_instance.info.name == "cifar10")
+    return next(g.typer_instance for g in app.registered_groups if g.typer_instance.info.name == "images")
 
 
 @pytest.mark.parametrize("name", [info.name for info in _group().registered_commands])
 def test_every_command_has_help_and_json(name: str, wb: Any) -> None:
-    code, out, _ = wb("cifar10", name, "--help")
-    assert code == 0 and "--json" in out and f"Usage: wbound cifar10 {name}" in out
+    code, out, _ = wb("images", name, "--help")
+    assert code == 0 and "--json" in out and f"Usage: wbound images {name}" in out
+    summary = typer.main.get_command(_group()).commands[name].get_short_help_str(limit=58)  # type: ignore[attr-defined]
+    assert not summary.endswith("..."), summary
 
 
 def test_without_a_command_it_prints_help(wb: Any) -> None:
-    code, out, _ = wb("cifar10")
+    code, out, _ = wb("images")
     assert code == 0 and "Commands:" in out and "train" in out
 
 
@@ -45,21 +49,21 @@ def test_train_and_resume(wb: Any, tmp_path: Path) -> None:
     assert answer["step"] == 4 and answer["folder"] == run and answer["device"] == "cpu"
     assert answer["optimum"] is None and "Gaussian" in answer["null_because"]["optimum"]
     assert load_run(run).process.parameters["rho"] == 3.0
-    code, out, err = wb("cifar10", "resume", run, "--steps", "6", "--device", "cpu")
+    code, out, err = wb("images", "resume", run, "--steps", "6", "--device", "cpu")
     assert code == 0 and out.startswith("step 6: loss ") and f"wrote {run}" in err
-    done = wb.ask("cifar10", "resume", run, "--device", "cpu")
+    done = wb.ask("images", "resume", run, "--device", "cpu")
     assert done["images_per_second"] is None and "no step" in done["null_because"]["images_per_second"]
     tau = wb.ask(*TRAIN, "--steps", "2", "--gaussian-tau", "0.5", "--out", str(tmp_path / "gaussian"))
     assert 0.0 < tau["optimum"] < 1.0
 
 
 def test_check(wb: Any) -> None:
-    answer = wb.ask("cifar10", "check", "--data", "digits")
+    answer = wb.ask("images", "check", "--data", "digits")
     assert [row["process"] for row in answer["processes"]] == list(NAMES)
     assert all(row["consistent"] for row in answer["processes"])
     assert answer["processes"][5]["std"] == pytest.approx(35.35533977)
     assert (answer["data"]["n"], answer["data"]["held_out"]) == (1797, 449)
-    code, out, _ = wb("cifar10", "check")
+    code, out, _ = wb("images", "check")
     assert code == 0 and "35.355" in out
 
 
@@ -86,8 +90,21 @@ def test_bad_input_is_one_line(arguments: list[str], said: str, wb: Any, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_quiet_hides_the_bar(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool | None] = []
+
+    def training_of(*_: Any, progress: bool | None, **named: Any) -> Any:
+        seen.append(progress)
+        return types.SimpleNamespace(main=False)
+
+    monkeypatch.setattr(training, "train", training_of)
+    for flags in ([], ["--progress"], ["--progress", "--quiet"], ["--quiet"]):
+        assert wb(*TRAIN, "--out", str(tmp_path / "run"), *flags)[0] == 0
+    assert seen == [None, True, False, False]
+
+
 def test_runs_that_are_none(wb: Any, tmp_path: Path) -> None:
-    assert "must be the directory of a training run" in wb.refused("cifar10", "resume", str(tmp_path))
+    assert "must be the directory of a training run" in wb.refused("images", "resume", str(tmp_path))
 
 
 def test_an_interruption_names_the_last_checkpoint(
@@ -104,7 +121,7 @@ def test_an_interruption_names_the_last_checkpoint(
     run = str(tmp_path / "run")
     code, out, err = wb(*TRAIN, "--steps", "9", "--checkpoint-every", "2", "--out", run)
     assert code == 130 and out == "" and "Traceback" not in err
-    assert "step-000000004.safetensors" in err and f"wbound cifar10 resume {run}" in err
+    assert "step-000000004.safetensors" in err and f"wbound images resume {run}" in err
 
 
 def test_a_loss_that_is_not_finite_is_exit_4(wb: Any, tmp_path: Path) -> None:
@@ -126,7 +143,7 @@ def test_a_loss_that_is_not_finite_is_exit_4(wb: Any, tmp_path: Path) -> None:
 def test_without_the_extra_one_line_says_what_to_install(wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    for arguments in (["cifar10"], [*TRAIN, "--out", "x"], ["cifar10", "check"]):
+    for arguments in (["images"], [*TRAIN, "--out", "x"], ["images", "check"]):
         said = wb.refused(*arguments)
         assert "torch, diffusers not installed" in said and "pip install 'wbound[cifar10]'" in said
 
@@ -153,7 +170,7 @@ def test_a_second_comparison_in_one_folder_is_refused(
     wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is trained; and the lock is there while the first one works, and while it writes."""
-    words = "cifar10 compare --process vp-v2 --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o"
+    words = "images compare --process vp-v2 --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o"
     compare = words.split()
     with locked(tmp_path / "out"):
         said = wb.refused(*compare, str(tmp_path / "out"), code=4)
@@ -187,7 +204,7 @@ def test_an_interrupted_comparison_names_the_runs_it_has(
 
     monkeypatch.setattr(comparison_runs, "measure", interrupted)
     words = "--process vp-v2 --process vp-v1 --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o"
-    code, out, err = wb("cifar10", "compare", *words.split(), str(tmp_path / "out"))
+    code, out, err = wb("images", "compare", *words.split(), str(tmp_path / "out"))
     assert code == 130 and out == "" and "Traceback" not in err
     last = err.splitlines()[-1]
     assert f"{tmp_path}/out/runs/vp-v2 (the same command goes on)" in last and "vp-v1" not in last

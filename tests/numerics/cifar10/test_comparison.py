@@ -262,7 +262,7 @@ def test_a_run_that_was_cut_off_goes_on(runs: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Callable[[Sequence[str]], tuple[int, str, str]]:
     def call(arguments: Sequence[str]) -> tuple[int, str, str]:
-        code = main(["cifar10", *arguments])
+        code = main(["images", *arguments])
         out = capsys.readouterr()
         return code, out.out, out.err
 
@@ -283,7 +283,7 @@ def test_the_command_compare(command, runs: Path) -> None:
 
 def test_the_commands_sample_and_evaluate(command, runs: Path, tmp_path: Path) -> None:
     run = str(runs / "runs" / "vp-v2")
-    code, _, err = command(["sample", run, "--K", "4", "--n", "9", "-o", str(tmp_path / "grid.png")])
+    code, _, err = command(["sample", run, "--K", "4", "--n", "9", "--figure", str(tmp_path / "grid.png")])
     assert code == 0, err
     from PIL import Image
 
@@ -330,12 +330,14 @@ def test_the_command_score_error(command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["sample", "RUN", "-o", "x.gif"], ".png, .npz"),
-        (["sample", "RUN", "-o", "x.png", "--K", "0"], "K = 0"),
-        (["sample", "RUN", "-o", "x.png", "--scheme", "euler"], "ode-heun"),
-        (["sample", "RUN", "-o", "x.png", "--step", "7"], "no checkpoint of step 7"),
-        (["sample", "nowhere", "-o", "x.png"], "run = nowhere"),
-        (["sample", "RUN", "-o", "x.png", "--device", "abacus"], "device = abacus"),
+        (["sample", "RUN", "-o", "x.gif"], "must end in .npz; --figure FILE draws: .png"),
+        (["sample", "RUN", "--figure", "x.svg"], "must be one of .png"),
+        (["sample", "RUN"], "give -o FILE.npz, or --figure FILE.png"),
+        (["sample", "RUN", "--figure", "x.png", "--K", "0"], "K = 0"),
+        (["sample", "RUN", "--figure", "x.png", "--scheme", "euler"], "ode-heun"),
+        (["sample", "RUN", "--figure", "x.png", "--step", "7"], "no checkpoint of step 7"),
+        (["sample", "nowhere", "--figure", "x.png"], "run = nowhere"),
+        (["sample", "RUN", "--figure", "x.png", "--device", "abacus"], "device = abacus"),
         (["evaluate", "RUN", "--n", "1"], "n = 1"),
         (["evaluate", "RUN", "--inception", "nowhere.pt"], "cannot read"),
         (["score-error", "RUN"], "--gaussian-tau"),

@@ -1,4 +1,4 @@
-"""Hostile lines of ``wbound cifar10``, among runs that are whole, cut off, damaged or none; nothing is trained."""
+"""Hostile lines of ``wbound images``, among runs that are whole, cut off, damaged or none; nothing is trained."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of one step and a comparison, and copies of the first with one thing wrong in each."""
     place = tmp_path_factory.mktemp("runs")
     for line in (
-        f"cifar10 train --process vp-original {SMALL} -o {place}/run",
-        f"cifar10 train --process vp-original {SMALL} --gaussian-tau 0.5 -o {place}/gaussian",
-        f"cifar10 compare {hostile.IMAGES['cifar10 compare'].replace('compared', f'{place}/compared')}",
+        f"images train --process vp-original {SMALL} -o {place}/run",
+        f"images train --process vp-original {SMALL} --gaussian-tau 0.5 -o {place}/gaussian",
+        f"images compare {hostile.IMAGES['images compare'].replace('compared', f'{place}/compared')}",
     ):
         assert main(line.split()) == 0, line
 
@@ -128,8 +128,8 @@ ENOUGH = {("resume", "bare"), ("sample", "lost"), ("sample", "greedy"), ("evalua
 @pytest.mark.parametrize("command", ["resume", "sample", "evaluate", "score-error"])
 @pytest.mark.parametrize("run", [name for name in FILES[3:15] if name != "mixed"])
 def test_runs_that_are_not_whole_are_refused(command: str, run: str, here: Path, wb: Any) -> None:
-    words = hostile.IMAGES[f"cifar10 {command}"].split()
-    code, _, err = wb("cifar10", command, run, *words[1:])
+    words = hostile.IMAGES[f"images {command}"].split()
+    code, _, err = wb("images", command, run, *words[1:])
     if (command, run) in ENOUGH:
         assert code == 0, err
     else:
@@ -140,7 +140,7 @@ def test_memory_that_runs_out_in_torch_is_one_line(
     here: Path, wb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "_loop", lambda *_: torch.empty(1 << 56))
-    said = wb.refused("cifar10", "train", *hostile.IMAGES["cifar10 train"].split())
+    said = wb.refused("images", "train", *hostile.IMAGES["images train"].split())
     assert "does not fit into memory" in said
 
 
@@ -148,9 +148,9 @@ def test_memory_that_runs_out_in_torch_is_one_line(
 TOO_LARGE = (
     ("train --process vp-original --preset smoke --batch 1e12 -o new", "batch"),
     ("resume greedy --device cpu", "batch"),
-    ("sample run --K 1e12 --n 2 -o x.png", "K"),
-    ("sample run --K 2 --n 1e12 -o x.png", "n"),
-    ("sample run --K 2 --n 1e30 -o x.png", "n"),
+    ("sample run --K 1e12 --n 2 --figure x.png", "K"),
+    ("sample run --K 2 --n 1e12 --figure x.png", "n"),
+    ("sample run --K 2 --n 1e30 --figure x.png", "n"),
     ("sample run --K 1e5 --n 1e6 --batch 1e6 -o x.npz", "batch"),
     ("evaluate run --K 1e12 --n 16", "K"),
     ("evaluate run --K 2 --n 1e9", "n"),
@@ -166,7 +166,7 @@ TOO_LARGE = (
 @pytest.mark.parametrize(("line", "named"), TOO_LARGE, ids=[line for line, _ in TOO_LARGE])
 def test_what_cannot_fit_is_refused_before_it_is_allocated(line: str, named: str, here: Path) -> None:
     """Under a limit of half a gigabyte of new memory and a few seconds of work; no folder is made."""
-    found = hostile.judge(["cifar10", *line.split()], seconds=8.0, room=1 << 29)
+    found = hostile.judge(["images", *line.split()], seconds=8.0, room=1 << 29)
     assert not found.wrong and found.code == 2, found
     assert f" {named} = " in found.err and not (here / "new").exists(), found.err
 
@@ -184,7 +184,7 @@ WRITERS = {
 def test_a_full_disk_is_one_line(command: str, here: Path, capsys: Any) -> None:
     before = {path: path.read_bytes() for path in here.glob("compared/comparison.*")}
     with no_room():
-        code = main(["cifar10", *WRITERS[command].replace("PLACE", str(here / "place")).split()])
+        code = main(["images", *WRITERS[command].replace("PLACE", str(here / "place")).split()])
     last = capsys.readouterr().err.splitlines()[-1]
     assert code == 4 and last.startswith("wbound: cannot write"), last
     assert {path.name for path in here.rglob("place*/*") if path.is_file()} <= {LOCK}
@@ -194,6 +194,6 @@ def test_a_full_disk_is_one_line(command: str, here: Path, capsys: Any) -> None:
 @pytest.mark.parametrize("command", list(WRITERS)[:3])
 def test_a_place_that_takes_no_files_is_one_line(command: str, here: Path, capsys: Any) -> None:
     """/proc takes no new files, not even from root."""
-    code = main(["cifar10", *WRITERS[command].replace("PLACE", "/proc/place").split()])
+    code = main(["images", *WRITERS[command].replace("PLACE", "/proc/place").split()])
     last = capsys.readouterr().err.splitlines()[-1]
     assert code == 4 and last.startswith("wbound: cannot "), last

@@ -119,7 +119,7 @@ def test_a_run_that_was_killed_goes_on_to_the_bit(tmp_path: Path) -> None:
     options = ["--preset", "smoke", "--steps", "3000", "--batch", "8", "--checkpoint-every", "20"]
     command = [
         WBOUND,
-        "cifar10",
+        "images",
         "train",
         "--process",
         "ve-v1",
@@ -280,7 +280,7 @@ def test_two_processes_of_torchrun_are_one_run(tmp_path: Path) -> None:
     options = ["--preset", "smoke", "--steps", "6", "--batch", "16", "--log-every", "1"]
     options += ["--checkpoint-every", "3", "--out", str(tmp_path / "two"), "--device", "cpu"]
     done = subprocess.run(
-        [*launcher, WBOUND, "cifar10", "train", "--process", "vp-original", *options, "--json"],
+        [*launcher, WBOUND, "images", "train", "--process", "vp-original", *options, "--json"],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,

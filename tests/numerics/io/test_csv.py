@@ -28,9 +28,9 @@ LINES = {
     "curve --against eps": "curve --process ou --against eps --from 0.5 --to 1 --points 2 -o FILE",
     "curve --data": "curve --data digits --process ou --to 20 --points 2 -o FILE",
     "choose": "choose --data 4,1 --steps 3 --process ou --grid uniform --figure FILE",
-    "clocks": "clocks --points 3 -o FILE",
-    "gap": "gap --points 1 --u-from 0.1 --u-to 0.1 -o FILE",
-    "landscape": "landscape --points 6 --K-to 5 -o FILE",
+    "optimal --view clocks": "optimal --view clocks --points 3 -o FILE",
+    "lower-bound --view gap": "lower-bound --view gap --points 1 --u-from 0.1 --u-to 0.1 -o FILE",
+    "lower-bound --view landscape": "lower-bound --view landscape --points 6 --K-to 5 -o FILE",
     "lower-bound": "lower-bound --K-to 20 -o FILE",
     "optimal": "optimal --K 3 --d 2 --figure FILE",
     "schedule": f"schedule {OU} -o FILE",
@@ -74,9 +74,9 @@ def test_no_command_is_left_out() -> None:
     writing = {
         p.stem
         for p in CLI.rglob("*.py")
-        if re.search(r"csv_text|\.csv\b.*help|help=.*\.csv|\"csv\"", p.read_text("utf-8"))
+        if re.search(r"csv_text|\bkeep\(|\.csv\b.*help|help=.*\.csv|\"csv\"", p.read_text("utf-8"))
     }
-    assert writing - {"progress", "data_options", "target_options", "options"} <= FILES
+    assert writing - {"progress", "data_options", "target_options", "options", "output"} <= FILES
 
 
 def test_only_one_place_writes_csv() -> None:

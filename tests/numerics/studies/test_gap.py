@@ -155,21 +155,24 @@ def test_images_have_the_colour_of_their_kin() -> None:
     assert schedules.BEST not in style.COLOURS.values() and schedules.GIVEN not in style.COLOURS.values()
 
 
+GAP, LANDSCAPE = (("lower-bound", "--view", name) for name in ("gap", "landscape"))
+
+
 def test_gap_and_landscape_commands(wb: Any, tmp_path: Path) -> None:
-    out = wb.ask("gap", "--points", "2", "--u-to", "0.02", "-o", str(tmp_path / "g.svg"), "--over")
+    out = wb.ask(*GAP, "--points", "2", "--u-to", "0.02", "--figure", str(tmp_path / "g.svg"), "--over")
     rows = {row["key"]: row for row in out["rows"]}
     assert (
         all(min(row["over_floor"]) >= 1.0 for row in rows.values()) and rows["theorem_1"]["kind"] == "upper"
     )
-    code, text, _ = wb("gap", "--points", "1", "--u-to", "0.1")
+    code, text, _ = wb(*GAP, "--points", "1", "--u-to", "0.1")
     assert code == 0 and "floor (Eq. 12)" in text
-    small = ["landscape", "--points", "12", "--K-to", "50", "--sigma0", "2**0.5"]
+    small = [*LANDSCAPE, "--points", "12", "--K-to", "50", "--sigma0", "2**0.5"]
     out = wb.ask(*small, "-o", str(tmp_path / "l.csv"))
     assert out["survives"] >= 1.0 > out["naive"] and out["exact_over_floor"] >= 1.0 and out["zero"]["T"]
-    code, text, _ = wb(*small, "-o", str(tmp_path / "l.svg"))
+    code, text, _ = wb(*small, "--figure", str(tmp_path / "l.svg"))
     assert code == 0 and "survives" in text
-    assert "u_to" in wb.refused("gap", "--u-to", "1e-9")
-    assert "T-from" in wb.refused("landscape", "--T-from", "3", "--T-to", "2")
+    assert "u_to" in wb.refused(*GAP, "--u-to", "1e-9")
+    assert "T-from" in wb.refused(*LANDSCAPE, "--T-from", "3", "--T-to", "2")
 
 
 def test_lower_bound_says_its_kind_and_the_leading_constants(wb: Any) -> None:
@@ -198,5 +201,5 @@ def test_lower_bound_says_its_kind_and_the_leading_constants(wb: Any) -> None:
     ]
     total = math.sqrt(sum(row["constant"] ** 2 / 2.0 for row in alone))
     assert many["leading"][0]["constant"] == pytest.approx(total, rel=1e-9)
-    assert "out" in wb.refused("lower-bound", "--scheme", "em", "-o", "x.svg")
+    assert "figure" in wb.refused("lower-bound", "--scheme", "em", "--figure", "x.svg")
     assert "start" in wb.refused("lower-bound", "--scheme", "em", "--start", "prior")

@@ -58,13 +58,13 @@ def test_a_bound_that_is_too_small_is_counted(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_command_and_the_stored_results(wb: Any, tmp_path: Path) -> None:
     path = tmp_path / "s.json"
-    got = wb.ask("scatter", "--cells", "60", "--jobs", "1", "-o", str(path))
+    got = wb.ask("search", "--view", "scatter", "--cells", "60", "--jobs", "1", "-o", str(path))
     kept = json.loads(path.read_text("utf-8"))
     assert kept == {k: v for k, v in got.items() if k not in ("out", "null_because")}
     assert (got["cells"], got["violations"]) == (60, 0)
-    code, out, _ = wb("scatter", "--cells", "20", "--jobs", "1")
+    code, out, _ = wb("search", "--view", "scatter", "--cells", "20", "--jobs", "1")
     assert code == 0 and "smallest bound/exact" in out
-    assert "cells = 0" in wb.refused("scatter", "--cells", "0")
+    assert "cells = 0" in wb.refused("search", "--view", "scatter", "--cells", "0")
     stored = scattered()
     assert stored["cells"] >= 10_000 and stored["violations"] == 0
     assert all(1.0 <= value < 1.05 for value in stored["smallest"].values())
