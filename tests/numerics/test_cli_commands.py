@@ -288,6 +288,7 @@ def test_lower_bound_says_for_whom(wb: Any, tmp_path: Path) -> None:
         (["--sampler", "affine", "--kappa", "0.5"], "kappa = 0.5: must be >= 1"),
         (["--kappa", "2", "--data", "4,1"], "give --kappa or --data"),
         (["--eps", "0.1", "--eps-rel", "0.1"], "give --eps or --eps-rel"),
+        (["--scheme", "em", "--kappa", "4"], "kappa = 4: is for hf"),
         (["--sampler", "ddim", "-o", "x.svg"], "draws the check of hf"),
     ],
 )

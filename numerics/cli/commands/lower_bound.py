@@ -76,7 +76,7 @@ def lower_bound(
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
-    """How many steps hf needs at least for W2 ≤ ε.
+    """How many steps W2 ≤ ε needs at least, and for whom.
 
     Proposition 1 (Eq. 12): on N(0, σ_0² I) and for the scheme hf, from p_T (from the prior under a proviso, --theta),
     whatever the process and the grid; other schemes may need fewer, since on one Gaussian their errors can
@@ -125,6 +125,9 @@ def lower_bound(
             "eps": eps,
             "theta": theta if theta != "0" else None,
             "sampler": sampler,
+            "eps_rel": eps_rel,
+            "kappa": kappa,
+            "data": data,
         }.items():
             if value is not None:
                 raise BadInput(option, value, "is for hf and data N(0, sigma0^2 I): there is no bound here")
