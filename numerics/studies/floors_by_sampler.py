@@ -39,28 +39,31 @@ class Floor:
         return asdict(self)
 
 
-def floors(relative: float, kappa: float, samplers: tuple[str, ...] = SAMPLERS) -> list[Floor]:
-    """Floors for spectra in [a, κa] at W2 ≤ ``relative``·√tr Σ (W2, not squared), λ(T) → ∞. Kind: *lower*.
+def floors(
+    relative: float, kappa: float, samplers: tuple[str, ...] = SAMPLERS, far: float | None = None
+) -> list[Floor]:
+    """Floors for spectra in [a, κa] at W2 ≤ ``relative``·√tr Σ (W2, not squared). Kind: *lower*.
 
-    hf and ddim (from the exact start) by the isotropic member of the class, on any grid; affine by Theorem 6. Raises
-    `BadInput`.
+    hf and ddim (from the exact start p_T with λ(T) = ``far``·σ_0², None: λ(T) → ∞) by the isotropic member of the class,
+    on any grid; affine by Theorem 6. Raises `BadInput`.
     """
     out = []
+    start = "from the exact start, λ(T) " + ("→ ∞" if far is None else f"= {far:.4g} σ_0²")
     for name in samplers:
         if name == "hf":
-            steps = lower_bound(1, 1.0, relative).steps
+            steps = lower_bound(1, 1.0, relative, far).steps
             out.append(
                 Floor(
                     name,
                     steps,
                     relative,
-                    "hf from the exact start, any process and grid",
+                    f"hf {start}, any process and grid",
                     "Proposition 1 (Eq. 12)",
                 )
             )
         elif name == "ddim":
-            steps = ddim_iterations(1, 1.0, relative).steps
-            out.append(Floor(name, steps, relative, "ddim from the exact start, any grid", "Eq. 17"))
+            steps = ddim_iterations(1, 1.0, relative, far).steps
+            out.append(Floor(name, steps, relative, f"ddim {start}, any grid", "Eq. 17"))
         else:
             steps = affine_iterations(relative, kappa)
             whose = "every affine sampler, mean known, levels not random; so many are enough"

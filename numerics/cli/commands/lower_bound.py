@@ -154,7 +154,7 @@ def lower_bound(
     else:
         relative = positive("eps", o.required("eps", eps or "0.1")) / scale
     target = relative * size * math.sqrt(dimension) if eps_rel is not None else relative * scale
-    floor_rows = _floors(relative, known, sampler)
+    floor_rows = _floors(relative, known, sampler, None if far is None else far / size2)
     if sampler is not None and sampler != "hf":
         for option, value in {"out": out, "figure": figure}.items():
             if value is not None:
@@ -294,7 +294,7 @@ def _conditioning(
     return known, out, float(loaded.spread)
 
 
-def _floors(relative: float, known: Any, sampler: str | None) -> list[Any]:
+def _floors(relative: float, known: Any, sampler: str | None, far: float | None) -> list[Any]:
     from numerics.studies.floors_by_sampler import floors
     from wbound.errors import BadInput
 
@@ -305,7 +305,7 @@ def _floors(relative: float, known: Any, sampler: str | None) -> list[Any]:
                 "kappa", "(not given)", "is needed for affine: for one known variance its floor is 0"
             )
         names = tuple(name for name in names if name != "affine")
-    return floors(relative, 1.0 if known is None else known.kappa, names)
+    return floors(relative, 1.0 if known is None else known.kappa, names, far)
 
 
 def _floor_lines(rows: list[Any], known: Any, lines: list[str], every: bool) -> list[str]:

@@ -14,6 +14,14 @@ def test_floors_of_the_three() -> None:
     rows = floors(0.01, 1e6)
     assert [(r.sampler, r.evaluations) for r in rows] == [("hf", 200), ("ddim", 123), ("affine", 5)]
     assert floor_values(1e6, 2) == [wbound.affine_floor(1e6, K) for K in range(3)]
+    # from a start that is near fewer steps are enough
+    near = floors(0.01, 1e6, far=4.0)
+    assert [r.evaluations for r in near] == [
+        wbound.lower_bound(1, 1.0, 0.01, 4.0).steps,
+        wbound.ddim_iterations(1, 1.0, 0.01, 4.0).steps,
+        5,
+    ]
+    assert near[0].evaluations < 80 and "4 σ_0²" in near[0].whose and "∞" in rows[0].whose
     assert floors(0.01, 1.0, ("affine",))[0].evaluations == 0
 
 
