@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.special import ndtr, ndtri
 
 from wbound.bounds.theorem_6 import affine_floor
 from wbound.calculus.elliptic import groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
@@ -256,3 +257,53 @@ def test_a_sampler_off_by_a_per_cent_is_noticed() -> None:
     for factor in (0.99, 1.01):
         wrong = PhaseSampler(right.levels, right.z, right.nu * factor, None)
         assert np.abs(wrong.gain(x) / np.sqrt(x) - 1.0).max() > affine_floor(kappa, K) + 1e-3
+
+
+# ---------------------------------------------------------------------- beyond Gaussian data
+
+
+@pytest.mark.parametrize(
+    ("s", "K", "phase", "multistep"),
+    [(0.7, 5, 0.0211, 0.0119), (0.3, 10, 0.0323, 0.0123), (0.1, 20, 0.0115, 0.0045)],
+)
+def test_on_a_mixture_2m_is_better(s: float, K: int, phase: float, multistep: float) -> None:
+    """The table of docs/howto/few-steps.md: N(±1, s²), exact denoiser, by quantiles; DPM-Solver++(2M) has the best of 25
+    ranges."""
+    q, line = (np.arange(8000) + 0.5) / 8000, np.linspace(-5.0, 5.0, 40001)
+    truth = np.interp(q, 0.5 * (ndtr((line - 1) / s) + ndtr((line + 1) / s)), line)
+    size = math.sqrt(1.0 + s * s)
+
+    def denoised(y: np.ndarray, lam: float) -> np.ndarray:
+        return (s * s * y + lam * np.tanh(y / (s * s + lam))) / (s * s + lam)
+
+    def w2(y: np.ndarray) -> float:
+        return math.sqrt(float(((np.sort(y) - truth) ** 2).mean())) / size
+
+    sampler = zolotarev_levels(K, s * s, 1.0 + s * s)
+    y = ndtri(q) * sampler.nu
+    for level, z in zip(sampler.levels, sampler.z, strict=True):
+        y = y * (z / level) + (1.0 - z / level) * denoised(y, level)
+    assert w2(y) == pytest.approx(phase, abs=2e-4)
+
+    def two_m(high: float, low: float) -> float:
+        sigma, y, old = np.append(np.geomspace(high, low, K), 0.0), ndtri(q) * high, np.zeros(1)
+        for k in range(K):
+            D = denoised(y, sigma[k] ** 2)
+            used = 1.5 * D - 0.5 * old if 0 < k < K - 1 else D  # r = 1 on log-uniform levels
+            y, old = sigma[k + 1] / sigma[k] * y + (1.0 - sigma[k + 1] / sigma[k]) * used, D
+        return w2(y)
+
+    best = min(two_m(high, low) for high in (2, 4, 8, 20, 80) for low in (0.02, 0.05, 0.1, 0.2, 0.4))
+    assert best == pytest.approx(multistep, abs=2e-4) and best < w2(y)
+
+
+@pytest.mark.parametrize(("K", "kappa", "most"), [(3, 1e6, 1.96), (5, 1e6, 1.73), (20, 10.0, 1.58)])
+def test_how_wide_its_states_are(K: int, kappa: float, most: float) -> None:
+    """Before an evaluation, relative to q_λ, per eigenvalue: a trained network sees wider inputs."""
+    sampler, x = zolotarev_levels(K, 1.0, kappa), np.geomspace(1.0, kappa, 400)
+    size, widest, least = np.full_like(x, sampler.nu), 0.0, math.inf
+    for level, z in zip(sampler.levels, sampler.z, strict=True):
+        relative = size / np.sqrt(x + level)
+        widest, least = max(widest, float(relative.max())), min(least, float(relative.min()))
+        size = size * (x + z) / (x + level)
+    assert widest == pytest.approx(most, abs=0.01) and least > 0.93
