@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numerics.figures.style import INK, Entry, colour, log_frame, styled, width_
 from numerics.studies.curves import AXES
 from numerics.studies.lower_bound import Cancellation, Floor
 
-__all__ = ["cancellation_figure", "floor_figure"]
+__all__ = ["affine_figure", "cancellation_figure", "floor_figure"]
 
 
 def floor_figure(check: Floor, width: str | float = "report") -> Figure:
@@ -34,6 +35,33 @@ def floor_figure(check: Floor, width: str | float = "report") -> Figure:
             axes.plot(check.K, values, **look)
         x_label(axes, AXES["K"])
         axes.set_ylabel("W2 error, units of the data")
+    return figure
+
+
+def affine_figure(columns: Mapping[str, Array], width: str | float = "report") -> Figure:
+    """What hf, `ddim` and every affine sampler cannot go below at the worst spectrum (Gaussian data); below the last line,
+    shaded, there is no affine sampler (Theorem 6). columns: of `numerics.studies.floors_by_sampler.floor_columns`."""
+    inches, K = width_of(width), columns["K"]
+    looks: dict[str, tuple[str, dict[str, Any]]] = {
+        "hf": ("hf (Eq. 11)", {"color": "#D55E00"}),
+        "ddim": ("ddim (Eq. 17)", {"color": "#0072B2"}),
+        "affine": ("every affine sampler", {"color": INK}),
+    }
+    with styled():
+        x = (float(K.min()), float(K.max()))
+        y = (float(columns["ddim"].min()) * 1e-4, 1.5)
+        ends = {name: columns[name] >= y[0] for name in looks}
+        last = {name: int(np.flatnonzero(ends[name])[-1]) for name in looks}
+        entries = [
+            Entry(x[1], max(float(columns[name][last[name]]), y[0]), label, look)
+            for name, (label, look) in looks.items()
+        ]
+        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
+        axes.fill_between(K, 1e-300, np.maximum(columns["affine"], 1e-300), color="#BBBBBB", linewidth=0)
+        for name, (_, look) in looks.items():
+            axes.plot(K, np.maximum(columns[name], 1e-300), **look)  # what is below the frame is cut by it
+        x_label(axes, "evaluations K")
+        axes.set_ylabel("W2 / sqrt(tr Σ), worst spectrum")
     return figure
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from wbound.bounds.theorem_6 import affine_floor, affine_iterations
 from wbound.errors import BadInput, count
-from wbound.exact.ddim_angles import ddim_iterations
-from wbound.exact.floor import lower_bound
+from wbound.exact.ddim_angles import ddim_floor, ddim_iterations
+from wbound.exact.floor import floor_w2, lower_bound
 
-__all__ = ["SAMPLERS", "Conditioning", "Floor", "conditioning", "floor_values", "floors"]
+__all__ = ["SAMPLERS", "Conditioning", "Floor", "conditioning", "floor_columns", "floor_values", "floors"]
 
 #: Whose floors there are.
 SAMPLERS = ("hf", "ddim", "affine")
@@ -132,6 +132,18 @@ def conditioning(
         found.append(float(seen[-1] / seen[0]))
     low, high = np.quantile(found, [0.05, 0.95])
     return Conditioning(kappa, d, left, n, float(low), float(high), alone, vanished)
+
+
+def floor_columns(kappa: float, most: int = 1000) -> dict[str, NDArray[np.float64]]:
+    """W2/√tr Σ that each sampler cannot go below at the worst spectrum in [a, κa], for K = 1 … ``most`` evaluations (λ(T) →
+    ∞), by name: columns of a figure. Kind: *lower*."""
+    K = np.unique(np.round(np.geomspace(1, most, 60))).astype(np.float64)
+    return {
+        "K": K,
+        "hf": np.array([floor_w2(int(k), 1, 1.0) for k in K]),
+        "ddim": np.array([ddim_floor(int(k), [1.0]) for k in K]),
+        "affine": np.array([affine_floor(kappa, int(k)) for k in K]),
+    }
 
 
 def floor_values(kappa: float, most: int = 10) -> list[float]:

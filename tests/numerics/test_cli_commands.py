@@ -276,6 +276,15 @@ def test_lower_bound_says_for_whom(wb: Any, tmp_path: Path) -> None:
     kappa = known["conditioning"]
     assert kappa["low"] < kappa["kappa"] < kappa["high"] and kappa["low"] < 900.0 < kappa["high"]
     assert kappa["n"] == 400 and kappa["alone"] == pytest.approx(1.41, abs=0.01)
+    for suffix in (".svg", ".csv"):
+        path = tmp_path / f"floors{suffix}"
+        wb.ask("lower-bound", "--sampler", "affine", "--kappa", "1e6", "--eps-rel", "0.01", "-o", str(path))
+        assert path.stat().st_size > 1000
+    header, *body = path.read_text().splitlines()
+    assert header == "K,hf,ddim,affine"
+    rows = np.array([[float(v) for v in line.split(",")] for line in body])
+    assert rows[0, 3] == pytest.approx(wbound.affine_floor(1e6, 1)) and (rows[20:, 1] > rows[20:, 2]).all()
+    assert (rows[8:, 2] > rows[8:, 3]).all()
     code, text, _ = wb("lower-bound", "--sampler", "affine", "--data", "9,1", "--eps", "0.1")
     assert code == 0 and "κ = 9 over 2 directions" in text and "0.03162 √(tr Σ)" in text
 
@@ -289,7 +298,7 @@ def test_lower_bound_says_for_whom(wb: Any, tmp_path: Path) -> None:
         (["--kappa", "2", "--data", "4,1"], "give --kappa or --data"),
         (["--eps", "0.1", "--eps-rel", "0.1"], "give --eps or --eps-rel"),
         (["--scheme", "em", "--kappa", "4"], "kappa = 4: is for hf"),
-        (["--sampler", "ddim", "-o", "x.svg"], "draws the check of hf"),
+        (["--sampler", "ddim", "-o", "x.svg"], "draws hf's check or affine's floor"),
     ],
 )
 def test_lower_bound_refuses(wb: Any, options: list[str], said: str) -> None:

@@ -156,9 +156,13 @@ def lower_bound(
     target = relative * size * math.sqrt(dimension) if eps_rel is not None else relative * scale
     floor_rows = _floors(relative, known, sampler, None if far is None else far / size2)
     if sampler is not None and sampler != "hf":
-        for option, value in {"out": out, "figure": figure}.items():
-            if value is not None:
-                raise BadInput(option, value, "is of the check of hf: leave --sampler out, or say hf")
+        if sampler == "ddim":
+            for option, value in {"out": out, "figure": figure}.items():
+                if value is not None:
+                    raise BadInput(option, value, "is of hf's check or affine's floor: leave --sampler out, or say affine")
+        out, figure = placed(out, figure, width)
+        if out is not None or figure is not None:
+            _keep_floors(known.kappa, out, figure, width)
         _only_floors(floor_rows, known, lines, sampler is None, json)
         return
     out, figure = placed(out, figure, width)
@@ -432,6 +436,14 @@ def _leading(
         return "\n".join(lines)
 
     emit(payload, json, text, reasons)
+
+
+def _keep_floors(kappa: float, out: str | None, figure: str | None, width: str) -> None:
+    from numerics.figures import lower_bound as figures_lower_bound
+    from numerics.studies.floors_by_sampler import floor_columns
+
+    columns = floor_columns(kappa)
+    keep(columns, lambda: figures_lower_bound.affine_figure(columns, width), out, figure)
 
 
 __all__ = ["ORDER", "lower_bound", "register"]
