@@ -102,8 +102,10 @@ class _Task:
         """The output's variance minus ς², and the mean's error per unit, from p_T and from the prior."""
         memory = scheme_named(self.scheme).memory
         assert memory is not None
-        if log_lam.size - 1 > LONGEST or not log_lam[0] < BEYOND:
+        if log_lam.size - 1 > LONGEST:
             raise BadInput("steps", log_lam.size - 1, f"must be at most {LONGEST} for {self.scheme}")
+        if not log_lam[0] < BEYOND:
+            raise BadInput("log lam(T)", float(log_lam[0]), f"is too large for {self.scheme}")
         tape = memory.tape(np.exp(log_lam))
         laws = [tape_law(tape, variances, start=start) for start in ("exact", "prior")]
         return [(of.variance - variances, of.mean_gain - 1.0) for of in laws]
