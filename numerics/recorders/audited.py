@@ -137,11 +137,15 @@ class _Judge:
     def parts(self, tape: Tape) -> Parts:
         return parts_of(tape, self.data.eigenvalues, self.data.coordinates, self.start)
 
-    def row(self, steps: int, make: Callable[[], Tape]) -> AuditRow:
+    def row(self, steps: int, make: Callable[[], Tape], scanning: bool = False) -> AuditRow:
+        """The row of a tape that is to be made; ``scanning``: whatever goes wrong is what is found."""
         try:
             tape = make()
         except NotRecorded as error:
-            if error.kind not in ("nan", "exception"):  # an error of the user's, not a finding
+            if not scanning and error.kind not in (
+                "nan",
+                "exception",
+            ):  # an error of the user's, not a finding
                 raise
             return AuditRow(steps, None, None, None, str(error))
         parts = self.parts(tape)
@@ -190,7 +194,8 @@ def audit_plan(
         else:
             findings += _over_steps(plan, judge, known, curve, watch)
         findings += _about(plans, known, data)
-        tried, helps = _helps(plans, known, judge)
+        tried, helps, noise = _helps(plans, known, judge)
+        findings += noise
     ordered = tuple(sorted(curve.items()))
     shown = next((row for row in rows if row.parts is not None), rows[0])
     notes = _notes(shown, data)
@@ -236,19 +241,11 @@ def _over_steps(
     wanted = sorted({*dense, *far, *(k + i for k in jumps for i in (0, 1))} - set(curve))
     every = dict(rows)
     for done, k in enumerate(wanted):
-        every[k] = judge.row(k, lambda k=k: record_plan(replace(plan, K=k), trials=False))  # type: ignore[misc]
+        every[k] = judge.row(k, lambda k=k: record_plan(replace(plan, K=k), trials=False), True)  # type: ignore[misc]
         curve[k] = _w2(every[k])
         if watch is not None:
             watch(done + 1, len(wanted))
-    failed: dict[str, list[int]] = {}
-    for k, row in sorted(every.items()):
-        if row.failed is not None:
-            said = row.failed.replace(f", K = {k}:", ":").replace(f" after {k} evaluations", "")
-            failed.setdefault(re.sub(r"\d+", "…", said.partition(": ")[2]), []).append(k)
-    out = [
-        f"the library fails at K = {_ranges(ks)}: {said} ({plan.source.version})"
-        for said, ks in failed.items()
-    ]
+    out = _failures(every, plan.source.version)
     worse = []
     for k in sorted(curve):
         before, after = curve.get(k), curve.get(k + 1)
@@ -263,6 +260,16 @@ def _over_steps(
         out.append(f"one more step makes it worse at K = {said}{more}")
     out += _apart({k: row.tape for k, row in every.items() if row.tape is not None})
     return out + _convergence(curve, far)
+
+
+def _failures(rows: Mapping[int, AuditRow], version: str) -> list[str]:
+    """What the library said, once for all K at which it said the same but for numbers."""
+    groups: dict[str, tuple[str, list[int]]] = {}
+    for k, row in sorted(rows.items()):
+        if row.failed is not None:
+            words = re.sub(r": with .* it can be recorded$", "", row.failed.partition(": ")[2])
+            groups.setdefault(re.sub(r"\d+", "", words), (words, []))[1].append(k)
+    return [f"the library fails at K = {_ranges(ks)}: {words} ({version})" for words, ks in groups.values()]
 
 
 def _convergence(curve: Mapping[int, float | None], far: Sequence[int]) -> list[str]:
@@ -402,11 +409,14 @@ def _middle(plans: Mapping[int, Plan]) -> int:
     return numbers[len(numbers) // 2]
 
 
-def _helps(plans: dict[int, Plan], rows: dict[int, AuditRow], judge: _Judge) -> tuple[int, tuple[Help, ...]]:
-    """(changes tried, those that help), at the middle number of steps: the cheapest kind first, the best first."""
+def _helps(
+    plans: dict[int, Plan], rows: dict[int, AuditRow], judge: _Judge
+) -> tuple[int, tuple[Help, ...], list[str]]:
+    """(changes tried, those that help, what noise does), at the middle number of steps: the cheapest kind first."""
     k = _middle(plans)
     before = _w2(rows[k])
     found: list[Help] = []
+    noisy: dict[float, float] = {}
     tried = 0
     for one in remedies_of(plans[k]):
         tried += 1
@@ -420,7 +430,13 @@ def _helps(plans: dict[int, Plan], rows: dict[int, AuditRow], judge: _Judge) -> 
             found.append(
                 Help(one.line, k if one.plan.K is None else one.plan.K, tape.K, w2, leaves, one.cost)
             )
-    return tried, tuple(sorted(found, key=lambda h: (h.cost, h.w2)))
+        if (churn := one.plan.stepping.get("s_churn", 0.0)) > 0.0:
+            noisy[churn] = w2
+    said = []
+    if noisy and before is not None and min(noisy.values()) > before:
+        each = ", ".join(f"{w2:.5g} at s_churn={churn:g}" for churn, w2 in noisy.items())
+        said = [f"its noise only hurts: W2 is {each}, and {before:.5g} without (K = {k})"]
+    return tried, tuple(sorted(found, key=lambda h: (h.cost, h.w2))), said
 
 
 def _notes(row: AuditRow, data: Dataset) -> tuple[str, ...]:

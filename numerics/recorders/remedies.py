@@ -31,6 +31,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "skip_prk_steps": (True,),
     "steps_offset": (0, 1),
 }
+#: Amounts of noise that are tried, where a step takes it.
+CHURNS = (0.25, 1.0, 5.0)
 #: Classes that run on the same training table, the cheapest change after a key: at equal calls of the network.
 CLASSES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("DPMSolverMultistepScheduler", {}),
@@ -120,7 +122,7 @@ def _arguments(plan: Plan, scheduler: Any) -> Iterator[Remedy]:
                 replace(plan, stepping={**plan.stepping, key: 0.0}), f"scheduler.step(..., {key}=0.0)", 0
             )
     if "s_churn" in taken and not plan.stepping.get("s_churn"):
-        for churn in (1.0, 5.0, 20.0):
+        for churn in CHURNS:
             yield Remedy(
                 replace(plan, stepping={**plan.stepping, "s_churn": churn}),
                 f"scheduler.step(..., s_churn={churn:g})",
