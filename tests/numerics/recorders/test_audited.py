@@ -196,7 +196,7 @@ def test_remedies_differ_from_the_plan_and_are_named_once() -> None:
 
 def test_data_far_from_scale_one_are_named() -> None:
     large = datasets.from_spectrum(X * 1e4)
-    audit = audit_plan(plan_of("DDIMScheduler", 3, clip_sample=False), large, [3])
+    audit = audit_plan(plan_of("EDMEulerScheduler", 3), large, [3])
     assert any("the data's scale is" in one for one in audit.findings)
 
 
