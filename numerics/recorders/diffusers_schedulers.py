@@ -450,11 +450,17 @@ def _table_level(table: Array) -> Callable[[float], tuple[float, float]]:
             )
         k = min(max(t, 0.0), len(table) - 1.0)
         low = int(k)
+        if not 0.0 <= table[low] <= 1.0:
+            raise NotRecorded(
+                "nan", "sampler", f"its table of training has the alpha bar {table[low]:g} at step {low}"
+            )
         if k == low:
             return math.sqrt(table[low]), math.sqrt(max(1.0 - table[low], 0.0))
         pair = table[low : low + 2]
-        if pair.min() <= 0.0:
+        if pair.min() <= 0.0:  # log σ/α is infinite at one end, and so between them
             return 0.0, 1.0
+        if pair.max() >= 1.0:
+            return 1.0, 0.0
         logs = np.log1p(-pair) - np.log(pair)
         return _vp(math.exp(float(logs[0] + (k - low) * (logs[1] - logs[0]))))
 

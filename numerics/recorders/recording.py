@@ -254,6 +254,8 @@ def _driven(what: str, drive: Callable[[Run], Ended], run: Run) -> Ended:
         ended = drive(run)
     except NotRecorded as error:
         raise NotRecorded(error.kind, what if error.what == "sampler" else error.what, error.said) from None
+    except ArithmeticError as error:  # ours: a level or a scale
+        raise NotRecorded("nan", what, f"its levels leave double precision ({error})") from None
     if not np.isfinite(ended.output).all():
         raise NotRecorded("nan", what, f"its output is NaN after {len(run.rows)} evaluations")
     return ended

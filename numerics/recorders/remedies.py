@@ -142,7 +142,10 @@ def _steps(plan: Plan, config: Mapping[str, Any]) -> Iterator[Remedy]:
     if plan.K is None or not isinstance(N, int) or N % plan.K == 0:
         return
     divisors = [k for k in range(1, N + 1) if N % k == 0]
-    near = [max(k for k in divisors if k < plan.K), min(k for k in divisors if k > plan.K)]
+    near = [
+        max([k for k in divisors if k < plan.K], default=0),
+        min([k for k in divisors if k > plan.K], default=0),
+    ]
     for k in near:
         if 0.7 * plan.K <= k <= 1.3 * plan.K:
             yield Remedy(replace(plan, K=k), f"scheduler.set_timesteps({k})", 1)

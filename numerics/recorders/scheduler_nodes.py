@@ -38,7 +38,7 @@ def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
             scheduler.set_timesteps(K)
         except Exception as error:  # whatever a library raises: its words are the answer
             raise BadInput(
-                "steps", K, f"{source.name} ({source.version}) refuses it: {error or 'no word'}"
+                "steps", K, f"{source.name} ({source.version}) refuses it: {str(error)[:300] or 'no word'}"
             ) from None
         told = told_of(scheduler)
         levels = _own_sigmas(scheduler, told.kind)

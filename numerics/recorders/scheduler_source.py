@@ -106,7 +106,7 @@ class Source:
                 return self.kind.from_config(dict(self.config))
             except Exception as error:  # whatever a library raises: its words are the answer
                 raise BadInput(
-                    "scheduler", self.name, f"{self.version} refuses this configuration: {error}"
+                    "scheduler", self.name, f"{self.version} refuses this configuration: {str(error)[:300]}"
                 ) from None
 
     def but(self, changes: Mapping[str, Any], kind: Any = None) -> Source:

@@ -310,3 +310,31 @@ def test_without_the_library_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "diffusers", None)
     assert main(["audit", "--diffusers", "DDIMScheduler", "--data", "1,0.25"]) == 2
     assert "wbound[diffusers]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("DDIMScheduler", "beta_start=-1"),
+        ("DDIMScheduler", "beta_start=null"),
+        ("DDIMScheduler", "trained_betas=[2,3]"),
+        ("DDIMScheduler", "num_train_timesteps=1e12"),
+        ("DDIMScheduler", "steps_offset=100000"),
+        ("EDMEulerScheduler", "sigma_max=1e300"),
+        ("EDMEulerScheduler", "num_train_timesteps=2"),
+        ("EDMEulerScheduler", "rho=0"),
+        ("EulerDiscreteScheduler", "begin_index=x"),
+        ("EulerDiscreteScheduler", "s_noise=1e200"),
+        ("FlowMatchEulerDiscreteScheduler", "shift=-1"),
+    ],
+)
+def test_extreme_configurations_are_a_finding_or_a_line(
+    capsys: pytest.CaptureFixture[str], kind: str, key: str
+) -> None:
+    line = ["audit", "--diffusers", kind, "--data", "1,0.25", "--steps", "3", "--json", "--set", key]
+    code = main([*line, *(["--set", "clip_sample=false"] if kind == "DDIMScheduler" else [])])
+    out, err = capsys.readouterr()
+    if code == 0:
+        json.loads(out, parse_constant=pytest.fail)
+    else:
+        assert code == 2 and out == "" and err.count("\n") == 1 and len(err) < 600
