@@ -32,8 +32,14 @@ def commands(page: Path) -> list[list[str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a reader stands: a folder with an array of their own."""
+    """Where a reader stands: a folder with an array and a scheduler's configuration of their own."""
     monkeypatch.chdir(tmp_path)
+    config = {
+        "_class_name": "DPMSolverMultistepScheduler",
+        "beta_schedule": "scaled_linear",
+        "use_karras_sigmas": True,
+    }
+    Path("scheduler_config.json").write_text(json.dumps(config))
     np.save("samples.npy", np.random.default_rng(0).normal(size=(200, 6)) * np.arange(1.0, 7.0))
     return tmp_path
 
