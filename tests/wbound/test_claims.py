@@ -238,7 +238,7 @@ def at_theta(id: str, s: Setting) -> float:
 def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, float, float]]:
     """The settings, the formula evaluated as it stands, and the code's value."""
     id = statement.id
-    for s in fitting(statement):
+    for s in fitting(statement, 3 * N if statement.anchor in ONE_EIGENVALUE else N):
         terms = claims.quantities(s, id) | {"theta": THETA}
         if id in ("theorem-2", "theorem-2-prime") and ddpm.has_ancestral(s):
             continue  # the smaller of Eq. 7 and 9″
