@@ -47,7 +47,7 @@ from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap
 from wbound.exact.gaussian_law import law
 from wbound.exact.law_of_tape import tape_law
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import setting
+from wbound.sampler.make_setting import has_density, setting
 from wbound.sampler.scheme import POINTWISE, scheme_named
 from wbound.sampler.tape_of_scheme import BEYOND
 from wbound.sampler.tape_writer import LONGEST
@@ -233,6 +233,7 @@ def choose(
     if K > MOST_STEPS:
         raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
     gaussian = data.gaussian
+    has_density(SCHEMES[scheme], gaussian.eigenvalues)
     task = _Task(Spectrum.of(gaussian), scheme, 2.0 * math.log(data.scale))
     facts, limits = _facts(data)
     makers = makers_of(processes, facts)

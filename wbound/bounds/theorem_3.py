@@ -24,7 +24,7 @@ from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound, Hypothesis, Statement
 from wbound.typing import Array
 
-__all__ = ["THEOREM_3", "Local", "best_theta", "local", "output", "start_at", "sums"]
+__all__ = ["THEOREM_3", "Local", "best_theta", "local", "log_sum", "output", "start_at", "sums"]
 
 
 #: θ is chosen on at most so many of the steps (any θ gives a bound), between these.
@@ -104,7 +104,7 @@ def best_theta(log_value: Callable[[float], float]) -> float:
     return float(found.x) if found.fun < values[i] else float(grid[i])
 
 
-def _log_sum(values: Array) -> float:
+def log_sum(values: Array) -> float:
     top = float(values.max())
     return top + math.log(float(np.exp(values - top).sum())) if math.isfinite(top) else top
 
@@ -120,7 +120,7 @@ def sums(s: Setting, theta: float | None = None) -> Parts:
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
 
         def log_term(theta: float, log_weights: Array) -> float:
-            return 0.5 * (math.log(decay_constant(theta, data, log_lam_T)) + _log_sum(log_weights))
+            return 0.5 * (math.log(decay_constant(theta, data, log_lam_T)) + log_sum(log_weights))
 
         if theta is None:
             part = slice(None, None, -(-b.size // SAMPLED))

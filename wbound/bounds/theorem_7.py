@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.bounds.shared import Parts
-from wbound.bounds.theorem_3 import best_theta, output, start_at
+from wbound.bounds.theorem_3 import best_theta, log_sum, output, start_at
 from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, first_constant, integrals, second_constant
 from wbound.calculus.stable import grown, growth, softplus
 from wbound.data.curvature import Curvature
@@ -124,11 +124,6 @@ def local(b: Batch, data: Curvature, scheme: Scheme) -> Local:
     return Local(log_gamma, drift, score, flat, steep, two, unit)
 
 
-def _log_sum(values: Array) -> float:
-    top = float(values.max())
-    return top + math.log(float(np.exp(values - top).sum())) if math.isfinite(top) else top
-
-
 def _blocks(K: int) -> list[slice]:
     return [slice(i, min(i + BLOCK, K)) for i in range(0, K, BLOCK)]
 
@@ -165,11 +160,11 @@ def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
         return integrals(b, L0, terms.flat, terms.steep, terms.two, part)
 
     def log_first(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = _log_sum(np.concatenate([i.log_first(theta) + weight[p] + log for p, log, i in parts]))
+        total = log_sum(np.concatenate([i.log_first(theta) + weight[p] + log for p, log, i in parts]))
         return 0.5 * (total + _log(0.25 * first_constant(theta, data.d, L0, log_V)))
 
     def log_second(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = _log_sum(np.concatenate([i.log_second(theta) + weight[p] + log for p, log, i in parts]))
+        total = log_sum(np.concatenate([i.log_second(theta) + weight[p] + log for p, log, i in parts]))
         return 0.5 * (total + _log(data.d * L0**2 * second_constant(theta, L0 / m0, log_V)))
 
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part

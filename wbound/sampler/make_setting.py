@@ -13,8 +13,9 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid, Nodes, grid_named
 from wbound.sampler.multistep import Multistep
 from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.typing import Array
 
-__all__ = ["STARTS", "Setting", "setting"]
+__all__ = ["STARTS", "Setting", "has_density", "setting"]
 
 #: "prior" N(0, σ²(T) I) [published], "exact" p_T, "standard" N(0, I).
 STARTS = ("prior", "exact", "standard")
@@ -36,6 +37,14 @@ class Setting:
     score_bias: float = 0.0
     score_noise: float = 0.0
     M1: float | None = None
+
+
+def has_density(scheme: Scheme, eigenvalues: Array | None) -> None:
+    """Raise `BadInput` where a scheme asks for the score of a Gaussian that has no density."""
+    if scheme.at_zero and eigenvalues is not None and not np.all(eigenvalues):
+        raise BadInput(
+            "scheme", scheme.name, "asks for the score at lam = 0, which data without a density have not"
+        )
 
 
 def setting(
@@ -68,10 +77,8 @@ def setting(
         )
     bias, noise = nonnegative("score_bias", score_bias), nonnegative("score_noise", score_noise)
     nodes = grid_named(grid).nodes(process, data, T, K)
-    if chosen.at_zero and not nodes.stopped_early and not np.all(getattr(data, "eigenvalues", 1.0)):
-        raise BadInput(
-            "scheme", chosen.name, "asks for the score at lam = 0, which data without a density have not"
-        )
+    if not nodes.stopped_early:
+        has_density(chosen, getattr(data, "eigenvalues", None))
     if M1 == "exact":
         own = getattr(data, "M1", None)
         if own is None:

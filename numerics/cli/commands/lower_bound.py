@@ -159,7 +159,11 @@ def lower_bound(
         if sampler == "ddim":
             for option, value in {"out": out, "figure": figure}.items():
                 if value is not None:
-                    raise BadInput(option, value, "is of hf's check or affine's floor: leave --sampler out, or say affine")
+                    raise BadInput(
+                        option,
+                        value,
+                        "is of hf's check or affine's floor: leave --sampler out, or say affine",
+                    )
         out, figure = placed(out, figure, width)
         if out is not None or figure is not None:
             _keep_floors(known.kappa, out, figure, width)

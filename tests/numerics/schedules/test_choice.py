@@ -248,3 +248,11 @@ def test_three_thousand_dimensions_and_a_thousand_steps(scheme: str) -> None:
 def test_bad_input(options: dict[str, object], said: str, data: Dataset) -> None:
     with pytest.raises(BadInput, match=said):
         choose(data, **options)  # type: ignore[arg-type]
+
+
+def test_a_scheme_that_needs_a_density_is_refused_without_one() -> None:
+    flat = np.random.default_rng(0).normal(size=(50, 3)) * np.array([1.0, 2.0, 0.0])
+    with pytest.raises(BadInput, match="heun-lambda: asks for the score at lam = 0"):
+        choose(from_samples(flat), 5, scheme="heun-lambda")
+    found = choose(from_samples(flat[:, :2]), 5, scheme="heun-lambda", grids=["uniform"], processes=["ou"])
+    assert found.rows[0].calls == 10 and any("2K times" in line for line in found.limits)

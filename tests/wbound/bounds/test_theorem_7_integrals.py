@@ -94,6 +94,15 @@ def test_the_constants_by_quadrature(theta: float) -> None:
         assert want * (1.0 - 1e-12) <= got <= want * (1.0 + 5e-3)
 
 
+def test_the_second_constant_of_no_time() -> None:
+    """log V below doubles' cells: 2 + ∫ is 2, and what is added for the rest is above it."""
+    for theta in (0.0, 2.0, 4.0):
+        before = second_constant(theta, 3.0, 2e-9)
+        assert 2.0 / 16.0 <= second_constant(theta, 3.0, 9e-10) <= before * (1.0 + 1e-9)
+        added = 16.0 * second_constant(theta, 3.0, 9e-10) - 2.0
+        assert (6.0 * theta + 0.6) * 9e-10 <= added <= (6.2 * theta + 1.1) * 9e-10
+
+
 @pytest.mark.parametrize("theta", [0.0, 1.0, 2.0, 3.3])
 def test_what_the_constants_bound_for_a_gaussian(theta: float) -> None:
     """N(0, I/h): along the flow Ŷ ∝ √w, w = 1/h + λ, so DS and D²S are powers: ‖DS‖² = d/4w³, ‖D²S‖² = 9d/16w⁵."""
