@@ -24,7 +24,7 @@ trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
 "$room/venv/bin/pip" install -q --no-compile torch==2.13.0 numpy==2.4.6 keras==3.15.0 bayesflow==2.0.12
 cd "$room"
-KERAS_BACKEND=torch KERAS_HOME="$room" "$room/venv/bin/python" - 2> "$room/messages" <<'PY'
+KERAS_BACKEND=torch KERAS_HOME="$room" "$room/venv/bin/python" - 2> "$room/messages" <<'PY' || { tail -n 3 "$room/messages" >&2; exit 1; }
 import math
 
 import torch

@@ -21,7 +21,7 @@ trap 'rm -rf "$room"' EXIT
 python3 -m venv "$room/venv"
 "$room/venv/bin/pip" install -q --no-compile torch==2.13.0 numpy==2.4.6 scipy==1.17.1 diffusers==0.42.1
 cd "$room"
-HF_HOME="$room" HF_HUB_OFFLINE=1 "$room/venv/bin/python" - 2> "$room/messages" <<'PY'
+HF_HOME="$room" HF_HUB_OFFLINE=1 "$room/venv/bin/python" - 2> "$room/messages" <<'PY' || { tail -n 3 "$room/messages" >&2; exit 1; }
 import torch
 from diffusers import EulerDiscreteScheduler
 

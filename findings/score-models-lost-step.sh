@@ -21,7 +21,7 @@ python3 -m venv "$room/venv"
 "$room/venv/bin/pip" install -q --no-compile torch==2.13.0 numpy==2.4.6 scipy==1.17.1 tqdm==4.70.1 h5py==3.16.0
 "$room/venv/bin/pip" install -q --no-compile --no-deps torch-ema==0.3 score-models==0.5.11
 cd "$room"
-"$room/venv/bin/python" - 2> "$room/progress" <<'PY'
+"$room/venv/bin/python" - 2> "$room/progress" <<'PY' || { tail -n 3 "$room/progress" >&2; exit 1; }
 from unittest import mock
 
 import torch

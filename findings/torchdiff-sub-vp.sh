@@ -22,7 +22,7 @@ python3 -m venv "$room/venv"
 "$room/venv/bin/pip" install -q --no-compile torch==2.13.0 numpy==2.4.6 tqdm==4.70.1
 "$room/venv/bin/pip" install -q --no-compile --no-deps TorchDiff==2.7.0
 cd "$room"
-"$room/venv/bin/python" - 2> "$room/progress" <<'PY'
+"$room/venv/bin/python" - 2> "$room/progress" <<'PY' || { tail -n 3 "$room/progress" >&2; exit 1; }
 import importlib
 import sys
 import types

@@ -233,7 +233,7 @@ def choose(
     if K > MOST_STEPS:
         raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
     gaussian = data.gaussian
-    has_density(SCHEMES[scheme], gaussian.eigenvalues)
+    has_density(scheme_named(scheme), gaussian.eigenvalues)
     task = _Task(Spectrum.of(gaussian), scheme, 2.0 * math.log(data.scale))
     facts, limits = _facts(data)
     makers = makers_of(processes, facts)
