@@ -1,4 +1,4 @@
-"""The other statements of docs/theory.md as objects, besides the theorems; and what all their formulas speak of.
+"""The other statements of docs/theory.md as objects, besides the theorems.
 
 Each takes a `Setting`, like the theorems, so that one test serves all.
 """
@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import numpy as np
 
-from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds import ddpm, shared, theorem_2
 from wbound.bounds.theorem_2 import THEOREM_2
-from wbound.data.beyond_log_concave import BoundedData
-from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.floor import lower_bound
-from wbound.exact.gaussian_law import EXACT_LAW, law, start_defects
+from wbound.exact.gaussian_law import EXACT_LAW, law
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.statement import hypotheses as c
@@ -28,7 +23,7 @@ from wbound.statement.statement_object import Statement
 from wbound.theory.identities import IDENTITIES
 from wbound.theory.limits import LIMITS
 
-__all__ = ["CLAIMS", "quantities"]
+__all__ = ["CLAIMS"]
 
 
 def _parts(s: Setting) -> shared.Parts:
@@ -167,127 +162,3 @@ CLAIMS: tuple[Statement, ...] = (
         "flow-law", "exact", EXACT_LAW.evaluate, c.isotropic, c.scheme(*_FLOW), c.exact_score, c.to_the_end
     ),
 )
-
-
-# ---------------------------------------------------------------------- what the formulas speak of
-
-
-def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
-    """The symbols of `wbound.statement.formulas` in a setting, in x-units, for K of a few: nodes and steps by their index.
-
-    γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
-    Numbers that are too large or too small for doubles are not looked after here.
-    """
-    nodes, data, process, b = s.nodes, s.data, s.process, s.nodes.batch
-    log_alpha, log_lam = nodes.log_alpha, nodes.log_lam
-    lam = np.exp(log_lam)
-    steps = s.scheme.steps(b)
-    out: dict[str, Any] = {
-        "K": nodes.K,
-        "d": data.d,
-        "T": nodes.T,
-        "M": s.score_bias,
-        "V": s.score_noise,
-        "X_0": math.sqrt(data.second_moment),
-        "mu": data.mean_norm,
-        "alpha_T": math.exp(nodes.first[0]),
-        "lambda_T": math.exp(nodes.first[1]),
-        "tau": nodes.t,
-        "alpha": np.exp(log_alpha),
-        "lambda": lam,
-        "H": _step_array(lam[:-1] - lam[1:]),
-        "kappa": _step_array(np.exp(-0.5 * b.gap)),
-        **{f"{name}(t)": partial(_at, getattr(process, name)) for name in ("alpha", "f", "g")},
-        "lambda(t)": partial(_at, process.lam),
-        "rate": lambda t: float(process.g(t) / process.alpha(t)) ** 2,
-        **{key: value for key, value in process.parameters.items() if key.startswith(("sigma_", "rho"))},
-    }
-    if isinstance(data, BoundedData):
-        out |= {"D": data.D, "s": data.tau}
-    if data.A1 is not None:
-        out |= {"m_0": data.A1[0], "L_0": data.A1[1], "P": 1.0 / (1.0 + data.A1[0] * lam)}
-        out |= {"E_0": shared.start_error(data, s.start, process, *nodes.first)}
-        out |= {"Psi": _step_array(data.psi(log_lam[1:], log_lam[:-1]))}
-    law_ = data if isinstance(data, Gaussian) else None
-    if law_ is not None and not np.ptp(law_.eigenvalues):
-        out |= _exact_terms(s, float(law_.eigenvalues[0]))
-        if law_.coordinates.any():
-            del out["sigma_0"]  # section 6 is about centred data
-    if s.scheme.kind == "sde":
-        out |= _sharp_terms(s)
-    elif data.A1 is not None and steps.flow is not None:
-        out |= _flow_terms(s)
-    if statement == "theorem-1":
-        out |= _published_terms(s)
-    return out
-
-
-def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
-    """Of N(μ, ς²I): section 3's recursions in x-units, and, where μ = 0, section 6's symbols."""
-    nodes = s.nodes
-    lam, alpha, steps = np.exp(nodes.log_lam), np.exp(nodes.log_alpha), s.scheme.steps(nodes.batch)
-    w = variance + lam
-    start = {"exact": w[0], "prior": lam[0], "standard": alpha[0] ** -2.0}[s.start]  # v_0/α_0²
-    noise = s.score_noise**2 / s.data.d * steps.C**2
-    sigma0 = math.sqrt(variance)
-    missing, _ = start_defects(s.start, np.array([variance]), 1.0, s.process, *nodes.first, power=0.0)
-    return {
-        "sigma_0": sigma0,
-        "w": w,
-        "r": _step_array(steps.A - steps.C / (alpha[:-1] ** 2 * w[:-1])),
-        "Q": _step_array(steps.Q + noise),
-        "v_0": start * alpha[0] ** 2,
-        "y_0": alpha[0] * float(s.data.mean_norm) if s.start == "exact" else 0.0,
-        "delta": -float(missing[0]) * variance**2 / w[0] ** 2,
-        "varrho": sigma0 / math.sqrt(w[0]),
-    }
-
-
-def _at(function: Callable[[float], Any], t: float) -> float:
-    return float(function(t))
-
-
-def _step_array(values: Any) -> np.ndarray:
-    """By k = 1 … K."""
-    return np.append(np.nan, np.asarray(values, float))
-
-
-def _sharp_terms(s: Setting) -> dict[str, Any]:
-    nodes, K = s.nodes, s.nodes.K
-    unit = np.exp(nodes.log_alpha) * (1.0 + s.data.normaliser * np.exp(nodes.log_lam))
-    terms = theorem_2.local(nodes.batch, s.data, s.scheme)
-    per = {"b": unit[1:], "n2": unit[1:] ** 2, "C": unit[1:]}
-    b, n2, C = (np.broadcast_to(getattr(terms, name), K) * by for name, by in per.items())
-    gamma = np.exp(np.broadcast_to(terms.log_gamma, K)) * unit[1:] / unit[:-1]
-    first = shared.start_term(s) * unit[0]
-    return {
-        "gamma": _step_array(gamma), "b": _step_array(b), "n": _step_array(np.sqrt(n2)), "C": _step_array(C),
-        "e_0": first,
-    }  # fmt: skip
-
-
-def _flow_terms(s: Setting) -> dict[str, Any]:
-    nodes = s.nodes
-    assert s.data.A1 is not None
-    lam, steps = np.exp(nodes.log_lam), s.scheme.steps(nodes.batch)
-    unit = np.sqrt(1.0 + s.data.A1[0] * lam)
-    gamma = np.exp(theorem_3.local(nodes.batch, s.data, s.scheme).log_gamma) * unit[1:] / unit[:-1]
-    later = np.append(np.cumprod(gamma[::-1])[::-1], 1.0)
-    c = steps.C * np.exp(-nodes.log_alpha[1:] - nodes.log_alpha[:-1])
-    return {"gamma": _step_array(gamma), "P": later, "C": _step_array(c)}
-
-
-def _published_terms(s: Setting) -> dict[str, Any]:
-    nodes = s.nodes
-    assert s.M1 is not None and s.data.A1 is not None
-    unit = np.exp(nodes.log_alpha) * (1.0 + s.data.A1[0] * np.exp(nodes.log_lam))
-    terms = theorem_1.local(nodes.batch, s.process, s.data, s.M1)
-    return {
-        "gamma": _step_array(np.exp(terms.log_gamma) * unit[1:] / unit[:-1]),
-        "D": _step_array(terms.D * unit[1:]),
-        "G": _step_array(terms.G * unit[1:]),
-        "M_1": s.M1,
-        "eta": nodes.T / nodes.K,
-        "omega": theorem_1.moment_supremum(s.process, s.data, nodes.T),
-        "e_0": theorem_1.start_at(s.data, s.start, s.process, *nodes.first) * unit[0],
-    }
