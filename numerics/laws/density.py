@@ -160,7 +160,7 @@ class Density:
         return Density(self.lo + first * self.h, self.h, log_p - total)
 
     @cached_property
-    def _ends(self) -> tuple[Array, Array]:
+    def node_tails(self) -> tuple[Array, Array]:
         """P(Z ≤ z_i) and P(Z > z_i), each summed from its own side."""
         shares, weights = _GAUSS
         n = self.log_p.size
@@ -176,7 +176,7 @@ class Density:
 
     def tails(self, z: Array) -> tuple[Array, Array]:
         """P(Z ≤ z) and P(Z > z) at any z within the grid, each with its own relative accuracy."""
-        below, above = self._ends
+        below, above = self.node_tails
         n = self.log_p.size
         t = np.clip((z - self.lo) / self.h, 0.0, n - 1.0)
         cell = np.minimum(t.astype(np.intp), n - 2)
@@ -189,11 +189,6 @@ class Density:
         t = 0.5 * (a + b)[:, None] + (b - a)[:, None] * shares
         values = np.exp(_interpolate(self._padded, t.ravel())).reshape(t.shape)
         return np.asarray(values @ weights * (b - a) * self.h)
-
-    @property
-    def node_tails(self) -> tuple[Array, Array]:
-        """`tails` at the nodes."""
-        return self._ends
 
 
 def _interpolate(padded: Array, t: Array) -> Array:
