@@ -262,7 +262,7 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
     ({"K": float("inf")}, BadInput, "K = inf: must be an integer >= 1"),
     ({"K": True}, BadInput, "K = True: must be an integer >= 1"),
     ({"K": None}, BadInput, "K = None: must be an integer >= 1"),
-    ({"scheme": "euler"}, BadInput, "scheme = euler: must be one of em, ei, hf, ddpm"),
+    ({"scheme": "euler"}, BadInput, "scheme = euler: must be one of em, em-point, em-point-arrival, ei, hf"),
     ({"theorem": "folk"}, BadInput, "theorem = folk: must be one of published, sharp"),
     ({"theorem": 2}, BadInput, "theorem = 2: must be one of published, sharp"),
     ({"start": "zero"}, BadInput, "start = zero: must be one of prior, exact, standard"),
@@ -297,7 +297,7 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
         BadInput,
         "ve-constant does not tend to N(0, I)",
     ),
-    ({"process": wbound.Process(f="t-1", g="1")}, BadInput, "must be finite and >= 0 on (0, T]"),
+    ({"process": wbound.Process(f="1-t", g="1")}, BadInput, "must be finite and >= 0 on (0, T]"),
     ({"process": wbound.Process(f="1", g="0")}, BadInput, "must not vanish on all of (0, T]"),
     (
         {"data": Gaussian(np.zeros(2), np.array([0.0, 1.0]))},

@@ -16,12 +16,13 @@ from wbound.bounds.shared import Parts, decay_constant, start_error, weights
 from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
-from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
-from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
 __all__ = ["THEOREM_3", "Local", "best_theta", "local", "output", "start_at", "sums"]
@@ -160,43 +161,14 @@ def _evaluate(s: Setting) -> Bound:
     )
 
 
-# ---------------------------------------------------------------------- hypotheses
-
-
-def _a1(s: Setting) -> None:
-    if s.data.A1 is None:
-        raise HypothesisFailed(
-            "Theorem 3", "A1", "the data are not strongly log-concave with Lipschitz score"
-        )
-
-
-def _scheme(s: Setting) -> None:
-    if s.scheme.kind != "ode":
-        raise HypothesisFailed("Theorem 3", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
-    if s.scheme.stages != 1:
-        raise HypothesisFailed(
-            "Theorem 3",
-            "a step of one stage",
-            f"no bound is proved here for {s.scheme.name}; its exact laws and samples are there",
-        )
-
-
-def _no_noise(s: Setting) -> None:
-    if s.score_noise:
-        raise HypothesisFailed(
-            "Theorem 3", "A3 (bias only)", f"score_noise = {s.score_noise:g} is not derived for the ODE"
-        )
-
-
-THEOREM_3 = Statement(
-    id="theorem-3",
+THEOREM_3 = statement(
+    "theorem-3",
+    "upper",
+    _evaluate,
+    c.an_ode,
+    c.one_stage,
+    c.a1,
+    c.no_noise,
     source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
-    kind="upper",
-    hypotheses=(
-        Hypothesis("an ODE scheme", _scheme),
-        Hypothesis("A1", _a1),
-        Hypothesis("A3 (bias only)", _no_noise),
-    ),
-    evaluate=_evaluate,
     covers=("eq-15",),
 )

@@ -96,8 +96,7 @@ def score_tolerance(
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
     flow = s.scheme.kind == "ode"
     if flow:
-        for hypothesis in theorem_3.THEOREM_3.hypotheses:
-            hypothesis.check(s)
+        theorem_3.THEOREM_3.check(s)
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
     first = theorem_1.start_at if theorem == "published" else theorem_3.start_at if flow else shared.start_at

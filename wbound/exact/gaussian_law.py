@@ -13,14 +13,14 @@ import numpy as np
 
 from wbound.calculus.stable import growth, softplus
 from wbound.data.log_concave import gaussian_data
-from wbound.errors import HypothesisFailed
 from wbound.exact.ode_moves import moves, noise2
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
-from wbound.statement.statement_object import Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
 from wbound.typing import Array
 
 __all__ = ["EXACT_LAW", "Defects", "defects", "exact_w2", "start_defects"]
@@ -296,23 +296,8 @@ def _evaluate(s: Setting) -> float:
     return math.sqrt(total) if not math.isnan(total) else math.inf
 
 
-def _gaussian(s: Setting) -> None:
-    gaussian_data(s.data)
-
-
-def _exact_score(s: Setting) -> None:
-    if s.score_bias:
-        raise HypothesisFailed(
-            "the exact law", "an unbiased score", f"score_bias = {s.score_bias:g} has no one law"
-        )
-
-
-EXACT_LAW = Statement(
-    id="exact-law",
-    source="linear recursion of section 3",
-    kind="exact",
-    hypotheses=(Hypothesis("Gaussian data", _gaussian), Hypothesis("an unbiased score", _exact_score)),
-    evaluate=_evaluate,
+EXACT_LAW = statement(
+    "exact-law", "exact", _evaluate, c.gaussian, c.unbiased, source="linear recursion of section 3"
 )
 
 

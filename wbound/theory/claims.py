@@ -123,14 +123,17 @@ CLAIMS: tuple[Statement, ...] = (
         c.to_the_end,
     ),
     statement("eq-9-second", "upper", ddpm.ancestral, c.a1, c.scheme("ddpm"), c.no_noise, c.to_the_end),
-    statement("eq-10", "exact", _defect, c.isotropic, c.scheme("hf"), c.exact_score, c.to_the_end),
-    statement("eq-10-prime", "exact", _defect, c.isotropic, c.scheme("ddpm"), c.exact_score, c.to_the_end),
-    statement("eq-11", "lower", _cauchy_schwarz, c.isotropic, c.to_the_end),
+    statement("eq-10", "exact", _defect, c.isotropic, c.spread, c.scheme("hf"), c.exact_score, c.to_the_end),
+    statement(
+        "eq-10-prime", "exact", _defect, c.isotropic, c.spread, c.scheme("ddpm"), c.exact_score, c.to_the_end
+    ),
+    statement("eq-11", "lower", _cauchy_schwarz, c.isotropic, c.spread, c.to_the_end),
     statement(
         "eq-12",
         "lower",
         _steps_needed,
         c.isotropic,
+        c.spread,
         c.scheme("hf"),
         c.exact_score,
         c.start("exact"),
@@ -141,6 +144,7 @@ CLAIMS: tuple[Statement, ...] = (
         "lower",
         _steps_needed_prior,
         c.isotropic,
+        c.spread,
         c.scheme("hf"),
         c.exact_score,
         c.start("prior"),
@@ -159,6 +163,13 @@ CLAIMS: tuple[Statement, ...] = (
     statement("profiles:L", "upper", lambda s: float(s.data.L(s.nodes.first[1])), c.bounded),
     statement("profiles:early", "upper", THEOREM_2.evaluate, c.profile, c.scheme(*_SDE), c.stops_early),
     statement(
-        "flow-law", "exact", EXACT_LAW.evaluate, c.isotropic, c.scheme(*_FLOW), c.exact_score, c.to_the_end
+        "flow-law",
+        "exact",
+        EXACT_LAW.evaluate,
+        c.isotropic,
+        c.spread,
+        c.scheme(*_FLOW),
+        c.exact_score,
+        c.to_the_end,
     ),
 )

@@ -116,7 +116,7 @@ IDENTITIES: tuple[Statement, ...] = (
     statement("lemma-3", "upper", _martingale, c.a1),
     statement("lemma-3:R", "upper", _roughness, c.a1),
     statement("lemma-3:increment", "exact", _increment, c.gaussian),
-    statement("lemma-3:mean", "exact", _regression, c.isotropic),
+    statement("lemma-3:mean", "exact", _regression, c.isotropic, c.spread),
     statement("section-3:hf", "exact", lambda s: float(s.scheme.steps(s.nodes.batch).C[0]), c.scheme("hf")),
     statement("section-3:ei", "exact", lambda s: float(s.scheme.steps(s.nodes.batch).C[0]), c.scheme("ei")),
     statement(

@@ -90,7 +90,7 @@ LIMITS: tuple[Statement, ...] = (
         for name in ("em", "ei", "ddpm")
     ),
     statement("eq-13", "order", _optimal_clock, c.a1, c.scheme("hf"), *_FROM_p_T),
-    statement("section-7:floor", "order", _floor_grid, c.isotropic, c.scheme("hf"), *_FROM_p_T),
+    statement("section-7:floor", "order", _floor_grid, c.isotropic, c.spread, c.scheme("hf"), *_FROM_p_T),
     statement("eq-14", "order", _sharp, c.a1, c.scheme("hf"), *_FROM_p_T, c.uniform),
     statement("section-8:published", "order", _published, c.a1, c.scheme("em"), c.to_the_end, c.uniform),
     statement("section-8:score", "order", _score, c.a1, c.scheme("em"), c.to_the_end, c.uniform),
