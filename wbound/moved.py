@@ -43,7 +43,6 @@ MOVED: dict[str, str] = {
     "wbound.images": "wbound.forward.catalogue_images",
     "wbound.increments": "wbound.forward.step_integrals",
     "wbound.intervals": "wbound.calculus.suprema",
-    "wbound.lazily": "wbound.calculus.scipy_when_called",
     "wbound.leading": "wbound.exact.leading_order",
     "wbound.limits": "wbound.theory.limits",
     "wbound.line": "wbound.calculus.whole_line",

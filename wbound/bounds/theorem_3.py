@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
-from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
@@ -99,7 +99,7 @@ def best_theta(log_value: Callable[[float], float]) -> float:
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, grid.size - 1)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda t: min(log_value(t), 1e9), bounds=(lo, hi), method="bounded", options={"xatol": 2e-4}
     )
     return float(found.x) if found.fun < values[i] else float(grid[i])

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 
 from wbound.bounds import shared, theorem_1, theorem_3
 from wbound.calculus.quadrature import integrate
-from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
 from wbound.complexity.horizons import grows
 from wbound.data.curvature import Curvature
@@ -130,7 +130,7 @@ def _largest(
         lo, hi = times[max(i - 1, 0)], times[min(i + 1, times.size - 1)]
         times = np.unique(np.linspace(lo, hi, 33))
     # the last bracket is 1e-3 of the first: a parabola's top is flat there
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda t: (
             -min(share * eps, eps - float(starts(np.array([t]))[0]))
             / float(_weights(process, data, np.array([t]), flow)[0])

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 
-from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
 from wbound.design.largest_level import DECADE, enough, float32_holds
@@ -130,7 +130,7 @@ def _direction(
 def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
     band = np.zeros((2, diagonal.size))
     band[0, 1:], band[1] = beside, diagonal
-    return np.asarray(solveh_banded(band, right, check_finite=False))
+    return np.asarray(scipy.linalg.solveh_banded(band, right, check_finite=False))
 
 
 def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
@@ -149,7 +149,11 @@ def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array
     full[index, index] += diagonal
     full[index[1:], index[:-1]] += beside
     full[index[:-1], index[1:]] += beside
-    return np.asarray(cho_solve(cho_factor(full, check_finite=False), gradient, check_finite=False))
+    return np.asarray(
+        scipy.linalg.cho_solve(
+            scipy.linalg.cho_factor(full, check_finite=False), gradient, check_finite=False
+        )
+    )
 
 
 def _room(log_lam: Array, step: Array, first: int) -> float:
@@ -301,7 +305,7 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
     mesh = log_s2 + np.linspace(-3.0, 24.0, 28)
     values = [target.value(best(float(u))) for u in mesh]
     i = int(np.argmin(values))
-    scan = minimize_scalar(
+    scan = scipy.optimize.minimize_scalar(
         lambda u: target.value(best(float(u))),
         bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
         method="bounded",
