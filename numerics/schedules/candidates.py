@@ -17,12 +17,11 @@ from wbound.errors import BadInput
 from wbound.exact.clock_law import FLOWS, PAIRS
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_images import IMAGES, reaching
-from wbound.sampler import placement
+from wbound.sampler.placement import PLACEMENTS
 from wbound.sampler.scheme import POINTWISE, SCHEMES
 from wbound.typing import Array
 
 __all__ = [
-    "GRIDS",
     "ON_CLOCK",
     "Candidate",
     "Maker",
@@ -36,14 +35,6 @@ __all__ = [
 ]
 
 
-#: Grids of the clock that are ranked, and how they are placed.
-GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
-    "optimal": placement.optimal,
-    "gaussian": placement.gaussian,
-    "log-lam": placement.log_uniform,
-    "edm": placement.edm,
-    "cosine": placement.cosine,
-}
 #: The schemes that see a process through its clock alone.
 ON_CLOCK = PAIRS | FLOWS
 
@@ -92,7 +83,7 @@ def candidates_of(
         scheme in ON_CLOCK or any(not sees_alpha(make) for _, make in makers)
     )
     for grid in (g for g in grids if g != "uniform"):
-        place = GRIDS[grid]
+        place = PLACEMENTS[grid]
         known: Curvature = facts if grid == "optimal" else data
         if whole:
             rows.append(Candidate("any" if scheme in ON_CLOCK else "any VE", grid, _anywhere(place, known)))

@@ -20,7 +20,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from numerics.schedules.candidates import (
-    GRIDS,
     ON_CLOCK,
     Candidate,
     Maker,
@@ -43,12 +42,12 @@ from wbound.design.placed_numerically import NumericalGrid, numerical_grid
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
-from wbound.sampler.grid import Grid
+from wbound.sampler.grid import GRIDS, Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
 from wbound.typing import Array
 
-__all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
+__all__ = ["MOST_STEPS", "Choice", "Ranking", "choose"]
 
 
 #: Nodes are optimised one by one for an ODE up to so many steps: beyond, Newton's method takes minutes.
@@ -175,7 +174,7 @@ def choose(
     steps: K ≥ 1 of every row; or eps (x), or eps_rel (ε/‖X_0 − E X_0‖): then K is the least that a row needs,
     and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
     several (with ``steps``), ranked together at the same K. processes: names or `Process`es (default: the
-    catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all). schedules: the user's
+    catalogue's and the images'); grids: "uniform" and names of `wbound.GRIDS` (default all). schedules: the user's
     own, ranked at their own K. numerical: the nodes optimised one by one, too. watch: is told how many rows are
     done, of how many, and the last. Raises `BadInput`.
     """
@@ -263,8 +262,7 @@ def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float
 
 
 def _grids(grids: Iterable[str] | None) -> list[str]:
-    names = ("uniform", *GRIDS)
-    return list(names) if grids is None else [one_of("grid", g, names) for g in grids]
+    return list(GRIDS) if grids is None else [one_of("grid", g, GRIDS) for g in grids]
 
 
 def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:

@@ -269,13 +269,7 @@ def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Obje
 def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
     """The named grids of the clock, as beginnings."""
     grids = []
-    for place in (
-        placement.optimal,
-        placement.gaussian,
-        placement.log_uniform,
-        placement.edm,
-        placement.cosine,
-    ):
+    for place in placement.PLACEMENTS.values():
         try:
             values = np.exp(place(log_lam_T, K, data))
         except HypothesisFailed:

@@ -184,18 +184,18 @@ class Grid:
     @staticmethod
     def cosine() -> Grid:
         """The cosine schedule, λ in units of the data's mean variance (Nichol & Dhariwal, 2021)."""
-        return Grid("cosine", "log_lam", lambda r: placement.cosine(r.log_lam_T, r.K, r.data))
+        return _in_clock("cosine")
 
     @staticmethod
     def optimal() -> Grid:
         """Section 7's grid, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}; needs the data's m_0 and L_0 (A1)."""
-        return Grid("optimal", "log_lam", lambda r: placement.optimal(r.log_lam_T, r.K, r.data))
+        return _in_clock("optimal")
 
     @staticmethod
     def gaussian() -> Grid:
         """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ,
         σ_0²I)."""
-        return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
+        return _in_clock("gaussian")
 
     @staticmethod
     def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
@@ -252,20 +252,19 @@ class Grid:
         return nodes
 
 
+def _in_clock(name: str) -> Grid:
+    place = placement.PLACEMENTS[name]
+    return Grid(name, "log_lam", lambda r: place(r.log_lam_T, r.K, r.data))
+
+
 #: Named grids that can end at λ_K = δ > 0.
 STOPPING = ("uniform", "log-lam", "edm")
 
 #: Grids by name.
 GRIDS: dict[str, Grid] = {
-    grid.name: grid
-    for grid in (
-        Grid.uniform(),
-        Grid.optimal(),
-        Grid.gaussian(),
-        Grid.log_lam(),
-        Grid.edm(),
-        Grid.cosine(),
-    )
+    "uniform": Grid.uniform(),
+    **{name: _in_clock(name) for name in placement.PLACEMENTS},
+    **{grid.name: grid for grid in (Grid.log_lam(), Grid.edm())},  # these can stop early
 }
 
 

@@ -8,6 +8,7 @@ literature fixes for images of standard deviation ½ or 1 are taken in units of 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,7 +17,17 @@ from wbound.errors import BadInput, HypothesisFailed, positive
 from wbound.forward.optimal_clock import clock, log_clock_left, times
 from wbound.typing import Array
 
-__all__ = ["SIGMA_MIN", "cosine", "curvatures", "edm", "gaussian", "log_uniform", "optimal", "scale"]
+__all__ = [
+    "PLACEMENTS",
+    "SIGMA_MIN",
+    "cosine",
+    "curvatures",
+    "edm",
+    "gaussian",
+    "log_uniform",
+    "optimal",
+    "scale",
+]
 
 
 #: The last noise level above 0 of `edm` and `log_uniform`, in units of the data's standard deviation: EDM's
@@ -115,3 +126,13 @@ def cosine(log_lam_T: float, K: int, data: Curvature | None, offset: float = COS
 
 def _framed(log_lam_T: float, inner: Array) -> Array:
     return np.concatenate(([log_lam_T], inner, [-np.inf]))
+
+
+#: The grids of the clock by name, each (log λ(T), K, data) -> log λ (K+1,): the one list of them.
+PLACEMENTS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
+    "optimal": optimal,
+    "gaussian": gaussian,
+    "log-lam": log_uniform,
+    "edm": edm,
+    "cosine": cosine,
+}
