@@ -42,7 +42,7 @@ from wbound.design.placed_numerically import NumericalGrid, numerical_grid
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
-from wbound.sampler.grid import GRIDS, Grid
+from wbound.sampler.grid import GRIDS, Grid, log_nodes
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
 from wbound.typing import Array
@@ -347,11 +347,6 @@ class Numerical:
         return self.known[K]
 
 
-def _log(lam: Array) -> Array:
-    with np.errstate(divide="ignore"):  # the last node is λ = 0
-        return np.log(lam)
-
-
 def _numerical(
     task: _Task,
     nodes: Numerical,
@@ -365,7 +360,7 @@ def _numerical(
     on_clock = [c for c in choices if seen_as(task.scheme, c.made_by) is not None]
     best = min(on_clock, key=lambda c: c.error, default=None)
     grid = nodes.grid(K, [] if best is None else [np.exp(best.log_lam)])
-    log_lam, out = _log(grid.lam), []
+    log_lam, out = log_nodes(grid.lam), []
     for (label, make), n in zip(read, needed, strict=True):
         try:
             p, T = (None, None) if make is None else make(float(log_lam[0]))
@@ -386,7 +381,7 @@ def _numerical_steps(
         return None
 
     def error(K: int) -> float:
-        log_lam = _log(nodes.grid(K).lam)
+        log_lam = log_nodes(nodes.grid(K).lam)
         try:
             return task.judge(log_lam, None if reader is None else reader(float(log_lam[0]))[0]).robust
         except BadInput:

@@ -29,7 +29,7 @@ from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
 from wbound.forward.forward_process import Process
 from wbound.sampler import placement
-from wbound.sampler.grid import GRIDS
+from wbound.sampler.grid import GRIDS, log_nodes
 from wbound.sampler.make_setting import setting
 from wbound.typing import Array
 
@@ -321,17 +321,12 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
     for b in given if limit is not None else []:  # at least as good as each
         if target.value(b) < found.value:
             found = _from_best(target, [b], float(b[0]))
-    while not float32_holds(_log(found.lam), log_s2):
+    while not float32_holds(log_nodes(found.lam), log_s2):
         found, limit = fixed(math.log(found.lam[0]) - 0.1 * DECADE), "float32"
     if limit is None:
         return _Freed(found, None, None)
     free, before = found, fixed(math.log(found.lam[0]) - DECADE)
     return _Freed(found, limit, 1.0 - found.value / before.value)
-
-
-def _log(lam: Array) -> Array:
-    with np.errstate(divide="ignore"):  # the last node is λ = 0
-        return np.log(lam)
 
 
 def _moved(lam: Array, log_lam_T: float, log_s2: float) -> list[Array]:

@@ -19,7 +19,7 @@ from wbound.sampler import placement
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.typing import Array
 
-__all__ = ["GRIDS", "Grid", "Nodes", "grid_named"]
+__all__ = ["GRIDS", "Grid", "Nodes", "grid_named", "log_nodes"]
 
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
@@ -207,13 +207,13 @@ class Grid:
     def from_lam(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit clock values λ (K+1,) in x², strictly decreasing to 0; with stop="early" to δ > 0."""
         lam = _decreasing(values, "grid lam", stop)
-        return Grid("from_lam", "log_lam", lambda r: _log(lam), True, lam.size - 1)
+        return Grid("from_lam", "log_lam", lambda r: log_nodes(lam), True, lam.size - 1)
 
     @staticmethod
     def from_sigma(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0; with stop="early" to √δ > 0."""
         sigma = _decreasing(values, "grid sigma", stop)
-        return Grid("from_sigma", "log_lam", lambda r: 2.0 * _log(sigma), True, sigma.size - 1)
+        return Grid("from_sigma", "log_lam", lambda r: 2.0 * log_nodes(sigma), True, sigma.size - 1)
 
     def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
         """The grid read through ``process``'s clock. T and K are required unless the grid is explicit,
@@ -307,6 +307,7 @@ def _decreasing(values: ArrayLike, option: str, stop: str | None = None) -> Arra
     return a
 
 
-def _log(values: Array) -> Array:
+def log_nodes(values: Array) -> Array:
+    """log λ of nodes that may end at λ = 0."""
     with np.errstate(divide="ignore"):  # the last node is λ = 0
         return np.log(values)
