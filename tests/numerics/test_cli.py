@@ -86,7 +86,7 @@ def test_version(wb: Any) -> None:
         (hostile.instead(BOUND, "--m0", "2"), "at most L0"),
         (hostile.instead(BOUND, "--m0", "0"), "m0"),
         (hostile.instead(BOUND, "--second-moment", "1"), "A1"),
-        ([*BOUND, "--scheme", "rk4"], "em, em-point, em-point-arrival, ei, hf"),
+        ([*BOUND, "--scheme", "rk4"], "em, em-point, em-point-arrival, ei, hf, ddpm"),
         ([*BOUND, "--theorem", "best"], "published, sharp"),
         ([*BOUND, "--start", "there"], "prior, exact, standard"),
         ([*BOUND, "--grid", "random"], "uniform"),

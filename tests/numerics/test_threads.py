@@ -107,7 +107,11 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
         wbound.measured_orders(wbound.process("ou"), "sharp", "prior", "hf", cached=False).K_eps
     ),
     "rows": lambda s: [row.process for row in wbound.order_rows([wbound.process("ou")])],
-    "table": lambda s: str(wbound.complexity_table(3, 0.5, scheme="hf").to_dict()),
+    # K and T of the worst spectrum come from matrix products, whose last bit is the linear algebra library's
+    "table": lambda s: str(wbound.complexity_table(3, 0.5, scheme="hf").round(6).to_dict()),
+    "worst": lambda s: (
+        wbound.worst_iterations(s.named, wbound.LogConcave(3, 0.5, 2.0, 3.0, 0.0), 0.5, scheme="hf").K
+    ),
     "schemes": lambda s: wbound.scheme_table(3, 0.5, schemes=("hf", "ddim"), processes=("ou",)).to_json(),
     "exact iterations": lambda s: wbound.exact_iterations(s.named, s.law, 0.2, scheme="hf").K,
     "tolerance": lambda s: wbound.score_tolerance(s.named, s.facts, 0.5, scheme="hf"),

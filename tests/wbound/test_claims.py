@@ -224,8 +224,7 @@ def at_theta(id: str, s: Setting) -> float:
 def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, float, float]]:
     """The settings, the formula evaluated as it stands, and the code's value."""
     id = statement.id
-    few = statement.anchor in ONE_EIGENVALUE
-    for s in fitting(statement, 3 * N if few else N):
+    for s in fitting(statement, 3 * N if statement.anchor in ONE_EIGENVALUE else N):
         terms = quantities(s, id) | {"theta": THETA}
         if id in ("theorem-2", "theorem-2-prime") and ddpm.has_ancestral(s):
             continue  # the smaller of Eq. 7 and 9″
@@ -233,8 +232,8 @@ def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, 
             continue  # its formula is written for one coordinate of an SDE scheme
         if id in ("eq-12", "eq-12:prior"):
             terms["u"] = float(EXACT_LAW(s)) / (terms["sigma_0"] * math.sqrt(s.data.d))
-        if few and "sigma_0" not in terms:
-            continue
+        if statement.anchor in ONE_EIGENVALUE and "sigma_0" not in terms:
+            continue  # written for one eigenvalue
         shown, value = formula_value(formula, terms), number(statement(s))
         if id in ("theorem-3", "eq-9-prime", "eq-9-second"):
             assert formula is not statement.formula or value <= shown * (1 + 1e-9)

@@ -262,7 +262,11 @@ BAD: list[tuple[dict[str, Any], type[WboundError], str]] = [
     ({"K": float("inf")}, BadInput, "K = inf: must be an integer >= 1"),
     ({"K": True}, BadInput, "K = True: must be an integer >= 1"),
     ({"K": None}, BadInput, "K = None: must be an integer >= 1"),
-    ({"scheme": "euler"}, BadInput, "scheme = euler: must be one of em, em-point, em-point-arrival, ei, hf"),
+    (
+        {"scheme": "euler"},
+        BadInput,
+        "scheme = euler: must be one of em, em-point, em-point-arrival, ei, hf, ddpm",
+    ),
     ({"theorem": "folk"}, BadInput, "theorem = folk: must be one of published, sharp"),
     ({"theorem": 2}, BadInput, "theorem = 2: must be one of published, sharp"),
     ({"start": "zero"}, BadInput, "start = zero: must be one of prior, exact, standard"),

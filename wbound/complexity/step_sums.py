@@ -71,6 +71,8 @@ class Quality(NamedTuple):
 
 COARSE, FINE = Quality(64, 0.5, 6, 1), Quality(2048, 1.0, 10, 3)
 CHECKED, OTHER = FINE._replace(check=True), Quality(1024, 1.5, 8, 3, 0.9e-4)
+#: A virtual step is no shorter than so many units in the last place of its time.
+HELD = 16.0
 #: log t and the clock's logarithms together move by less than this over all panels.
 FARTHEST = 2e5
 #: log P moves by less than this, or P is beyond doubles: m ≤ 1/λ, so that it is growth that moves it so far.
@@ -363,7 +365,8 @@ def _virtual(
         if rows.stiffness:
             with np.errstate(divide="ignore"):  # g = 0 sets no limit
                 limit = 0.1 * np.sqrt(quality.width / (rows.stiffness * process.g(m[tiny]) ** 2))
-            wide[tiny] = np.minimum(wide[tiny], limit)
+            # a width that doubles hold at m: at m = 1e13 they hold no shorter one, and the check says what that costs
+            wide[tiny] = np.minimum(wide[tiny], np.maximum(limit, HELD * np.spacing(m[tiny])))
         direct[tiny] = step[tiny] >= wide[tiny]
     out = np.empty((len(rows.orders), m.size))
     orders = np.array(rows.orders)[:, None]

@@ -131,7 +131,7 @@ class ExactW2:
         J *= rate[:, None]
         low_rank = self._roots(n * two) @ J if s.size > 1 else None
         # ∇W2 = ∇W2²/(2 W2); the metric is that of W2² from p_T, over the same 2 W2
-        scale = 0.5 / exact
+        scale = 0.5 / exact if exact > 0.0 else 0.0  # at W2 = 0, its least value, 0 is a slope too
         gradient, value = total.gradient * scale, exact
         diagonal = total.diagonal * scale
         if self.start == "prior":

@@ -23,7 +23,7 @@ import scipy
 
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
-from wbound.design.largest_level import DECADE, enough, float32_holds
+from wbound.design.largest_level import DECADE, LEAST_GAIN, enough, float32_holds
 from wbound.design.objectives import ExactW2, Objective, SharpBound
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
@@ -39,6 +39,8 @@ __all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_gri
 #: "sharp": Theorem 2 for hf (Eq. 9); "exact": the exact Gaussian W2.
 OBJECTIVES = ("sharp", "exact")
 MOST_STEPS = 5000
+#: A last decade of σ_max that gained more than this is followed by another, with nodes of its own.
+STILL_GAINING = 0.3
 
 
 def optimal_grid(data: Curvature, K: int, lam_max: float) -> Array:
@@ -81,6 +83,8 @@ def _minimise(objective: Objective, lam: Array, first: int, most: int = 300) -> 
         return _Found(lam, value, 0, 0.0)
     damping, decrement = 0.0, math.inf
     for iteration in range(most):
+        if value == 0.0:  # heun is exact on one variance at some nodes
+            return _Found(lam, value, iteration, 0.0)
         d = objective.derivatives(lam)
         at = lam[first:K]
         gradient = at * d.gradient[first:]
@@ -325,8 +329,18 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
         found, limit = fixed(math.log(found.lam[0]) - 0.1 * DECADE), "float32"
     if limit is None:
         return _Freed(found, None, None)
-    free, before = found, fixed(math.log(found.lam[0]) - DECADE)
-    return _Freed(found, limit, 1.0 - found.value / before.value)
+    before = fixed(math.log(found.lam[0]) - DECADE)
+    gained = 1.0 - found.value / before.value
+    # nodes moved as they are may hide what nodes of its own would gain (heun, exact on one variance): then go on
+    while limit == "gain" and gained > STILL_GAINING:
+        more = fixed(math.log(found.lam[0]) + DECADE)
+        if not more.value < found.value * (1.0 - LEAST_GAIN):
+            break
+        if not float32_holds(log_nodes(more.lam), log_s2):
+            limit = "float32"
+            break
+        gained, found = 1.0 - more.value / found.value, more
+    return _Freed(found, limit, gained)
 
 
 def _moved(lam: Array, log_lam_T: float, log_s2: float) -> list[Array]:

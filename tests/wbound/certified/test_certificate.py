@@ -140,7 +140,7 @@ def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
         options |= {"start": "prior"}
         T = 0.5
         monkeypatch.setattr(
-            wbound.bounds.theorem_2, "start_error", times(1 + 4 * WRONG, wbound.bounds.shared.start_error)
+            wbound.bounds.shared, "start_error", times(1 + 4 * WRONG, wbound.bounds.shared.start_error)
         )
     elif which == "drift":
         right_local = wbound.bounds.theorem_2.local
