@@ -141,7 +141,6 @@ BREAKS: dict[str, Broken] = {
     "an SDE scheme": other(scheme=wbound.SCHEMES["ddim"]),
     "an ODE scheme": other(scheme=wbound.SCHEMES["em"]),
     "a step of one stage": other(scheme=wbound.SCHEMES["heun"]),
-    "sigma0 > 0": other(data=Gaussian(np.zeros(1), 0.0)),
     "Gaussian data": other(data=LogConcave(1, 0.5, 2.0, 1.0)),
     "an unbiased score": other(score_bias=0.1),
     "data N(0, sigma0^2 I)": other(data=Gaussian(np.ones(2), 1.0)),

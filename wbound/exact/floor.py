@@ -73,7 +73,7 @@ PROPOSITION_1 = statement(
     "lower",
     lambda s: floor_w2(s.nodes.K, s.data.d, c.sigma0(s), math.exp(min(s.nodes.first[1], 700.0))),
     c.gaussian,
-    c.isotropic,
+    c.isotropic_or_point,
     c.scheme("hf"),
     c.start("exact", "can cancel (Eq. 10)"),
     source="Gao, Nguyen & Zhu, arXiv 2311.11003; constant derived here",

@@ -26,6 +26,7 @@ __all__ = [
     "far",
     "gaussian",
     "isotropic",
+    "isotropic_or_point",
     "lam_T",
     "mean_known",
     "no_noise",
@@ -36,7 +37,6 @@ __all__ = [
     "profile",
     "scheme",
     "sigma0",
-    "spread",
     "start",
     "statement",
     "stops_early",
@@ -118,9 +118,12 @@ a1 = _where(
 profile = _renamed("A1 or A1′", _profile)
 coefficients = _renamed("f, g >= 0", _coefficients)
 gaussian = _renamed("Gaussian data", lambda s: gaussian_data(s.data))
-#: A point at the origin too.
-isotropic = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")
-spread = _where("sigma0 > 0", lambda s: sigma0(s) > 0.0, "the data are a point")
+isotropic_or_point = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")
+isotropic = _where(
+    "data N(0, sigma0^2 I)",
+    lambda s: _isotropic(s) and sigma0(s) > 0.0,
+    "the data are not centred and isotropic",
+)
 one_eigenvalue = _where(
     "data N(mu, sigma0^2 I)",
     lambda s: not np.ptp(gaussian_data(s.data).eigenvalues),
