@@ -32,7 +32,7 @@ ORDER: dict[str, str] = {
 # What each package may import besides the standard library and itself; numerics stands on wbound.
 MAY_IMPORT: dict[str, str] = {
     "wbound": "numpy scipy sympy pandas numba flint psutil",
-    "numerics": "wbound numpy scipy sympy numba pandas matplotlib sklearn joblib loky pyarrow PIL tqdm rich typer"
+    "numerics": "wbound numpy scipy sympy numba pandas matplotlib sklearn joblib loky pyarrow PIL tqdm typer"
     " jinja2 tabulate ot dask distributed torch diffusers torchsde accelerate torchmetrics safetensors",
 }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
-__all__ = ["ELSEWHERE", "MOVED", "MovedFinder"]
+__all__ = ["ELSEWHERE", "MOVED", "MovedFinder", "front_door"]
 
 #: Old dotted name → new one.
 MOVED: dict[str, str] = {
@@ -39,13 +40,12 @@ MOVED: dict[str, str] = {
     "wbound.gaussian": "wbound.exact.gaussian_law",
     "wbound.growth": "wbound.complexity.order_formulas",
     "wbound.horizons": "wbound.complexity.horizons",
-    "wbound.identities": "wbound.theory.identities",
+    "wbound.identities": "wbound.theory.claims",
     "wbound.images": "wbound.forward.catalogue_images",
     "wbound.increments": "wbound.forward.step_integrals",
     "wbound.intervals": "wbound.calculus.suprema",
-    "wbound.lazily": "wbound.calculus.scipy_when_called",
     "wbound.leading": "wbound.exact.leading_order",
-    "wbound.limits": "wbound.theory.limits",
+    "wbound.limits": "wbound.theory.claims",
     "wbound.line": "wbound.calculus.whole_line",
     "wbound.measured": "wbound.complexity.orders_measured",
     "wbound.objectives": "wbound.design.objectives",
@@ -115,6 +115,21 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "tallied": "wbound.complexity.criteria",
     },
 }
+
+
+def front_door(
+    room: str, given: dict[str, str]
+) -> tuple[dict[str, str], Callable[[str], Any], Callable[[], list[str]]]:
+    """What a room gives beside its files, looked up when first used: the home of each name, ``__getattr__`` and
+    ``__dir__``. given: names, with blanks between them, by the dotted name of the file that owns them."""
+    home = {name: file for file, names in given.items() for name in names.split()}
+
+    def found(name: str) -> Any:
+        if name in home:
+            return getattr(import_module(home[name]), name)
+        raise AttributeError(f"module {room!r} has no attribute {name!r}")
+
+    return home, found, lambda: sorted({*vars(sys.modules[room]), *home})
 
 
 class _Keeping(ModuleType):

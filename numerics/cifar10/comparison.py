@@ -191,15 +191,13 @@ class Comparison:
 
 def correlation(a: Sequence[float | None], b: Sequence[float | None]) -> float | None:
     """Spearman's rank correlation of the pairs that have both; None for fewer than three or a constant side."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
-    if len(pairs) < 3:
+    sides = list(zip(*pairs, strict=True))
+    if len(pairs) < 3 or any(len(set(side)) == 1 for side in sides):
         return None
-    first, second = (rankdata(side) for side in zip(*pairs, strict=True))
-    first, second = first - first.mean(), second - second.mean()
-    size = math.sqrt(float(first @ first) * float(second @ second))
-    return float(first @ second) / size if size > 0.0 else None
+    return float(spearmanr(*sides).statistic)
 
 
 def theory_of(process: ImageProcess, law: GaussianImages, sweep: Sweep) -> Theory:

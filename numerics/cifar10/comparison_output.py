@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from numerics.cifar10.comparison import Comparison, Measured, Theory
 from numerics.figures.output import save
@@ -29,6 +28,7 @@ from numerics.figures.style import (
     y_range_of,
 )
 from numerics.io.writing import csv_text, directory, write
+from wbound.typing import Array
 
 __all__ = [
     "FIGURES",
@@ -40,7 +40,6 @@ __all__ = [
     "write_all",
 ]
 
-Array = NDArray[np.float64]
 
 SLICED = "sliced W2 from held-out images"
 

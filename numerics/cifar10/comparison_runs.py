@@ -22,12 +22,11 @@ from numerics.cifar10.processes import NAMES
 from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
-from numerics.io.locks import locked
 from numerics.io.reading import is_file
 from numerics.samplers.sampling import cores
 from wbound.errors import BadInput, count, one_of
 
-__all__ = ["SWEEPS", "Job", "Prepared", "compare_runs", "device_of", "prepared", "snapshots_of", "trained"]
+__all__ = ["SWEEPS", "Job", "Prepared", "device_of", "prepared", "snapshots_of", "trained"]
 
 #: What `wbound images compare` does by preset where nothing else is said: training steps and the sweep.
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
@@ -177,14 +176,6 @@ def prepared(
         for K in {*chosen.steps, chosen.at}:
             plan(c.image_process(), K, chosen.scheme, chosen.grid)
     return Prepared(tuple(todo), _judge(todo[0]), many)
-
-
-def compare_runs(out: str | Path, *given: Any, **settings: Any) -> Comparison:
-    """`prepared`, with its arguments, and run, with the folder ``out`` locked. Raises `BadInput`, and `IOFailure`
-    where another run writes there."""
-    ready = prepared(out, *given, **settings)
-    with locked(out):
-        return ready.run()
 
 
 def device_of(name: str) -> torch.device:

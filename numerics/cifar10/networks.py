@@ -134,7 +134,3 @@ class ScoreNetwork(nn.Module):
         if grey:
             out = out.mean(1, keepdim=True)
         return out if a.fourier else out / over  # the U-Net with ``fourier`` divides by σ itself
-
-    @property
-    def parameters_count(self) -> int:
-        return sum(p.numel() for p in self.parameters())

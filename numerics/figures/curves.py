@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from numerics.figures.output import SUFFIXES, save, svg
 from numerics.figures.style import (
@@ -28,6 +27,7 @@ from numerics.figures.style import (
 )
 from numerics.io.writing import csv_text
 from numerics.studies.curves import AXES, Curve
+from wbound.typing import Array
 
 __all__ = [
     "COLOURS",
@@ -43,7 +43,6 @@ __all__ = [
     "width_of",
 ]
 
-Array = NDArray[np.float64]
 
 #: How far above the trivial error ‖X_0‖ a bound is still drawn.
 HEADROOM = 30.0

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from numerics.figures.curves import Array
 from numerics.figures.style import INK, Entry, colour, log_frame, styled, width_of, x_label, y_range_of
 from numerics.studies.curves import AXES
 from numerics.studies.lower_bound import Cancellation, Floor
+from wbound.typing import Array
 
 __all__ = ["affine_figure", "cancellation_figure", "floor_figure"]
 

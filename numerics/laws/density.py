@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from wbound.calculus.quadrature import rule
 from wbound.errors import IOFailure
 from wbound.typing import Array
 
@@ -104,7 +105,6 @@ def _kernels() -> Any:
 _BARYCENTRIC = np.array([(-1.0) ** i * math.comb(2 * _HALF - 1, i) for i in range(2 * _HALF)])
 #: Central difference of order 10: f′ ≈ Σ c_j (f_{+j} − f_{−j}).
 _SLOPE = np.array([5.0 / 6.0, -5.0 / 21.0, 5.0 / 84.0, -5.0 / 504.0, 1.0 / 1260.0])
-_GAUSS = tuple(part / 2.0 for part in np.polynomial.legendre.leggauss(8))
 
 
 def _pad(values: Array) -> Array:
@@ -160,12 +160,12 @@ class Density:
         return Density(self.lo + first * self.h, self.h, log_p - total)
 
     @cached_property
-    def _ends(self) -> tuple[Array, Array]:
+    def node_tails(self) -> tuple[Array, Array]:
         """P(Z ≤ z_i) and P(Z > z_i), each summed from its own side."""
-        shares, weights = _GAUSS
+        r = rule(8)
         n = self.log_p.size
-        t = (np.arange(n - 1)[:, None] + 0.5 + shares).ravel()
-        cells = np.exp(_interpolate(self._padded, t)).reshape(n - 1, -1) @ weights * self.h
+        t = (np.arange(n - 1)[:, None] + r.x).ravel()
+        cells = np.exp(_interpolate(self._padded, t)).reshape(n - 1, -1) @ r.w * self.h
         # beyond the ends: an exponential with the last cell's slope
         slopes = np.abs(np.array([self.log_p[1] - self.log_p[0], self.log_p[-1] - self.log_p[-2]])) / self.h
         with np.errstate(divide="ignore"):  # a flat end would have no tail estimate: none is added
@@ -176,7 +176,7 @@ class Density:
 
     def tails(self, z: Array) -> tuple[Array, Array]:
         """P(Z ≤ z) and P(Z > z) at any z within the grid, each with its own relative accuracy."""
-        below, above = self._ends
+        below, above = self.node_tails
         n = self.log_p.size
         t = np.clip((z - self.lo) / self.h, 0.0, n - 1.0)
         cell = np.minimum(t.astype(np.intp), n - 2)
@@ -185,15 +185,10 @@ class Density:
         return left, right
 
     def _part(self, a: Array, b: Array) -> Array:
-        shares, weights = _GAUSS
-        t = 0.5 * (a + b)[:, None] + (b - a)[:, None] * shares
+        r = rule(8)
+        t = a[:, None] + (b - a)[:, None] * r.x
         values = np.exp(_interpolate(self._padded, t.ravel())).reshape(t.shape)
-        return np.asarray(values @ weights * (b - a) * self.h)
-
-    @property
-    def node_tails(self) -> tuple[Array, Array]:
-        """`tails` at the nodes."""
-        return self._ends
+        return np.asarray(values @ r.w * (b - a) * self.h)
 
 
 def _interpolate(padded: Array, t: Array) -> Array:

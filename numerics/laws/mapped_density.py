@@ -10,16 +10,17 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from numerics.laws.density import Density, Map
 from numerics.targets.line_laws import Line
+from wbound.calculus.quadrature import halved, rule
 from wbound.errors import IOFailure
-from wbound.typing import Array
+from wbound.typing import Array, Index
 
-__all__ = ["Pushed"]
+__all__ = ["ROUGH", "Pushed"]
 
-_GAUSS = tuple(part / 2.0 for part in np.polynomial.legendre.leggauss(8))
+#: What is said where a W2 on the line does not converge.
+ROUGH = "W2 to the law on the line did not converge: its quantiles are too rough"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,30 +76,24 @@ class Pushed:
         owner = np.repeat(np.arange(counts.size), counts)
         lo = np.concatenate([np.arange(c) / c for c in counts])
         hi = lo + 1.0 / counts[owner]
-        shares, weights = _GAUSS
+        r = rule(8)
 
-        def panels(lo: Array, hi: Array, owner: NDArray[np.intp]) -> Array:
-            u = 0.5 * (lo + hi)[:, None] + (hi - lo)[:, None] * shares
+        def panels(owner: Index, lo: Array, hi: Array) -> Array:
+            u = lo[:, None] + (hi - lo)[:, None] * r.x
             start, size = regions[owner][:, None], np.diff(regions)[owner][:, None]
             z = start + size * (u if plain else u * u * (3.0 - 2.0 * u))
             per = size if plain else size * 6.0 * u * (1.0 - u)
-            return np.asarray((integrand(z.ravel()).reshape(z.shape) * per) @ weights * (hi - lo))
+            return np.asarray((integrand(z.ravel()).reshape(z.shape) * per) @ r.w * (hi - lo))
 
-        whole, done = panels(lo, hi, owner), 0.0
-        for _ in range(30):
-            mid = 0.5 * (lo + hi)
-            left, right = panels(lo, mid, owner), panels(mid, hi, owner)
-            total = done + float((left + right).sum())
+        def enough(both: Array, whole: Array, owner: Index) -> float:
             # quantiles are known to 1e−15 of the law's width
-            noise = 4e-15 * width
-            allowed = (1e-9 * total + noise * math.sqrt(total) + noise**2) / 8.0
-            bad = np.abs(left + right - whole) > allowed
-            done += float((left + right)[~bad].sum())
-            if not bad.any():
-                return done
-            lo, hi = np.concatenate((lo[bad], mid[bad])), np.concatenate((mid[bad], hi[bad]))
-            owner, whole = np.tile(owner[bad], 2), np.concatenate((left[bad], right[bad]))
-        raise IOFailure("W2 to the law on the line did not converge: its quantiles are too rough")
+            total, noise = float(whole.sum()), 4e-15 * width
+            return (1e-9 * total + noise * math.sqrt(total) + noise**2) / 8.0
+
+        value, _, agreed = halved(panels, owner, lo, hi, enough, depth=30)
+        if not agreed:
+            raise IOFailure(ROUGH)
+        return float(value.sum())
 
     # ------------------------------------------------------------------ maps that turn
     def _regions(self, ends: Array) -> Array:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numerics.laws.mapped_density import ROUGH
 from numerics.targets.line_laws import Line, Normal
-from wbound.calculus.quadrature import rule
+from wbound.calculus.quadrature import halved, rule
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -25,7 +26,7 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import Batch
-from wbound.typing import Array
+from wbound.typing import Array, Index
 
 __all__ = ["Flow1d", "curve", "flow1d", "flow1d_w2", "monotone", "push", "pushed_w2"]
 
@@ -208,7 +209,7 @@ def _along(start: _Start, line: Line, moved: Callable[[Array], Array], rtol: flo
     nodes, weights = rule(10).x, rule(10).w
     scale = math.sqrt(line.variance + line.mean**2)
 
-    def panels(lo: Array, hi: Array) -> Array:
+    def panels(_: Index, lo: Array, hi: Array) -> Array:
         y = lo[:, None] + (hi - lo)[:, None] * nodes
         flat = y.ravel()
         lower, upper = start.line.tails(flat, *start.at)
@@ -216,23 +217,18 @@ def _along(start: _Start, line: Line, moved: Callable[[Array], Array], rtol: flo
         gap = (x - line.at_tails(lower, upper)) ** 2 * np.exp(start.line.log_density(flat, *start.at))
         return np.asarray((gap.reshape(y.shape) @ weights) * (hi - lo))
 
-    edges = np.linspace(start.lo, start.hi, _PANELS + 1)
-    lo, hi = edges[:-1], edges[1:]
-    whole, done, error = panels(lo, hi), 0.0, 0.0
-    for _ in range(48):
-        mid = 0.5 * (lo + hi)
-        left, right = panels(lo, mid), panels(mid, hi)
-        both, gap = left + right, np.abs(left + right - whole)
-        total = done + float(both.sum())
+    def enough(both: Array, whole: Array, _: Index) -> float:
         # quantiles are known to about 1e−14 of the law's width
-        noise = 2e-14 * scale
-        bad = gap > (rtol * total + noise * math.sqrt(total) + noise**2) / 32.0
-        done, error = done + float(both[~bad].sum()), error + float(gap[~bad].sum())
-        if not bad.any():
-            return math.sqrt(done), 0.5 * error / math.sqrt(done) if done > 0.0 else 0.0
-        lo, hi = np.concatenate((lo[bad], mid[bad])), np.concatenate((mid[bad], hi[bad]))
-        whole = np.concatenate((left[bad], right[bad]))
-    raise IOFailure("W2 to the law on the line did not converge: its quantiles are too rough")
+        total, noise = float(whole[0]), 2e-14 * scale
+        return (rtol * total + noise * math.sqrt(total) + noise**2) / 32.0
+
+    edges = np.linspace(start.lo, start.hi, _PANELS + 1)
+    one = np.zeros(_PANELS, int)
+    value, error, agreed = halved(panels, one, edges[:-1], edges[1:], enough, depth=48)
+    if not agreed:
+        raise IOFailure(ROUGH)
+    w2 = math.sqrt(value[0])
+    return w2, 0.5 * float(error[0]) / w2 if w2 > 0.0 else 0.0
 
 
 def _sorted(start: _Start, line: Line, moved: Callable[[Array], Array], n: int) -> float:

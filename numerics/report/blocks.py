@@ -13,6 +13,7 @@ import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from importlib import resources
 from typing import Any
 
 __all__ = [
@@ -32,6 +33,11 @@ __all__ = [
     "show",
     "typeset",
 ]
+
+
+def template(name: str) -> str:
+    """The text of a file of `numerics/report/templates`."""
+    return resources.files("numerics.report").joinpath("templates", name).read_text("utf-8")
 
 
 class Html(str):

@@ -9,7 +9,7 @@ from importlib import resources
 
 from numerics.figures.style import INK, colour
 from numerics.report import javascript
-from numerics.report.blocks import Context, Html, Panel, Part, Prose
+from numerics.report.blocks import Context, Html, Panel, Part, Prose, template
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 from wbound.calculus.quadrature import rule
 
@@ -35,10 +35,6 @@ TITLES = {
 STARTS = {"prior": "prior, N(0, σ²(T) I)", "exact": "exact, p_T"}
 
 
-def _resource(name: str) -> str:
-    return resources.files("numerics.report").joinpath("templates", name).read_text("utf-8")
-
-
 def _rules() -> str:
     """Gauss–Legendre rules by their number of nodes, and the one with running integrals."""
     rules = {str(n): {"x": rule(n).x.tolist(), "w": rule(n).w.tolist()} for n in (2, 3, 5, 10)}
@@ -54,8 +50,8 @@ def engine() -> str:
             javascript.constant("RULES", _rules()),
             javascript.constant("PROCESSES", javascript.processes(PUBLISHED)),
             javascript.constant("SCHEMES", javascript.scheme_code()),
-            _resource("explorer-steps.js"),
-            _resource("explorer-sums.js"),
+            template("explorer-steps.js"),
+            template("explorer-sums.js"),
         )
     )
 
@@ -64,7 +60,7 @@ def script() -> str:
     """The whole script of the panel, in a scope of its own; it sets `window.wboundEvaluate`."""
     shades = {name: colour(name).replace(INK, "var(--ink)") for name in PUBLISHED}
     body = "\n".join(
-        (engine(), javascript.constant("COLOURS", json.dumps(shades)), _resource("explorer-ui.js"))
+        (engine(), javascript.constant("COLOURS", json.dumps(shades)), template("explorer-ui.js"))
     )
     return f'"use strict";\n(() => {{\n{body}\n}})();'
 

@@ -16,7 +16,7 @@ from numerics.figures.style import INK
 from numerics.io.writing import csv_text
 from numerics.io.writing import write
 from numerics.io.locks import locked
-from numerics.report.blocks import Block, Context, Figures, Html, Panel, Part, Prose, Section, Table, finite, number, prose, table_csv, typeset
+from numerics.report.blocks import Block, Context, Figures, Html, Panel, Part, Prose, Section, Table, finite, number, prose, table_csv, template, typeset
 from numerics.report.contents import SECTIONS
 
 __all__ = ["build"]
@@ -79,10 +79,6 @@ def _tables(section: Section, part: Part) -> dict[str, str]:
     return files
 
 
-def _resource(name: str) -> str:
-    return resources.files("numerics.report").joinpath("templates", name).read_text("utf-8")
-
-
 def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     shown = [
@@ -95,11 +91,11 @@ def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
         }
         for section in sections
     ]
-    return environment.from_string(_resource("page.html.j2")).render(
+    return environment.from_string(template("page.html.j2")).render(
         title=TITLE,
         subtitle=SUBTITLE,
-        style=Html(_resource("page.css")),
-        script=Html(_resource("page.js")),
+        style=Html(template("page.css")),
+        script=Html(template("page.js")),
         sections=shown,
     )
 

@@ -17,12 +17,11 @@ from wbound.errors import BadInput
 from wbound.exact.clock_law import FLOWS, PAIRS
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_images import IMAGES, reaching
-from wbound.sampler import placement
+from wbound.sampler.placement import PLACEMENTS
 from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
 from wbound.typing import Array
 
 __all__ = [
-    "GRIDS",
     "ON_CLOCK",
     "Candidate",
     "Maker",
@@ -38,14 +37,6 @@ __all__ = [
 ]
 
 
-#: Grids of the clock that are ranked, and how they are placed.
-GRIDS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
-    "optimal": placement.optimal,
-    "gaussian": placement.gaussian,
-    "log-lam": placement.log_uniform,
-    "edm": placement.edm,
-    "cosine": placement.cosine,
-}
 #: The schemes of `SCHEMES` that see a process through its clock alone.
 ON_CLOCK = PAIRS | FLOWS
 
@@ -102,7 +93,7 @@ def candidates_of(
     seen = told_apart(scheme, makers)
     whole = scheme not in POINTWISE and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
-        place = GRIDS[grid]
+        place = PLACEMENTS[grid]
         known: Curvature = facts if grid == "optimal" else data
         if whole:
             rows.append(Candidate("any" if on_clock(scheme) else "any VE", grid, _anywhere(place, known)))

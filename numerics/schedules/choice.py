@@ -20,7 +20,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from numerics.schedules.candidates import (
-    GRIDS,
     ON_CLOCK,
     Candidate,
     Maker,
@@ -46,14 +45,15 @@ from wbound.errors import BadInput, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
 from wbound.exact.law_of_tape import tape_law
-from wbound.sampler.grid import Grid
+from wbound.sampler.grid import Grid, log_nodes
 from wbound.sampler.make_setting import has_density, setting
+from wbound.sampler.placement import PLACEMENTS
 from wbound.sampler.scheme import POINTWISE, Scheme, scheme_named
 from wbound.sampler.tape_of_scheme import BEYOND
 from wbound.sampler.tape_writer import LONGEST
 from wbound.typing import Array
 
-__all__ = ["GRIDS", "MOST_STEPS", "Choice", "Ranking", "choose"]
+__all__ = ["MOST_STEPS", "Choice", "Ranking", "choose"]
 
 
 #: Nodes are optimised one by one for an ODE up to so many steps: beyond, Newton's method takes minutes.
@@ -196,7 +196,7 @@ def choose(
     and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
     several (with ``steps``), ranked together with at most ``steps`` network calls each:
     schemes of two stages with about half the steps. processes: names or `Process`es (default: the
-    catalogue's and the images'); grids: "uniform" and names of `GRIDS` (default all). schedules: the user's
+    catalogue's and the images'); grids: "uniform" and names of `placement.PLACEMENTS` (default all). schedules: the user's
     own, ranked at their own K. numerical: the nodes optimised one by one, too. watch: is told how many rows are
     done, of how many, and the last. Raises `BadInput`.
     """
@@ -292,7 +292,7 @@ def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float
 
 
 def _grids(grids: Iterable[str] | None) -> list[str]:
-    names = ("uniform", *GRIDS)
+    names = ("uniform", *PLACEMENTS)
     return list(names) if grids is None else [one_of("grid", g, names) for g in grids]
 
 
@@ -378,11 +378,6 @@ class Numerical:
         return self.known[K]
 
 
-def _log(lam: Array) -> Array:
-    with np.errstate(divide="ignore"):  # the last node is λ = 0
-        return np.log(lam)
-
-
 def _numerical(
     task: _Task,
     nodes: Numerical,
@@ -396,7 +391,7 @@ def _numerical(
     on_clock = [c for c in choices if seen_as(task.scheme, c.made_by) is not None]
     best = min(on_clock, key=lambda c: c.error, default=None)
     grid = nodes.grid(K, [] if best is None else [np.exp(best.log_lam)])
-    log_lam, out = _log(grid.lam), []
+    log_lam, out = log_nodes(grid.lam), []
     for (label, make), n in zip(read, needed, strict=True):
         try:
             p, T = (None, None) if make is None else make(float(log_lam[0]))
@@ -417,7 +412,7 @@ def _numerical_steps(
         return None
 
     def error(K: int) -> float:
-        log_lam = _log(nodes.grid(K).lam)
+        log_lam = log_nodes(nodes.grid(K).lam)
         try:
             return task.judge(log_lam, None if reader is None else reader(float(log_lam[0]))[0]).robust
         except BadInput:

@@ -20,7 +20,7 @@ from wbound.exact.floor import floor_w2
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
-from wbound.sampler.grid import GRIDS, Grid
+from wbound.sampler.grid import GRIDS, Grid, log_nodes
 from wbound.sampler.make_setting import setting
 from wbound.typing import Array
 
@@ -123,8 +123,7 @@ def side_by_side(
     if free is not None:
         best = replace(best, limit=free.limit, last_decade=free.last_decade)
     spectrum = None if law is None else Spectrum.of(law)
-    with np.errstate(divide="ignore"):  # the last node is λ = 0
-        nodes.append(("numerical", "optimum", np.log(best.lam)))
+    nodes.append(("numerical", "optimum", log_nodes(best.lam)))
     lanes = []
     for name, kind, log_lam in nodes:
         bound = _theorem_2(data, log_lam, start) if scheme == "hf" else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from numerics.schedules.fewest_steps import fewest
 from wbound.complexity.least_steps import iterations
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -25,11 +26,13 @@ from wbound.forward.forward_process import Process
 from wbound.memory import dimension
 from wbound.typing import Array
 
-__all__ = ["SHARE", "Gap", "GapLine", "gap_closed", "least_steps"]
+__all__ = ["SHARE", "Gap", "GapLine", "gap_closed"]
 
 
 #: The part of ε that the prior start would make at the λ(T) chosen for ε.
 SHARE = 0.01
+#: No K beyond is looked for.
+MOST_STEPS = 10**8
 #: The process whose Theorem 1 is shown.
 EXAMPLE = "vp-linear"
 
@@ -74,28 +77,6 @@ class Gap:
         return out | {line.key: line.values for line in self.lines}
 
 
-def least_steps(w2: Callable[[int], float], eps: float, guess: int, most: int = 10**8) -> int:
-    """The K with w2(K) ≤ eps < w2(K−1), for a w2 that falls about as 1/K. `BadInput` above ``most``."""
-    bad, good, K = 0, None, max(guess, 1)
-    while good is None or good - bad > 1:
-        error = w2(K)
-        if error <= eps:
-            good = K
-        else:
-            bad = K
-        wanted = math.ceil(K * error / eps)
-        if good is None:
-            K = max(wanted, bad + 1)
-            if most < K:
-                raise BadInput("eps", eps, f"needs more than {most:g} steps")
-        else:
-            inside = min(max(wanted, bad + 1), good - 1)
-            K = inside if inside != K else (bad + good) // 2
-            # the prediction lands on the answer or beside it: then look at the neighbour
-            K = good - 1 if wanted >= good else K
-    return good
-
-
 def gap_closed(
     at: ArrayLike,
     *,
@@ -138,7 +119,10 @@ def gap_closed(
             def w2(K: int) -> float:
                 return exact_w2(p, law, T=T, K=K, scheme="hf", start="exact", grid=grid)
 
-            return float(least_steps(w2, eps[i], int(2.0 / us[i])))
+            K = fewest(w2, eps[i], min(int(2.0 / us[i]), MOST_STEPS), MOST_STEPS, 1)
+            if K is None:
+                raise BadInput("eps", eps[i], f"needs more than {MOST_STEPS:g} steps")
+            return float(K)
 
         return steps
 

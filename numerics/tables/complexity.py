@@ -7,6 +7,7 @@ from typing import Any
 
 from numerics.io import terminal
 from numerics.io.writing import csv_text
+from numerics.tables.booktabs import booktabs_table
 from numerics.tables.formulas import formula_latex, formula_text
 from wbound.complexity.tables import table_data
 
@@ -48,30 +49,21 @@ def _latex(rows: list[dict[str, Any]], values: Mapping[str, float]) -> str:
         f"${symbol} = {values[key]:g}$"
         for key, symbol in (("d", "d"), ("eps", r"\varepsilon"), ("m0", "m_0"), ("L0", "L_0"))
     )
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        r"\begin{table}",
-        r"\caption{Steps that bring the 2-Wasserstein error below $\varepsilon$: published orders, and"
-        f" numbers at {given}, scheme \\texttt{{em}}; exact: for the worst centred Gaussian with these $d$, $m_0$,"
-        " $L_0$ and second moment.}",
-        r"\centering\small",
-        rf"\begin{{tabular}}{{{aligned}}}",
-        r"\toprule",
-        " & ".join(TITLES.get(name, (name, name))[1] for name in names) + r" \\",
-        r"\midrule",
-    ]
-    for row in rows:
-        cells = []
-        for name in names:
-            value = row[name]
-            if name == "process":
-                cells.append(rf"\texttt{{{value}}}")
-            elif name.startswith("published_"):
-                cells.append(f"${formula_latex(value)}$")
-            else:
-                cells.append("--" if value is None else _latex_number(value))
-        lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+    caption = (
+        r"Steps that bring the 2-Wasserstein error below $\varepsilon$: published orders, and"
+        rf" numbers at {given}, scheme \texttt{{em}}; exact: for the worst centred Gaussian with these $d$, $m_0$,"
+        " $L_0$ and second moment."
+    )
+
+    def cell(name: str, value: Any) -> str:
+        if name == "process":
+            return rf"\texttt{{{value}}}"
+        if name.startswith("published_"):
+            return f"${formula_latex(value)}$"
+        return "--" if value is None else _latex_number(value)
+
+    cells = ((cell(name, row[name]) for name in names) for row in rows)
+    return booktabs_table(caption, aligned, (TITLES.get(name, (name, name))[1] for name in names), cells)
 
 
 def plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ import sympy as sp
 
 from numerics.io import terminal
 from numerics.io.writing import csv_text
+from numerics.tables.booktabs import booktabs_table
 from numerics.tables.formulas import formula_latex, formula_text
 from wbound.complexity.order_formulas import X
 from wbound.complexity.orders_measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
@@ -205,17 +206,6 @@ def _tabulated(shown: Sequence[Mapping[str, Any]], width: int | None) -> list[st
 
 def _latex(table: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
     """A booktabs table of K and M, published, derived and measured; notes as comments below."""
-    keys: tuple[str, ...] = (
-        "process",
-        "theorem",
-        "K_published",
-        "K_derived",
-        "K_measured",
-        "M_published",
-        "M_derived",
-    )
-    with_measured = any(row["K_measured"] for row in table)
-    keys = tuple(key for key in keys if key != "K_measured" or with_measured)
     heads = {
         "process": "process",
         "theorem": "Theorem",
@@ -225,31 +215,20 @@ def _latex(table: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
         "M_published": "$M$, published",
         "M_derived": "derived",
     }
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        r"\begin{table}",
-        r"\caption{Orders of $K$ and $M$ in $d$ and $\varepsilon$: published, derived, measured.}",
-        r"\centering\small",
-        rf"\begin{{tabular}}{{{'l' * len(keys)}}}",
-        r"\toprule",
-        " & ".join(heads[key] for key in keys) + r" \\",
-        r"\midrule",
-    ]
-    for row in table:
-        cells = []
-        for key in keys:
-            value = row[key]
-            if value is None:
-                cells.append("--")
-            elif key == "process":
-                cells.append(rf"\texttt{{{value}}}")
-            elif key == "K_measured":
-                in_d, in_eps = str(value).split(" ")
-                cells.append(f"$d^{{{in_d[2:]}}}\\varepsilon^{{{in_eps[2:]}}}$")
-            elif key == "theorem":
-                cells.append(str(value))
-            else:
-                cells.append(f"${formula_latex(value)}$")
-        lines.append(" & ".join(cells) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-    return "\n".join([*lines, *(f"% [{i}] {note}" for i, note in enumerate(notes, 1))])
+    if not any(row["K_measured"] for row in table):
+        del heads["K_measured"]
+
+    def cell(key: str, value: Any) -> str:
+        if value is None:
+            return "--"
+        if key == "process":
+            return rf"\texttt{{{value}}}"
+        if key == "K_measured":
+            in_d, in_eps = str(value).split(" ")
+            return f"$d^{{{in_d[2:]}}}\\varepsilon^{{{in_eps[2:]}}}$"
+        return str(value) if key == "theorem" else f"${formula_latex(value)}$"
+
+    caption = r"Orders of $K$ and $M$ in $d$ and $\varepsilon$: published, derived, measured."
+    cells = ((cell(key, row[key]) for key in heads) for row in table)
+    text = booktabs_table(caption, "l" * len(heads), heads.values(), cells)
+    return "\n".join([text, *(f"% [{i}] {note}" for i, note in enumerate(notes, 1))])

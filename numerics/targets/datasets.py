@@ -21,7 +21,6 @@ from wbound.typing import Array
 __all__ = [
     "Dataset",
     "digits",
-    "from_folder",
     "from_samples",
     "from_spectrum",
     "load",
@@ -149,14 +148,6 @@ def load(source: str | Path, key: str | None = None) -> Dataset:
         return replace(data, notes=(*data.notes, *notes))
     made = (f"read as {values.shape[0]} samples of {values.shape[1]} numbers",) if values.ndim == 2 else ()
     return from_samples(values, name, made + notes)
-
-
-def from_folder(path: str | Path) -> Dataset:
-    """A folder of images of one size (or of one folder a class) as samples with values in [−1, 1]. Raises
-    `BadInput`, `IOFailure`."""
-    folder = Path(path)
-    images, notes = _images(folder)
-    return from_samples(images, folder.name, notes)
 
 
 def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...] = ()) -> Dataset:

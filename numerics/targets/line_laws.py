@@ -19,9 +19,9 @@ from scipy.special import ndtr
 from wbound.errors import IOFailure
 from wbound.typing import Array
 
-__all__ = ["Line", "Normal", "Pair", "Third", "invert"]
+__all__ = ["LOG_2PI", "Line", "Normal", "Pair", "Third", "invert"]
 
-_LOG_2PI = math.log(2.0 * math.pi)
+LOG_2PI = math.log(2.0 * math.pi)
 
 #: sup |sech² u tanh u|
 CUBIC = 2.0 / (3.0 * math.sqrt(3.0))
@@ -174,7 +174,7 @@ class Normal(Line):
     def log_density(self, x: Array, alpha: float = 1.0, sigma2: float = 0.0) -> Array:
         w = self._width2(alpha, sigma2)
         z2 = ((x - alpha * self.mean) / math.sqrt(w)) ** 2
-        return np.asarray(-0.5 * (z2 + _LOG_2PI + math.log(w)))
+        return np.asarray(-0.5 * (z2 + LOG_2PI + math.log(w)))
 
     def tails(self, x: Array, alpha: float = 1.0, sigma2: float = 0.0) -> tuple[Array, Array]:
         z = (np.asarray(x, float) - alpha * self.mean) / math.sqrt(self._width2(alpha, sigma2))
@@ -214,7 +214,7 @@ class Pair(Line):
         near = np.abs(np.asarray(x, float)) - c
         other = -2.0 * c * np.abs(x) / v
         return np.asarray(
-            -0.5 * (near**2 / v + _LOG_2PI + math.log(v)) + np.log1p(np.exp(other)) - math.log(2.0)
+            -0.5 * (near**2 / v + LOG_2PI + math.log(v)) + np.log1p(np.exp(other)) - math.log(2.0)
         )
 
     def tails(self, x: Array, alpha: float = 1.0, sigma2: float = 0.0) -> tuple[Array, Array]:

@@ -14,15 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, ndtr
 
-from numerics.targets.line_laws import Line, Normal, Pair
-from numerics.targets.products import Factor, along_and_across, generator
+from numerics.targets.line_laws import LOG_2PI, Line, Normal, Pair
+from numerics.targets.products import Factor, along_and_across, generator, points_in
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.errors import BadInput, HypothesisFailed, count, positive
 from wbound.typing import Array
 
 __all__ = ["Bimodal", "GaussianMixture", "Peaks", "SmoothedData", "enclosing_ball"]
 
-_LOG_2PI = math.log(2.0 * math.pi)
 
 #: Numbers held at once when particles meet centres.
 CHUNK = 1 << 21
@@ -53,11 +52,11 @@ class Bimodal(BoundedData):
 
     def along(self, x: ArrayLike) -> tuple[Array, ...]:
         """Points x (n, d) in the axes of `factors`: along c (n, 1), then across it (n, d − 1)."""
-        return along_and_across(_points(x, self.d), self.c)
+        return along_and_across(points_in(x, self.d), self.c)
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): (−x + αc tanh(α⟨c, x⟩/v))/v, v = α²s² + σ². *exact*"""
-        at = _points(x, self.d)
+        at = points_in(x, self.d)
         v = (alpha * self.s) ** 2 + sigma2
         return np.asarray((np.tanh(at @ self.c * (alpha / v))[:, None] * (alpha * self.c) - at) / v)
 
@@ -139,11 +138,11 @@ class GaussianMixture(BoundedData):
 
     def along(self, x: ArrayLike) -> tuple[Array, ...]:
         """Points x (n, 1) in the axes of `factors`, in d = 1: themselves."""
-        return (_points(x, self.d),)
+        return (points_in(x, self.d),)
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): Σ π_i(x)(αμ_i − x)/v_i, v_i = α²s_i² + σ², π a softmax, in chunks. *exact*"""
-        at = _points(x, self.d)
+        at = points_in(x, self.d)
         out = np.empty(at.shape)
         v = alpha**2 * self.variances + sigma2
         rows = max(CHUNK // self.means.shape[0], 1)
@@ -214,7 +213,7 @@ class Peaks(Line):
         """z = x − αμ_i, v_i and log(w_i N(z; v_i)), components last."""
         v = alpha**2 * self.variances + sigma2
         z = np.asarray(x, float)[..., None] - alpha * self.means
-        return z, v, self._log_weights - 0.5 * (z**2 / v + _LOG_2PI + np.log(v))
+        return z, v, self._log_weights - 0.5 * (z**2 / v + LOG_2PI + np.log(v))
 
     def _shares(self, log_parts: Array) -> Array:
         share = np.exp(log_parts - log_parts.max(axis=-1, keepdims=True))
@@ -267,10 +266,3 @@ def _finite(option: str, value: Any) -> Array:
     if not np.isfinite(array).all():
         raise BadInput(option, "an array with NaN or infinity", "must be finite")
     return array
-
-
-def _points(x: ArrayLike, d: int) -> Array:
-    at = np.asarray(x, float)
-    if at.ndim != 2 or at.shape[1] != d:
-        raise BadInput("x", f"shape {at.shape}", f"must be of shape (n, {d})")
-    return at

@@ -38,6 +38,7 @@ __all__ = [
     "Target",
     "along_and_across",
     "generator",
+    "points_in",
 ]
 
 
@@ -75,7 +76,8 @@ def generator(seed: int | np.random.Generator) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(count("seed", seed, 0)))
 
 
-def _points(x: ArrayLike, d: int) -> Array:
+def points_in(x: ArrayLike, d: int) -> Array:
+    """x as an array (n, d), or `BadInput`."""
     at = np.asarray(x, float)
     if at.ndim != 2 or at.shape[1] != d:
         raise BadInput("x", f"shape {at.shape}", f"must be of shape (n, {d})")
@@ -133,7 +135,7 @@ class Gaussian(gaussian.Gaussian):
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): −W^{−1}(x − αμ), W = α²Σ + σ²I. *exact*"""
-        at = _points(x, self.d)
+        at = points_in(x, self.d)
         w = alpha**2 * self.eigenvalues + sigma2
         if self.vectors is None:
             return (alpha * self.mean - at) / w
@@ -146,7 +148,7 @@ class Gaussian(gaussian.Gaussian):
 
     def along(self, x: ArrayLike) -> tuple[Array, ...]:
         """Points x (n, d) in the axes of `factors`: (n, multiplicity) for each, in their order."""
-        at = _points(x, self.d)
+        at = points_in(x, self.d)
         at = at if self.vectors is None else at @ self.vectors
         own = np.stack((self.eigenvalues, self.coordinates))
         pairs, group = np.unique(own, axis=1, return_inverse=True)
@@ -186,7 +188,7 @@ class SymmetricMixture(_Product):
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): (−x + αc tanh(α⟨c, x⟩/v))/v, v = α²s² + σ². *exact*"""
-        at = _points(x, self.d)
+        at = points_in(x, self.d)
         v = (alpha * self.s) ** 2 + sigma2
         return (np.tanh(at @ self.c * (alpha / v))[:, None] * (alpha * self.c) - at) / v
 
@@ -198,7 +200,7 @@ class SymmetricMixture(_Product):
 
     def along(self, x: ArrayLike) -> tuple[Array, ...]:
         """Points x (n, d) in the axes of `factors`: along c (n, 1), then across it (n, d − 1)."""
-        return along_and_across(_points(x, self.d), self.c)
+        return along_and_across(points_in(x, self.d), self.c)
 
     def resized(self, d: int) -> SymmetricMixture:
         """The same two modes, apart along the first axis, in dimension d."""
@@ -216,7 +218,7 @@ class _Identical(_Product):
 
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d), coordinate by coordinate, to 1e-10 √L_0. *exact*"""
-        return self.line.score(_points(x, self.d), alpha, sigma2)
+        return self.line.score(points_in(x, self.d), alpha, sigma2)
 
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Array:
         """n independent draws (n, d) of X_0."""
@@ -225,7 +227,7 @@ class _Identical(_Product):
 
     def along(self, x: ArrayLike) -> tuple[Array, ...]:
         """Points x (n, d) in the axes of `factors`: they are the coordinates."""
-        return (_points(x, self.d),)
+        return (points_in(x, self.d),)
 
     def resized(self, d: int) -> _Identical:
         """The same law per coordinate in dimension d."""

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import kolmogorov, ndtr
 
 from numerics.laws.sde_on_line import LineLaw
 from numerics.verification import uniformity
+from wbound.typing import Array
 
 __all__ = ["LEAST", "RISK", "Agreement", "agreement", "levels"]
 
-Array = NDArray[np.float64]
 
 #: How often right samples are called wrong, at most (of the tests of single factors: about): that of 5 standard
 #: errors.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from wbound.bounds.shared import Parts, bound_of, decay_constant, start_term, weights
-from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
 from wbound.data.curvature import Curvature
 from wbound.sampler.make_setting import Setting
@@ -72,7 +72,7 @@ def best_theta(value: Callable[[float], float]) -> float:
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    finite = minimize_scalar(
+    finite = scipy.optimize.minimize_scalar(
         lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
     )
     return min(value(float(finite.x)), values[i])

@@ -18,10 +18,12 @@ from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.steps import Batch
-from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
-__all__ = ["THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
+__all__ = ["STEP_SIZE", "THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
 
 
 #: sup ν_k is bounded from above to this relative accuracy on steps where it is inside the step.
@@ -178,11 +180,8 @@ def _evaluate(s: Setting) -> Bound:
 # ---------------------------------------------------------------------- hypotheses
 
 
-def _a1(s: Setting) -> None:
-    if s.data.A1 is None:
-        raise HypothesisFailed(
-            "Theorem 1", "A1", "the data are not strongly log-concave with Lipschitz score"
-        )
+#: The hypothesis that a number of steps may fail and a larger one not.
+STEP_SIZE = "step-size condition"
 
 
 def _a2(s: Setting) -> None:
@@ -192,21 +191,6 @@ def _a2(s: Setting) -> None:
             "None",
             "Theorem 1 needs A2's constant, a number >= 0 (Gaussian data: data.M1(process, T), or M1='exact')",
         )
-
-
-def _scheme(s: Setting) -> None:
-    if s.scheme.name != "em":
-        raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
-
-
-def _grid(s: Setting) -> None:
-    if not s.nodes.uniform:
-        raise HypothesisFailed("Theorem 1", "uniform grid", "the grid given is another")
-
-
-def _no_noise(s: Setting) -> None:
-    if s.score_noise:
-        raise HypothesisFailed("Theorem 1", "A3 (bias only)", f"score_noise = {s.score_noise:g}")
 
 
 def _step_size(s: Setting) -> None:
@@ -222,18 +206,16 @@ def _step_size(s: Setting) -> None:
         )
 
 
-THEOREM_1 = Statement(
-    id="theorem-1",
+THEOREM_1 = statement(
+    "theorem-1",
+    "upper",
+    _evaluate,
+    c.a1,
+    c.own("A2", _a2),
+    c.scheme("em"),
+    c.uniform,
+    c.no_noise,
+    c.own(STEP_SIZE, _step_size),
     source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
-    kind="upper",
     covers=("eq-5",),
-    hypotheses=(
-        Hypothesis("A1", _a1),
-        Hypothesis("A2", _a2),
-        Hypothesis("scheme em", _scheme),
-        Hypothesis("uniform grid", _grid),
-        Hypothesis("A3", _no_noise),
-        Hypothesis("step-size condition", _step_size),
-    ),
-    evaluate=_evaluate,
 )

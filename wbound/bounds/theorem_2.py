@@ -20,11 +20,12 @@ from wbound.bounds.ddpm import ancestral, has_ancestral
 from wbound.bounds.shared import Parts, bound_of, output, start_term
 from wbound.calculus.stable import grown, growth, logistic, softplus
 from wbound.data.curvature import Curvature, StronglyLogConcave
-from wbound.errors import HypothesisFailed
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
-from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
 __all__ = ["THEOREM_2", "Local", "local"]
@@ -224,33 +225,13 @@ def _evaluate(s: Setting) -> Bound:
     return result
 
 
-# ---------------------------------------------------------------------- Eq. 9′: ddpm
-
-
-def _scheme_is_sde(s: Setting) -> None:
-    if s.scheme.kind != "sde":
-        raise HypothesisFailed("Theorem 2", "an SDE scheme", f"{s.scheme.name} is an ODE scheme")
-    if s.scheme.memory is not None:
-        detail = f"no bound is proved for {s.scheme.name}; its exact laws and samples are there"
-        raise HypothesisFailed("Theorem 2", "a scheme of section 3", detail)
-
-
-def _curvature_known(s: Setting) -> None:
-    try:
-        s.data.normaliser  # noqa: B018  singular Gaussians raise here, naming A1
-    except HypothesisFailed as failed:
-        raise HypothesisFailed("Theorem 2", failed.hypothesis, failed.detail) from None
-    s.data.check(s.nodes.last[1], s.nodes.first[1])
-
-
-THEOREM_2 = Statement(
-    id="theorem-2",
+THEOREM_2 = statement(
+    "theorem-2",
+    "upper",
+    _evaluate,
+    c.profile,
+    c.an_sde,
+    c.no_memory,
     source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
-    kind="upper",
-    hypotheses=(
-        Hypothesis("A1 or A1′", _curvature_known),
-        Hypothesis("an SDE scheme", _scheme_is_sde),
-    ),
-    evaluate=_evaluate,
     covers=("eq-7", "noisy-scores"),
 )

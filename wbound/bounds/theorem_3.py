@@ -11,17 +11,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
-from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
-from wbound.errors import HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
-from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
 __all__ = ["THEOREM_3", "Local", "best_theta", "local", "log_sum", "output", "start_at", "sums"]
@@ -98,7 +99,7 @@ def best_theta(log_value: Callable[[float], float]) -> float:
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, grid.size - 1)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda t: min(log_value(t), 1e9), bounds=(lo, hi), method="bounded", options={"xatol": 2e-4}
     )
     return float(found.x) if found.fun < values[i] else float(grid[i])
@@ -160,45 +161,15 @@ def _evaluate(s: Setting) -> Bound:
     )
 
 
-# ---------------------------------------------------------------------- hypotheses
-
-
-def _a1(s: Setting) -> None:
-    if s.data.A1 is None:
-        raise HypothesisFailed(
-            "Theorem 3", "A1", "the data are not strongly log-concave with Lipschitz score"
-        )
-
-
-def _scheme(s: Setting) -> None:
-    if s.scheme.kind != "ode":
-        raise HypothesisFailed("Theorem 3", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
-    if s.scheme.stages != 1 or s.scheme.memory is not None:
-        raise HypothesisFailed(
-            "Theorem 3",
-            "a step of one stage and without memory" if s.scheme.memory else "a step of one stage",
-            f"no bound is proved here for {s.scheme.name}; its exact laws and samples are there"
-            if s.scheme.memory
-            else f"{s.scheme.name} has two: its bound is Theorem 7",
-        )
-
-
-def _no_noise(s: Setting) -> None:
-    if s.score_noise:
-        raise HypothesisFailed(
-            "Theorem 3", "A3 (bias only)", f"score_noise = {s.score_noise:g} is not derived for the ODE"
-        )
-
-
-THEOREM_3 = Statement(
-    id="theorem-3",
+THEOREM_3 = statement(
+    "theorem-3",
+    "upper",
+    _evaluate,
+    c.an_ode,
+    c.no_memory,
+    c.one_stage,
+    c.a1,
+    c.no_noise,
     source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
-    kind="upper",
-    hypotheses=(
-        Hypothesis("an ODE scheme", _scheme),
-        Hypothesis("A1", _a1),
-        Hypothesis("A3 (bias only)", _no_noise),
-    ),
-    evaluate=_evaluate,
     covers=("eq-15",),
 )

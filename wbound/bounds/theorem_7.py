@@ -22,7 +22,9 @@ from wbound.errors import HypothesisFailed
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import Batch
-from wbound.statement.statement_object import Bound, Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
+from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
 __all__ = ["THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
@@ -239,18 +241,6 @@ def sinh_sum(d: int, m0: float, L0: float, lam_T: float, K: int) -> float:
 # ---------------------------------------------------------------------- hypotheses
 
 
-def _a1(s: Setting) -> None:
-    if s.data.A1 is None:
-        raise HypothesisFailed(
-            "Theorem 7", "A1", "the data are not strongly log-concave with Lipschitz score"
-        )
-
-
-def _ode(s: Setting) -> None:
-    if s.scheme.kind != "ode":
-        raise HypothesisFailed("Theorem 7", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
-
-
 def _weights(s: Setting) -> None:
     steps = s.scheme.steps(s.nodes.batch)
     if s.scheme.kind != "ode" or steps.corrector is None:
@@ -266,23 +256,14 @@ def _weights(s: Setting) -> None:
         )
 
 
-def _no_noise(s: Setting) -> None:
-    if s.score_noise:
-        raise HypothesisFailed(
-            "Theorem 7", "A3 (bias only)", f"score_noise = {s.score_noise:g} is not derived for the ODE"
-        )
-
-
-THEOREM_7 = Statement(
-    id="theorem-7",
+THEOREM_7 = statement(
+    "theorem-7",
+    "upper",
+    _evaluate,
+    c.an_ode,
+    c.own(WEIGHTS, _weights),
+    c.a1,
+    c.no_noise,
     source="derived here; heun after Karras et al., 2022, Algorithm 1",
-    kind="upper",
-    hypotheses=(
-        Hypothesis("an ODE scheme", _ode),
-        Hypothesis(WEIGHTS, _weights),
-        Hypothesis("A1", _a1),
-        Hypothesis("A3 (bias only)", _no_noise),
-    ),
-    evaluate=_evaluate,
     covers=("eq-21",),
 )

@@ -12,12 +12,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wbound.errors import BadInput
-from wbound.typing import Array
+from wbound.typing import Array, Index
 
-__all__ = ["Integral", "Mesh", "Rule", "integrate", "mesh", "rule"]
+__all__ = ["Integral", "Mesh", "Rule", "halved", "integrate", "mesh", "rule"]
 
 
 #: Halvings of one interval before the integrand is called not integrable.
@@ -62,11 +61,11 @@ class Mesh(NamedTuple):
 
     lo: Array
     hi: Array
-    owner: NDArray[np.intp]
+    owner: Index
     error: Array
 
 
-def _gather(join: np.ufunc, into: Array, owner: NDArray[np.intp], values: Array) -> None:
+def _gather(join: np.ufunc, into: Array, owner: Index, values: Array) -> None:
     """``into[:, owner] = join(into[:, owner], values)``, owners repeated."""
     for row, new in zip(into, values, strict=True):
         join.at(row, owner, new)
@@ -106,7 +105,7 @@ def mesh(
     rows: slice | list[int] = slice(None) if against is None else list(against)
     error = np.zeros_like(scale)
     before = np.full_like(current, np.inf)  # each panel's parent's disagreement
-    done: list[tuple[Array, Array, NDArray[np.intp]]] = []
+    done: list[tuple[Array, Array, Index]] = []
     for _ in range(MAX_DEPTH):
         mid = 0.5 * (lo + hi)
         first, second = moments(lo, mid), moments(mid, hi)
@@ -196,6 +195,42 @@ def integrate(
             value[left] = np.bincount(m.owner, moments(m.lo, m.hi)[0], minlength=left.size)
             error[left] = m.error[0]
     return Integral(value, error)
+
+
+def halved(
+    panels: Callable[[Index, Array, Array], Array],
+    owner: Index,
+    lo: Array,
+    hi: Array,
+    enough: Callable[[Array, Array, Index], Array | float],
+    *,
+    depth: int,
+    most: int = 2_000_000,
+) -> tuple[Array, Array, bool]:
+    """Integrals of positive functions over intervals 0 … n − 1 = max(owner), their error estimates, both (n,), and
+    whether every panel agrees with its two halves; those that do not are halved, ``depth`` times and while they
+    are few.
+
+    ``panels(owner, lo, hi)``: integrals (P,) over parts of the intervals. ``enough(halves, integrals, owner)``: the
+    disagreement allowed to each part, from its own integral (P,) and those of the intervals so far (n,).
+    """
+    n = int(owner.max()) + 1
+    value, error, whole = np.zeros(n), np.zeros(n), panels(owner, lo, hi)
+    for left_to_do in range(depth - 1, -1, -1):
+        mid = 0.5 * (lo + hi)
+        first, second = panels(owner, lo, mid), panels(owner, mid, hi)
+        both = first + second
+        gap = np.abs(both - whole)
+        rough = gap > enough(both, value + np.bincount(owner, both, n), owner)
+        last = left_to_do == 0 or owner.size > most  # what is left is carried as an error
+        done = np.ones_like(rough) if last else ~rough
+        value += np.bincount(owner[done], both[done], n)
+        error += np.bincount(owner[done], gap[done], n)
+        if done.all():
+            break
+        lo, hi = np.concatenate((lo[rough], mid[rough])), np.concatenate((mid[rough], hi[rough]))
+        owner, whole = np.tile(owner[rough], 2), np.concatenate((first[rough], second[rough]))
+    return value, error, not rough.any()
 
 
 def nodes_for(intervals: int) -> int:

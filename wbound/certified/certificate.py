@@ -185,8 +185,7 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
     if inputs.theorem == "published" and inputs.M1 is None:
         raise BadInput("M1", "None", "Theorem 1 needs A2's constant, a number >= 0")
     if inputs.theorem is not None:  # the hypotheses, in doubles; the step sizes are proved below
-        for hypothesis in THEOREMS[inputs.theorem].hypotheses:
-            hypothesis.check(where)
+        THEOREMS[inputs.theorem].check(where)
     if inputs.theta is None and inputs.theorem == "sharp" and has_ancestral(where):
         inputs = replace(inputs, theta=_theta_of(where).hex())
         where = inputs.setting

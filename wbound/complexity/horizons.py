@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
-from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.complexity.criteria import Criterion, value_at
 from wbound.complexity.step_sums import COARSE
 from wbound.errors import BadInput, Unreachable
@@ -141,7 +141,7 @@ def within_reach(criterion: Criterion, eps: float, bracket: tuple[float, float])
     grid = np.linspace(lo, hi, 13)
     values = [value.limit for value in criterion(grid, np.full(13, 1e18), COARSE)]
     i = int(np.argmin(values))
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         limit, bounds=(float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 12)])), method="bounded"
     )
     best, floor = (float(found.x), float(found.fun)) if found.fun < values[i] else (float(grid[i]), values[i])

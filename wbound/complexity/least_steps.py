@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -311,12 +311,10 @@ def iterations(
         score_noise=V,
     )
     if theorem == "published":
-        if M1 is None or (M1 == "exact" and not hasattr(data, "M1")):
-            theorem_1.THEOREM_1.hypotheses[1].check(probe)
+        given = replace(probe, M1=0.0 if M1 is not None else None)  # its value is checked below
+        theorem_1.THEOREM_1.check(given, but=(theorem_1.STEP_SIZE,))
+        if M1 == "exact" and not hasattr(data, "M1"):
             raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
-        for hypothesis in theorem_1.THEOREM_1.hypotheses[:-1]:
-            if hypothesis.name != "A2":
-                hypothesis.check(probe)
         criterion = published_criterion(
             process, data, start, M, M1 if M1 == "exact" else nonnegative("M1", M1)
         )
@@ -326,8 +324,7 @@ def iterations(
             return theorem_1.start_at(data, start, process, *ends_of(process, t))
     elif chosen.kind == "ode":
         one = chosen.stages == 1
-        for hypothesis in (theorem_3.THEOREM_3 if one else theorem_7.THEOREM_7).hypotheses:
-            hypothesis.check(probe)
+        (theorem_3.THEOREM_3 if one else theorem_7.THEOREM_7).check(probe)
         made = ode_criterion if one else heun_criterion
         criterion = made(process, data, chosen, start, M)
         order, name = (1.0, "Eq. 15") if one else (2.0, "Eq. 21")
@@ -335,8 +332,7 @@ def iterations(
         def first(t: float) -> float:
             return theorem_3.start_at(data, start, process, *ends_of(process, t))
     else:
-        for hypothesis in theorem_2.THEOREM_2.hypotheses:
-            hypothesis.check(probe)
+        theorem_2.THEOREM_2.check(probe)
         criterion = sharp_criterion(process, data, chosen, start, M, V)
         order, name = 1.0, "Eq. 7'' or 9'" if chosen.name == "ddpm" else "Eq. 7''"
 

@@ -14,7 +14,7 @@ import math
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ __all__ = [
     "TOLERANCE",
     "Measured",
     "Point",
-    "as_row",
     "cache_path",
     "measured_orders",
     "orders",
@@ -284,8 +283,3 @@ def _write(key: str, fresh: dict[str, list[float]]) -> None:
         except BaseException:
             os.unlink(name)
             raise
-
-
-def as_row(measured: Measured) -> dict[str, Any]:
-    """The measurement as JSON-ready data, points included."""
-    return {**asdict(measured), "gap": measured.gap, "agree": measured.agree}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 
 from wbound.bounds import shared, theorem_1, theorem_3, theorem_7
 from wbound.calculus.quadrature import integrate
-from wbound.calculus.scipy_when_called import minimize_scalar
 from wbound.calculus.stable import softplus
 from wbound.complexity.horizons import grows
 from wbound.data.curvature import Curvature
@@ -96,9 +96,7 @@ def score_tolerance(
         raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
     flow = s.scheme.kind == "ode"
     if flow:
-        of = theorem_3.THEOREM_3 if s.scheme.stages == 1 else theorem_7.THEOREM_7
-        for hypothesis in of.hypotheses:
-            hypothesis.check(s)
+        (theorem_3.THEOREM_3 if s.scheme.stages == 1 else theorem_7.THEOREM_7).check(s)
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
     first = theorem_1.start_at if theorem == "published" else theorem_3.start_at if flow else shared.start_at
@@ -132,7 +130,7 @@ def _largest(
         lo, hi = times[max(i - 1, 0)], times[min(i + 1, times.size - 1)]
         times = np.unique(np.linspace(lo, hi, 33))
     # the last bracket is 1e-3 of the first: a parabola's top is flat there
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda t: (
             -min(share * eps, eps - float(starts(np.array([t]))[0]))
             / float(_weights(process, data, np.array([t]), flow)[0])

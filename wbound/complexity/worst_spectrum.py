@@ -10,8 +10,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
-from wbound.calculus.scipy_when_called import barycentric
 from wbound.complexity.criteria import Value, ends_of, exact_criterion
 from wbound.complexity.least_steps import Iterations, answer
 from wbound.data.gaussian import Gaussian
@@ -101,7 +101,7 @@ class WorstSpectrum:
     def _grid(self, u: Array) -> tuple[_Chords, Array]:
         """The spectra on a grid of log ς², and the matrix that carries values at the sampled variances there."""
         u = np.union1d(u, [min(max((math.log(self.mean) - self.centre) / self.half, -1.0), 1.0)])
-        matrix = barycentric(self.x, np.eye(self.x.size))(u)
+        matrix = scipy.interpolate.BarycentricInterpolator(self.x, np.eye(self.x.size))(u)
         v = self._variances(u)
         return _Chords(v, float(v[np.argmin(np.abs(v - self.mean))])), matrix
 

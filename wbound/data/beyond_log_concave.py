@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 import sympy
-from numpy.typing import NDArray
 
 from wbound.calculus.parser import LAM, accept, function, parse, symbol
-from wbound.calculus.quadrature import rule
+from wbound.calculus.quadrature import halved, rule
 from wbound.calculus.stable import sinh_minus
 from wbound.calculus.suprema import branch_and_bound, enclose
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import ROUNDING
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, positive
-from wbound.typing import Array
+from wbound.typing import Array, Index
 
 __all__ = ["BoundedData", "CurvatureProfile", "Profile", "bounded_data", "early_stopped"]
 
@@ -38,6 +37,11 @@ DEPTH = 100.0
 SAMPLES = 4001
 #: Most operations of an expression that is multiplied out for a proof.
 MOST_OPERATIONS = 400
+
+
+def _enough(both: Array, whole: Array, owner: Index) -> Array:
+    """What two rules may differ by on a part of a step."""
+    return RTOL * np.maximum(both, 1e-2 * whole[owner])
 
 
 class Profile(Curvature):
@@ -56,7 +60,7 @@ class Profile(Curvature):
     def _inner(self, log_lam1: Array, x0: Array, w: Array) -> Array:
         n = log_lam1.size
 
-        def panels(owner: NDArray[np.intp], lo: Array, hi: Array, nodes: int) -> Array:
+        def panels(owner: Index, lo: Array, hi: Array, nodes: int = 8) -> Array:
             r = rule(nodes)
             z = lo[:, None] + (hi - lo)[:, None] * r.x
             x = x0[owner][:, None] + w[owner][:, None] * z
@@ -82,37 +86,9 @@ class Profile(Curvature):
                     np.concatenate((np.where(split, cut, hi), hi[split])),
                 )
                 owner = np.concatenate((owner, owner[split]))
-            value[long], error[long] = 0.0, 0.0
-            self._refine(panels, owner, lo, hi, value, error)
+            refined, left, _ = halved(panels, owner, lo, hi, _enough, depth=60)
+            value[long], error[long] = refined[long[: refined.size]], left[long[: left.size]]
         return value * (1.0 + 1e-15) + error
-
-    @staticmethod
-    def _refine(
-        panels: Callable[..., Array],
-        owner: NDArray[np.intp],
-        lo: Array,
-        hi: Array,
-        value: Array,
-        error: Array,
-    ) -> None:
-        """Add to ``value`` and ``error`` the panels' integrals, halved until two rules agree."""
-        whole = panels(owner, lo, hi, 8)
-        scale = np.zeros_like(value)
-        np.add.at(scale, owner, whole)
-        for depth in range(60):
-            mid = 0.5 * (lo + hi)
-            left, right = panels(owner, lo, mid, 8), panels(owner, mid, hi, 8)
-            gap = np.abs(left + right - whole)
-            done = gap <= RTOL * np.maximum(left + right, 1e-2 * scale[owner])
-            if depth == 59 or owner.size > 2_000_000:  # what is left is carried as an error
-                done[:] = True
-            np.add.at(value, owner[done], (left + right)[done])
-            np.add.at(error, owner[done], gap[done])
-            if done.all():
-                return
-            bad = ~done
-            lo, hi = np.concatenate((lo[bad], mid[bad])), np.concatenate((mid[bad], hi[bad]))
-            whole, owner = np.concatenate((left[bad], right[bad])), np.tile(owner[bad], 2)
 
     def start_error(self, log_lam: float) -> float:
         """‖X_0‖: Eq. 8 needs A1."""

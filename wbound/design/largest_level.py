@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
-from wbound.calculus.scipy_when_called import brentq
 from wbound.typing import Array
 
 __all__ = ["DECADE", "HELD", "LEAST_GAIN", "LIMITS", "Level", "enough", "float32_holds", "float32_rounding"]
@@ -76,7 +76,7 @@ def enough(
         good, bad = bad, max(bad - 0.5 * DECADE, low)
     v = bad
     if error(bad) > most:
-        v = float(brentq(lambda v: min(error(v) / most, 1e300) - 1.0, bad, good, xtol=1e-3))
+        v = float(scipy.optimize.brentq(lambda v: min(error(v) / most, 1e300) - 1.0, bad, good, xtol=1e-3))
         while error(v) > most:  # the root from the side that keeps the promise
             v = min(v + 1e-3, good)
     return Level(v, error(v), limit if limit is not None and v > u - DECADE else "gain", u)

@@ -14,6 +14,7 @@ from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data.curvature import Curvature
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.sampler import placement
+from wbound.sampler.grid import log_nodes
 from wbound.typing import Array
 
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]
@@ -109,8 +110,7 @@ class ExactW2:
         self.pair = (PAIRS | FLOWS)[scheme]
 
     def value(self, lam: Array) -> float:
-        with np.errstate(divide="ignore"):  # λ_K = 0
-            w2 = clock_w2(self.spectrum, np.log(lam), self.scheme)
+        w2 = clock_w2(self.spectrum, log_nodes(lam), self.scheme)
         return w2.exact if self.start == "exact" else w2.robust
 
     def derivatives(self, lam: Array) -> Derivatives:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 
-from wbound.calculus.scipy_when_called import cho_factor, cho_solve, minimize_scalar, solveh_banded
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
 from wbound.design.largest_level import DECADE, LEAST_GAIN, enough, float32_holds
@@ -29,7 +29,7 @@ from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
 from wbound.forward.forward_process import Process
 from wbound.sampler import placement
-from wbound.sampler.grid import GRIDS
+from wbound.sampler.grid import GRIDS, log_nodes
 from wbound.sampler.make_setting import setting
 from wbound.typing import Array
 
@@ -134,7 +134,7 @@ def _direction(
 def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
     band = np.zeros((2, diagonal.size))
     band[0, 1:], band[1] = beside, diagonal
-    return np.asarray(solveh_banded(band, right, check_finite=False))
+    return np.asarray(scipy.linalg.solveh_banded(band, right, check_finite=False))
 
 
 def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
@@ -153,7 +153,11 @@ def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array
     full[index, index] += diagonal
     full[index[1:], index[:-1]] += beside
     full[index[:-1], index[1:]] += beside
-    return np.asarray(cho_solve(cho_factor(full, check_finite=False), gradient, check_finite=False))
+    return np.asarray(
+        scipy.linalg.cho_solve(
+            scipy.linalg.cho_factor(full, check_finite=False), gradient, check_finite=False
+        )
+    )
 
 
 def _room(log_lam: Array, step: Array, first: int) -> float:
@@ -269,13 +273,7 @@ def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Obje
 def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
     """The named grids of the clock, as beginnings."""
     grids = []
-    for place in (
-        placement.optimal,
-        placement.gaussian,
-        placement.log_uniform,
-        placement.edm,
-        placement.cosine,
-    ):
+    for place in placement.PLACEMENTS.values():
         try:
             values = np.exp(place(log_lam_T, K, data))
         except HypothesisFailed:
@@ -305,7 +303,7 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
     mesh = log_s2 + np.linspace(-3.0, 24.0, 28)
     values = [target.value(best(float(u))) for u in mesh]
     i = int(np.argmin(values))
-    scan = minimize_scalar(
+    scan = scipy.optimize.minimize_scalar(
         lambda u: target.value(best(float(u))),
         bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
         method="bounded",
@@ -327,7 +325,7 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
     for b in given if limit is not None else []:  # at least as good as each
         if target.value(b) < found.value:
             found = _from_best(target, [b], float(b[0]))
-    while not float32_holds(_log(found.lam), log_s2):
+    while not float32_holds(log_nodes(found.lam), log_s2):
         found, limit = fixed(math.log(found.lam[0]) - 0.1 * DECADE), "float32"
     if limit is None:
         return _Freed(found, None, None)
@@ -338,16 +336,11 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
         more = fixed(math.log(found.lam[0]) + DECADE)
         if not more.value < found.value * (1.0 - LEAST_GAIN):
             break
-        if not float32_holds(_log(more.lam), log_s2):
+        if not float32_holds(log_nodes(more.lam), log_s2):
             limit = "float32"
             break
         gained, found = 1.0 - more.value / found.value, more
     return _Freed(found, limit, gained)
-
-
-def _log(lam: Array) -> Array:
-    with np.errstate(divide="ignore"):  # the last node is λ = 0
-        return np.log(lam)
 
 
 def _moved(lam: Array, log_lam_T: float, log_s2: float) -> list[Array]:

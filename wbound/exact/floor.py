@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
-from wbound.sampler.make_setting import Setting
-from wbound.statement.statement_object import Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
 
 __all__ = ["PROPOSITION_1", "LowerBound", "lower_bound"]
 
@@ -71,46 +68,14 @@ def floor_w2(K: int, d: int, sigma0: float, lam_T: float | None = None) -> float
     return math.sqrt(d) * sigma0 * excess / (math.sqrt(1.0 + excess) + 1.0)
 
 
-def _known(s: Setting) -> None:
-    try:
-        gaussian_data(s.data)
-    except HypothesisFailed as failed:
-        raise HypothesisFailed("Proposition 1", failed.hypothesis, failed.detail) from None
-
-
-def _hf(s: Setting) -> None:
-    if s.scheme.name != "hf":
-        raise HypothesisFailed("Proposition 1", "scheme hf", f"scheme = {s.scheme.name}")
-
-
-def _isotropic(s: Setting) -> None:
-    data = gaussian_data(s.data)
-    if np.ptp(data.eigenvalues) > 0.0 or data.coordinates.any():
-        raise HypothesisFailed(
-            "Proposition 1", "data N(0, sigma0^2 I)", "the data are not centred and isotropic"
-        )
-
-
-def _exact_start(s: Setting) -> None:
-    if s.start != "exact":
-        raise HypothesisFailed("Proposition 1", "start exact", f"start = {s.start} can cancel (Eq. 10)")
-
-
-PROPOSITION_1 = Statement(
-    id="proposition-1",
+PROPOSITION_1 = statement(
+    "proposition-1",
+    "lower",
+    lambda s: floor_w2(s.nodes.K, s.data.d, c.sigma0(s), math.exp(min(s.nodes.first[1], 700.0))),
+    c.gaussian,
+    c.isotropic_or_point,
+    c.scheme("hf"),
+    c.start("exact", "can cancel (Eq. 10)"),
     source="Gao, Nguyen & Zhu, arXiv 2311.11003; constant derived here",
-    kind="lower",
-    hypotheses=(
-        Hypothesis("Gaussian data", _known),
-        Hypothesis("data N(0, sigma0^2 I)", _isotropic),
-        Hypothesis("scheme hf", _hf),
-        Hypothesis("start exact", _exact_start),
-    ),
-    evaluate=lambda s: floor_w2(
-        s.nodes.K,
-        s.data.d,
-        math.sqrt(float(gaussian_data(s.data).eigenvalues[0])),
-        math.exp(min(s.nodes.first[1], 700.0)),
-    ),
     covers=("eq-11",),
 )

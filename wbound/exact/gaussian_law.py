@@ -24,7 +24,8 @@ from wbound.sampler.scheme import Scheme, Steps, forgotten, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import tape_of
-from wbound.statement.statement_object import Hypothesis, Statement
+from wbound.statement import hypotheses as c
+from wbound.statement.hypotheses import statement
 from wbound.typing import Array
 
 __all__ = ["EXACT_LAW", "Defects", "alone", "defects", "exact_w2", "start_defects"]
@@ -313,23 +314,8 @@ def _evaluate(s: Setting) -> float:
     return math.sqrt(total) if not math.isnan(total) else math.inf
 
 
-def _gaussian(s: Setting) -> None:
-    gaussian_data(s.data)
-
-
-def _exact_score(s: Setting) -> None:
-    if s.score_bias:
-        raise HypothesisFailed(
-            "the exact law", "an unbiased score", f"score_bias = {s.score_bias:g} has no one law"
-        )
-
-
-EXACT_LAW = Statement(
-    id="exact-law",
-    source="linear recursion of section 3",
-    kind="exact",
-    hypotheses=(Hypothesis("Gaussian data", _gaussian), Hypothesis("an unbiased score", _exact_score)),
-    evaluate=_evaluate,
+EXACT_LAW = statement(
+    "exact-law", "exact", _evaluate, c.gaussian, c.unbiased, source="linear recursion of section 3"
 )
 
 

@@ -14,10 +14,10 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from wbound.calculus.scipy_when_called import ellipj, elliprf
 from wbound.typing import Array
 
 __all__ = ["OptimalClock", "OptimalStep", "clock", "clock_step", "life", "log_clock_left", "times"]
@@ -43,7 +43,7 @@ class _Flow:
         """℘(z) and −℘'(z) for z > 0 up to the pole's distance."""
         if self.k == 0.0:
             return z**-2.0, 2.0 * z**-3.0
-        sn, cn, dn, _ = ellipj(self.k * STRETCH * z, PARAMETER)
+        sn, cn, dn, _ = scipy.special.ellipj(self.k * STRETCH * z, PARAMETER)
         p = self.k**2 * ROOT * (math.sqrt(3.0) * (cn / (sn * dn)) ** 2 - 1.0)
         return p, np.sqrt(4.0 * p**3 + self.k**6)
 
@@ -57,7 +57,7 @@ class _Flow:
         turn = np.exp(2j * np.pi / 3.0)
         root = self.k**2 * ROOT
         first, second = p + root, p + root * turn
-        return np.asarray(elliprf(first + 0j, second, np.conj(second)).real)
+        return np.asarray(scipy.special.elliprf(first + 0j, second, np.conj(second)).real)
 
     def step(self, x: Array, z: Array) -> Array:
         """How far x moves in the time z > 0, to full relative precision (x and z in this flow's units)."""

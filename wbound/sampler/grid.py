@@ -19,7 +19,7 @@ from wbound.sampler import placement
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.typing import Array
 
-__all__ = ["GRIDS", "Grid", "Nodes", "grid_named"]
+__all__ = ["GRIDS", "Grid", "Nodes", "grid_named", "log_nodes"]
 
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
@@ -184,18 +184,18 @@ class Grid:
     @staticmethod
     def cosine() -> Grid:
         """The cosine schedule, λ in units of the data's mean variance (Nichol & Dhariwal, 2021)."""
-        return Grid("cosine", "log_lam", lambda r: placement.cosine(r.log_lam_T, r.K, r.data))
+        return _in_clock("cosine")
 
     @staticmethod
     def optimal() -> Grid:
         """Section 7's grid, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}; needs the data's m_0 and L_0 (A1)."""
-        return Grid("optimal", "log_lam", lambda r: placement.optimal(r.log_lam_T, r.K, r.data))
+        return _in_clock("optimal")
 
     @staticmethod
     def gaussian() -> Grid:
         """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ,
         σ_0²I)."""
-        return Grid("gaussian", "log_lam", lambda r: placement.gaussian(r.log_lam_T, r.K, r.data))
+        return _in_clock("gaussian")
 
     @staticmethod
     def tangent() -> Grid:
@@ -213,13 +213,13 @@ class Grid:
     def from_lam(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit clock values λ (K+1,) in x², strictly decreasing to 0; with stop="early" to δ > 0."""
         lam = _decreasing(values, "grid lam", stop)
-        return Grid("from_lam", "log_lam", lambda r: _log(lam), True, lam.size - 1)
+        return Grid("from_lam", "log_lam", lambda r: log_nodes(lam), True, lam.size - 1)
 
     @staticmethod
     def from_sigma(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0; with stop="early" to √δ > 0."""
         sigma = _decreasing(values, "grid sigma", stop)
-        return Grid("from_sigma", "log_lam", lambda r: 2.0 * _log(sigma), True, sigma.size - 1)
+        return Grid("from_sigma", "log_lam", lambda r: 2.0 * log_nodes(sigma), True, sigma.size - 1)
 
     def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
         """The grid read through ``process``'s clock. T and K are required unless the grid is explicit,
@@ -258,21 +258,20 @@ class Grid:
         return nodes
 
 
+def _in_clock(name: str) -> Grid:
+    place = placement.PLACEMENTS[name]
+    return Grid(name, "log_lam", lambda r: place(r.log_lam_T, r.K, r.data))
+
+
 #: Named grids that can end at λ_K = δ > 0.
 STOPPING = ("uniform", "log-lam", "edm")
 
 #: Grids by name.
 GRIDS: dict[str, Grid] = {
-    grid.name: grid
-    for grid in (
-        Grid.uniform(),
-        Grid.optimal(),
-        Grid.gaussian(),
-        Grid.log_lam(),
-        Grid.edm(),
-        Grid.cosine(),
-        Grid.tangent(),
-    )
+    "uniform": Grid.uniform(),
+    **{name: _in_clock(name) for name in placement.PLACEMENTS},
+    **{grid.name: grid for grid in (Grid.log_lam(), Grid.edm())},  # these can stop early
+    "tangent": Grid.tangent(),
 }
 
 
@@ -315,6 +314,7 @@ def _decreasing(values: ArrayLike, option: str, stop: str | None = None) -> Arra
     return a
 
 
-def _log(values: Array) -> Array:
+def log_nodes(values: Array) -> Array:
+    """log λ of nodes that may end at λ = 0."""
     with np.errstate(divide="ignore"):  # the last node is λ = 0
         return np.log(values)

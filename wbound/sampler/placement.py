@@ -8,6 +8,7 @@ literature fixes for images of standard deviation ½ or 1 are taken in units of 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from wbound.sampler.tangent_law import tangent_sigmas
 from wbound.typing import Array
 
 __all__ = [
+    "PLACEMENTS",
     "SIGMA_MIN",
     "cosine",
     "curvatures",
@@ -140,3 +142,14 @@ def tangent(log_lam_T: float, K: int, data: Curvature | None) -> Array:
 
 def _framed(log_lam_T: float, inner: Array) -> Array:
     return np.concatenate(([log_lam_T], inner, [-np.inf]))
+
+
+#: The grids of the clock by name, each (log λ(T), K, data) -> log λ (K+1,), that a search tries at many λ(T): not `tangent`,
+#: which is an integral over the spectrum each time.
+PLACEMENTS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
+    "optimal": optimal,
+    "gaussian": gaussian,
+    "log-lam": log_uniform,
+    "edm": edm,
+    "cosine": cosine,
+}

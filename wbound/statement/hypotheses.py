@@ -19,6 +19,8 @@ from wbound.statement.statement_object import Hypothesis, Statement
 __all__ = [
     "HERE",
     "a1",
+    "an_ode",
+    "an_sde",
     "at_the_mean",
     "bounded",
     "coefficients",
@@ -29,11 +31,15 @@ __all__ = [
     "gaussian",
     "geometric",
     "isotropic",
+    "isotropic_or_point",
     "lam_T",
     "mean_known",
+    "no_memory",
     "no_noise",
     "on_tangent",
     "one_eigenvalue",
+    "one_stage",
+    "own",
     "process",
     "profile",
     "regular",
@@ -67,13 +73,28 @@ def statement(
     return Statement(id, source, kind, tuple(make(name) for make in hypotheses), evaluate, covers)
 
 
-def _where(name: str, holds: Callable[[Setting], bool], why: str) -> Maker:
+def _where(name: str, holds: Callable[[Setting], bool], why: str | Callable[[Setting], str]) -> Maker:
     def make(of: str) -> Hypothesis:
         def check(s: Setting) -> None:
             if not holds(s):
-                raise HypothesisFailed(of, name, why)
+                raise HypothesisFailed(of, name, why if isinstance(why, str) else why(s))
 
         return Hypothesis(name, check)
+
+    return make
+
+
+def _accepted(name: str, check: Callable[[Setting], Any]) -> Maker:
+    """What another function refuses as an option's value."""
+
+    def make(of: str) -> Hypothesis:
+        def mine(s: Setting) -> None:
+            try:
+                check(s)
+            except BadInput as refused:
+                raise HypothesisFailed(of, name, str(refused)) from None
+
+        return Hypothesis(name, mine)
 
     return make
 
@@ -86,18 +107,21 @@ def _renamed(name: str, check: Callable[[Setting], Any]) -> Maker:
             try:
                 check(s)
             except HypothesisFailed as failed:
-                raise HypothesisFailed(of, name, failed.detail) from None
-            except BadInput as refused:
-                raise HypothesisFailed(of, name, str(refused)) from None
+                raise HypothesisFailed(of, failed.hypothesis, failed.detail) from None
 
         return Hypothesis(name, mine)
 
     return make
 
 
+def own(name: str, check: Callable[[Setting], None]) -> Maker:
+    """A hypothesis of one statement alone, whose check names that itself."""
+    return lambda of: Hypothesis(name, check)
+
+
 def _isotropic(s: Setting) -> bool:
     data = gaussian_data(s.data)
-    return not np.ptp(data.eigenvalues) and not data.coordinates.any() and bool(data.eigenvalues[0] > 0.0)
+    return not np.ptp(data.eigenvalues) and not data.coordinates.any()
 
 
 def _spread(s: Setting) -> bool:
@@ -119,9 +143,14 @@ a1 = _where(
     "A1", lambda s: s.data.A1 is not None, "the data are not strongly log-concave with Lipschitz score"
 )
 profile = _renamed("A1 or A1′", _profile)
-coefficients = _renamed("f, g >= 0", lambda s: s.process.check_domain(s.nodes.T))
+coefficients = _accepted("f, g >= 0", lambda s: s.process.check_domain(s.nodes.T))
 gaussian = _renamed("Gaussian data", lambda s: gaussian_data(s.data))
-isotropic = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")
+isotropic_or_point = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")
+isotropic = _where(
+    "data N(0, sigma0^2 I)",
+    lambda s: _isotropic(s) and sigma0(s) > 0.0,
+    "the data are not centred and isotropic",
+)
 one_eigenvalue = _where(
     "data N(mu, sigma0^2 I)",
     lambda s: not np.ptp(gaussian_data(s.data).eigenvalues),
@@ -135,8 +164,14 @@ bounded = _where(
 exact_score = _where(
     "exact score", lambda s: not s.score_bias and not s.score_noise, "the score has an error"
 )
-unbiased = _where("an unbiased score", lambda s: not s.score_bias, "a biased score has no one law")
-no_noise = _where("A3 (bias only)", lambda s: not s.score_noise, "the score has noise")
+unbiased = _where(
+    "an unbiased score", lambda s: not s.score_bias, lambda s: f"score_bias = {s.score_bias:g} has no one law"
+)
+no_noise = _where(
+    "A3 (bias only)",
+    lambda s: not s.score_noise,
+    lambda s: f"score_noise = {s.score_noise:g}: only a bias is bounded here",
+)
 to_the_end = _where("lambda_K = 0", lambda s: not s.nodes.stopped_early, "the sampler stops early")
 stops_early = _where("stopped early", lambda s: s.nodes.stopped_early, "the sampler runs to lambda = 0")
 uniform = _where("uniform grid", lambda s: s.nodes.uniform, "the grid given is another")
@@ -145,6 +180,24 @@ far = _where(
     "m_0 lambda(T) > 1",
     lambda s: constants(s)[0] * lam_T(s) > 1.0,
     "the start is too near to the data",
+)
+
+
+an_sde = _where(
+    "an SDE scheme", lambda s: s.scheme.kind == "sde", lambda s: f"{s.scheme.name} is an ODE scheme"
+)
+an_ode = _where(
+    "an ODE scheme", lambda s: s.scheme.kind == "ode", lambda s: f"{s.scheme.name} is an SDE scheme"
+)
+no_memory = _where(
+    "a step without memory",
+    lambda s: s.scheme.memory is None,
+    lambda s: f"no bound is proved for {s.scheme.name}; its exact laws and samples are there",
+)
+one_stage = _where(
+    "a step of one stage",
+    lambda s: s.scheme.stages == 1,
+    lambda s: f"{s.scheme.name} has two: its bound is Theorem 7",
 )
 
 
@@ -161,19 +214,19 @@ regular = _where(
     "eigenvalues > 0", lambda s: bool((gaussian_data(s.data).eigenvalues > 0.0).all()), "an eigenvalue is 0"
 )
 spread = _where("0 < a < b", _spread, "the eigenvalues are one number, or one of them is 0")
-geometric = _renamed("geometric levels", lambda s: geometric_step(np.exp(s.nodes.log_lam)))
+geometric = _accepted("geometric levels", lambda s: geometric_step(np.exp(s.nodes.log_lam)))
 on_tangent = _where("grid tangent", _on_tangent, "the grid is another")
 
 
-def start(name: str) -> Maker:
+def start(name: str, why: str = "has another error") -> Maker:
     """The sampler's start, by name."""
-    return _where(f"start {name}", lambda s: s.start == name, "another start has another error")
+    return _where(f"start {name}", lambda s: s.start == name, lambda s: f"start = {s.start} {why}")
 
 
 def scheme(*names: str) -> Maker:
     """One of some schemes."""
     name = "scheme " + " or ".join(names)
-    return _where(name, lambda s: s.scheme.name in names, f"{name} is needed")
+    return _where(name, lambda s: s.scheme.name in names, lambda s: f"scheme = {s.scheme.name}")
 
 
 def process(name: str, fits: Callable[[Any], bool]) -> Maker:

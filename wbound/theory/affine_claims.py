@@ -6,29 +6,25 @@ A floor of all samplers is told of one: the setting's own sampler, as a tape, at
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from wbound.bounds.root_floor import absolute_floor, absolute_nodes
+from wbound.bounds.root_floor import absolute_floor
 from wbound.bounds.theorem_6 import affine_floor
-from wbound.calculus.elliptic import groetzsch_root
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.ddim_angles import ddim_floor
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import zolotarev_levels
 from wbound.sampler.ddim_variants import from_pure_noise, geometric_error, geometric_step
 from wbound.sampler.make_setting import Setting
-from wbound.sampler.tangent_law import tangent_density, tangent_error
-from wbound.sampler.tape import Tape
+from wbound.sampler.tangent_law import tangent_error
 from wbound.sampler.tape_of_scheme import tape_of
 from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import sigma0, statement
 from wbound.statement.statement_object import Statement
 from wbound.typing import Array
 
-__all__ = ["AFFINE", "affine_terms", "theorem_4_nodes"]
+__all__ = ["AFFINE", "theorem_4_nodes"]
 
 DISTANCE = "Zolotarev (1877); its use here derived here"
 
@@ -133,67 +129,3 @@ AFFINE: tuple[Statement, ...] = (
     statement("random-levels", "lower", _drawn, *_FREE, c.spread, c.to_the_end),
     statement("section-18", "exact", _from_noise, c.isotropic, c.scheme("ddim"), c.exact_score, c.to_the_end),
 )  # fmt: skip
-
-
-# ---------------------------------------------------------------------- what their formulas speak of
-
-
-def _gains(tape: Tape, x: float) -> tuple[float, Array]:
-    """(g, q (J,)): Eq. 16 as it stands, with scores, solved whole: what the output holds of y_0 and of the noises."""
-    a, B, q, _ = tape.scores()
-    K = tape.K
-    system = np.eye(K) + B[:K] / (x + tape.levels)
-    inputs = np.linalg.solve(system, np.column_stack((a[:K], q[:K])))
-    out = np.concatenate(([a[K]], q[K])) - (B[K] / (x + tape.levels)) @ inputs
-    return float(out[0]), out[1:]
-
-
-def _of_tape(s: Setting) -> dict[str, Any]:
-    tape, x = tape_of(s), sigma0(s) ** 2
-    g, q = _gains(tape, x)
-    own = (tape.start_std**2) * (1.0 + tape.start_level)
-    v = x + tape.start_level if s.start == "exact" else own
-    scale = float(np.prod((x + tape.levels) ** 2))
-    return {
-        "g_K": g, "v_y": v, "q": np.append(np.nan, q), "J": q.size,
-        "N": (g**2 * v + float((q**2).sum())) * scale,
-    }  # fmt: skip
-
-
-def _of_tangent(s: Setting) -> dict[str, Any]:
-    x = gaussian_data(s.data).eigenvalues
-    spent = tangent_density(x, c.lam_T(s))[2][np.unique(x, return_inverse=True)[1]]
-    return {"x": np.append(np.nan, x), "I": np.append(np.nan, spent)}
-
-
-def _nome(s: Setting, K: int) -> float:
-    """Eq. 20's Q for K evaluations."""
-    a, b = _range(s)
-    return math.exp(-(2 * K + 1) * math.pi**2 / (2.0 * groetzsch_root(b / a)))
-
-
-def _of_class(s: Setting) -> dict[str, Any]:
-    return {"Q_K": _nome(s, s.nodes.K * s.scheme.stages), "K": s.nodes.K * s.scheme.stages}
-
-
-#: What a statement's formula needs beside `quantities`.
-_TERMS: dict[str, Callable[[Setting], dict[str, Any]]] = {
-    "eq-16": _of_tape,
-    "lemma-4": _of_tape,
-    "tangent-law": _of_tangent,
-    "theorem-4": lambda s: {"varsigma": np.append(np.nan, theorem_4_nodes(s))},
-    "theorem-5": _of_class,
-    "theorem-6": _of_class,
-    "theorem-6:attained": lambda s: {"Q_K": _nome(s, s.nodes.K)},
-    "random-levels": _of_class,
-    "absolute-floor": lambda s: {
-        "b": _range(s)[1],
-        "varsigma": np.append(np.nan, absolute_nodes(s.nodes.K * s.scheme.stages)),
-        "K": s.nodes.K * s.scheme.stages,
-    },
-}
-
-
-def affine_terms(s: Setting, statement: str) -> dict[str, Any]:
-    """The symbols of the formula of one of these statements, in a setting."""
-    return _TERMS[statement](s) if statement in _TERMS else {}

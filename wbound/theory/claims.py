@@ -1,4 +1,4 @@
-"""The other statements of docs/theory.md as objects, besides the theorems; and what all their formulas speak of.
+"""The other statements of docs/theory.md as objects, besides the theorems.
 
 Each takes a `Setting`, like the theorems, so that one test serves all.
 """
@@ -9,28 +9,107 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3
+from wbound.bounds import ddpm, shared, theorem_2
 from wbound.bounds.theorem_2 import THEOREM_2
-from wbound.bounds.theorem_7_integrals import CLOSED, first_constant, second_constant
-from wbound.data.beyond_log_concave import BoundedData
-from wbound.data.gaussian import Gaussian
+from wbound.bounds.theorem_7_integrals import CLOSED, first_constant
+from wbound.calculus.quadrature import integrate
+from wbound.calculus.stable import growth, softplus
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.floor import lower_bound
-from wbound.exact.gaussian_law import EXACT_LAW, law, start_defects
+from wbound.exact.gaussian_law import EXACT_LAW, law
+from wbound.exact.leading_order import DENSITIES, leading_constants
+from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import sigma0, statement
 from wbound.statement.statement_object import Statement
-from wbound.theory.affine_claims import AFFINE, affine_terms
-from wbound.theory.identities import IDENTITIES
-from wbound.theory.limits import LIMITS
+from wbound.theory.affine_claims import AFFINE
+from wbound.typing import Array
 
-__all__ = ["CLAIMS", "quantities"]
+__all__ = ["CLAIMS"]
+
+
+# ---------------------------------------------------------------------- sections 0 to 3
+
+
+PUBLISHED = "Gao, Nguyen & Zhu, arXiv 2311.11003"
+
+
+def _lam(s: Setting) -> float:
+    return float(s.process.lam(s.nodes.T))
+
+
+def _roughness_in_time(s: Setting) -> float:
+    """A2's M_1 on [0, T], in 1/(x² time)."""
+    return float(gaussian_data(s.data).M1(s.process, s.nodes.T))
+
+
+def _hessian(s: Setting) -> float:
+    """L*(T): the largest eigenvalue of −∇²log p_T is at most this, in 1/x²."""
+    log_alpha, log_lam = s.nodes.first
+    return float(s.data.L(log_lam)) * math.exp(-2.0 * log_alpha)
+
+
+def _convexity(s: Setting) -> float:
+    """m(T): the smallest eigenvalue is at least this, in 1/x²."""
+    log_alpha, log_lam = s.nodes.first
+    return float(s.data.m(log_lam)) * math.exp(-2.0 * log_alpha)
+
+
+def _published_hessian(s: Setting) -> float:
+    """L(T) = min(1/σ², L_0/α²), in 1/x²."""
+    log_alpha, log_lam = s.nodes.first
+    return math.exp(min(-log_lam, math.log(c.constants(s)[1])) - 2.0 * log_alpha)
+
+
+def _moment(s: Setting) -> float:
+    log_alpha, log_lam = s.nodes.first
+    size = float(s.data.excess(np.array([log_lam]))[0]) + s.data.d / float(s.data.L(log_lam))
+    return math.exp(2.0 * log_alpha) * size
+
+
+def _roughness(s: Setting) -> float:
+    """R(λ(T)) ≤ this, in 1/x⁴."""
+    return float(s.data.d * s.data.L(s.nodes.first[1]) ** 2)
+
+
+def _increment(s: Setting) -> float:
+    """E|M_1 − M_0|² over the first step: of a Gaussian, of its score's variance in y-units, in 1/x²."""
+    values = gaussian_data(s.data).eigenvalues[:, None]
+    before, after = (1.0 / (values + np.exp(at)) for at in s.nodes.log_lam[:2])
+    return float((after - before).sum())
+
+
+def _martingale(s: Setting) -> float:
+    log_lam = s.nodes.log_lam
+    return float(s.data.d * s.data.psi(log_lam[1], log_lam[0]))
+
+
+def _regression(s: Setting) -> float:
+    """What E[Y_{t_1} | Y_0] multiplies Y_0 by, for N(0, σ_0²I): A_1 − C_1/w_0 of hf."""
+    b, w = s.nodes.batch, c.sigma0(s) ** 2 + c.lam_T(s)
+    return float(np.exp(b.steps.F[0]) - b.steps.C[0] * math.exp(-2.0 * s.nodes.first[0]) / w)
+
+
+def _flow_step(s: Setting) -> float:
+    """c_1 of an ODE scheme, in y-units."""
+    return float(s.scheme.steps(s.nodes.batch).C[0] * np.exp(-s.nodes.log_alpha[:2].sum()))
+
+
+def _called(name: str, process: Process) -> bool:
+    return process.name == name
+
+
+def _contraction(s: Setting) -> float:
+    b = s.nodes.batch
+    return float(growth(c.constants(s)[0], b.log_lam_lo, b.log_lam_hi, b.ratio).sum())
+
+
+# ---------------------------------------------------------------------- bounds, exact laws
 
 
 def _parts(s: Setting) -> shared.Parts:
@@ -99,12 +178,126 @@ def _second_derivative(s: Setting) -> float:
     return s.data.d * c.constants(s)[1] ** 2 * (CLOSED[0] + CLOSED[1] * _log_V(s)) / 16.0
 
 
+# ---------------------------------------------------------------------- limits, K → ∞
+
+
+def _leading(s: Setting) -> float:
+    return leading_constants(s.process, s.data, s.nodes.T, scheme=s.scheme).w2(s.nodes.K)
+
+
+def _floor_grid(s: Setting) -> float:
+    """On the grid uniform in ŵ^{−1/2}, whatever the setting's own."""
+    return leading_constants(s.process, s.data, s.nodes.T, scheme=s.scheme, grid="gaussian").w2(s.nodes.K)
+
+
+def _optimal_clock(s: Setting) -> float:
+    L0 = c.constants(s)[1]
+    # the density at λ = 0 is the integral of 1/rate
+    log_integral = float(DENSITIES["optimal"](np.array(-np.inf), s.nodes.first[1], s.data))
+    return math.sqrt(s.data.d / 3.0) / s.nodes.K * (L0 ** (2.0 / 3.0) * math.exp(log_integral)) ** 1.5
+
+
+def _over(s: Setting, integrand: Callable[[Array, Array, Array, Array], Array]) -> float:
+    """∫_0^T of a function of (t, log α, log λ, log g), split at λ = 1/L_0."""
+
+    def at(t: Array) -> Array:
+        with np.errstate(divide="ignore"):  # g may vanish at an end
+            return integrand(t, *s.process.law(t), np.log(s.process.g(t)))
+
+    T, kink = s.nodes.T, -math.log(c.constants(s)[1])
+    ends = [0.0, float(s.process.crossing(kink)), T] if kink < s.nodes.first[1] else [0.0, T]
+    pieces = integrate(at, np.array(ends[:-1]), np.array(ends[1:]), breaks=s.process.kinks)
+    return float(pieces.value.sum())
+
+
+def _sharp(s: Setting) -> float:
+    """η√(dI)."""
+    m0, L0 = (math.log(v) for v in c.constants(s))
+
+    def integrand(t: Array, log_alpha: Array, log_lam: Array, log_g: Array) -> Array:
+        slow = softplus(m0 + log_lam) + softplus(L0 + log_lam)
+        return np.exp(6.0 * (log_g - log_alpha) + 2.0 * (L0 - slow)) / 3.0
+
+    return s.nodes.T / s.nodes.K * math.sqrt(s.data.d * _over(s, integrand))
+
+
+def _published(s: Setting) -> float:
+    """√(dη)∫g(f+g²L)/(α(1+m_0λ))dt."""
+    m0, L0 = (math.log(v) for v in c.constants(s))
+
+    def integrand(t: Array, log_alpha: Array, log_lam: Array, log_g: Array) -> Array:
+        pull = s.process.f(t) + np.exp(2.0 * (log_g - log_alpha) + np.minimum(-log_lam, L0))
+        return pull * np.exp(log_g - log_alpha - softplus(m0 + log_lam))
+
+    return math.sqrt(s.data.d * s.nodes.T / s.nodes.K) * _over(s, integrand)
+
+
+def _score(s: Setting) -> float:
+    """∫g²/(α(1+m_0λ))dt, what an error M of the score is multiplied by."""
+    m0 = math.log(c.constants(s)[0])
+
+    def integrand(t: Array, log_alpha: Array, log_lam: Array, log_g: Array) -> Array:
+        return np.exp(2.0 * log_g - log_alpha - softplus(m0 + log_lam))
+
+    return _over(s, integrand)
+
+
+_FROM_p_T = (c.exact_score, c.start("exact"), c.to_the_end)
+
+
+# ---------------------------------------------------------------------- the table
+
+
 _SDE = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "sde")
 _FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "ode" and scheme.stages == 1)
 
 #: By id. Theorems 1, 2, 3, the exact law and Proposition 1 stand where they are computed.
 CLAIMS: tuple[Statement, ...] = (
-    *IDENTITIES,
+    statement(
+        "eq-2", "exact", lambda s: float(s.process.sigma2(s.nodes.T)), c.coefficients, source=PUBLISHED
+    ),
+    statement("eq-3", "exact", _lam, c.coefficients, source=PUBLISHED),
+    statement("section-1:ve", "exact", _lam, c.process("VE", lambda p: p.family == "ve"), source=PUBLISHED),
+    statement("section-1:vp", "exact", _lam, c.process("VP", lambda p: p.kappa == 1.0), source=PUBLISHED),
+    statement("section-1:ou", "exact", _lam, c.process("ou", lambda p: p.name == "ou"), source=PUBLISHED),
+    statement(
+        "section-1:sub-vp",
+        "exact",
+        _lam,
+        c.process("sub-vp", lambda p: p.name == "sub-vp"),
+        source="Song et al., arXiv 2011.13456",
+    ),
+    statement("assumption-a2:gaussian", "upper", _roughness_in_time, c.a1, c.gaussian, source=PUBLISHED),
+    statement("lemma-1:m", "lower", _convexity, c.a1, source=PUBLISHED, covers=("eq-4",)),
+    statement("lemma-1:L", "upper", _published_hessian, c.a1, source=PUBLISHED, covers=("eq-4",)),
+    statement("eq-4", "upper", _hessian, c.a1, covers=("lemma-1",)),
+    statement("lemma-2", "exact", _moment, c.a1),
+    statement("lemma-2:score", "exact", lambda s: -float(s.data.d), c.a1),
+    statement("lemma-2:J", "upper", lambda s: s.data.d * _hessian(s), c.a1),
+    statement("lemma-3", "upper", _martingale, c.a1),
+    statement("lemma-3:R", "upper", _roughness, c.a1),
+    statement("lemma-3:increment", "exact", _increment, c.gaussian),
+    statement("lemma-3:mean", "exact", _regression, c.isotropic),
+    statement("section-3:hf", "exact", lambda s: float(s.scheme.steps(s.nodes.batch).C[0]), c.scheme("hf")),
+    statement("section-3:ei", "exact", lambda s: float(s.scheme.steps(s.nodes.batch).C[0]), c.scheme("ei")),
+    statement(
+        "section-3:ddpm", "exact", lambda s: float(s.scheme.steps(s.nodes.batch).Q[0]), c.scheme("ddpm")
+    ),
+    statement("eq-6", "exact", _contraction, c.a1, c.to_the_end),
+    *(
+        statement(
+            f"section-9:{name}",
+            "exact",
+            _lam,
+            c.process(f"image-ve-{name}", partial(_called, f"image-ve-{name}")),
+            source="Song et al., arXiv 2011.13456" if name == "original" else PUBLISHED,
+        )
+        for name in ("original", "v1", "v2", "v3")
+    ),
+    *(
+        statement(f"theorem-3:{name}", "exact", _flow_step, c.scheme(name))
+        for name in ("ode-hf", "ddim", "ode-ei")
+    ),
     statement(
         "exact-law:mean",
         "exact",
@@ -168,7 +361,16 @@ CLAIMS: tuple[Statement, ...] = (
         c.start("prior"),
         c.to_the_end,
     ),
-    *LIMITS,
+    statement("eq-12-prime", "order", _leading, c.gaussian, c.scheme("hf"), *_FROM_p_T, c.uniform),
+    *(
+        statement(f"eq-12-prime:{name}", "order", _leading, c.gaussian, c.scheme(name), *_FROM_p_T, c.uniform)
+        for name in ("em", "ei", "ddpm")
+    ),
+    statement("eq-13", "order", _optimal_clock, c.a1, c.scheme("hf"), *_FROM_p_T),
+    statement("section-7:floor", "order", _floor_grid, c.isotropic, c.scheme("hf"), *_FROM_p_T),
+    statement("eq-14", "order", _sharp, c.a1, c.scheme("hf"), *_FROM_p_T, c.uniform),
+    statement("section-8:published", "order", _published, c.a1, c.scheme("em"), c.to_the_end, c.uniform),
+    statement("section-8:score", "order", _score, c.a1, c.scheme("em"), c.to_the_end, c.uniform),
     statement("exact-iterations", "upper", _through_the_exact_start, c.gaussian, c.exact_score, c.to_the_end),
     statement(
         "profiles:m",
@@ -189,158 +391,13 @@ CLAIMS: tuple[Statement, ...] = (
         c.a1,
     ),
     statement(
-        "flow-law", "exact", EXACT_LAW.evaluate, c.isotropic, c.scheme(*_FLOW), c.exact_score, c.to_the_end
+        "flow-law",
+        "exact",
+        EXACT_LAW.evaluate,
+        c.isotropic,
+        c.scheme(*_FLOW),
+        c.exact_score,
+        c.to_the_end,
     ),
     *AFFINE,
 )
-
-
-# ---------------------------------------------------------------------- what the formulas speak of
-
-
-def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
-    """The symbols of `wbound.statement.formulas` in a setting, in x-units, for K of a few: nodes and steps by their index.
-
-    γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
-    Numbers that are too large or too small for doubles are not looked after here.
-    """
-    nodes, data, process, b = s.nodes, s.data, s.process, s.nodes.batch
-    log_alpha, log_lam = nodes.log_alpha, nodes.log_lam
-    lam = np.exp(log_lam)
-    steps = s.scheme.steps(b)
-    out: dict[str, Any] = {
-        "K": nodes.K,
-        "d": data.d,
-        "T": nodes.T,
-        "M": s.score_bias,
-        "V": s.score_noise,
-        "X_0": math.sqrt(data.second_moment),
-        "mu": data.mean_norm,
-        "alpha_T": math.exp(nodes.first[0]),
-        "lambda_T": math.exp(nodes.first[1]),
-        "tau": nodes.t,
-        "alpha": np.exp(log_alpha),
-        "lambda": lam,
-        "H": _step_array(lam[:-1] - lam[1:]),
-        "kappa": _step_array(np.exp(-0.5 * b.gap)),
-        **{f"{name}(t)": partial(_at, getattr(process, name)) for name in ("alpha", "f", "g")},
-        "lambda(t)": partial(_at, process.lam),
-        "rate": lambda t: float(process.g(t) / process.alpha(t)) ** 2,
-        **{key: value for key, value in process.parameters.items() if key.startswith(("sigma_", "rho"))},
-    }
-    if isinstance(data, BoundedData):
-        out |= {"D": data.D, "s": data.tau}
-    if data.A1 is not None:
-        out |= {"m_0": data.A1[0], "L_0": data.A1[1], "P": 1.0 / (1.0 + data.A1[0] * lam)}
-        out |= {"E_0": shared.start_error(data, s.start, process, *nodes.first)}
-        out |= {"Psi": _step_array(data.psi(log_lam[1:], log_lam[:-1]))}
-    law_ = data if isinstance(data, Gaussian) else None
-    if law_ is not None and not np.ptp(law_.eigenvalues):
-        out |= _exact_terms(s, float(law_.eigenvalues[0]))
-        if law_.coordinates.any():
-            del out["sigma_0"]  # section 6 is about centred data
-    if statement == "theorem-7":
-        out |= _heun_terms(s)
-    elif s.scheme.kind == "sde":
-        out |= _sharp_terms(s)
-    elif data.A1 is not None and steps.flow is not None:
-        out |= _flow_terms(s)
-    if statement == "theorem-1":
-        out |= _published_terms(s)
-    return out | affine_terms(s, statement)
-
-
-def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:
-    """Of N(μ, ς²I): section 3's recursions in x-units, and, where μ = 0, section 6's symbols."""
-    nodes = s.nodes
-    lam, alpha, steps = np.exp(nodes.log_lam), np.exp(nodes.log_alpha), s.scheme.steps(nodes.batch)
-    w = variance + lam
-    start = {"exact": w[0], "prior": lam[0], "standard": alpha[0] ** -2.0}[s.start]  # v_0/α_0²
-    noise = s.score_noise**2 / s.data.d * steps.C**2
-    sigma0 = math.sqrt(variance)
-    missing, _ = start_defects(s.start, np.array([variance]), 1.0, s.process, *nodes.first, power=0.0)
-    return {
-        "sigma_0": sigma0,
-        "w": w,
-        "r": _step_array(steps.A - steps.C / (alpha[:-1] ** 2 * w[:-1])),
-        "Q": _step_array(steps.Q + noise),
-        "v_0": start * alpha[0] ** 2,
-        "y_0": alpha[0] * float(s.data.mean_norm) if s.start == "exact" else 0.0,
-        "delta": -float(missing[0]) * variance**2 / w[0] ** 2,
-        "varrho": sigma0 / math.sqrt(w[0]),
-    }
-
-
-def _at(function: Callable[[float], Any], t: float) -> float:
-    return float(function(t))
-
-
-def _step_array(values: Any) -> np.ndarray:
-    """By k = 1 … K."""
-    return np.append(np.nan, np.asarray(values, float))
-
-
-def _sharp_terms(s: Setting) -> dict[str, Any]:
-    nodes, K = s.nodes, s.nodes.K
-    unit = np.exp(nodes.log_alpha) * (1.0 + s.data.normaliser * np.exp(nodes.log_lam))
-    terms = theorem_2.local(nodes.batch, s.data, s.scheme)
-    per = {"b": unit[1:], "n2": unit[1:] ** 2, "C": unit[1:]}
-    b, n2, C = (np.broadcast_to(getattr(terms, name), K) * by for name, by in per.items())
-    gamma = np.exp(np.broadcast_to(terms.log_gamma, K)) * unit[1:] / unit[:-1]
-    first = shared.start_term(s) * unit[0]
-    return {
-        "gamma": _step_array(gamma), "b": _step_array(b), "n": _step_array(np.sqrt(n2)), "C": _step_array(C),
-        "e_0": first,
-    }  # fmt: skip
-
-
-def _flow_terms(s: Setting) -> dict[str, Any]:
-    nodes = s.nodes
-    assert s.data.A1 is not None
-    lam, steps = np.exp(nodes.log_lam), s.scheme.steps(nodes.batch)
-    unit = np.sqrt(1.0 + s.data.A1[0] * lam)
-    gamma = np.exp(theorem_3.local(nodes.batch, s.data, s.scheme).log_gamma) * unit[1:] / unit[:-1]
-    later = np.append(np.cumprod(gamma[::-1])[::-1], 1.0)
-    c = steps.C * np.exp(-nodes.log_alpha[1:] - nodes.log_alpha[:-1])
-    return {"gamma": _step_array(gamma), "P": later, "C": _step_array(c)}
-
-
-def _heun_terms(s: Setting) -> dict[str, Any]:
-    """Eq. 21's symbols, as they stand there."""
-    nodes, steps = s.nodes, s.scheme.steps(s.nodes.batch)
-    assert s.data.A1 is not None
-    (m0, L0), lam, alpha = s.data.A1, np.exp(nodes.log_lam), np.exp(nodes.log_alpha)
-    both = alpha[1:] * alpha[:-1]
-    own, D = (steps.C, np.zeros(nodes.K)) if steps.corrector is None else steps.corrector
-    a, b, c_, H = own / both, D / alpha[1:] ** 2, steps.C / both, lam[:-1] - lam[1:]
-    m, ell = m0 / (1.0 + m0 * lam), L0 / (1.0 + L0 * lam)
-
-    def g(number: np.ndarray, at: slice) -> np.ndarray:
-        return np.maximum(np.abs(1.0 - number * m[at]), np.abs(1.0 - number * ell[at]))
-
-    before, after, two = slice(None, -1), slice(1, None), b > 0.0
-    gamma = np.where(two, 0.5 + 0.5 * g(c_, before) * g(2.0 * b, after), g(a, before))
-    log_V = math.log1p(L0 * float(lam[0]))
-    return {
-        "P": np.append(np.cumprod(gamma[::-1])[::-1], 1.0), "m": m, "ell": ell,
-        "a": _step_array(a), "b": _step_array(b), "c": _step_array(c_), "iota": _step_array(two),
-        "G_0": _step_array(np.where(two, np.abs(H / 4.0 - b), 0.0)),
-        "G_1": _step_array(np.where(two, 0.5 * b * ell[1:], 0.5)),
-        "C_2(t)": lambda theta: s.data.d * L0**2 * second_constant(theta, L0 / m0, log_V),
-    }  # fmt: skip
-
-
-def _published_terms(s: Setting) -> dict[str, Any]:
-    nodes = s.nodes
-    assert s.M1 is not None and s.data.A1 is not None
-    unit = np.exp(nodes.log_alpha) * (1.0 + s.data.A1[0] * np.exp(nodes.log_lam))
-    terms = theorem_1.local(nodes.batch, s.process, s.data, s.M1)
-    return {
-        "gamma": _step_array(np.exp(terms.log_gamma) * unit[1:] / unit[:-1]),
-        "D": _step_array(terms.D * unit[1:]),
-        "G": _step_array(terms.G * unit[1:]),
-        "M_1": s.M1,
-        "eta": nodes.T / nodes.K,
-        "omega": theorem_1.moment_supremum(s.process, s.data, nodes.T),
-        "e_0": theorem_1.start_at(s.data, s.start, s.process, *nodes.first) * unit[0],
-    }

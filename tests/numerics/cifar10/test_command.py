@@ -15,7 +15,6 @@ import typer
 from hostile import instead
 
 from numerics.cifar10 import comparison_output, comparison_runs, training
-from numerics.cifar10.comparison_runs import compare_runs
 from numerics.cifar10.processes import NAMES
 from numerics.cifar10.runs import load_run
 from numerics.cli.commands import cifar10_train as command
@@ -174,8 +173,6 @@ def test_a_second_comparison_in_one_folder_is_refused(
     compare = words.split()
     with locked(tmp_path / "out"):
         said = wb.refused(*compare, str(tmp_path / "out"), code=4)
-        with pytest.raises(IOFailure, match="is locked"):
-            compare_runs(tmp_path / "out", processes=["vp-v2"], quiet=True)
     assert "out is locked" in said and f"process {os.getpid()}" in said
     assert [p.name for p in (tmp_path / "out").iterdir()] == [LOCK]
 

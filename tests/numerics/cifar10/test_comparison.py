@@ -28,7 +28,7 @@ from numerics.cifar10.comparison import (
 )
 from numerics.cifar10.comparison import Snapshot as Network
 from numerics.cifar10.comparison_output import columns, markdown, plain, write_all
-from numerics.cifar10.comparison_runs import compare_runs, snapshots_of, trained
+from numerics.cifar10.comparison_runs import prepared, snapshots_of, trained
 from numerics.cifar10.evaluation import Extractor
 from numerics.cifar10.images import load_images
 from numerics.cifar10.network_error import final_law
@@ -207,7 +207,7 @@ SHORT: dict[str, Any] = {
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("compare")
     torch.set_num_threads(1)
-    compare_runs(out, jobs=1, **SHORT)
+    prepared(out, jobs=1, **SHORT).run()
     return out
 
 
@@ -224,7 +224,7 @@ def test_training_halves_sliced_w2(runs: Path, judge: Judge) -> None:
 
 def test_runs_are_used_again_and_workers_change_nothing(runs: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in runs.rglob("*.safetensors")}
-    one, two = (compare_runs(runs, jobs=jobs, **SHORT) for jobs in (1, 2))
+    one, two = (prepared(runs, jobs=jobs, **SHORT).run() for jobs in (1, 2))
     assert before == {p: p.stat().st_mtime_ns for p in runs.rglob("*.safetensors")}
     assert len(before) == 8
     for a, b in zip(one.measured, two.measured, strict=True):
@@ -239,7 +239,7 @@ def test_a_run_of_something_else_is_not_taken(runs: Path) -> None:
         trained(runs / "runs" / "vp-v2", make_config("vp-v1", "digits", "smoke"), "cpu", False)
     # in another interpreter too it is one line
     with pytest.raises(BadInput, match="holds a run with steps = 60, not 61"):
-        compare_runs(runs, jobs=2, **SHORT | {"steps": 61})
+        prepared(runs, jobs=2, **SHORT | {"steps": 61}).run()
 
 
 def test_a_run_that_was_cut_off_goes_on(runs: Path, tmp_path: Path) -> None:

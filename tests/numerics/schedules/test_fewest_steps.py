@@ -31,3 +31,20 @@ def test_against_one_by_one(seed: int) -> None:
             found = fewest(error, eps, int(rng.integers(1, most + 1)), most, order)
             assert found == (int(enough[0]) + 1 if enough.size else None)
             assert len(asked) <= 40 and all(1 <= K <= most for K in asked)
+
+
+@pytest.mark.parametrize("guess", [1, 3, 7, 40, 5000])
+@pytest.mark.parametrize("eps", [0.9, 0.1, 0.031, 1e-3])
+def test_of_a_known_function(guess: int, eps: float) -> None:
+    seen: list[int] = []
+
+    def w2(K: int) -> float:
+        seen.append(K)
+        return 1.0 / K + 3.0 / K**2
+
+    K = fewest(w2, eps, guess, 10**8, 1)
+    assert K is not None
+    calls = len(seen)
+    assert w2(K) <= eps < (w2(K - 1) if K > 1 else math.inf)
+    assert calls < 30
+    assert fewest(lambda K: 1.0, 0.5, guess, 1000, 1) is None

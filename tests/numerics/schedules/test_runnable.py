@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from numerics.recorders.scheduler_nodes import training_log_lam
-from numerics.schedules.candidates import GRIDS, Candidate
+from numerics.schedules.candidates import Candidate
 from numerics.schedules.choice import _facts, _Task, choose
 from numerics.schedules.schedule_formats import from_array, nearest, start_std, to_array
 from numerics.targets import datasets
@@ -23,6 +23,7 @@ from wbound.design.placed_numerically import numerical_grid
 from wbound.errors import BadInput
 from wbound.exact.clock_law import Spectrum, clock_w2
 from wbound.exact.gaussian_law import exact_w2
+from wbound.sampler.placement import PLACEMENTS
 
 N = 10_000
 TRAINED = {"_class_name": "DDPMScheduler", "num_train_timesteps": 1000}
@@ -116,7 +117,7 @@ def test_nothing_further_gains_a_percent() -> None:
         spectrum = Spectrum.of(data.gaussian)
 
         def error(sigma: float, grid: str = grid, known: Any = known, spectrum: Spectrum = spectrum) -> float:
-            return clock_w2(spectrum, GRIDS[grid](2.0 * math.log(sigma), 20, known), "ddim").robust
+            return clock_w2(spectrum, PLACEMENTS[grid](2.0 * math.log(sigma), 20, known), "ddim").robust
 
         more = [error(row.sigma_max * 10.0**k) for k in np.linspace(0.1, 4.0, 20)]
         assert min(more) >= row.error * (1.0 - LEAST_GAIN) * (1.0 - 1e-4)

@@ -13,7 +13,7 @@ import wbound
 from numerics.figures import output, schedules, style
 from numerics.schedules.grid_comparison import side_by_side
 from numerics.studies.exact_over_horizons import Landscape, landscape
-from numerics.studies.gap import Gap, gap_closed, least_steps
+from numerics.studies.gap import Gap, gap_closed
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
@@ -56,23 +56,6 @@ def test_the_prior_start_adds_the_share_that_is_said(gap: Gap) -> None:
     wide, narrow = (exact_w2(p, law, T=T, K=10**6, scheme="hf", start=s) for s in ("exact", "prior"))
     eps = gap.u[i] * gap.sigma0 * math.sqrt(gap.d)
     assert wide + narrow == pytest.approx(0.01 * eps, rel=1e-3)
-
-
-@pytest.mark.parametrize("guess", [1, 3, 7, 40, 5000])
-@pytest.mark.parametrize("eps", [0.9, 0.1, 0.031, 1e-3])
-def test_least_steps_of_a_known_function(guess: int, eps: float) -> None:
-    seen = []
-
-    def w2(K: int) -> float:
-        seen.append(K)
-        return 1.0 / K + 3.0 / K**2
-
-    K = least_steps(w2, eps, guess)
-    calls = len(seen)
-    assert w2(K) <= eps < (w2(K - 1) if K > 1 else math.inf)
-    assert calls < 30
-    with pytest.raises(BadInput):
-        least_steps(lambda K: 1.0, 0.5, guess, most=1000)
 
 
 # ---------------------------------------------------------------------- the landscape

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from numerics.targets import datasets
-from numerics.targets.datasets import digits, from_folder, from_samples, from_spectrum, load
+from numerics.targets.datasets import digits, from_samples, from_spectrum, load
 from wbound.errors import BadInput, IOFailure
 
 
@@ -80,7 +80,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     grey.mkdir()
     for i, image in enumerate(pixels[..., 0]):
         Image.fromarray(image).save(grey / f"{i}.png")
-    assert from_folder(grey).shape == (5, 4)
+    assert load(grey).shape == (5, 4)
 
 
 def test_a_spectrum(tmp_path: Path) -> None:
