@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+#: Characters of a list of names in a message.
+LONGEST = 400
+
+
 class WboundError(Exception):
     """Base of all errors that the toolkit raises on purpose."""
 
@@ -140,8 +144,16 @@ def one_of(option: str, value: Any, names: Collection[str]) -> str:
     if not isinstance(value, str) or value not in names:
         near = _nearest(value, names) if isinstance(value, str) else None
         hint = "" if near is None else f"; the nearest is {near}"
-        raise BadInput(option, value, "must be one of " + ", ".join(names) + hint)
+        raise BadInput(option, value, "must be one of " + _listed(names) + hint)
     return value
+
+
+def _listed(names: Collection[str]) -> str:
+    """The names, or as many of them as fit into a line that can be read."""
+    listed = ", ".join(names)
+    if len(listed) <= LONGEST:
+        return listed
+    return listed[:LONGEST].rpartition(", ")[0] + f", … ({len(names)} names)"
 
 
 def _nearest(value: str, names: Collection[str]) -> str | None:

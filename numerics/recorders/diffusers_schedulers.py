@@ -291,7 +291,7 @@ def _made(plan: Plan, scheduler: Any, times: list[Any], first: int | None) -> di
     return {
         "library": plan.source.version,
         "sampler": plan.source.name,
-        "config": plan.source.to_dict(),
+        "config": {key: _json(value) for key, value in plan.source.to_dict().items()},
         "K": plan.K if plan.K is not None else len(listed),
         "options": {
             **{k: _json(v) for k, v in plan.placing.items()},
@@ -304,6 +304,10 @@ def _made(plan: Plan, scheduler: Any, times: list[Any], first: int | None) -> di
 
 
 def _json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(
+        value
+    ):  # lambda_min_clipped = -inf: JSON has no number for it
+        return str(value)
     return value if isinstance(value, (int, float, str, bool, list, type(None))) else str(value)
 
 

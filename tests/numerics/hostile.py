@@ -55,6 +55,7 @@ RIGHT: dict[str, str | None] = {
     "search --view scatter": "--cells 2 --jobs 1",
     "report": "--quick -o page",
     "sweep": None,
+    "audit": None,  # needs the extra diffusers: tests/numerics/recorders has its bad lines
 }
 #: The same of ``wbound images``, with the runs that its tests make.
 IMAGES: dict[str, str] = {

@@ -329,17 +329,26 @@ READING = {
     "--sigmas": "check --sigmas {}",
     "--betas": "check --betas {}",
     "--alphas-cumprod": "check --alphas-cumprod {}",
+    "--timesteps": "audit --diffusers EulerDiscreteScheduler --data 4,1 --timesteps {}",
     "--variances": "lower-bound --variances {} --process ou --T 4 --K-to 100",
     "--data": "choose --data {} --steps 3 --process ou --grid uniform",
     "-q": "verify --process ou --T 2 --K 3 --target gaussian -q cov={} --n 0",
 }
-VALUES = {"--betas": "0.1,0.2,0.5", "--alphas-cumprod": "0.9,0.5,0.1", "--variances": "4,1", "--data": "4,1"}
+VALUES = {
+    "--timesteps": "900,500,100",
+    "--betas": "0.1,0.2,0.5",
+    "--alphas-cumprod": "0.9,0.5,0.1",
+    "--variances": "4,1",
+    "--data": "4,1",
+}
 
 
 @pytest.mark.parametrize("option", READING)
 def test_every_option_that_takes_numbers_takes_a_dash(
     option: str, wb: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
+    if option == "--timesteps":
+        pytest.importorskip("diffusers")
     values = VALUES.get(option, "2,1,0.5,0" if option != "-q" else "2,0.5")
     file = tmp_path / "standard-input.npy"
     file.write_bytes(_npy([float(v) for v in values.split(",")]))
@@ -358,7 +367,7 @@ def _timeless(text: str) -> str:
 
 def test_no_option_that_takes_a_file_of_numbers_is_left_out() -> None:
     """By their metavar; what writes, and what is no file of numbers, is named here."""
-    others = {"--out", "--figure", "--samples", "--diffusers", "--check"}
+    others = {"--out", "--figure", "--samples", "--diffusers", "--check", "--tape"}
     found = {
         parameter.opts[-1]
         for name, command in hostile.COMMANDS.items()

@@ -119,6 +119,23 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
     "numerical grid": lambda s: wbound.numerical_grid(s.facts, 5, 1e3).lam.tolist(),
     "gaps": lambda s: [gap.grid for gap in wbound.grid_gaps(s.named, s.law, 3.0, 5)[0]],
     "setting": lambda s: wbound.setting(s.named, s.facts, 3.0, 7).nodes.log_lam.tolist(),
+    "affine floor": lambda s: [
+        wbound.affine_floor(1e6, 5),
+        wbound.affine_iterations(1e-2, 1e6),
+        wbound.absolute_floor(3),
+        wbound.ddim_floor(20, [1.0, 0.25], 1e4),
+        wbound.ddim_iterations(3, 1.0, 0.1).steps,
+    ],
+    "affine samplers": lambda s: [
+        wbound.tape_law(tape, [1.0, 0.25]).w2()
+        for tape in (
+            wbound.phase_sampler(K=3, a=0.1, b=1.0),
+            wbound.ddim_inflated(np.append(np.geomspace(100.0, 0.01, 6), 0.0)),
+            wbound.ddim_shifted(np.append(np.geomspace(100.0, 0.01, 6), 0.0)),
+            wbound.tape_of(wbound.setting(s.named, s.law, 3.0, 7, scheme="ddim")),
+        )
+    ],
+    "affine certificate": lambda s: wbound.certify_affine("100", 2).to_json(),
     "verdict": lambda s: verify(s.named, s.mixture, 3.0, 6, scheme="hf", n=40, seed=0).to_dict()["verdict"],
 }
 
@@ -139,13 +156,17 @@ def alone() -> dict[str, Any]:
     return {name: call(shared) for name, call in CALLS.items()}
 
 
+#: `record` runs another library, whose noise it replaces meanwhile: one thread at a time.
+NOT_HERE = {"record"}
+
+
 def test_every_public_function_is_called() -> None:
     """Of both packages: a new name needs a call here."""
     source = Path(__file__).read_text("utf-8")
     for package in (wbound, numerics):
         for name in package.__all__:
             value = getattr(package, name)
-            if callable(value) and not isinstance(value, type):
+            if callable(value) and not isinstance(value, type) and name not in NOT_HERE:
                 assert re.search(rf"\b{name}\(", source), name
 
 

@@ -46,7 +46,7 @@ def first_constant(theta: Number, f: Facts, lam_T: Number) -> Number:
         h = min(top, 2 * slope / (3 * p))
         return slope * h**2 - p * h**3
 
-    return f.d * (L**2 + mp.quad(integrand, _pieces(0, lam_T, L)))
+    return f.d * (L**2 + mp.quad(integrand, pieces(0, lam_T, L)))
 
 
 def second_constant(theta: float, f: Facts, lam_T: float) -> float:
@@ -68,7 +68,7 @@ def second_constant(theta: float, f: Facts, lam_T: float) -> float:
             lo, hi = (h, hi) if 2.0 * p3 + p2 * h - 95.0 * p * h**3 > 0.0 else (lo, h)
         return p3 * hi**2 + p2 * hi**3 / 3.0 - 19.0 * p * hi**5
 
-    ends = [float(x) for x in _pieces(0, lam_T, mp.mpf(L))]
+    ends = [float(x) for x in pieces(0, lam_T, mp.mpf(L))]
     total = sum(
         quad(integrand, a, b, epsrel=1e-10, limit=200)[0] for a, b in zip(ends[:-1], ends[1:], strict=True)
     )
@@ -81,7 +81,7 @@ def _power(x: float, exponent: float, times: int) -> float:
     return factor * x ** (exponent - times) if factor else 0.0
 
 
-def _pieces(lo: Number, hi: Number, L: Number) -> list[Number]:
+def pieces(lo: Number, hi: Number, L: Number) -> list[Number]:
     """Ends of panels that double, in v."""
     ends, at = [mp.mpf(lo)], mp.mpf(lo)
     while (at := 2 * at + 1 / L) < hi:
@@ -110,7 +110,7 @@ def parts(
         def G(u: Number, lo: Number = lo, b: Number = b, H: Number = H, top: Number = top) -> Number:
             return abs(H / 4 - b) + b * top * (u - lo) / 2 if b else (u - lo) / 2
 
-        first += P**2 * mp.quad(lambda u, G=G: G(u) ** 2 * (1 + L * u) ** -one, _pieces(lo, hi, L))
+        first += P**2 * mp.quad(lambda u, G=G: G(u) ** 2 * (1 + L * u) ** -one, pieces(lo, hi, L))
         if b:
             second += P**2 * mp.quad(
                 lambda u, lo=lo, hi=hi: ((u - lo) * (hi - u) / u) ** 2 / 16 * (1 + L * u) ** -two if u else 0,

@@ -38,11 +38,10 @@ def audit(
         ),
     ] = None,
     timesteps: Annotated[
-        str | None,
-        typer.Option("--timesteps", metavar="LIST|FILE", help="Timesteps of your own, for --steps."),
+        str | None, o.numbers_in("--timesteps", "LIST|FILE", "Timesteps of your own, for --steps.")
     ] = None,
     sigmas: Annotated[
-        str | None, typer.Option("--sigmas", metavar="LIST|FILE", help="Sigmas of your own, for --steps.")
+        str | None, o.numbers_in("--sigmas", "LIST|FILE", "Sigmas of your own, for --steps.")
     ] = None,
     tape: Annotated[
         str | None,

@@ -162,7 +162,7 @@ def lower_bound(
                     raise BadInput(
                         option,
                         value,
-                        "is of hf's check or affine's floor: leave --sampler out, or say affine",
+                        "draws hf's check or affine's floor: leave --sampler out, or say affine",
                     )
         out, figure = placed(out, figure, width)
         if out is not None or figure is not None:

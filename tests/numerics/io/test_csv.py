@@ -27,6 +27,7 @@ LINES = {
     "curve --against T": "curve --process ou --against T --K 9 --from 1 --to 2 --points 2 -o FILE",
     "curve --against eps": "curve --process ou --against eps --from 0.5 --to 1 --points 2 -o FILE",
     "curve --data": "curve --data digits --process ou --to 20 --points 2 -o FILE",
+    "audit": "audit --diffusers EDMEulerScheduler --data 1,0.25 --steps 2 --figure FILE",
     "choose": "choose --data 4,1 --steps 3 --process ou --grid uniform --figure FILE",
     "optimal --view clocks": "optimal --view clocks --points 3 -o FILE",
     "lower-bound --view gap": "lower-bound --view gap --points 1 --u-from 0.1 --u-to 0.1 -o FILE",
@@ -40,6 +41,7 @@ LINES = {
 }
 #: The files whose commands these are; those of the report and of images have tests of their own.
 FILES = {
+    "audit",
     "score_error",
     "choose",
     "complexity",
@@ -63,6 +65,8 @@ def parsed(text: str, header: bool = True) -> list[list[str]]:
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_what_commands_write_parses(line: str, tmp_path: Path, wb: Any) -> None:
+    if line.startswith("audit"):
+        pytest.importorskip("diffusers")
     path = tmp_path / "a.csv"
     code, _, err = wb(*(str(path) if word == "FILE" else word for word in shlex.split(line)))
     assert code == 0, err

@@ -109,7 +109,7 @@ def test_what_the_constants_bound_for_a_gaussian(theta: float) -> None:
     mp.mp.dps = 15
     L0, lam_T, d = 3.0, 70.0, 2
     log_V = math.log1p(L0 * lam_T)
-    ends = heun_referee._pieces(0, mp.mpf(lam_T), mp.mpf(L0))
+    ends = heun_referee.pieces(0, mp.mpf(lam_T), mp.mpf(L0))
     for h in (3.0, 0.8, 0.05):
         first = mp.quad(lambda u, h=h: (1 + L0 * u) ** theta * d / (4 * (1 / h + u) ** 3), ends)
         second = mp.quad(lambda u, h=h: u**2 * (1 + L0 * u) ** theta * 9 * d / (16 * (1 / h + u) ** 5), ends)

@@ -22,6 +22,7 @@ from wbound.sampler.tape_recurrence import MEMORY, recurrence
 #: How many rows look at a new answer in their own way: Heun's second stage, the answers a step looks at, …
 MEMORIES = {
     **dict.fromkeys(SCHEMES, 1),
+    "heun-lambda": 2,
     "heun": 2,
     "heun-lam": 2,
     "dpmpp-2m": 2,
@@ -67,6 +68,8 @@ PARTS = ("gain", "noise", "mean_gain", "mean_offset", "start_variance")
 def test_the_compiled_pass_is_the_law(name: str) -> None:
     """Blocks of it that are not full, an eigenvalue of 0, and one that is no divisor."""
     t, x = tape_named(name), np.concatenate(([0.0, 1e-310], np.geomspace(1e-6, 1e3, 131)))
+    if not t.levels.all():  # no score at level 0 where x = 0, and none in doubles where it is 1e-310
+        x = x[2:]
     for start, output in (("own", "divided"), ("exact", "raw")):
         slow = tape_law(t, x, start=start, output=output)
         quick = tape_law(t, x, start=start, output=output, compiled=True)
