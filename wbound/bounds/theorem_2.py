@@ -231,7 +231,7 @@ def _scheme_is_sde(s: Setting) -> None:
     if s.scheme.kind != "sde":
         raise HypothesisFailed("Theorem 2", "an SDE scheme", f"{s.scheme.name} is an ODE scheme")
     if s.scheme.memory is not None:
-        detail = f"no bound is proved for {s.scheme.name}; its exact laws and samples are there"
+        detail = f"no bound is computed for {s.scheme.name}; its exact laws and samples are there"
         raise HypothesisFailed("Theorem 2", "a scheme of section 3", detail)
 
 

@@ -177,7 +177,7 @@ def _scheme(s: Setting) -> None:
         raise HypothesisFailed(
             "Theorem 3",
             "a step of one stage and without memory" if s.scheme.memory else "a step of one stage",
-            f"no bound is proved here for {s.scheme.name}; its exact laws and samples are there"
+            f"no bound is computed for {s.scheme.name}; its exact laws and samples are there"
             if s.scheme.memory
             else f"{s.scheme.name} has two: its bound is Theorem 7",
         )

@@ -59,8 +59,9 @@ def optimal(
 ) -> None:
     """Find the optimal grid; compare the named.
 
-    The K nodes in λ that minimise Theorem 2, or the exact W2 of Gaussian data, beside section 7's closed
-    form, the grids by name, and each process on its uniform grid, all with the same λ(T).
+    The K nodes in λ that minimise Theorem 2 of hf, or the exact W2 of Gaussian data (where that is not convex, the
+    best local optimum of several starts, and it is said), beside section 7's closed form, the grids by name, and
+    each process on its uniform grid, all with the same λ(T).
 
     \b
     Examples:
