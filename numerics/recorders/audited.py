@@ -278,7 +278,7 @@ def _convergence(curve: Mapping[int, float | None], far: Sequence[int]) -> list[
     if not later or min(later) <= STUCK * seen[0][1]:
         return []
     said = ", ".join(f"{w:.5g} at {k}" for k, w in seen)
-    return [f"it does not converge to your data: W2 is {said}"]
+    return [f"it does not converge to your data, as far as {seen[-1][0]} steps: W2 is {said}"]
 
 
 def _apart(tapes: Mapping[int, Tape]) -> list[str]:

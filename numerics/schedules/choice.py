@@ -454,7 +454,7 @@ def _ranked(
         "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
         "samples",
         "error = W2 from p_T + W2 that the prior start changes; W2 = from the prior, which is what a run gives and "
-        "can be tuned to 0 by T alone",
+        "can be tuned to nearly 0 by T alone",
         *limits,
         *data.notes,
     ]
