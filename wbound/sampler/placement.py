@@ -77,7 +77,8 @@ def optimal(log_lam_T: float, K: int, data: Curvature | None) -> Array:
 
 
 def gaussian(log_lam_T: float, K: int, data: Curvature | None) -> Array:
-    """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the mean variance: Eq. 10's optimum as K → ∞ for N(μ, σ_0² I)."""
+    """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the mean variance: Eq. 10's optimum (hf, exact start) as K → ∞ for
+    N(μ, σ_0² I)."""
     log_s2 = 2.0 * math.log(scale(data))
     start = math.exp(-0.5 * float(np.logaddexp(0.0, log_lam_T - log_s2)))  # √(σ_0²/w_0)
     k = np.arange(1, K) / K
