@@ -47,7 +47,12 @@ def optimal(
             "--objective", metavar="NAME", help="sharp (Theorem 2) or exact (Gaussian W2; with --data)."
         ),
     ] = None,
-    scheme: Annotated[str, typer.Option("--scheme", metavar="NAME", help="hf, or ddpm for exact.")] = "hf",
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme", metavar="NAME", help="hf; for exact also ddpm, ode-hf, ddim, heun, heun-lam."
+        ),
+    ] = "hf",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
     figure: o.Figure = None,
     width: o.Width = "report",
@@ -104,7 +109,9 @@ def optimal(
         top = None
         if start != "prior":
             raise BadInput(
-                "lam_max", lam_max, "goes with --start prior: from p_T a shorter clock is always better"
+                "lam_max",
+                lam_max,
+                "goes with --start prior: from p_T the best is T -> 0, which costs nothing",
             )
     elif lam_max is None and variance == 0.0:
         raise BadInput("mean_norm", mean_norm, "hides the variance in double precision: give --lam-max")
