@@ -435,7 +435,9 @@ def _helps(
     said = []
     if noisy and before is not None and min(noisy.values()) > before:
         each = ", ".join(f"{w2:.5g} at s_churn={churn:g}" for churn, w2 in noisy.items())
-        said = [f"its noise only hurts: W2 is {each}, and {before:.5g} without (K = {k})"]
+        said = [
+            f"its noise only hurts, at the amounts tried: W2 is {each}, and {before:.5g} without (K = {k})"
+        ]
     return tried, tuple(sorted(found, key=lambda h: (h.cost, h.w2))), said
 
 
