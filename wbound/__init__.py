@@ -1,4 +1,4 @@
-"""wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE."""
+"""wbound: W2 bounds, iteration complexities and exact laws of diffusion samplers, for any forward SDE dX = −f(t)X dt + g(t)dB."""
 
 from typing import TYPE_CHECKING
 

@@ -48,7 +48,7 @@ RENAMED: dict[str, str] = {"cifar10": "images"}
 #: Every old name, in today's words.
 NOW = RENAMED | {old: f"{command} {chooser.words}" for old, (command, chooser) in VIEWS.items()}
 
-HELP = """W2 bounds of diffusion samplers beside their exact values, for any forward SDE.
+HELP = """W2 bounds of diffusion samplers beside their exact values, for any forward SDE dX = -f(t) X dt + g(t) dB.
 
 Every command takes --json: one JSON object on stdout, logs on stderr; and --quiet: no logs. -o FILE is the
 result, --figure FILE a picture; - in place of a file of numbers is standard input. Exit codes: 0; 2 bad

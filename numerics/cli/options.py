@@ -162,8 +162,8 @@ SchemeName = Annotated[
         "most packages do), em-point-arrival (where it arrives), ei, hf, ddpm; ODE: ode-hf, ddim, ode-ei, heun (Karras "
         "et al., Algorithm 1), heun-lam (its last step Euler in lam), heun-lambda (Heun in lam; asks for the score at "
         "lam = 0). For exact laws and rankings also dpmpp-2m, dpmpp-3m, "
-        "ab2, ab3, ab4 (Adams-Bashforth in sigma), deis2, deis3, unipc, unipc-3 and 'ddim(eta=0.5)': no bound is proved "
-        "for these.",
+        "ab2, ab3, ab4 (Adams-Bashforth in sigma), deis2, deis3, unipc, unipc-3 and 'ddim(eta=0.5)': no bound is "
+        "computed for these.",
         autocompletion=complete_scheme,
     ),
 ]
@@ -178,7 +178,7 @@ Start = Annotated[
     typer.Option(
         "--start",
         metavar="NAME",
-        help="prior N(0, σ²(T)I), exact p_T, standard N(0, I).",
+        help="prior N(0, σ²(T)I), exact p_T, standard N(0, I) (VP, sub-vp).",
         autocompletion=completing(_starts),
     ),
 ]
@@ -211,7 +211,9 @@ GridSigma = Annotated[
 M1 = Annotated[
     Text,
     typer.Option(
-        "--M1", metavar="NUMBER|exact", help="A2's constant (Theorem 1); exact: computed, Gaussian data only."
+        "--M1",
+        metavar="NUMBER|exact",
+        help="A2's constant (Theorem 1); exact: computed, for Gaussian data (or a product --target).",
     ),
 ]
 ScoreBias = Annotated[str, numeric("--score-bias", "Score error M (A3), in 1/x.")]

@@ -54,7 +54,7 @@ def rank_schedulers(
             "",
             grid_table(("", "W2", "calls", "line to paste"), table),
             "",
-            f"Beside them, the best of our own grids for ddim: {own.process} on {own.grid}, W2 {own.w2:.5g}.",
+            f"Beside them, the best found of our own grids for ddim: {own.process} on {own.grid}, W2 {own.w2:.5g}.",
         ]
         if failed:
             lines.append(f"{failed} rows could not be run: the JSON says why.")

@@ -278,7 +278,7 @@ def _convergence(curve: Mapping[int, float | None], far: Sequence[int]) -> list[
     if not later or min(later) <= STUCK * seen[0][1]:
         return []
     said = ", ".join(f"{w:.5g} at {k}" for k, w in seen)
-    return [f"it does not converge to your data: W2 is {said}"]
+    return [f"it does not converge to your data, as far as {seen[-1][0]} steps: W2 is {said}"]
 
 
 def _apart(tapes: Mapping[int, Tape]) -> list[str]:
@@ -435,7 +435,9 @@ def _helps(
     said = []
     if noisy and before is not None and min(noisy.values()) > before:
         each = ", ".join(f"{w2:.5g} at s_churn={churn:g}" for churn, w2 in noisy.items())
-        said = [f"its noise only hurts: W2 is {each}, and {before:.5g} without (K = {k})"]
+        said = [
+            f"its noise only hurts, at the amounts tried: W2 is {each}, and {before:.5g} without (K = {k})"
+        ]
     return tried, tuple(sorted(found, key=lambda h: (h.cost, h.w2))), said
 
 

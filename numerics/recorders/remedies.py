@@ -33,7 +33,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
 }
 #: Amounts of noise that are tried, where a step takes it.
 CHURNS = (0.25, 1.0, 5.0)
-#: Classes that run on the same training table, the cheapest change after a key: at equal calls of the network.
+#: Classes that run on the same training table, the cheapest change after a key: at as many calls of the network as
+#: the plan has steps, Heun's at one fewer where that is even.
 CLASSES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("DPMSolverMultistepScheduler", {}),
     ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),

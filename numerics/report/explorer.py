@@ -116,7 +116,7 @@ def _form() -> str:
         + _select("start", "start", STARTS, "prior")
         + dials["T"]
         + dials["K"]
-        + '<button type="button" id="explorer-best">T that needs fewest steps</button>',
+        + '<button type="button" id="explorer-best">look for the T with fewest steps</button>',
         "Accuracy": dials["eps"] + dials["M"] + dials["M1"],
     }
     return "".join(
@@ -149,11 +149,12 @@ def build(context: Context) -> Part:
         "Move a slider: both theorems, the exact W2, the floor and K(ε) follow at once, in this page, from "
         "{processes:int} processes and {schemes:int} schemes whose formulas are printed from the toolkit's own "
         "expressions. The data are centred with E|X_0|² = d/m_0, the largest that A1 allows, so the bounds "
-        "hold for every centred law with these m_0 and L_0; where L_0 = m_0 they are N(0, I/m_0).\n\n"
+        "hold for every centred law with these m_0 and L_0 (Theorem 1 where its M_1 holds too); where L_0 = m_0 "
+        "they are N(0, I/m_0).\n\n"
         "Theorem 1 is about em whatever the scheme chosen; its M_1 is computed for Gaussian data and is the "
         "slider's word otherwise. For ddpm Theorem 2 is the smaller of Eq. 7 and Eq. 9′ at θ = 2 (the toolkit "
         "looks for the best θ). The exact W2 is that of the exact score (M = 0) and its K(ε) adds what the prior "
-        "start changes, so that no tuned cancellation counts; the floor is Eq. 11 and 12, for hf started from p_T."
+        "start changes, so that no tuned cancellation counts; the floor is Eq. 11 and 12, for hf started from p_T on N(0, I/m_0)."
     )
     data = {
         "processes": len(PUBLISHED),

@@ -1,5 +1,5 @@
 """Which schedule, and how many steps, for these data: processes and grids ranked by exact W2 of the
-Gaussian with the data's mean and covariance (section 3's exact law), each at its best T.
+Gaussian with the data's mean and covariance (section 3's exact law), each at the best T found.
 
 hf and ddpm, and the ODE schemes ode-hf, ddim, heun and heun-lam, see a process through its clock alone, so a grid
 placed in λ is one row for every process; em, ei and ode-ei see α too, except for VE, where they are hf and ode-hf;
@@ -165,7 +165,7 @@ class _Task:
         return min(ends, key=lambda end: end[1])
 
     def steps_for(self, row: Candidate, eps: float, K: int, known: Level) -> int | None:
-        """The least K at which the row's error, at its best T, is at most ε; None above `MOST_STEPS`."""
+        """The least K at which the row's error, at the best T found, is at most ε; None above `MOST_STEPS`."""
         at = {K: known}
 
         def error(K: int) -> float:
@@ -449,7 +449,7 @@ def _ranked(
         "Gaussian) and a network's error are not in it, so this ranks schedules and guarantees nothing about "
         "samples",
         "error = W2 from p_T + W2 that the prior start changes; W2 = from the prior, which is what a run gives and "
-        "can be tuned to 0 by T alone",
+        "can be tuned to nearly 0 by T alone",
         *limits,
         *data.notes,
     ]

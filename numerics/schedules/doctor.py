@@ -142,7 +142,7 @@ def _judged(data: Gaussian | None) -> tuple[Gaussian, str]:
             data,
             f"judged on the Gaussian of the data given: d = {data.d}, variance {share:.4g} a coordinate",
         )
-    said = f"judged on N(0, {VARIANCE:g}), the variance of images in [-1, 1]; give your own data for theirs"
+    said = f"judged on N(0, {VARIANCE:g}), the variance usually taken for images in [-1, 1]; give your own data for theirs"
     return Gaussian(np.zeros(1), VARIANCE), said
 
 

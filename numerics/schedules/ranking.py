@@ -24,7 +24,7 @@ class Choice:
     """One row of the ranking. W2 in x, not squared.
 
     ``error`` ranks: W2 from p_T plus W2 between the outputs of the two starts (≥ ``w2``, which starts from
-    the prior and can be tuned to 0 by T alone, section 6). ``scheme``: the sampler, which asks for the score
+    the prior and can be tuned to nearly 0 by T alone, section 6). ``scheme``: the sampler, which asks for the score
     ``calls`` times. ``process`` is "any" where the scheme sees the clock alone; ``T`` is then None and
     ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``: the process's. ``steps``: the least K
     whose error is ≤ ε, None where ε was not given or K would exceed `MOST_STEPS`. ``kind``: "named",

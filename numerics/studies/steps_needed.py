@@ -37,7 +37,7 @@ def steps_curve(
     at: values of ε in x (W2, not squared), sorted from the largest; T: forward time, else the best for every
     point; M1: A2's constant, "exact" for Gaussian data, None leaves Theorem 1 out (it is of em, whatever the
     scheme). The exact law's K is for Gaussian data with an exact score; the floor (Eq. 12) for hf from p_T on
-    such data, at hf's best T. A line's slope is the power of ε that the last decade fits; facts["T"] has each
+    such data, at the best T found for hf. A line's slope is the power of ε that the last decade fits; facts["T"] has each
     point's T. Unreachable points are nan, and the line says why. Kinds: *upper*, *upper*, *exact*, *lower*.
     """
     eps = np.sort([positive("eps", float(e)) for e in np.atleast_1d(np.asarray(at, float))])[::-1]

@@ -178,6 +178,13 @@ def test_iterations_is_the_library_s(wb: Any) -> None:
     assert code == 0 and "the data's scale" in text and "2.44949" in text
 
 
+@pytest.mark.parametrize(("scheme", "number"), [("hf", 2), ("ddim", 3), ("heun", 7)])
+def test_a_tolerance_names_its_scheme_s_theorem(scheme: str, number: int, wb: Any) -> None:
+    facts = ("--d", "10", "--m0", "1", "--L0", "1", "--mean-norm", "0")
+    code, text, _ = wb("tolerance", "--process", "ou", "--eps", "0.1", *facts, "--scheme", scheme)
+    assert code == 0 and f"Theorem {number};" in text
+
+
 def test_orders_of_an_unseen_process(wb: Any) -> None:
     out = wb.ask("orders", "--f", "0", "--g", "(1+t)**3", "--theorem", "sharp")
     assert out["recognised"] and out["K"] == "d**(4/7)/epsilon**(8/7)"

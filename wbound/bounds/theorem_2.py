@@ -1,4 +1,5 @@
-"""Theorem 2 and 2′: the sharp W2 bound for every scheme and process (sections 5 and 11 of docs/theory.md).
+"""Theorem 2 and 2′: the sharp W2 bound of SDE schemes of one score a step, for every process (sections 5
+and 11 of docs/theory.md).
 
 Everything is carried in units of s_k = α_k(1 + cλ_k), c the data's `normaliser`: then hf contracts by
 exactly 1 (strongly log-concave data), nothing overflows before the bound does, and s_K = 1 at λ_K = 0.

@@ -65,7 +65,7 @@ _HINTS = {
 
 
 class Misspelt(Exception):
-    """Why a text is refused (a ``; `` parts what is wrong from what to do), and the character typed there."""
+    """Why a text is refused (a semicolon parts what is wrong from what to do), and the character typed there."""
 
     def __init__(self, why: str, at: int) -> None:
         super().__init__(why)
@@ -82,7 +82,7 @@ def plain(
 ) -> tuple[str, tuple[int, ...]]:
     """The text in plain spelling, and for each of its characters the index of the one typed.
 
-    names: variables and parameters; open_: whether a user may add parameters (for what a message advises).
+    names: variables and parameters; ``open_``: whether a user may add parameters (for what a message advises).
     Raises `Misspelt` for characters and names that are not allowed, and for text that is too long or deep.
     """
     return _Reader(text, names, functions, constants, open_).run()

@@ -1,8 +1,9 @@
 """The powers of K(ε, d) and T(ε, d) as measured from `iterations`, beside the derived ones (section 8).
 
-K is exact at any size, so that ε goes down to 1e-12 and d up to 1e6. The powers of logarithms are fixed at
-their derived values and only the power is fitted: over any range that a computer reaches, a fit of both would
-take one for the other. Results are cached in a file, under a key that changes with the code.
+K is known at any size (beyond 1e10 steps as a formula's value), so that ε goes down to 1e-12 and d up to 1e6. The
+powers of logarithms are fixed at their derived values and only the power is fitted: over any range that a computer
+reaches, a fit of both would take one for the other. Results are cached in a file, under a key that changes with the
+code.
 """
 
 from __future__ import annotations

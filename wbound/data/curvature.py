@@ -93,7 +93,11 @@ class Curvature(ABC):
 
 
 class StronglyLogConcave(Curvature):
-    """The profile of Lemma 1: m(λ) = m_0/(1+m_0λ), L(λ) = L_0/(1+L_0λ), from ``m0`` and ``L0`` (1/x²)."""
+    """The profile of Lemma 1: m(λ) = m_0/(1+m_0λ), L(λ) = L_0/(1+L_0λ), from ``m0`` and ``L0`` (1/x²).
+
+    The two inequalities of Lemma 1, Brascamp–Lieb below and Cramér–Rao above: Chewi & Pooladian, arXiv 2203.04954
+    (docs/theory.md, section 13).
+    """
 
     m0: float
     L0: float

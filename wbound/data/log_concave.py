@@ -32,7 +32,8 @@ class LogConcave(StronglyLogConcave):
 
     d: dimension; m0, L0: curvatures in 1/x²; second_moment: E|X_0|² in x²; mean_norm: |E X_0| in x if it
     is known (0 for centred data), else None. Raises `BadInput` for values out of range and
-    `HypothesisFailed` (A1) when the moments do not fit: d/L_0 ≤ E|X_0 − E X_0|² ≤ d/m_0 (section 2).
+    `HypothesisFailed` (A1) when the moments do not fit: d/L_0 ≤ E|X_0 − E X_0|² ≤ d/m_0 (section 2). Lemma 1, whose
+    two inequalities are those of Chewi & Pooladian (arXiv 2203.04954), gives the curvature at every λ.
     """
 
     d: int

@@ -110,8 +110,9 @@ def phase_sampler(
     """The phase law's sampler as a tape: of given ``nodes``; of ``K`` and the class of spectra in [``a``, ``b``] (the
     minimax of Theorem 6); or of ``K``, its nodes fitted to a ``spectrum``.
 
-    nodes: (2K+1,) in x; a, b: the least and the largest eigenvalue, in x²; spectrum: eigenvalues (E,), in x². Exact for
-    Gaussian data with these covariances and the mean added at the start; nothing is claimed of other data.
+    nodes: (2K+1,) in x; a, b: the least and the largest eigenvalue, in x²; spectrum: eigenvalues (E,), in x². On Gaussian
+    data, exact scores, the mean added at the start: W2 = 0 where every eigenvalue is the square of a given node, at most
+    E_K √tr Σ on the class, and as little as a search found on the spectrum. Nothing is claimed of other data.
     Raises `BadInput`. Implements Theorems 4 and 6 (docs/theory.md, section 17).
     """
     given = [nodes is not None, a is not None or b is not None, spectrum is not None]

@@ -9,6 +9,9 @@ w_{k−1}^{−1/2}, is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(
 L_0 in (1+m_0λ)^{−1/3} (section 7 has both proofs): there the stationary point found is the global minimum. For
 m_0 < L_0 and for anisotropic spectra pairs are not convex in a common clock, and the optimum found is a
 local one from the best start known.
+
+Beside these: schedules from the data's spectrum by other criteria, named in `wbound.design`; and rates √d/ε for broad
+classes of schedules, named in `wbound.sampler.placement`.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def ddim_floor(K: int, variances: ArrayLike, lam_max: float | None = None) -> fl
 
 @dataclass(frozen=True)
 class DdimFloor:
-    """W2 ≤ ε needs at least ``steps`` of `ddim` (the least integer with 1 − cos^K(Θ/K) ≤ u), and ``K`` = Θ²/(2 log
-    1/(1−u)) of the closed form, no larger; ``u`` is ε/(σ_0√d), ``angle`` Θ in radians."""
+    """W2 ≤ ε on N(μ, σ_0²I) needs at least ``steps`` of `ddim` from the exact start (the least integer with 1 −
+    cos^K(Θ/K) ≤ u), and ``K`` = Θ²/(2 log 1/(1−u)) of the closed form, no larger; ``u`` is ε/(σ_0√d), ``angle`` Θ in radians."""
 
     K: float
     steps: int

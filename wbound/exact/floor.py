@@ -14,8 +14,9 @@ __all__ = ["PROPOSITION_1", "LowerBound", "lower_bound"]
 
 @dataclass(frozen=True)
 class LowerBound:
-    """W2 ≤ ε needs at least K steps (Eq. 12), whatever the process and the grid; scheme hf. ``K`` is the real
-    number of Eq. 12, ``steps`` the integer; ``varrho`` is σ_0/√(σ_0² + λ(T))."""
+    """W2 ≤ ε on N(0, σ_0² I) needs at least K steps of hf (Eq. 12), whatever the process and the grid, from the exact
+    start, or from the prior under the proviso of ``theta``. ``K`` is the real number of Eq. 12, ``steps`` the integer;
+    ``varrho`` is σ_0/√(σ_0² + λ(T))."""
 
     K: float
     varrho: float

@@ -1,4 +1,5 @@
-"""The phase law's samplers: exact at 2K+1 nodes, the best of all affine ones (section 17 of docs/theory.md).
+"""The phase law's samplers: exact at 2K+1 nodes; one of them is the best affine one at the worst spectrum of a class
+(section 17 of docs/theory.md).
 
 For nodes s_1, …, s_n > 0, n = 2K+1, φ(t) = Σ arctan(t/s_i), √λ_j = φ⁻¹(πj) and √z_j = φ⁻¹(π(j−½)): the steps
 y ← y + (λ_j − z_j) ∇log q_{λ_j}(y), levels decreasing, from N(0, ν²I) with ν = Σ s_i, have gain r(x) = νΠ(x+z_j)/(x+λ_j)

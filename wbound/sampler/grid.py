@@ -188,19 +188,20 @@ class Grid:
 
     @staticmethod
     def optimal() -> Grid:
-        """Section 7's grid, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}; needs the data's m_0 and L_0 (A1)."""
+        """Section 7's grid, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}, Theorem 2's best for hf as K → ∞; needs the data's m_0 and L_0
+        (A1)."""
         return _in_clock("optimal")
 
     @staticmethod
     def gaussian() -> Grid:
-        """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: asymptotically optimal for N(μ,
-        σ_0²I)."""
+        """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the data's mean variance: for hf from the exact start asymptotically optimal
+        on N(μ, σ_0²I)."""
         return _in_clock("gaussian")
 
     @staticmethod
     def tangent() -> Grid:
-        """The grid on which `ddim` reaches its floor on isotropic Gaussian data, and of a spectrum the tangent law's
-        (section 16); other data count with their mean variance."""
+        """The grid on which `ddim` from the exact start reaches its floor on isotropic Gaussian data, and of a spectrum
+        the tangent law's (section 16); other data count with their mean variance."""
         return Grid("tangent", "log_lam", lambda r: placement.tangent(r.log_lam_T, r.K, r.data))
 
     @staticmethod

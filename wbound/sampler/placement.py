@@ -3,6 +3,10 @@
 Each function takes log λ(T), K and the data (or None), and works where λ overflows. Scales that the
 literature fixes for images of standard deviation ½ or 1 are taken in units of the data's own,
 √(E|X_0−EX_0|²/d); without data that is 1.
+
+Whose results these stand beside (section 13): schedules from the data's spectrum, Sabour et al. (arXiv 2404.14507),
+Benita, Elad & Keshet (2502.00180), Sun, Poor & Zhang (2601.13602); the optimal √d for broad classes of schedules, Koike
+(2605.18069), also Yu & Yu (2502.04849) and Meng & Wang (2512.06702).
 """
 
 from __future__ import annotations
@@ -61,7 +65,8 @@ def curvatures(data: Curvature | None) -> tuple[float, float]:
 
 
 def optimal(log_lam_T: float, K: int, data: Curvature | None) -> Array:
-    """Section 7's grid: uniform in the optimal clock's own time, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}."""
+    """Section 7's grid: uniform in the optimal clock's own time, H ∝ ((1+m_0λ)(1+L_0λ))^{2/3}: the least of Theorem 2
+    for `hf` (Eq. 9) as K → ∞, not of other schemes or of the exact W2."""
     m0, L0 = curvatures(data)
     gone, left = times(log_lam_T, m0, L0)
     k = np.arange(1, K) / K
@@ -74,7 +79,8 @@ def optimal(log_lam_T: float, K: int, data: Curvature | None) -> Array:
 
 
 def gaussian(log_lam_T: float, K: int, data: Curvature | None) -> Array:
-    """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the mean variance: Eq. 10's optimum as K → ∞ for N(μ, σ_0² I)."""
+    """Uniform in (σ_0²+λ)^{−1/2}, σ_0² the mean variance: Eq. 10's optimum (hf, exact start) as K → ∞ for
+    N(μ, σ_0² I)."""
     log_s2 = 2.0 * math.log(scale(data))
     start = math.exp(-0.5 * float(np.logaddexp(0.0, log_lam_T - log_s2)))  # √(σ_0²/w_0)
     k = np.arange(1, K) / K
@@ -128,8 +134,8 @@ def cosine(log_lam_T: float, K: int, data: Curvature | None, offset: float = COS
 
 
 def tangent(log_lam_T: float, K: int, data: Curvature | None) -> Array:
-    """Section 16's grid, the best of `ddim` on Gaussian data (of many eigenvalues as K → ∞): equal angles arctan(√λ/σ_0),
-    or the tangent law's quantiles. Other data, and none, count with their mean variance."""
+    """Section 16's grid, the best of `ddim` on Gaussian data from the exact start (of many eigenvalues as K → ∞): equal
+    angles arctan(√λ/σ_0), or the tangent law's quantiles. Other data, and none, count with their mean variance."""
     variances = np.array([scale(data) ** 2])
     if isinstance(data, Gaussian) and (data.eigenvalues > 0.0).any():
         variances = data.eigenvalues[data.eigenvalues > 0.0]

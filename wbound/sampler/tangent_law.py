@@ -1,4 +1,8 @@
-"""The tangent law: where `ddim` is best asked on Gaussian data (section 16 of docs/theory.md)."""
+"""The tangent law: where `ddim` is best asked on Gaussian data from the exact start (section 16 of docs/theory.md).
+
+The isotropic law: Sabour, Fidler & Kreis (arXiv 2404.14507) and Sun, Poor & Zhang (2601.13602); several eigenvalues:
+derived here.
+"""
 
 from __future__ import annotations
 

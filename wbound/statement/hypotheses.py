@@ -192,7 +192,7 @@ an_ode = _where(
 no_memory = _where(
     "a step without memory",
     lambda s: s.scheme.memory is None,
-    lambda s: f"no bound is proved for {s.scheme.name}; its exact laws and samples are there",
+    lambda s: f"no bound is computed for {s.scheme.name}; its exact laws and samples are there",
 )
 one_stage = _where(
     "a step of one stage",

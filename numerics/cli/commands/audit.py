@@ -67,8 +67,9 @@ def audit(
     """Audit the sampler that you really run, on your data.
 
     The library's own scheduler is run on unit vectors, which gives its exact W2 for the Gaussian with your data's
-    mean and covariance and a perfect network; then what is wrong with it over all numbers of steps, and the changes
-    of its configuration that help, each as the line to paste with its W2. W2 is of what the scheduler returns.
+    mean and covariance and a perfect network; then what is wrong with it over many numbers of steps, and the
+    changes of its configuration that help (by 2 % of W2 or more), each as the line to paste with its W2. W2 is of
+    what the scheduler returns.
 
     \b
     Examples:
@@ -242,7 +243,11 @@ def _text(data: Any, found: Any) -> str:
         "states; steps: what the steps before it add. W2 is at most their sum.",
     ]
     if found.findings or found.curve:
-        lines += ["", "Findings:", *(f"- {one}" for one in found.findings or ("nothing wrong was found",))]
+        lines += [
+            "",
+            "Findings:",
+            *(f"- {one}" for one in found.findings or ("nothing of what is looked for was found",)),
+        ]
     if found.helps:
         best: dict[int, list[Any]] = {}
         for h in found.helps:

@@ -255,7 +255,7 @@ def choose(
         if gain is not None and ranking.best.kind == "numerical":
             lines += [
                 "",
-                f"The numerically optimal grid is {gain:.4g} times better than the best named schedule, "
+                f"The numerically optimised grid is {gain:.4g} times better than the best named schedule, "
                 f"{best_named.process} on {best_named.grid}.",
             ]
         at_limit = _limits(ranking.rows[:shown])

@@ -30,7 +30,9 @@ Seed = Annotated[
     str | None, o.numeric("--seed", "Seed of the first image; the next ones follow (default 0).")
 ]
 Step = Annotated[str | None, o.numeric("--step", "The checkpoint of this step (default: the last).")]
-Batch = Annotated[str | None, o.numeric("--batch", "Images at once; changes no sample (default 256).")]
+Batch = Annotated[
+    str | None, o.numeric("--batch", "Images at once; changes no sample but by rounding (default 256).")
+]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
 Inception = Annotated[
     str | None,
@@ -84,7 +86,8 @@ def sample(
 ) -> None:
     """Draw images with a trained network.
 
-    Image i has the seed --seed + i: neither the batch nor the number of images changes it.
+    Image i has the seed --seed + i: neither the batch nor the number of images changes it, but for the rounding of
+    the network's float32.
 
     \b
     Examples:

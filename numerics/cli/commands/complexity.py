@@ -42,12 +42,15 @@ def iterations(
     score_bias: o.ScoreBias = "0",
     score_noise: o.ScoreNoise = "0",
     start: o.Start = "prior",
-    T: Annotated[str | None, o.numeric("--T", "Forward time; the best one is found without it.")] = None,
+    T: Annotated[
+        str | None, o.numeric("--T", "Forward time; without it the best one is searched for.")
+    ] = None,
     json: o.Json = False,
 ) -> None:
     """How many steps make a bound ≤ ε.
 
-    The smallest K, and its T, for which the theorem's bound is at most ε, on the uniform grid; at any size.
+    The smallest K, and its T, for which the theorem's bound is at most ε, on the uniform grid; at any size (beyond
+    1e10 a formula's value). Of Theorem 2 it is the form Eq. 7″, which is at least the total of `wbound bound`.
 
     \b
     Example:

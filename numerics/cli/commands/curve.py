@@ -46,7 +46,7 @@ def curve(
         typer.Option(
             "--against",
             metavar="K|T|d|M|eps",
-            help="What runs; M is the score's bias; eps: K(ε) at the best T.",
+            help="What runs; M is the score's bias; eps: K(ε) at the best T found.",
             autocompletion=o.completing(lambda: RANGES),
         ),
     ] = "K",
@@ -79,7 +79,7 @@ def curve(
     Theorem 1 (of em), Theorem 2 or 3, the exact W2 (Gaussian data, product targets), the bracket of samples
     as a band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Along eps: the steps K(ε)
     that each needs, with the powers of ε. The numbers are printed, and written with -o. With --data, the exact W2 of
-    each K at its best T on the Gaussian with the data's mean and covariance, for --process or for the eight
+    each K at the best T found on the Gaussian with the data's mean and covariance, for --process or for the eight
     published.
 
     \b
@@ -273,7 +273,7 @@ def _steps(
         ]
         rows.append(["power", *(slopes[key] for key in list(columns)[1:])])
         names = ["ε", *(line.label for line in result.lines)]
-        how = "best T for each" if T is None else f"T = {T:g}"
+        how = "best T found for each" if T is None else f"T = {T:g}"
         title = f"{chosen.name}, {scheme}, start {start}, d = {facts.d}, {how}: steps K for W2 ≤ ε"
         lines = [title, "", grid_table(names, rows)]
         return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in result.refusals.items())])
@@ -343,7 +343,7 @@ def _on_data(
         rows.append(["slope", *(curve.lines[0].slope for curve in found)])
         title = (
             f"{loaded.name}: d = {loaded.d}, rank {loaded.rank}, scale ‖X_0 - E X_0‖ = {loaded.spread:.6g}; "
-            f"{scheme}, start {start}, best T for each point; exact W2 on the Gaussian with these moments"
+            f"{scheme}, start {start}, best T found for each point; exact W2 on the Gaussian with these moments"
         )
         return "\n".join([title, *loaded.notes, "", grid_table(list(columns), rows)])
 

@@ -33,7 +33,7 @@ def gap(
 
     K ε/(σ_0√d) against ε: the exact law of hf from p_T for the eight processes, the optimal clock and the
     gaussian grid, Theorem 2 on the optimal clock, Theorem 1, and the floor of Eq. 12, 4(1-ϱ)²/(2+u), below
-    which hf from p_T never is, for any process and grid. λ(T) is where a prior start would add 1 % of ε.
+    which hf from p_T never is on N(0, σ_0² I), for any process and grid. λ(T) is where a prior start would add 1 % of ε.
 
     \b
     Example:

@@ -61,7 +61,7 @@ def lower_bound(
         typer.Option(
             "--sampler",
             metavar="NAME",
-            help="For whom: hf, ddim or affine (every affine sampler). Without it all three.",
+            help="For whom: hf, ddim or affine (every affine sampler). Without it all that apply: affine with --kappa or --data.",
             autocompletion=o.completing(lambda: ("hf", "ddim", "affine")),
         ),
     ] = None,

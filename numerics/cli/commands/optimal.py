@@ -47,7 +47,12 @@ def optimal(
             "--objective", metavar="NAME", help="sharp (Theorem 2) or exact (Gaussian W2; with --data)."
         ),
     ] = None,
-    scheme: Annotated[str, typer.Option("--scheme", metavar="NAME", help="hf, or ddpm for exact.")] = "hf",
+    scheme: Annotated[
+        str,
+        typer.Option(
+            "--scheme", metavar="NAME", help="hf; for exact also ddpm, ode-hf, ddim, heun, heun-lam."
+        ),
+    ] = "hf",
     start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
     figure: o.Figure = None,
     width: o.Width = "report",
@@ -59,8 +64,9 @@ def optimal(
 ) -> None:
     """Find the optimal grid; compare the named.
 
-    The K nodes in λ that minimise Theorem 2, or the exact W2 of Gaussian data, beside section 7's closed
-    form, the grids by name, and each process on its uniform grid, all with the same λ(T).
+    The K nodes in λ that minimise Theorem 2 of hf, or the exact W2 of Gaussian data (where that is not convex, the
+    best local optimum of several starts, and it is said), beside section 7's closed form, the grids by name, and
+    each process on its uniform grid, all with the same λ(T).
 
     \b
     Examples:
@@ -103,7 +109,9 @@ def optimal(
         top = None
         if start != "prior":
             raise BadInput(
-                "lam_max", lam_max, "goes with --start prior: from p_T a shorter clock is always better"
+                "lam_max",
+                lam_max,
+                "goes with --start prior: from p_T the best is T -> 0, which costs nothing",
             )
     elif lam_max is None and variance == 0.0:
         raise BadInput("mean_norm", mean_norm, "hides the variance in double precision: give --lam-max")

@@ -159,8 +159,9 @@ def tolerance(
 ) -> None:
     """How accurate the score must be for ε.
 
-    The largest score error M (A3, in 1/x) that leaves ε in reach: below it some K works, at or above it none
-    does. Beside it the order of M in d and ε, derived and, for the eight, published.
+    The largest score error M (A3, in 1/x) that leaves ε in the theorem's reach: below it some K and T bring its
+    bound to ε, at or above it none do (W2 itself may be smaller). Beside it the order of M in d and ε, derived and,
+    for the eight, published.
 
     \b
     Example:
@@ -208,12 +209,12 @@ def tolerance(
 
     def text() -> str:
         rows: list[tuple[str, Any, str]] = [
-            ("M", M, f"1/x: the score error (A3) below which some K reaches ε = {target:g}"),
+            ("M", M, f"1/x: the score error (A3) below which some K brings the bound to ε = {target:g}"),
         ]
         rows.append(("order", payload["order"], "derived, in d and ε"))
         if cell.published is not None:
             rows.append(("published", payload["published"], cell.verdict))
-        which = 1 if theorem == "published" else 3 if flow else 2
+        which = 1 if theorem == "published" else 2 if not flow else 3 if SCHEMES[scheme].stages == 1 else 7
         lines = [f"{chosen.name}, Theorem {which}; {o.scale_text(data)}", ""]
         return "\n".join([*lines, aligned(rows), *(["", cell.footnote] if cell.footnote else [])])
 

@@ -45,7 +45,7 @@ def schemes(
 ) -> None:
     """When is the ODE better than the SDE?
 
-    The steps K that bring W2 below ε with each sampler, the best T for each: by its bound (Theorem 2; Theorem
+    The steps K that bring W2 below ε with each sampler, the best T found for each: by its bound (Theorem 2; Theorem
     3 for an ODE, 7 where a step has two stages) and by the exact law, on centred Gaussian data with variances 1/m_0
     and 1/L_0. A gain above 1 is how many times fewer steps the best ODE scheme of one stage needs than the best
     SDE scheme; a step of two stages counts as two calls of the score.

@@ -46,7 +46,7 @@ def build(context: Context) -> Part:
         "gain": best["K_published"] / best["K_sharp"],
     }
     text = (
-        "Published: the orders of the paper's table, as data. Numbers: the smallest K, with the best T, "
+        "Published: the orders of the paper's table, as data. Numbers: the smallest K, with the best T found, "
         "that brings the bound below ε = {eps:g} for centred data in d = {d:int} with m_0 = {m0:g}, L_0 = "
         "{L0:g}, scheme em. Exact: the smallest K for which W2 from p_T plus the difference made by the "
         "prior start is at most ε for every centred Gaussian with variances from 1/L_0 = {least:g} to 1/m_0 = "

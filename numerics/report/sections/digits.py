@@ -65,7 +65,7 @@ def build(context: Context) -> Part:
     }
     text = (
         "scikit-learn's digits: {n:int} images of 8 × 8 pixels, d = {d}, values from 0 to 16, ‖X_0 - E X_0‖ "
-        "= {scale:.4g}. Their mean and covariance give a Gaussian on which the error of every sampler is "
+        "= {scale:.4g}. Their mean and covariance give a Gaussian on which the error of each scheme is "
         "exact: no network, no training, no sampling. Each point has the best T found for its process, λ(T) up to 1e8 times the "
         "mean variance. At K = "
         "{K_last:int} the best process, {best}, is {factor:.3g} times closer than the worst, {worst}. What "

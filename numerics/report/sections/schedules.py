@@ -57,7 +57,7 @@ def build(context: Context) -> Part:
     )
     text = (
         "Which schedule for digits at K = {K:int} steps of hf? {schedules:int} of them, each at the best T found, by the "
-        "exact error on the Gaussian with the digits' mean and covariance. The numerically optimal grid gives "
+        "exact error on the Gaussian with the digits' mean and covariance. The numerically optimised grid gives "
         "{best_error:.4g}, {best_share:.3g} of the data's scale {scale:.4g}; the best named schedule is {gain:.4f} "
         "times that, the best process on its uniform grid {uniform:.4f} times, and the worst, {worst}, "
         "{worst_factor:.3g} times. Where the process is `any`, the scheme sees the grid in λ alone.\n\n"

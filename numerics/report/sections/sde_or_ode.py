@@ -90,7 +90,7 @@ def build(context: Context) -> Part:
         "small": sum(row["eps"] / row["d"] ** 0.5 <= 0.01 for row in every),
     }
     text = (
-        "The steps K that bring W2 below ε, each with its best T, on the uniform grid of each process, from "
+        "The steps K that bring W2 below ε, each with the best T found, on the uniform grid of each process, from "
         "the prior: by bound (Theorem 2; for the ODE Theorem 3, or 7 of two stages) and by exact law (W2 from p_T plus what the "
         "prior start changes), on a centred Gaussian with variances {inverse_m0:g} and {inverse_L0:g} in equal "
         "parts. In {settings:int} settings of process, d and ε the best ODE scheme of one stage needs fewer steps "

@@ -105,7 +105,7 @@ function table(s, found) {
     two.total === null ? "Theorem 2 is infinite here: the steps are too long." : two.total >= found.trivial
       ? `At K = ${show(s.K)} Theorem 2 is vacuous: above ‖X₀‖ = ${show(found.trivial)}.`
       : `At K = ${show(s.K)} Theorem 2 gives ${show(two.total)}${ratio ? `, ${show(ratio, 3)} times the exact W2` : ""}.`,
-    found.K.theorem2.K === null ? "No K brings Theorem 2 below ε at this T." : `Theorem 2 reaches ε with K = ${steps(found.K.theorem2)}.`,
+    found.K.theorem2.K === null ? "No K up to 10¹⁸ brings Theorem 2 below ε at this T." : `Theorem 2 reaches ε with K = ${steps(found.K.theorem2)}.`,
   ].join(" ");
 }
 
