@@ -15,10 +15,16 @@ import threading
 import time
 from typing import Any
 
+import psutil
+
 __all__ = ["closed_form"]
 
-#: Seconds for sympy, counted from the moment the child has loaded it.
+#: Processor seconds for sympy, counted from the moment the child has loaded it: a busy machine changes no answer.
 LIMIT = 2.0
+#: How many times as long by the clock.
+PATIENCE = 15.0
+#: Seconds between two looks at what the child has used.
+POLL = 0.05
 #: Seconds for loading it.
 LOADING = 30.0
 #: Agreement with quadrature that a closed form has to show, relative.
@@ -30,7 +36,7 @@ CHECKS = 80
 def closed_form(
     f: str, g: str, parameters: dict[str, float], T: float, limit: float = LIMIT
 ) -> tuple[dict[str, str], str | None]:
-    """Those of α, σ² and λ of a process that sympy finds within ``limit`` seconds, as text; and why the
+    """Those of α, σ² and λ of a process that sympy finds within ``limit`` processor seconds, as text; and why the
     others are missing (None where none is).
 
     f, g: texts that the whitelist parser takes; parameters: their values, at which the result is checked
@@ -60,9 +66,14 @@ def closed_form(
             child.stdin.write(json.dumps({"f": f, "g": g, "parameters": parameters, "T": T}))
             child.stdin.close()
             lines.get(timeout=LOADING)
-            end = time.monotonic() + limit
+            began, end = _processor_seconds(child.pid), time.monotonic() + PATIENCE * limit
             while True:
-                line = lines.get(timeout=max(end - time.monotonic(), 0.0))
+                try:
+                    line = lines.get(timeout=POLL)
+                except queue.Empty:
+                    if _processor_seconds(child.pid) - began >= limit or time.monotonic() >= end:
+                        raise
+                    continue
                 if not line:
                     return found, "sympy found none"
                 message = json.loads(line)
@@ -74,6 +85,15 @@ def closed_form(
         finally:
             child.kill()
             reader.join()
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a child has used so far; one that is gone has nothing more to say than the pipe holds."""
+    try:
+        used = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(used.user + used.system)
 
 
 # ---------------------------------------------------------------------- the child

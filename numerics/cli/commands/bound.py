@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from numerics.cli import options as o
+from numerics.cli.option_groups import SettingOptions, grouped
 from numerics.cli.output import aligned, emit
 
 if TYPE_CHECKING:
     import wbound
-    from wbound.data.gaussian import Gaussian
 
 
 def register(app: typer.Typer) -> None:
@@ -32,38 +31,9 @@ def exact_beside(setting: wbound.Setting) -> tuple[float | None, str]:
         return None, str(failed)
 
 
-def gaussian_of(data: wbound.LogConcave) -> Gaussian:
-    """The Gaussian that m0 = L0 leaves no choice about. Raises `BadInput` for other data."""
-    from wbound.errors import BadInput
-
-    law = data.gaussian()
-    if law is None:
-        raise BadInput("M1", "exact", "is known for Gaussian data (m0 = L0) only: give A2's constant")
-    return law
-
-
+@grouped
 def bound(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
-    T: o.NeededT = None,
-    K: o.NeededK = None,
-    d: o.NeededDimension = None,
-    m0: o.NeededM0 = None,
-    L0: o.NeededL0 = None,
-    second_moment: o.NeededMoment = None,
-    mean_norm: o.NeededMean = None,
-    scheme: o.SchemeName = "em",
-    theorem: o.Theorem = "sharp",
-    M1: o.M1 = None,
-    score_bias: o.ScoreBias = "0",
-    score_noise: o.ScoreNoise = "0",
-    start: o.Start = "prior",
-    grid: o.GridName = None,
-    grid_t: o.GridTimes = None,
-    grid_lam: o.GridLam = None,
-    grid_sigma: o.GridSigma = None,
+    given: SettingOptions,
     certify: Annotated[
         bool, typer.Option("--certify", help="Prove the numbers in ball arithmetic (extra certify).")
     ] = False,
@@ -83,28 +53,9 @@ def bound(
         --second-moment 6 --scheme em --theorem sharp
       wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
     """
-    from wbound.sampler.make_setting import setting
-    from wbound.theory.statements import upper_bound
-
-    chosen = o.process_from(process, p, f, g)
-    data = o.data_from(d, m0, L0, second_moment, mean_norm)
-    statement = upper_bound(theorem, scheme)
-    a2 = o.m1_from(M1)
-    where = setting(
-        chosen,
-        data,
-        o.number("T", T),
-        o.steps_from(K),
-        scheme=scheme,
-        start=start,
-        grid=o.grid_from(grid, grid_t, grid_lam, grid_sigma),
-        score_bias=o.required("score_bias", score_bias),
-        score_noise=o.required("score_noise", score_noise),
-        M1=None if a2 == "exact" else a2,
-    )
-    if a2 == "exact":  # m0 = L0 leaves no choice about the law, which knows its own constant
-        where = replace(where, M1=gaussian_of(data).M1(chosen, where.nodes.T))
-    b: wbound.Bound = statement(where)
+    where = given.made
+    chosen, data = where.process, where.data
+    b: wbound.Bound = given.sampler.statement(where)
     exact, why_not = exact_beside(where)
     ratio = None if exact is None or exact == 0.0 else b.total / exact
     scale = o.scale_of(data)
@@ -116,7 +67,7 @@ def bound(
         "d": data.d,
         "scheme": where.scheme.name,
         "start": where.start,
-        "theorem": theorem,
+        "theorem": given.sampler.theorem,
         "statement": b.statement,
         "kind": b.kind,
         "total": b.total,
@@ -134,13 +85,10 @@ def bound(
     }
     certificate = None
     if certify:
-        from numerics.cli.commands.certify import certificate_of, payload_of
+        from numerics.cli.commands.certify import payload_of
+        from wbound.certified.certificate import prove
 
-        chosen_grid = o.grid_from(grid, grid_t, grid_lam, grid_sigma)
-        certificate = certificate_of(
-            *(process, p, f, g, T, K, d, m0, L0, second_moment, mean_norm),
-            *(scheme, theorem, M1, score_bias, score_noise, start, chosen_grid),
-        )
+        certificate = prove(given.exactly())
         certificate.check("bound", b.total)  # or the doubles are wrong
         if exact is not None and certificate.exact is not None:
             certificate.check("exact", exact)
@@ -150,7 +98,7 @@ def bound(
         from numerics.cli import explained_terms
         from wbound.theory import explanation as explained
 
-        explanation = explained.explain(where, theorem)
+        explanation = explained.explain(where, given.sampler.theorem)
         payload["explanation"] = explained_terms.as_data(explanation)
     reasons = {
         "exact": why_not,

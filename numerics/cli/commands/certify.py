@@ -10,6 +10,7 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli import standard_input
+from numerics.cli.option_groups import SettingOptions, grouped
 from numerics.cli.output import aligned, emit, note
 
 if TYPE_CHECKING:
@@ -32,28 +33,9 @@ def register(app: typer.Typer) -> None:
     app.command("verify-certificate")(verify_certificate)
 
 
+@grouped
 def certify(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
-    T: o.NeededT = None,
-    K: o.NeededK = None,
-    d: o.NeededDimension = None,
-    m0: o.NeededM0 = None,
-    L0: o.NeededL0 = None,
-    second_moment: o.NeededMoment = None,
-    mean_norm: o.NeededMean = None,
-    scheme: o.SchemeName = "em",
-    theorem: o.Theorem = "sharp",
-    M1: o.M1 = None,
-    score_bias: o.ScoreBias = "0",
-    score_noise: o.ScoreNoise = "0",
-    start: o.Start = "prior",
-    grid: o.GridName = None,
-    grid_t: o.GridTimes = None,
-    grid_lam: o.GridLam = None,
-    grid_sigma: o.GridSigma = None,
+    given: SettingOptions,
     eps: Annotated[str | None, o.numeric("--eps", "Also Eq. 12's least K for W2 ≤ ε.")] = None,
     theta: Annotated[str | None, o.numeric("--theta", "Eq. 9′'s θ (ddpm); default: the best found.")] = None,
     kappa: Annotated[
@@ -82,106 +64,33 @@ def certify(
       wbound certify --kappa 1e6 --K 5
     """
     from numerics.io.writing import write
+    from wbound.certified.certificate import prove
     from wbound.errors import BadInput, count
 
     if kappa is not None:
         from wbound.certified.affine import certify_affine
 
-        for option, value in (("process", process), ("T", T), ("d", d), ("m0", m0), ("eps", eps)):
+        others = {
+            "process": given.process.process,
+            "T": given.T,
+            "d": given.facts.d,
+            "m0": given.facts.m0,
+            "eps": eps,
+        }
+        for option, value in others.items():
             if value is not None:
                 raise BadInput(option, value, "is not for --kappa, which takes --K and --bits alone")
         of_class = certify_affine(
-            kappa, count("K", o.required("K", K)), bits=count("bits", o.required("bits", bits), 64)
+            kappa, count("K", o.required("K", given.K)), bits=count("bits", o.required("bits", bits), 64)
         )
         if out is not None:
             note(write(out, of_class.to_json()))
         show_affine(of_class, json)
         return
-    certificate = certificate_of(
-        process,
-        p,
-        f,
-        g,
-        T,
-        K,
-        d,
-        m0,
-        L0,
-        second_moment,
-        mean_norm,
-        scheme,
-        theorem,
-        M1,
-        score_bias,
-        score_noise,
-        start,
-        o.grid_from(grid, grid_t, grid_lam, grid_sigma),
-        eps=eps,
-        theta=theta,
-        bits=count("bits", o.required("bits", bits), 64),
-    )
+    certificate = prove(given.exactly(eps, theta), count("bits", o.required("bits", bits), 64))
     if out is not None:
         note(write(out, certificate.to_json()))
     show(certificate, json)
-
-
-def certificate_of(
-    process: str | None,
-    p: list[str] | None,
-    f: str | None,
-    g: str | None,
-    T: str | None,
-    K: str | None,
-    d: str | None,
-    m0: str | None,
-    L0: str | None,
-    second_moment: str | None,
-    mean_norm: str | None,
-    scheme: str,
-    theorem: str,
-    M1: str | None,
-    score_bias: str,
-    score_noise: str,
-    start: str,
-    grid: Any,
-    *,
-    eps: str | None = None,
-    theta: str | None = None,
-    bits: int = 160,
-) -> Certificate:
-    """The certificate of what the options say, their numbers taken exactly. Raises as `wbound.certify`."""
-    from dataclasses import replace
-
-    from wbound.certified.certificate import prove
-    from wbound.certified.inputs import inputs_of
-
-    chosen = o.process_from(process, p, f, g)
-    data = o.data_from(d, m0, L0, second_moment, mean_norm)
-    o.number("T", T)
-    inputs = inputs_of(
-        chosen,
-        data,
-        T,
-        o.steps_from(K),
-        scheme,
-        theorem,
-        start,
-        grid,
-        score_bias,
-        score_noise,
-        M1,
-        theta,
-        eps,
-    )
-    # the doubles above were made of these texts, which say more; what was left out has no text
-    typed = dict(text.split("=", 1) for text in p or [])
-    parameters = {
-        **inputs.parameters,
-        **{k.strip(): v.strip() for k, v in typed.items() if k.strip() != "form"},
-    }
-    facts = {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
-    exact = {k: v.strip() for k, v in facts.items() if v is not None}
-    return prove(replace(inputs, parameters=parameters, data={**inputs.data, **exact}), bits)
 
 
 def show(certificate: Certificate, json: bool) -> None:
@@ -300,7 +209,6 @@ def verify_certificate(
 
 __all__ = [
     "ORDER",
-    "certificate_of",
     "certify",
     "payload_of",
     "register",

@@ -11,6 +11,14 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli.commands.orders import FORMATS, theorems, three_columns
+from numerics.cli.option_groups import (
+    EpsOptions,
+    FactOptions,
+    ProcessOptions,
+    SamplerOptions,
+    gaussian_of,
+    grouped,
+)
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
@@ -24,24 +32,12 @@ def register(app: typer.Typer) -> None:
     app.command("table")(table)
 
 
+@grouped
 def iterations(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
-    eps: o.NeededEps = None,
-    eps_rel: o.NeededEpsRel = None,
-    d: o.NeededDimension = None,
-    m0: o.NeededM0 = None,
-    L0: o.NeededL0 = None,
-    second_moment: o.NeededMoment = None,
-    mean_norm: o.NeededMean = None,
-    scheme: o.SchemeName = "em",
-    theorem: o.Theorem = "sharp",
-    M1: o.M1 = None,
-    score_bias: o.ScoreBias = "0",
-    score_noise: o.ScoreNoise = "0",
-    start: o.Start = "prior",
+    given: ProcessOptions,
+    target: EpsOptions,
+    facts: FactOptions,
+    sampler: SamplerOptions,
     T: Annotated[
         str | None, o.numeric("--T", "Forward time; without it the best one is searched for.")
     ] = None,
@@ -57,21 +53,17 @@ def iterations(
       wbound iterations --process vp-linear --eps 0.1 --d 3 --m0 0.5 --L0 0.5 --second-moment 6 --scheme hf
     """
     import wbound
-    from numerics.cli.commands.bound import gaussian_of
 
-    chosen = o.process_from(process, p, f, g)
-    data = o.data_from(d, m0, L0, second_moment, mean_norm)
-    target = o.eps_from(eps, eps_rel, data)
-    a2 = o.m1_from(M1)
+    chosen, data = given.made, facts.made
+    eps, a2 = target.of(data), o.m1_from(sampler.M1)
     answer = wbound.iterations(
         chosen,
         gaussian_of(data) if a2 == "exact" else data,
-        eps=target,
-        scheme=scheme,
-        theorem=theorem,
-        start=start,
-        score_bias=o.required("score_bias", score_bias),
-        score_noise=o.required("score_noise", score_noise),
+        eps=eps,
+        scheme=sampler.scheme,
+        theorem=sampler.theorem,
+        start=sampler.start,
+        **sampler.error,
         M1=a2,
         T=o.number("T", T),
     )
@@ -79,9 +71,9 @@ def iterations(
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,
-        "theorem": theorem,
-        "scheme": scheme,
-        "start": start,
+        "theorem": sampler.theorem,
+        "scheme": sampler.scheme,
+        "start": sampler.start,
         **fields,
         "scale": o.scale_of(data),
     }
@@ -97,12 +89,12 @@ def iterations(
             ),
             ("T", answer.T, "forward time"),
             ("eta", answer.eta, "step size"),
-            ("bound", answer.bound, f"W2 at (T, K), at most ε = {target:g}; {how}"),
+            ("bound", answer.bound, f"W2 at (T, K), at most ε = {eps:g}; {how}"),
             ("  initialisation", answer.initialisation, "part"),
             ("  discretisation", answer.discretisation, "part"),
             ("  score error", answer.score, "part"),
         ]
-        return "\n".join([f"{chosen.name}, {scheme}; {o.scale_text(data)}", "", aligned(rows)])
+        return "\n".join([f"{chosen.name}, {sampler.scheme}; {o.scale_text(data)}", "", aligned(rows)])
 
     emit(payload, json, text, {"scale": "the mean is not known: give --mean-norm"})
 

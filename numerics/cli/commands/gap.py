@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli.option_groups import MaybeProcess, grouped
 from numerics.cli.output import aligned, emit, grid_table, keep, placed, say
 
 
@@ -108,11 +109,9 @@ def gap(
     emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
 
 
+@grouped
 def landscape(
-    process: o.ProcessName = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    given: MaybeProcess,
     d: Annotated[str, o.numeric("--d", "Dimension.")] = "1",
     sigma0: Annotated[str, o.numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")] = "1",
     T_from: Annotated[str | None, o.numeric("--T-from", "First T (λ(T) = σ_0²/4).")] = None,
@@ -138,13 +137,12 @@ def landscape(
     from numerics.studies import exact_over_horizons as land
     from wbound.errors import BadInput, count, positive
 
-    named = process is not None or f is not None or g is not None
-    chosen = o.process_from(process if named else "vp-linear", p, f, g)
+    chosen = given.made if given.given else o.process_from("vp-linear", given.p, None, None)
     size = positive("sigma0", o.required("sigma0", sigma0))
     ends = []
-    for option, given, share in (("T_from", T_from, 0.25), ("T_to", T_to, 1e4)):
-        usual = None if given is not None else float(chosen.time_of(math.log(share * size**2))[()])
-        ends.append(positive(option, o.number(option, given, usual)))
+    for option, typed, share in (("T_from", T_from, 0.25), ("T_to", T_to, 1e4)):
+        usual = None if typed is not None else float(chosen.time_of(math.log(share * size**2))[()])
+        ends.append(positive(option, o.number(option, typed, usual)))
     most, many = count("K_to", o.required("K_to", K_to)), count("points", o.required("points", points), 6)
     if not ends[0] < ends[1]:
         raise BadInput("T_to", ends[1], f"must be above T-from = {ends[0]:g}")

@@ -9,6 +9,7 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
+from numerics.cli.option_groups import MaybeProcess, grouped
 from numerics.cli.output import drawable, emit, grid_table, keep, note, placed, short
 
 #: λ(T) over the data's variance per coordinate where nothing is said.
@@ -21,11 +22,9 @@ def register(app: typer.Typer) -> None:
     app.command("clocks")(clocks)
 
 
+@grouped
 def optimal(
-    process: o.ProcessName = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    given: MaybeProcess,
     K: Annotated[str, o.numeric("--K", "Number of steps.")] = "20",
     T: Annotated[str | None, o.numeric("--T", "Forward time of the process, in place of --lam-max.")] = None,
     lam_max: Annotated[
@@ -95,10 +94,9 @@ def optimal(
         facts = o.data_from(d or "10", low, L0 or low, second_moment, mean)
         lines = [f"d = {facts.d}, m0 = {facts.m0:g}, L0 = {facts.L0:g}; {o.scale_text(facts)}"]
     goal = objective or ("exact" if data is not None else "sharp")
-    named = process is not None or f is not None or g is not None
-    chosen = o.process_from(process, p, f, g) if named else None
-    if chosen is None and p:
-        raise BadInput("-p", p[0], "is for --process, or --f and --g")
+    chosen = given.made if given.given else None
+    if chosen is None and given.p:
+        raise BadInput("-p", given.p[0], "is for --process, or --f and --g")
     variance = max(facts.second_moment - (facts.mean_norm or 0.0) ** 2, 0.0) / facts.d
     top: float | None
     if T is not None:

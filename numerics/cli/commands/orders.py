@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli.option_groups import EpsOptions, FactOptions, ProcessOptions, grouped
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
@@ -23,11 +24,9 @@ def register(app: typer.Typer) -> None:
     app.command("tolerance")(tolerance)
 
 
+@grouped
 def orders(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    given: ProcessOptions,
     theorem: Annotated[
         str,
         typer.Option(
@@ -56,7 +55,7 @@ def orders(
     from wbound.complexity.orders_table import order_rows
     from wbound.errors import one_of
 
-    chosen = o.process_from(process, p, f, g)
+    chosen = given.made
     if measured or one_of("theorem", theorem, ("published", "sharp", "both")) == "both":
         rows = order_rows([chosen], theorems=theorems(theorem), measured=measured, start=start, scheme=scheme)
         records = [threecolumn.record(row) for row in rows]
@@ -139,18 +138,11 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
         note(out)
 
 
+@grouped
 def tolerance(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
-    eps: o.NeededEps = None,
-    eps_rel: o.NeededEpsRel = None,
-    d: o.NeededDimension = None,
-    m0: o.NeededM0 = None,
-    L0: o.NeededL0 = None,
-    second_moment: o.NeededMoment = None,
-    mean_norm: o.NeededMean = None,
+    given: ProcessOptions,
+    target: EpsOptions,
+    facts: FactOptions,
     theorem: o.Theorem = "sharp",
     scheme: o.SchemeName = "em",
     start: o.Start = "prior",
@@ -173,12 +165,11 @@ def tolerance(
     from wbound.errors import one_of
     from wbound.sampler.scheme import SCHEMES
 
-    chosen = o.process_from(process, p, f, g)
-    data = o.data_from(d, m0, L0, second_moment, mean_norm)
-    target = o.eps_from(eps, eps_rel, data)
+    chosen, data = given.made, facts.made
+    eps = target.of(data)
     one_of("theorem", theorem, ("published", "sharp"))
     M = score_tolerance(
-        chosen, data, target, theorem=theorem, scheme=scheme, start=start, share=o.required("share", share)
+        chosen, data, eps, theorem=theorem, scheme=scheme, start=start, share=o.required("share", share)
     )
     centred = "centred" if theorem == "sharp" and data.mean_norm == 0.0 else "prior"
     flow = SCHEMES[scheme].kind == "ode"
@@ -192,7 +183,7 @@ def tolerance(
         "theorem": theorem,
         "scheme": scheme,
         "start": start,
-        "eps": target,
+        "eps": eps,
         "share": o.required("share", share),
         "M": M,
         "order": None if order is None else str(order),
@@ -209,7 +200,7 @@ def tolerance(
 
     def text() -> str:
         rows: list[tuple[str, Any, str]] = [
-            ("M", M, f"1/x: the score error (A3) below which some K brings the bound to ε = {target:g}"),
+            ("M", M, f"1/x: the score error (A3) below which some K brings the bound to ε = {eps:g}"),
         ]
         rows.append(("order", payload["order"], "derived, in d and ε"))
         if cell.published is not None:

@@ -10,6 +10,7 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import standard_input
+from numerics.cli.option_groups import ProcessOptions, grouped
 from numerics.cli.output import aligned, emit, grid_table, keep, note, placed, say
 
 
@@ -20,11 +21,9 @@ def register(app: typer.Typer) -> None:
     app.command("scatter")(scatter)
 
 
+@grouped
 def score_error(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    given: ProcessOptions,
     T: Annotated[str | None, o.numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")] = None,
     d: Annotated[str, o.numeric("--d", "Dimension (3).")] = "3",
     variance: Annotated[str, o.numeric("--variance", "Variance of the Gaussian data, x² (2).")] = "2",
@@ -56,7 +55,7 @@ def score_error(
     from wbound.errors import BadInput, count, positive
     from wbound.memory import dimension
 
-    chosen = o.process_from(process, p, f, g)
+    chosen = given.made
     size, wide = dimension(o.required("d", d)), positive("variance", o.required("variance", variance))
     out, figure = placed(out, figure, width)
     first, last = count("from", o.required("from", low)), count("to", o.required("to", high))

@@ -1,0 +1,242 @@
+"""Groups of options that belong together, declared once, and what they mean together.
+
+A command that takes a parameter of a group's type (``facts: FactOptions``) has all of the group's options in that
+place: `grouped` shows the option parser one flat signature and hands the command the group.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from numerics.cli import options as o
+
+if TYPE_CHECKING:
+    import wbound
+    from wbound.certified.inputs import Inputs
+    from wbound.data.gaussian import Gaussian
+    from wbound.statement.statement_object import Statement
+
+__all__ = [
+    "EpsOptions",
+    "FactOptions",
+    "GridOptions",
+    "MaybeProcess",
+    "ProcessOptions",
+    "SamplerOptions",
+    "SettingOptions",
+    "gaussian_of",
+    "grouped",
+]
+
+
+def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options of its groups in one flat signature, in their places."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+    flat: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        kind = hints[parameter.name]
+        if parameter.name in groups:
+            flat += _parameters(kind)
+        else:
+            flat.append(parameter.replace(annotation=kind))
+
+    @functools.wraps(command)
+    def taken(**values: Any) -> Any:
+        values = {p.name: p.default for p in flat if p.default is not p.empty} | values
+        made = {name: _taken(kind, values) for name, kind in groups.items()}
+        return command(**made, **values)
+
+    del taken.__wrapped__  # type: ignore[attr-defined]  # or the parser would read that one's signature
+    taken.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    taken.__annotations__ = {p.name: p.annotation for p in flat}
+    return taken
+
+
+def _parts(group: Any) -> Iterator[tuple[Field[Any], Any]]:
+    """The fields of a group with their types; groups inside it among them."""
+    hints = get_type_hints(group, include_extras=True)
+    return ((part, hints[part.name]) for part in fields(group))
+
+
+def _parameters(group: Any) -> list[inspect.Parameter]:
+    found: list[inspect.Parameter] = []
+    for part, kind in _parts(group):
+        if is_dataclass(kind):
+            found += _parameters(kind)
+        else:
+            found.append(
+                inspect.Parameter(
+                    part.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=part.default, annotation=kind
+                )
+            )
+    return found
+
+
+def _taken(group: Any, values: dict[str, Any]) -> Any:
+    """The group of what the parser read; its options leave ``values``."""
+    return group(
+        **{
+            part.name: _taken(kind, values) if is_dataclass(kind) else values.pop(part.name)
+            for part, kind in _parts(group)
+        }
+    )
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """A process: by name, or by f and g."""
+
+    process: o.NeededProcess = None
+    p: o.Parameters = None
+    f: o.F = None
+    g: o.G = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is one."""
+        return self.process is not None or self.f is not None or self.g is not None
+
+    @cached_property
+    def made(self) -> wbound.Process:
+        """The process. Raises `BadInput`."""
+        return o.process_from(self.process, self.p, self.f, self.g)
+
+
+@dataclass(frozen=True)
+class MaybeProcess(ProcessOptions):
+    """A process, for a command that goes on without it."""
+
+    process: o.ProcessName = None
+
+
+@dataclass(frozen=True)
+class FactOptions:
+    """What A1 knows of the data."""
+
+    d: o.NeededDimension = None
+    m0: o.NeededM0 = None
+    L0: o.NeededL0 = None
+    second_moment: o.NeededMoment = None
+    mean_norm: o.NeededMean = None
+
+    @cached_property
+    def made(self) -> wbound.LogConcave:
+        """The facts. Raises `BadInput` and `HypothesisFailed`."""
+        return o.data_from(self.d, self.m0, self.L0, self.second_moment, self.mean_norm)
+
+
+@dataclass(frozen=True)
+class EpsOptions:
+    """A target W2, one way or the other."""
+
+    eps: o.NeededEps = None
+    eps_rel: o.NeededEpsRel = None
+
+    def of(self, data: wbound.LogConcave) -> float:
+        """ε in the data's units. Raises `BadInput`."""
+        return o.eps_from(self.eps, self.eps_rel, data)
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """A grid: by name, or its nodes."""
+
+    grid: o.GridName = None
+    grid_t: o.GridTimes = None
+    grid_lam: o.GridLam = None
+    grid_sigma: o.GridSigma = None
+
+    @cached_property
+    def made(self) -> str | wbound.Grid:
+        """The grid. Raises `BadInput` and `IOFailure`."""
+        return o.grid_from(self.grid, self.grid_t, self.grid_lam, self.grid_sigma)
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """A sampler, the score that it has, and the theorem that bounds it."""
+
+    scheme: o.SchemeName = "em"
+    theorem: o.Theorem = "sharp"
+    M1: o.M1 = None
+    score_bias: o.ScoreBias = "0"
+    score_noise: o.ScoreNoise = "0"
+    start: o.Start = "prior"
+
+    @property
+    def error(self) -> dict[str, float]:
+        """M and V of the score. Raises `BadInput`."""
+        return {name: o.required(name, getattr(self, name)) for name in ("score_bias", "score_noise")}
+
+    @property
+    def statement(self) -> Statement:
+        """What bounds it. Raises `BadInput`."""
+        from wbound.theory.statements import upper_bound
+
+        return upper_bound(self.theorem, self.scheme)
+
+
+@dataclass(frozen=True)
+class SettingOptions:
+    """All that a bound is about."""
+
+    process: ProcessOptions
+    T: o.NeededT = None
+    K: o.NeededK = None
+    facts: FactOptions = field(default_factory=FactOptions)
+    sampler: SamplerOptions = field(default_factory=SamplerOptions)
+    nodes: GridOptions = field(default_factory=GridOptions)
+
+    @cached_property
+    def made(self) -> wbound.Setting:
+        """The setting in doubles. Raises `BadInput` and `HypothesisFailed`."""
+        from wbound.sampler.make_setting import setting
+
+        wanted = o.m1_from(self.sampler.M1)
+        found = setting(
+            self.process.made,
+            self.facts.made,
+            o.number("T", self.T),
+            o.steps_from(self.K),
+            scheme=self.sampler.scheme,
+            start=self.sampler.start,
+            grid=self.nodes.made,
+            **self.sampler.error,
+            M1=None if wanted == "exact" else wanted,
+        )
+        if wanted == "exact":  # m0 = L0 leaves no choice about the law, which knows its own constant
+            return replace(found, M1=gaussian_of(found.data).M1(found.process, found.nodes.T))
+        return found
+
+    def exactly(self, eps: str | None = None, theta: str | None = None) -> Inputs:
+        """The same as exact text: numbers as they were typed. Raises `BadInput`."""
+        from wbound.certified.inputs import inputs_of
+
+        o.number("T", self.T)
+        inputs = inputs_of(
+            *(self.process.made, self.facts.made, self.T, o.steps_from(self.K)),
+            *(self.sampler.scheme, self.sampler.theorem, self.sampler.start, self.nodes.made),
+            *(self.sampler.score_bias, self.sampler.score_noise, self.sampler.M1, theta, eps),
+        )
+        # the doubles were made of these texts, which say more; what was left out has no text
+        typed = dict(text.split("=", 1) for text in self.process.p or [])
+        parameters = {k.strip(): v.strip() for k, v in typed.items() if k.strip() != "form"}
+        facts = {name: getattr(self.facts, name) for name in ("m0", "L0", "second_moment", "mean_norm")}
+        exact = {k: v.strip() for k, v in facts.items() if v is not None}
+        return replace(inputs, parameters={**inputs.parameters, **parameters}, data={**inputs.data, **exact})
+
+
+def gaussian_of(data: wbound.LogConcave) -> Gaussian:
+    """The Gaussian that m0 = L0 leaves no choice about. Raises `BadInput` for other data."""
+    from wbound.errors import BadInput
+
+    law = data.gaussian()
+    if law is None:
+        raise BadInput("M1", "exact", "is known for Gaussian data (m0 = L0) only: give A2's constant")
+    return law
