@@ -1,14 +1,15 @@
 """numerics: what the samplers do — targets with exact scores, samplers, exact laws, W2, verdicts.
 
-Names are found when first used, so that the command line, which lives here too, starts quickly.
+Names are found when first used. `wbound` has every one of them too (``wbound.sample`` is ``numerics.sample``), so that
+no program needs this module's name, which is a common word: another package may be called the same.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numerics import moved as _moved
+from numerics import moved as _moved  # noqa: F401  (its finder knows the old names)
+from wbound.moved import front_door as _front_door
 
 if TYPE_CHECKING:
     from numerics import transport
@@ -19,20 +20,17 @@ if TYPE_CHECKING:
     from numerics.verification.verdict import verify
     from wbound.exact.gaussian_law import exact_w2
 
-_HOME = {
-    "Gaussian": "numerics.targets.products",
-    "LogCosh": "numerics.targets.products",
-    "ProductTarget": "numerics.targets.products",
-    "SymmetricMixture": "numerics.targets.products",
-    "coupled_exact": "numerics.samplers.sampling",
-    "coupled_paths": "numerics.samplers.sampling",
-    "exact_w2": "wbound.exact.gaussian_law",
-    "law1d_w2": "numerics.laws.sde_on_line",
-    "record": "numerics.recorders.callables",
-    "sample": "numerics.samplers.sampling",
-    "verify": "numerics.verification.verdict",
-}
-
+_HOME, _found, __dir__ = _front_door(
+    __name__,
+    {
+        "numerics.laws.sde_on_line": "law1d_w2",
+        "numerics.recorders.callables": "record",
+        "numerics.samplers.sampling": "coupled_exact coupled_paths sample",
+        "numerics.targets.products": "Gaussian LogCosh ProductTarget SymmetricMixture",
+        "numerics.verification.verdict": "verify",
+        "wbound.exact.gaussian_law": "exact_w2",
+    },
+)
 __all__ = [
     "Gaussian",
     "LogCosh",
@@ -47,17 +45,5 @@ __all__ = [
     "transport",
     "verify",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "transport":
-        return import_module("numerics.transport")
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    if f"numerics.{name}" in _moved.MOVED:
-        return import_module(f"numerics.{name}")
-    raise AttributeError(f"module 'numerics' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # which knows the names from above, and no other
+    __getattr__ = _found

@@ -1,12 +1,10 @@
-"""Where modules were before the rooms, as in `wbound.moved`, which is imported once an old name is asked for."""
+"""Where modules were before the rooms, as in `wbound.moved`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+
+from wbound.moved import MovedFinder
 
 __all__ = ["ELSEWHERE", "MOVED"]
 
@@ -126,18 +124,4 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     },
 }
 
-
-class _Finder(MetaPathFinder):
-    """Hands an old name on to `wbound.moved`: importing that for every `import numerics` would take its time."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in MOVED:
-            return None
-        from wbound.moved import MovedFinder
-
-        return MovedFinder(MOVED, ELSEWHERE).find_spec(fullname, path, target)
-
-
-sys.meta_path.append(_Finder())
+sys.meta_path.append(MovedFinder(MOVED, ELSEWHERE))

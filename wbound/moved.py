@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader, MetaPathFinder
+else:  # the import system asks for their methods only, and importlib.abc takes longer than all of this
+    Loader = MetaPathFinder = object
 
 __all__ = ["ELSEWHERE", "MOVED", "MovedFinder", "front_door"]
 
@@ -120,16 +125,35 @@ ELSEWHERE: dict[str, dict[str, str]] = {
 def front_door(
     room: str, given: dict[str, str]
 ) -> tuple[dict[str, str], Callable[[str], Any], Callable[[], list[str]]]:
-    """What a room gives beside its files, looked up when first used: the home of each name, ``__getattr__`` and
-    ``__dir__``. given: names, with blanks between them, by the dotted name of the file that owns them."""
+    """What a room gives, looked up when first used: the home of each name, ``__getattr__`` and ``__dir__``. Its files
+    are attributes without being imported, too. given: names, with blanks between them, by the dotted name of the file
+    that owns them."""
     home = {name: file for file, names in given.items() for name in names.split()}
 
     def found(name: str) -> Any:
         if name in home:
-            return getattr(import_module(home[name]), name)
+            value = getattr(import_module(home[name]), name)
+            setattr(sys.modules[room], name, value)  # from now on without this function
+            return value
+        if not name.startswith("_"):
+            with suppress(_NoSuchFile):
+                return _file(f"{room}.{name}")
         raise AttributeError(f"module {room!r} has no attribute {name!r}")
 
     return home, found, lambda: sorted({*vars(sys.modules[room]), *home})
+
+
+class _NoSuchFile(Exception):
+    """A room has no file of this name, of today or of old."""
+
+
+def _file(dotted: str) -> ModuleType:
+    try:
+        return import_module(dotted)
+    except ModuleNotFoundError as error:
+        if error.name != dotted:  # the file is there, and misses something
+            raise
+        raise _NoSuchFile from None
 
 
 class _Keeping(ModuleType):
@@ -149,6 +173,8 @@ class _Loader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         package, _, name = spec.name.rpartition(".")
+        if name in vars(sys.modules[package]).get("_HOME", ()):  # what the door gives by this name goes first
+            getattr(sys.modules[package], name)
         if callable(vars(sys.modules[package]).get(name)):
             sys.modules[package].__class__ = _Keeping
         module = import_module(self.new)

@@ -1,15 +1,13 @@
-"""The command ``wbound``: finds the command families in `numerics.cli.commands` and turns errors into exit codes.
+"""The command ``wbound``: finds the commands by `numerics.cli.families` and turns errors into exit codes.
 
-A family is a module of that package with ``register(app)``, which adds its commands. `GROUPS` places them in
-``--help``, `VIEWS` makes views of those that show the same thing another way. Families import what they need inside
-their commands, so that ``wbound --help`` is quick.
+A family is a module of `numerics.cli.commands` with ``register(app)``, which adds its commands. `GROUPS` places them in
+``--help``. Families import what they need inside their commands, so that a refusal is quick.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
-import importlib
-import pkgutil
 import signal
 import sys
 import threading
@@ -19,11 +17,10 @@ from typing import Any
 
 import typer
 
-import numerics.cli.commands as package
 from numerics.cli import output, standard_input
+from numerics.cli.families import VIEWS, Families, brief
 from numerics.cli.grouped_help import write_commands, write_options
 from numerics.cli.output import WRITTEN
-from numerics.cli.views import Chooser, joined
 
 __all__ = ["GROUPS", "NOW", "app", "main", "run"]
 
@@ -35,18 +32,10 @@ GROUPS: dict[str, str] = {
     "Evidence": "verify search score-error smoothed sweep certify report",
     "Images": "images",
 }
-#: Commands that are views of another, by the name that a family gives them, which is also their old name.
-VIEWS: dict[str, tuple[str, Chooser]] = {
-    "gap": ("lower-bound", Chooser("--view", "gap")),
-    "landscape": ("lower-bound", Chooser("--view", "landscape")),
-    "clocks": ("optimal", Chooser("--view", "clocks")),
-    "scatter": ("search", Chooser("--view", "scatter")),
-    "verify-certificate": ("certify", Chooser("--check")),
-}
 #: Other old names that still run, and what they are now.
 RENAMED: dict[str, str] = {"cifar10": "images"}
 #: Every old name, in today's words.
-NOW = RENAMED | {old: f"{command} {chooser.words}" for old, (command, chooser) in VIEWS.items()}
+NOW = RENAMED | {old: f"{command} {chooser.words}" for old, (command, chooser, _) in VIEWS.items()}
 
 HELP = """W2 bounds of diffusion samplers beside their exact values, for any forward SDE dX = -f(t) X dt + g(t) dB.
 
@@ -61,8 +50,20 @@ are named.
 class Commands(typer.core.TyperGroup):
     """The commands under their heads, and old names, which run as what they are now."""
 
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self.commands: Any = Families()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        write_commands(self, ctx, formatter, GROUPS)
+        write_commands(brief(self.params), ctx, formatter, GROUPS)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        context = copy.copy(ctx)
+        context.command = brief(self.params)
+        return context.command.shell_complete(context, incomplete)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         words = now(args)
@@ -80,7 +81,7 @@ def now(args: list[str]) -> list[str]:
         return [RENAMED[name], *rest]
     if name not in VIEWS:
         return args
-    command, chooser = VIEWS[name]
+    command, chooser, _ = VIEWS[name]
     if chooser.name is not None:
         return [command, *chooser.words.split(), *rest]
     # the option takes what was an argument: the first word that is neither an option nor an option's number
@@ -90,7 +91,7 @@ def now(args: list[str]) -> list[str]:
 
 
 def build() -> typer.Typer:
-    """The application with every family that is there."""
+    """The application, whose commands come from `numerics.cli.families`."""
     made = typer.Typer(
         name="wbound",
         cls=Commands,
@@ -101,31 +102,24 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
 
-    @made.callback(invoke_without_command=True)
-    def top(
-        context: typer.Context,
-        version: bool = typer.Option(False, "--version", help="Print the version and exit."),
-    ) -> None:
-        if version:
+    def say_version(value: bool) -> None:
+        if value:
             from wbound import __version__
 
             print(f"wbound {__version__}")
             raise typer.Exit()
+
+    @made.callback(invoke_without_command=True)
+    def top(
+        context: typer.Context,
+        version: bool = typer.Option(
+            False, "--version", callback=say_version, is_eager=True, help="Print the version and exit."
+        ),
+    ) -> None:
         if context.invoked_subcommand is None:
             print(context.get_help())
 
     top.__doc__ = HELP
-    for info in pkgutil.iter_modules(package.__path__):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
-        if hasattr(module, "register"):
-            module.register(made)
-    commands = {str(info.name): info for info in made.registered_commands}
-    for command in dict.fromkeys(command for command, _ in VIEWS.values()):
-        views = {chooser: commands.pop(old) for old, (of, chooser) in VIEWS.items() if of == command}
-        functions: Any = {chooser: info.callback for chooser, info in views.items()}
-        main_one: Any = commands[command].callback
-        commands[command].callback = joined(main_one, functions)
-    made.registered_commands = list(commands.values())
     return made
 
 
@@ -142,9 +136,22 @@ def _command() -> Any:
 
 def _dressed(command: Any) -> None:
     """Give a command what all have in common: --quiet, help in groups, one value for an option of one."""
-    for inner in getattr(command, "commands", {}).values():
-        _dressed(inner)
+    inner = getattr(command, "commands", {})
+    if isinstance(inner, Families):
+        inner.dress = _dressed
+    else:
+        for one in inner.values():
+            _dressed(one)
     command.params.append(_quiet())
+    own = command.get_params
+
+    def get_params(context: Any) -> list[Any]:
+        params: list[Any] = own(context)  # with --help, which is made there
+        for parameter in params:
+            _as_typed(parameter)
+        return params
+
+    command.get_params = get_params
     if not hasattr(command, "commands"):
         command.format_options = functools.partial(write_options, command)
     _once(command)
@@ -166,6 +173,26 @@ def _quiet() -> Any:
     ) -> None: ...
 
     return next(p for p in typer.main.get_command(maker).params if p.name == "quiet")
+
+
+def _as_typed(parameter: Any) -> None:
+    """Leave a parameter's words as they are typed: they are text, which the commands read themselves, and the parser would
+    import a package that converts text to text and takes longer than all else."""
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if kind is None or "process_value" in vars(parameter):  # a parser that imports none; done
+        return
+    convert = parameter.process_value
+
+    def process_value(context: Any, value: Any) -> Any:
+        if value is None and not parameter.required:
+            value = () if parameter.multiple or parameter.nargs == -1 else None
+        elif not (kind is str and isinstance(value, str)) and not (
+            kind == list[str] and isinstance(value, list | tuple)
+        ):
+            return convert(context, value)
+        return value if parameter.callback is None else parameter.callback(context, parameter, value)
+
+    parameter.process_value = process_value
 
 
 def _once(command: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from numerics.cli import standard_input
+from numerics.cli import standard_input, words
 
 if TYPE_CHECKING:
     import wbound
@@ -18,38 +18,13 @@ Text = str | None
 SUFFIXES = (".npy", ".npz", ".json", ".txt", ".csv")
 
 
-def completing(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+def completing(offered: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
     """What the shell asks when Tab is pressed: the words that begin as typed."""
 
     def complete(incomplete: str) -> list[str]:
-        return [word for word in words() if word.startswith(incomplete)]
+        return [word for word in offered() if word.startswith(incomplete)]
 
     return complete
-
-
-def _processes() -> Iterable[str]:
-    from wbound.forward.catalogue import NAMED
-
-    return NAMED
-
-
-def _schemes() -> Iterable[str]:
-    from wbound.sampler.multistep import MULTISTEP
-    from wbound.sampler.scheme import SCHEMES
-
-    return (*SCHEMES, *MULTISTEP)
-
-
-def _grids() -> Iterable[str]:
-    from wbound.sampler.grid import GRIDS
-
-    return GRIDS
-
-
-def _theorems() -> Iterable[str]:
-    from wbound.theory.statements import THEOREMS
-
-    return THEOREMS
 
 
 def _statements() -> Iterable[str]:
@@ -58,30 +33,12 @@ def _statements() -> Iterable[str]:
     return STATEMENTS
 
 
-def _starts() -> Iterable[str]:
-    from wbound.sampler.make_setting import STARTS
-
-    return STARTS
-
-
-def _forms() -> Iterable[str]:
-    from numerics.schedules.schedule_formats import FORMS
-
-    return FORMS
-
-
-def _widths() -> Iterable[str]:
-    from numerics.figures.style import WIDTHS
-
-    return WIDTHS
-
-
-complete_process = completing(_processes)
-complete_scheme = completing(_schemes)
-complete_grid = completing(_grids)
-complete_form = completing(_forms)
+complete_process = completing(lambda: words.PROCESSES)
+complete_scheme = completing(lambda: words.SCHEMES)
+complete_grid = completing(lambda: words.GRIDS)
+complete_form = completing(lambda: words.FORMS)
 complete_statement = completing(_statements)
-complete_theorem = completing(lambda: (*_theorems(), "both"))
+complete_theorem = completing(lambda: (*words.THEOREMS, "both"))
 
 
 def numeric(name: str, text: str) -> Any:
@@ -170,7 +127,10 @@ SchemeName = Annotated[
 Theorem = Annotated[
     str,
     typer.Option(
-        "--theorem", metavar="NAME", help="published or sharp.", autocompletion=completing(_theorems)
+        "--theorem",
+        metavar="NAME",
+        help="published or sharp.",
+        autocompletion=completing(lambda: words.THEOREMS),
     ),
 ]
 Start = Annotated[
@@ -179,7 +139,7 @@ Start = Annotated[
         "--start",
         metavar="NAME",
         help="prior N(0, σ²(T)I), exact p_T, standard N(0, I) (VP, sub-vp).",
-        autocompletion=completing(_starts),
+        autocompletion=completing(lambda: words.STARTS),
     ),
 ]
 GridName = Annotated[
@@ -197,7 +157,7 @@ Width = Annotated[
         "--width",
         metavar="NAME|INCHES",
         help="Of the figure: column (3.4 in), text (5.5), page (6.9), report (4.6), or inches.",
-        autocompletion=completing(_widths),
+        autocompletion=completing(lambda: words.WIDTHS),
     ),
 ]
 GridTimes = Annotated[

@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 
+#: The images of `digits`; digits.txt beside it has source and licence.
+DIGITS = Path(__file__).with_name("digits.npz")
 MOST_DIMENSIONS = 8192
 MOST_NUMBERS = 2_000_000_000
 #: Values larger than this have squares that leave double precision.
@@ -97,7 +99,11 @@ class Dataset:
 
 
 def digits() -> Dataset:
-    """scikit-learn's digits: 1797 images of 8 × 8 pixels with values 0 … 16 (three pixels are constant)."""
+    """1797 images of handwritten digits, 8 × 8 pixels with values 0 … 16 (three pixels are constant).
+
+    Source: Alpaydin and Kaynak, UCI Machine Learning Repository, 1998, doi 10.24432/C50P49 (CC BY 4.0), as
+    scikit-learn's ``load_digits`` has them.
+    """
     return from_samples(samples_of("digits"), "digits")
 
 
@@ -119,9 +125,7 @@ def noted_samples_of(source: str | Path, key: str | None = None) -> tuple[NDArra
     if key is not None and (suffix != ".npz" or is_folder(path)):
         raise BadInput("key", key, f"goes with an .npz file of several arrays, not {path.name or source}")
     if str(source) == "digits":
-        from sklearn.datasets import load_digits
-
-        return np.asarray(load_digits().images), ()
+        return load_numpy(DIGITS).astype(float), ()
     if is_folder(path):
         return _images(path)
     if suffix in (".npy", ".npz"):

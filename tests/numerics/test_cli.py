@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 import numerics.studies.lower_bound
 import wbound
 from numerics.cli import options, output
-from numerics.cli.main import app, main
+from numerics.cli.families import COMMANDS, Families, brief
+from numerics.cli.main import main
 
 DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
 BOUND = ["bound", "--process", "vp-linear", "-p", "a=1", "-p", "b=0.5", "--T", "4", "--K", "100", *DATA]
@@ -27,24 +29,69 @@ RUN = "import sys; from numerics.cli.main import run; run()"
 # ---------------------------------------------------------------------- the whole
 
 
-def test_help_is_quick_because_it_imports_nothing_more_than_the_package() -> None:
+#: Imports that a shell should not wait for: packages, and commands that do not run.
+HEAVY = {"numpy", "sympy", "scipy", "matplotlib", "pandas", "numba", "sklearn", "ot", "pydantic", "tabulate"}
+
+
+def imported(*arguments: str, **environment: str) -> tuple[str, set[str]]:
+    """What a command line prints, and what it imports, in a process of its own."""
     code = (
-        "import sys, numerics; before = set(sys.modules); from numerics.cli.main import main; "
-        "assert main(['--help']) == 0; "
-        "heavy = {'numpy', 'sympy', 'scipy', 'wbound', 'matplotlib', 'pandas', 'numba', 'sklearn', 'ot'}; "
-        "print(sorted(heavy & (set(sys.modules) - before)))"
+        "import atexit, sys; from numerics.cli.main import run; sys.argv[0] = 'wbound'; "
+        "atexit.register(lambda: print('\\n' + ' '.join(sys.modules))); run()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
-    names = "processes show check bound iterations orders table lower-bound curve report"
-    assert all(f"\n  {command} " in done.stdout for command in names.split())
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
+    printed, _, modules = done.stdout.rstrip().rpartition("\n")
+    return printed, set(modules.split())
 
 
-def _commands() -> list[str]:
-    return [info.name or "" for info in app.registered_commands]
+def commands_of(modules: set[str]) -> set[str]:
+    return {m.rpartition(".")[2] for m in modules if m.startswith("numerics.cli.commands.")}
 
 
-@pytest.mark.parametrize("command", _commands())
+def test_help_and_version_import_the_option_parser_alone() -> None:
+    printed, modules = imported("--help")
+    assert all(f"\n  {command} " in printed for command in COMMANDS)
+    assert not HEAVY & modules and not commands_of(modules)
+    printed, modules = imported("--version")
+    assert printed.startswith("wbound ") and not HEAVY & modules and not commands_of(modules)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered", "files"),
+    [
+        ("lower", ["lower-bound"], set()),
+        ("bound --pr", ["--process"], {"bound"}),
+        ("bound --process ve-s", ["ve-sqrt"], {"bound"}),
+        ("choose --scheme unipc-", ["unipc-3"], {"choose"}),
+    ],
+)
+def test_tab_imports_the_command_that_it_stands_in(typed: str, offered: list[str], files: set[str]) -> None:
+    line = f"wbound {typed}"
+    asked = {"_WBOUND_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(typed.count(" ") + 1)}
+    printed, modules = imported(**asked)
+    assert printed.split() == offered
+    assert not HEAVY & modules and commands_of(modules) == files
+
+
+def test_a_bound_imports_no_command_but_its_own_and_nothing_that_draws() -> None:
+    printed, modules = imported(*BOUND)
+    assert "Theorem 2" in printed and commands_of(modules) == {"bound"}
+    assert not modules & (HEAVY - {"numpy", "sympy", "scipy"})
+
+
+def test_the_line_of_a_command_is_what_its_help_begins_with() -> None:
+    for name, command in Families().items():
+        assert command.name == name
+        assert brief([]).commands[name].get_short_help_str(200) == command.get_short_help_str(200), name
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "images"])
 def test_every_command_has_help_and_json(command: str, wb: Any) -> None:
     code, out, _ = wb(command, "--help")
     assert code == 0

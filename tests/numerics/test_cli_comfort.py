@@ -15,8 +15,12 @@ import pytest
 import typer
 
 import wbound
+from numerics.cli import words
 from numerics.cli.main import app, main
 from numerics.figures import style
+from numerics.schedules.schedule_formats import FORMS
+from wbound.sampler.make_setting import STARTS
+from wbound.theory.statements import THEOREMS
 
 COMMAND = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = COMMAND.commands  # type: ignore[attr-defined]
@@ -55,10 +59,20 @@ def test_names_complete_in_every_command_that_has_them(option: str) -> None:
         if option == "theorem" and command in ("orders", "table"):
             assert offered(command, option) == {"published", "sharp", "both"}
             continue
-        words = offered(command, option)
-        assert words >= COMPLETED[option], command
+        shown = offered(command, option)
+        assert shown >= COMPLETED[option], command
         first = min(COMPLETED[option])
-        assert offered(command, option, first[:2]) == {w for w in words if w.startswith(first[:2])}
+        assert offered(command, option, first[:2]) == {w for w in shown if w.startswith(first[:2])}
+
+
+def test_the_words_that_complete_are_those_of_their_owners() -> None:
+    assert tuple(wbound.NAMED) == words.PROCESSES
+    assert (*wbound.SCHEMES, *wbound.MULTISTEP) == words.SCHEMES
+    assert tuple(wbound.GRIDS) == words.GRIDS
+    assert tuple(THEOREMS) == words.THEOREMS
+    assert tuple(STARTS) == words.STARTS
+    assert tuple(FORMS) == words.FORMS
+    assert tuple(style.WIDTHS) == words.WIDTHS
 
 
 def test_the_other_names_complete() -> None:

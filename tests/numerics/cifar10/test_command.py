@@ -18,7 +18,6 @@ from numerics.cifar10 import comparison_output, comparison_runs, training
 from numerics.cifar10.processes import NAMES
 from numerics.cifar10.runs import load_run
 from numerics.cli.commands import cifar10_train as command
-from numerics.cli.main import app
 from numerics.io.locks import LOCK, locked
 from wbound.errors import IOFailure
 
@@ -26,7 +25,9 @@ TRAIN = ["images", "train", "--process", "vp-v2", "--preset", "smoke", "--batch"
 
 
 def _group() -> Any:
-    return next(g.typer_instance for g in app.registered_groups if g.typer_instance.info.name == "images")
+    app = typer.Typer()
+    command.register(app)
+    return next(g.typer_instance for g in app.registered_groups)
 
 
 @pytest.mark.parametrize("name", [info.name for info in _group().registered_commands])

@@ -26,6 +26,13 @@ def test_digits() -> None:
     assert any("3 of 64 directions are constant" in note for note in data.notes)
 
 
+def test_the_digits_are_those_of_the_source() -> None:
+    from sklearn.datasets import load_digits
+
+    ours, theirs = datasets.samples_of("digits"), load_digits().images
+    assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+
+
 def test_arrays_and_files(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     A = rng.standard_normal((4, 4))
