@@ -14,6 +14,7 @@ import numpy as np
 import scipy
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
+from wbound.bounds.theorem import StepRows, ThetaSums, theorem
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
@@ -21,8 +22,8 @@ from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
-from wbound.statement.hypotheses import statement
 from wbound.statement.statement_object import Bound
+from wbound.statement.terms import FAR, SLOW, Explanation, Known, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
 
 __all__ = ["THEOREM_3", "Local", "best_theta", "local", "log_sum", "output", "start_at", "sums"]
@@ -161,9 +162,42 @@ def _evaluate(s: Setting) -> Bound:
     )
 
 
-THEOREM_3 = statement(
+def _explain(s: Setting, bound: Bound) -> Explanation:
+    scale, extra = output(s)
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    P = np.exp(np.append(np.cumsum(terms.log_gamma[::-1])[::-1][1:], 0.0))
+    drift = float(np.sum(P * terms.drift)) * scale
+    size = start_error(s.data, s.start, s.process, *s.nodes.first)
+    start_known, start = start_of(s, size, bound.initialisation, "P_0 E_0")
+    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    steps = f"sum over {s.nodes.K} steps"
+    curved = bound.discretisation - extra - drift
+    out = [
+        start,
+        Term(f"C_θ^(1/2)/4 (Σ P_k² {FAR})^(1/2)", f"{steps}, best θ", curved, "discretisation: curvature"),
+        Term(f"Σ P_k |H_k/2 - c_k| {SLOW}", steps, drift, "discretisation: drift of the steps"),
+        Term("Σ P_k c_k α_(k-1) M", steps if s.score_bias else "0", bound.score, "score error"),
+    ]
+    if s.score_bias:
+        known.append(Known("M", s.score_bias, "score error (A3)"))
+    formula = (
+        f"W2 ≤ P_0 E_0 + C_θ^(1/2)/4 (Σ P_k² {FAR})^(1/2) + Σ P_k (|H_k/2 - c_k| {SLOW} + c_k α_(k-1) M)"
+    )
+    formula += add_stop(s, scale, extra, known, out)
+    return Explanation("Theorem 3 (Eq. 15)", formula, tuple(known), tuple(out), bound.total)
+
+
+def _rows(b: Batch, data: Curvature, scheme: Scheme) -> StepRows:
+    terms = local(b, data, scheme)
+    return StepRows(terms.log_gamma, terms.drift, terms.C, (lambda t: np.exp(terms.log_weight(t)),))
+
+
+#: Around θ = 2, then around the best of these.
+OFFSETS = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
+WIDE = np.clip(2.0 + 1.2 * OFFSETS, *THETAS)
+
+THEOREM_3 = theorem(
     "theorem-3",
-    "upper",
     _evaluate,
     c.an_ode,
     c.no_memory,
@@ -172,4 +206,19 @@ THEOREM_3 = statement(
     c.no_noise,
     source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
     covers=("eq-15",),
+    called="sharp",
+    takes=lambda scheme: scheme.kind == "ode" and scheme.stages == 1,
+    criterion="Eq. 15",
+    order=1.0,
+    power=0.5,
+    start=start_at,
+    explain=_explain,
+    sums=ThetaSums(
+        of=lambda s, roughly: sums(s, 2.0 if roughly else None),
+        rows=_rows,
+        constants=(lambda theta, data, log_lam: decay_constant(theta, data, log_lam) / 16.0,),
+        orders=(2.0, 2.0, 1.0, 3.0),
+        wide=WIDE,
+        closer=lambda i: np.clip(WIDE[i] + 0.1 * OFFSETS, *THETAS),
+    ),
 )

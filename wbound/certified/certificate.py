@@ -44,7 +44,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
 from wbound.sampler.scheme import Scheme
-from wbound.theory.statements import THEOREMS
+from wbound.theory.statements import THEOREMS, upper_bound
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
 
@@ -185,7 +185,7 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
     if inputs.theorem == "published" and inputs.M1 is None:
         raise BadInput("M1", "None", "Theorem 1 needs A2's constant, a number >= 0")
     if inputs.theorem is not None:  # the hypotheses, in doubles; the step sizes are proved below
-        THEOREMS[inputs.theorem].check(where)
+        upper_bound(inputs.theorem, where.scheme).check(where)
     if inputs.theta is None and inputs.theorem == "sharp" and has_ancestral(where):
         inputs = replace(inputs, theta=_theta_of(where).hex())
         where = inputs.setting
