@@ -19,7 +19,7 @@ from wbound.statement.statement_object import Bound, Statement
 from wbound.statement.terms import Explanation
 from wbound.typing import Array
 
-__all__ = ["Start", "StepRows", "Theorem", "ThetaSums", "theorem"]
+__all__ = ["Start", "StepRows", "Theorem", "ThetaSums", "make_theorem"]
 
 #: (data, start, process, log α(T), log λ(T)) ↦ what is left of the start's error as K → ∞, in x.
 Start = Callable[[Curvature, str, Process, float, float], float]
@@ -38,12 +38,14 @@ class StepRows(NamedTuple):
 class ThetaSums(NamedTuple):
     """A bound P_0 start + Σ P_k drift_k + Σ_i (C_i(θ_i) Σ P_k² w_ik(θ_i))^{1/2} + M Σ P_k score_k, any θ_i.
 
-    of: (setting, roughly) ↦ its parts step by step, ``roughly`` with θ = 2. rows: (batch, data, scheme) ↦ `StepRows`;
+    of: (setting, roughly) ↦ its parts step by step, ``roughly`` with θ = 2; best: the
+    θ that are taken else. rows: (batch, data, scheme) ↦ `StepRows`;
     constants: C_i as (θ, data, log λ(T)) ↦ number; orders: the powers of η as η → 0 of log γ, drift, score and weights;
     wide: the θ that are tried first, closer: (their index) ↦ those tried then.
     """
 
     of: Callable[[Setting, bool], Parts]
+    best: Callable[[Setting], tuple[float, ...]]
     rows: Callable[[Batch, Curvature, Scheme], StepRows]
     constants: Sequence[Callable[[float, Curvature, float], float]]
     orders: tuple[float, float, float, float]
@@ -73,7 +75,7 @@ class Theorem(Statement):
     sums: ThetaSums | None = None
 
 
-def theorem(
+def make_theorem(
     id: str,
     evaluate: Callable[[Setting], Bound],
     *hypotheses: Maker,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wbound.bounds.theorem import theorem
+from wbound.bounds.theorem import make_theorem
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.calculus.suprema import branch_and_bound
@@ -247,7 +247,7 @@ def _step_size(s: Setting) -> None:
         )
 
 
-THEOREM_1 = theorem(
+THEOREM_1 = make_theorem(
     "theorem-1",
     _evaluate,
     c.a1,

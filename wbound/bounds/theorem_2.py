@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from wbound.bounds.ddpm import ancestral, ancestral_sums, ancestral_terms, has_ancestral
 from wbound.bounds.shared import Parts, bound_of, output, start_error, start_term
-from wbound.bounds.theorem import theorem
+from wbound.bounds.theorem import make_theorem
 from wbound.calculus.stable import grown, growth, logistic, softplus
 from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.forward.forward_process import Process
@@ -367,7 +367,7 @@ def _eq_9(s: Setting, bound: Bound) -> Explanation:
     return Explanation("Theorem 2 for ddpm (Eq. 9'')", formula, tuple(known), terms, bound.total, (remark,))
 
 
-THEOREM_2 = theorem(
+THEOREM_2 = make_theorem(
     "theorem-2",
     _evaluate,
     c.profile,

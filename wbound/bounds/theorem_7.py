@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.bounds.shared import Parts, start_error
-from wbound.bounds.theorem import StepRows, ThetaSums, theorem
-from wbound.bounds.theorem_3 import best_theta, log_sum, output, start_at
+from wbound.bounds.theorem import StepRows, ThetaSums, make_theorem
+from wbound.bounds.theorem_3 import best_theta, log_products, log_sum, output, start_at
 from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, first_constant, integrals, second_constant
 from wbound.calculus.stable import grown, growth, softplus
 from wbound.data.curvature import Curvature
@@ -148,42 +148,56 @@ class Sums(NamedTuple):
     score: float
 
 
-def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
+class _Curved:
+    """The θ-terms of a setting: their logarithms, and the best θ."""
+
+    def __init__(self, s: Setting, terms: Local, log_P: Array) -> None:
+        assert s.data.A1 is not None
+        self.s, self.terms, self.L0 = s, terms, s.data.A1[1]
+        self.weight = 2.0 * (log_P - terms.unit)  # log P_k² over u_k²
+        self.whole = [(p, 0.0, self._of(p)) for p in _blocks(log_P.size)]
+        self.logs = (self._first, self._second) if terms.two.any() else (self._first,)
+
+    def _of(self, part: slice) -> Integrals:
+        terms = self.terms
+        return integrals(self.s.nodes.batch, self.L0, terms.flat, terms.steep, terms.two, part)
+
+    def _first(self, theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = log_sum(np.concatenate([i.log_first(theta) + self.weight[p] + log for p, log, i in parts]))
+        return 0.5 * (total + _log(_first(theta, self.s.data, self.s.nodes.first[1])))
+
+    def _second(self, theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = log_sum(np.concatenate([i.log_second(theta) + self.weight[p] + log for p, log, i in parts]))
+        return 0.5 * (total + _log(_second(theta, self.s.data, self.s.nodes.first[1])))
+
+    def best(self) -> tuple[float, ...]:
+        K = self.weight.size
+        looked = self.whole if K <= SAMPLED else [(p, log, self._of(p)) for p, log in _sample(K)]
+        return tuple(best_theta(partial(log_term, parts=looked)) for log_term in self.logs)
+
+
+def five(s: Setting, thetas: tuple[float, ...] | None = None) -> Sums:
     """Eq. 21's terms, with the best θ_1 and θ_2 unless they are given."""
-    data, b = s.data, s.nodes.batch
-    assert data.A1 is not None
-    L0 = data.A1[1]
-    terms = local(b, data, s.scheme)
-    tail = np.cumsum(terms.log_gamma[::-1])[::-1]
-    log_P = np.append(tail[1:], 0.0)
-    weight = 2.0 * (log_P - terms.unit)  # log P_k² over u_k²
-
-    def of(part: slice) -> Integrals:
-        return integrals(b, L0, terms.flat, terms.steep, terms.two, part)
-
-    def log_first(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = log_sum(np.concatenate([i.log_first(theta) + weight[p] + log for p, log, i in parts]))
-        return 0.5 * (total + _log(_first(theta, data, s.nodes.first[1])))
-
-    def log_second(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = log_sum(np.concatenate([i.log_second(theta) + weight[p] + log for p, log, i in parts]))
-        return 0.5 * (total + _log(_second(theta, data, s.nodes.first[1])))
-
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    log_P, log_P0 = log_products(terms.log_gamma)
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        whole = [(p, 0.0, of(p)) for p in _blocks(b.size)]
-        looked = whole if b.size <= SAMPLED else [(p, log, of(p)) for p, log in _sample(b.size)]
-        curved = [0.0, 0.0]
-        for i, log_term in enumerate((log_first, log_second) if terms.two.any() else (log_first,)):
-            theta = best_theta(partial(log_term, parts=looked)) if thetas is None else thetas[i]
-            curved[i] = float(np.exp(log_term(theta, whole)))
+        curved, found = _Curved(s, terms, log_P), [0.0, 0.0]
+        for i, (log_term, theta) in enumerate(zip(curved.logs, thetas or curved.best(), strict=False)):
+            found[i] = float(np.exp(log_term(theta, curved.whole)))
         P = np.exp(log_P)
         drift = float(np.sum(P * terms.drift))
         score = s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
-        start = start_at(data, s.start, s.process, *s.nodes.first)
-        return Sums(grown(start, float(tail[0])), drift, curved[0], curved[1], score)
+        start = start_at(s.data, s.start, s.process, *s.nodes.first)
+        return Sums(grown(start, log_P0), drift, found[0], found[1], score)
 
 
-def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:
+def _best(s: Setting) -> tuple[float, ...]:
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    with np.errstate(over="ignore", invalid="ignore"):  # as above
+        return _Curved(s, terms, log_products(terms.log_gamma)[0]).best()
+
+
+def sums(s: Setting, thetas: tuple[float, ...] | None = None) -> Parts:
     """`five` as Theorem 3's parts: start, discretisation (as ``bias``; ``noise`` is 0), score."""
     t = five(s, thetas)
     return Parts(t.start, t.drift + t.first + t.second, 0.0, t.score)
@@ -317,7 +331,7 @@ def _weights(s: Setting) -> None:
         )
 
 
-THEOREM_7 = theorem(
+THEOREM_7 = make_theorem(
     "theorem-7",
     _evaluate,
     c.an_ode,
@@ -335,6 +349,7 @@ THEOREM_7 = theorem(
     explain=_explain,
     sums=ThetaSums(
         of=lambda s, roughly: sums(s, (2.0, 2.0) if roughly else None),
+        best=_best,
         rows=_rows,
         constants=(_first, _second),
         orders=(3.0, 3.0, 1.0, 5.0),

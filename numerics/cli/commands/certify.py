@@ -55,7 +55,12 @@ def certify(
     grid_lam: o.GridLam = None,
     grid_sigma: o.GridSigma = None,
     eps: Annotated[str | None, o.numeric("--eps", "Also Eq. 12's least K for W2 ≤ ε.")] = None,
-    theta: Annotated[str | None, o.numeric("--theta", "Eq. 9′'s θ (ddpm); default: the best found.")] = None,
+    theta: Annotated[
+        str | None,
+        o.numeric(
+            "--theta", "Eq. 9′'s θ (ddpm) or Theorem 3's; Theorem 7's two: 2,2. Default: the best found."
+        ),
+    ] = None,
     kappa: Annotated[
         str | None,
         o.numeric(
