@@ -175,7 +175,7 @@ def verify(
     named = one_of("theorem", theorem, THEOREMS)
     if isinstance(scheme, Tape):
         detail = "no bound is computed for a tape; `follow` holds its samples against its exact law"
-        raise HypothesisFailed(THEOREMS[named].name, "a scheme of section 3 or 12", detail)
+        raise HypothesisFailed(THEOREMS[named][0].name, "a scheme of section 3 or 12", detail)
     confidence = real("level", level)
     if not 0.0 < confidence < 1.0:
         raise BadInput("level", level, "must be between 0 and 1, both excluded")

@@ -57,7 +57,7 @@ def test_bound_certifies_what_it_prints(grid: str, wb: Any) -> None:
 
 def test_bad_options(wb: Any) -> None:
     assert "bits" in wb.refused("certify", *WHERE, "--bits", "8")
-    assert "ddpm" in wb.refused("certify", *WHERE[:-1], "ddim")
+    assert "ddpm" in wb.refused("certify", *WHERE[:-1], "em-point")
     assert "theta" in wb.refused("certify", *WHERE[:-1], "ddpm", "--theta", "-1")
 
 

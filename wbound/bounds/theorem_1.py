@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wbound.bounds.theorem import make_theorem
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.calculus.suprema import branch_and_bound
@@ -19,8 +20,8 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
-from wbound.statement.hypotheses import statement
 from wbound.statement.statement_object import Bound
+from wbound.statement.terms import Explanation, Known, Term, facts_of, product_text, start_of
 from wbound.typing import Array
 
 __all__ = ["STEP_SIZE", "THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
@@ -177,6 +178,46 @@ def _evaluate(s: Setting) -> Bound:
     return Bound(total, first, middle, last, total, math.sqrt(data.second_moment), "Theorem 1")
 
 
+def _explain(s: Setting, bound: Bound) -> Explanation:
+    b, data = s.nodes.batch, s.data
+    assert s.M1 is not None
+    terms = local(b, s.process, data, s.M1)
+    tail = np.cumsum(terms.log_gamma[::-1])[::-1]
+    P = np.exp(np.append(tail[1:], 0.0))
+    omega = moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
+    D, eta_G, G = (float(P @ v) for v in (terms.D, terms.eta_G, terms.G))
+    size = 0.0 if s.start == "exact" else bound.trivial
+    if s.start == "standard":  # Theorem 1 has its own error of this start
+        prior, own = (start_at(data, name, s.process, *s.nodes.first) for name in ("prior", s.start))
+        size *= own / prior
+    start_known, start = start_of(s, size, bound.initialisation, "P_0α(T) E_0")
+    known = [
+        *facts_of(s),
+        Known("η", s.nodes.T / s.nodes.K, "length of a step"),
+        *start_known,
+        Known("M_1", s.M1, "regularity of the score in time (A2)"),
+    ]
+    if s.M1:
+        known.append(Known("ω", omega, "largest ‖X_t‖"))
+        known.append(Known("Σ P_k η G_k", eta_G, "weights of M_1"))
+    if s.score_bias:
+        known.append(Known("M", s.score_bias, "score error (A3)"))
+        known.append(Known("Σ P_k G_k", G, "weights of M"))
+    out = [
+        start,
+        Term("Σ P_k D_k", f"sum over {s.nodes.K} steps", D, "discretisation: how far X_t moves in a step"),
+        Term(
+            "M_1 (1 + ω) Σ P_k η G_k",
+            product_text(s.M1, 1.0 + omega, eta_G),
+            s.M1 * (1.0 + omega) * eta_G,
+            "discretisation: how far the score moves in time",
+        ),
+        Term("M Σ P_k G_k", product_text(s.score_bias, G), s.score_bias * G, "score error"),
+    ]
+    formula = "W2 ≤ P_0α(T) E_0 + Σ P_k D_k + M_1 (1 + ω) Σ P_k η G_k + M Σ P_k G_k"
+    return Explanation("Theorem 1 (Eq. 5)", formula, tuple(known), tuple(out), bound.total)
+
+
 # ---------------------------------------------------------------------- hypotheses
 
 
@@ -206,9 +247,8 @@ def _step_size(s: Setting) -> None:
         )
 
 
-THEOREM_1 = statement(
+THEOREM_1 = make_theorem(
     "theorem-1",
-    "upper",
     _evaluate,
     c.a1,
     c.own("A2", _a2),
@@ -218,4 +258,12 @@ THEOREM_1 = statement(
     c.own(STEP_SIZE, _step_size),
     source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
     covers=("eq-5",),
+    called="published",
+    takes=lambda scheme: scheme.name == "em",
+    criterion="Eq. 5",
+    order=0.5,
+    power=1.0,
+    start=start_at,
+    explain=_explain,
+    more_steps=(STEP_SIZE,),
 )

@@ -14,6 +14,7 @@ import numpy as np
 import scipy
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
+from wbound.bounds.theorem import StepRows, ThetaSums, make_theorem
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
@@ -21,11 +22,21 @@ from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
-from wbound.statement.hypotheses import statement
 from wbound.statement.statement_object import Bound
+from wbound.statement.terms import FAR, SLOW, Explanation, Known, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
 
-__all__ = ["THEOREM_3", "Local", "best_theta", "local", "log_sum", "output", "start_at", "sums"]
+__all__ = [
+    "THEOREM_3",
+    "Local",
+    "best_theta",
+    "local",
+    "log_products",
+    "log_sum",
+    "output",
+    "start_at",
+    "sums",
+]
 
 
 #: θ is chosen on at most so many of the steps (any θ gives a bound), between these.
@@ -110,29 +121,42 @@ def log_sum(values: Array) -> float:
     return top + math.log(float(np.exp(values - top).sum())) if math.isfinite(top) else top
 
 
+def _log_term(s: Setting, theta: float, log_weights: Array) -> float:
+    return 0.5 * (math.log(decay_constant(theta, s.data, s.nodes.first[1])) + log_sum(log_weights))
+
+
+def log_products(log_gamma: Array) -> tuple[Array, float]:
+    """log P_k (N,), and log P_0."""
+    tail = np.cumsum(log_gamma[::-1])[::-1]
+    return np.append(tail[1:], 0.0), float(tail[0])
+
+
+def _theta(s: Setting, terms: Local, log_P: Array) -> float:
+    part = slice(None, None, -(-log_P.size // SAMPLED))
+    return best_theta(lambda t: _log_term(s, t, terms.log_weight(t, part) + 2.0 * log_P[part]))
+
+
 def sums(s: Setting, theta: float | None = None) -> Parts:
     """Eq. 15's parts in y-units at λ_K, with the best θ unless one is given: start, the drift's and θ's sum
     (as ``bias``; ``noise`` is 0), score."""
-    data, b = s.data, s.nodes.batch
-    terms = local(b, data, s.scheme)
-    log_lam_T = s.nodes.first[1]
-    tail = np.cumsum(terms.log_gamma[::-1])[::-1]
-    log_P = np.append(tail[1:], 0.0)
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    log_P, log_P0 = log_products(terms.log_gamma)
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-
-        def log_term(theta: float, log_weights: Array) -> float:
-            return 0.5 * (math.log(decay_constant(theta, data, log_lam_T)) + log_sum(log_weights))
-
         if theta is None:
-            part = slice(None, None, -(-b.size // SAMPLED))
-            theta = best_theta(lambda t: log_term(t, terms.log_weight(t, part) + 2.0 * log_P[part]))
-        curved = 0.25 * np.exp(log_term(theta, terms.log_weight(theta) + 2.0 * log_P))
+            theta = _theta(s, terms, log_P)
+        curved = 0.25 * np.exp(_log_term(s, theta, terms.log_weight(theta) + 2.0 * log_P))
         P = np.exp(log_P)
         drift = float(np.sum(P * terms.drift)) if np.any(terms.drift) else 0.0
         score = s.score_bias * float(np.sum(P * terms.C)) if s.score_bias else 0.0
-        start = start_at(data, s.start, s.process, *s.nodes.first)
-        first = grown(start, float(tail[0]))
+        start = start_at(s.data, s.start, s.process, *s.nodes.first)
+        first = grown(start, log_P0)
     return Parts(first, drift + float(curved), 0.0, score)
+
+
+def _best(s: Setting) -> tuple[float, ...]:
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    with np.errstate(over="ignore", invalid="ignore"):  # as above
+        return (_theta(s, terms, log_products(terms.log_gamma)[0]),)
 
 
 def output(s: Setting) -> tuple[float, float]:
@@ -161,9 +185,42 @@ def _evaluate(s: Setting) -> Bound:
     )
 
 
-THEOREM_3 = statement(
+def _explain(s: Setting, bound: Bound) -> Explanation:
+    scale, extra = output(s)
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    P = np.exp(np.append(np.cumsum(terms.log_gamma[::-1])[::-1][1:], 0.0))
+    drift = float(np.sum(P * terms.drift)) * scale
+    size = start_error(s.data, s.start, s.process, *s.nodes.first)
+    start_known, start = start_of(s, size, bound.initialisation, "P_0 E_0")
+    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    steps = f"sum over {s.nodes.K} steps"
+    curved = bound.discretisation - extra - drift
+    out = [
+        start,
+        Term(f"C_θ^(1/2)/4 (Σ P_k² {FAR})^(1/2)", f"{steps}, best θ", curved, "discretisation: curvature"),
+        Term(f"Σ P_k |H_k/2 - c_k| {SLOW}", steps, drift, "discretisation: drift of the steps"),
+        Term("Σ P_k c_k α_(k-1) M", steps if s.score_bias else "0", bound.score, "score error"),
+    ]
+    if s.score_bias:
+        known.append(Known("M", s.score_bias, "score error (A3)"))
+    formula = (
+        f"W2 ≤ P_0 E_0 + C_θ^(1/2)/4 (Σ P_k² {FAR})^(1/2) + Σ P_k (|H_k/2 - c_k| {SLOW} + c_k α_(k-1) M)"
+    )
+    formula += add_stop(s, scale, extra, known, out)
+    return Explanation("Theorem 3 (Eq. 15)", formula, tuple(known), tuple(out), bound.total)
+
+
+def _rows(b: Batch, data: Curvature, scheme: Scheme) -> StepRows:
+    terms = local(b, data, scheme)
+    return StepRows(terms.log_gamma, terms.drift, terms.C, (lambda t: np.exp(terms.log_weight(t)),))
+
+
+#: Around θ = 2, then around the best of these.
+OFFSETS = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
+WIDE = np.clip(2.0 + 1.2 * OFFSETS, *THETAS)
+
+THEOREM_3 = make_theorem(
     "theorem-3",
-    "upper",
     _evaluate,
     c.an_ode,
     c.no_memory,
@@ -172,4 +229,20 @@ THEOREM_3 = statement(
     c.no_noise,
     source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
     covers=("eq-15",),
+    called="sharp",
+    takes=lambda scheme: scheme.kind == "ode" and scheme.stages == 1,
+    criterion="Eq. 15",
+    order=1.0,
+    power=0.5,
+    start=start_at,
+    explain=_explain,
+    sums=ThetaSums(
+        of=lambda s, roughly: sums(s, 2.0 if roughly else None),
+        best=_best,
+        rows=_rows,
+        constants=(lambda theta, data, log_lam: decay_constant(theta, data, log_lam) / 16.0,),
+        orders=(2.0, 2.0, 1.0, 3.0),
+        wide=WIDE,
+        closer=lambda i: np.clip(WIDE[i] + 0.1 * OFFSETS, *THETAS),
+    ),
 )

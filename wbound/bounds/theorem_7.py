@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.bounds.shared import Parts
-from wbound.bounds.theorem_3 import best_theta, log_sum, output, start_at
+from wbound.bounds.shared import Parts, start_error
+from wbound.bounds.theorem import StepRows, ThetaSums, make_theorem
+from wbound.bounds.theorem_3 import best_theta, log_products, log_sum, output, start_at
 from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, first_constant, integrals, second_constant
 from wbound.calculus.stable import grown, growth, softplus
 from wbound.data.curvature import Curvature
@@ -23,8 +24,8 @@ from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
-from wbound.statement.hypotheses import statement
 from wbound.statement.statement_object import Bound
+from wbound.statement.terms import Explanation, Known, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
 
 __all__ = ["THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
@@ -147,43 +148,56 @@ class Sums(NamedTuple):
     score: float
 
 
-def five(s: Setting, thetas: tuple[float, float] | None = None) -> Sums:
+class _Curved:
+    """The θ-terms of a setting: their logarithms, and the best θ."""
+
+    def __init__(self, s: Setting, terms: Local, log_P: Array) -> None:
+        assert s.data.A1 is not None
+        self.s, self.terms, self.L0 = s, terms, s.data.A1[1]
+        self.weight = 2.0 * (log_P - terms.unit)  # log P_k² over u_k²
+        self.whole = [(p, 0.0, self._of(p)) for p in _blocks(log_P.size)]
+        self.logs = (self._first, self._second) if terms.two.any() else (self._first,)
+
+    def _of(self, part: slice) -> Integrals:
+        terms = self.terms
+        return integrals(self.s.nodes.batch, self.L0, terms.flat, terms.steep, terms.two, part)
+
+    def _first(self, theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = log_sum(np.concatenate([i.log_first(theta) + self.weight[p] + log for p, log, i in parts]))
+        return 0.5 * (total + _log(_first(theta, self.s.data, self.s.nodes.first[1])))
+
+    def _second(self, theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
+        total = log_sum(np.concatenate([i.log_second(theta) + self.weight[p] + log for p, log, i in parts]))
+        return 0.5 * (total + _log(_second(theta, self.s.data, self.s.nodes.first[1])))
+
+    def best(self) -> tuple[float, ...]:
+        K = self.weight.size
+        looked = self.whole if K <= SAMPLED else [(p, log, self._of(p)) for p, log in _sample(K)]
+        return tuple(best_theta(partial(log_term, parts=looked)) for log_term in self.logs)
+
+
+def five(s: Setting, thetas: tuple[float, ...] | None = None) -> Sums:
     """Eq. 21's terms, with the best θ_1 and θ_2 unless they are given."""
-    data, b = s.data, s.nodes.batch
-    assert data.A1 is not None
-    m0, L0 = data.A1
-    terms = local(b, data, s.scheme)
-    tail = np.cumsum(terms.log_gamma[::-1])[::-1]
-    log_P = np.append(tail[1:], 0.0)
-    weight = 2.0 * (log_P - terms.unit)  # log P_k² over u_k²
-    log_V = float(softplus(np.float64(math.log(L0) + s.nodes.first[1])))
-
-    def of(part: slice) -> Integrals:
-        return integrals(b, L0, terms.flat, terms.steep, terms.two, part)
-
-    def log_first(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = log_sum(np.concatenate([i.log_first(theta) + weight[p] + log for p, log, i in parts]))
-        return 0.5 * (total + _log(0.25 * first_constant(theta, data.d, L0, log_V)))
-
-    def log_second(theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = log_sum(np.concatenate([i.log_second(theta) + weight[p] + log for p, log, i in parts]))
-        return 0.5 * (total + _log(data.d * L0**2 * second_constant(theta, L0 / m0, log_V)))
-
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    log_P, log_P0 = log_products(terms.log_gamma)
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        whole = [(p, 0.0, of(p)) for p in _blocks(b.size)]
-        looked = whole if b.size <= SAMPLED else [(p, log, of(p)) for p, log in _sample(b.size)]
-        curved = [0.0, 0.0]
-        for i, log_term in enumerate((log_first, log_second) if terms.two.any() else (log_first,)):
-            theta = best_theta(partial(log_term, parts=looked)) if thetas is None else thetas[i]
-            curved[i] = float(np.exp(log_term(theta, whole)))
+        curved, found = _Curved(s, terms, log_P), [0.0, 0.0]
+        for i, (log_term, theta) in enumerate(zip(curved.logs, thetas or curved.best(), strict=False)):
+            found[i] = float(np.exp(log_term(theta, curved.whole)))
         P = np.exp(log_P)
         drift = float(np.sum(P * terms.drift))
         score = s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
-        start = start_at(data, s.start, s.process, *s.nodes.first)
-        return Sums(grown(start, float(tail[0])), drift, curved[0], curved[1], score)
+        start = start_at(s.data, s.start, s.process, *s.nodes.first)
+        return Sums(grown(start, log_P0), drift, found[0], found[1], score)
 
 
-def sums(s: Setting, thetas: tuple[float, float] | None = None) -> Parts:
+def _best(s: Setting) -> tuple[float, ...]:
+    terms = local(s.nodes.batch, s.data, s.scheme)
+    with np.errstate(over="ignore", invalid="ignore"):  # as above
+        return _Curved(s, terms, log_products(terms.log_gamma)[0]).best()
+
+
+def sums(s: Setting, thetas: tuple[float, ...] | None = None) -> Parts:
     """`five` as Theorem 3's parts: start, discretisation (as ``bias``; ``noise`` is 0), score."""
     t = five(s, thetas)
     return Parts(t.start, t.drift + t.first + t.second, 0.0, t.score)
@@ -207,6 +221,67 @@ def _evaluate(s: Setting) -> Bound:
         trivial=math.sqrt(s.data.second_moment),
         statement="Theorem 7",
     )
+
+
+def _explain(s: Setting, bound: Bound) -> Explanation:
+    scale, extra = output(s)
+    found = Sums(*(v * scale for v in five(s)))
+    size = start_error(s.data, s.start, s.process, *s.nodes.first)
+    start_known, start = start_of(s, size, found.start, "P_0 E_0")
+    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    steps = f"sum over {s.nodes.K} steps"
+    drift = "Σ P_k (|H_k/2 - a_k - b_k| + b_k l_k |H_k/2 - c_k|) (d l_(k-1))^(1/2)"
+    first = "C_1^(1/2)/2 (Σ P_k² ∫G_k² (1+L_0u)^(-θ) du)^(1/2)"
+    second = "C_2^(1/2)/4 (Σ P_k² ∫((u-λ_k)(λ_(k-1)-u)/u)² (1+L_0u)^(-θ) du)^(1/2)"
+    score = "M Σ P_k (max_h |a_k - b_k c_k h| α_(k-1) + b_k α_k)"
+    out = [
+        start,
+        Term(first, f"{steps}, best θ", found.first, "discretisation: first derivative of the score"),
+        Term(second, f"{steps}, of two stages, best θ", found.second, "discretisation: second derivative"),
+        Term(drift, steps, found.drift, "discretisation: drift of the steps"),
+        Term(score, steps if s.score_bias else "0", found.score, "score error at both stages"),
+    ]
+    if s.score_bias:
+        known.append(Known("M", s.score_bias, "score error (A3, at both stages)"))
+    formula = f"W2 ≤ P_0 E_0 + {first} + {second} + {drift} + {score}"
+    formula += add_stop(s, scale, extra, known, out)
+    remark = (
+        "l_k = L_0/(1+L_0λ_k), h is m_0/(1+m_0λ_k) or l_k; G_k = |H_k/4 - b_k| + b_k l_k (u-λ_k)/2 for two stages, "
+        "(u-λ_k)/2 for one."
+    )
+    return Explanation("Theorem 7 (Eq. 21)", formula, tuple(known), tuple(out), bound.total, (remark,))
+
+
+def _rows(b: Batch, data: Curvature, scheme: Scheme) -> StepRows:
+    assert data.A1 is not None
+    terms = local(b, data, scheme)
+    over = integrals(b, data.A1[1], terms.flat, terms.steep, terms.two, slice(None))
+    weights = (
+        lambda t: np.exp(over.log_first(t) - 2.0 * terms.unit),
+        lambda t: np.exp(over.log_second(t) - 2.0 * terms.unit),
+    )
+    return StepRows(terms.log_gamma, terms.drift, terms.score, weights)
+
+
+def _log_V(data: Curvature, log_lam: float) -> float:
+    assert data.A1 is not None
+    return float(softplus(np.float64(math.log(data.A1[1]) + log_lam)))
+
+
+def _first(theta: float, data: Curvature, log_lam: float) -> float:
+    assert data.A1 is not None
+    return 0.25 * first_constant(theta, data.d, data.A1[1], _log_V(data, log_lam))
+
+
+def _second(theta: float, data: Curvature, log_lam: float) -> float:
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    return data.d * L0**2 * second_constant(theta, L0 / m0, _log_V(data, log_lam))
+
+
+#: The θ that are tried first where there are many steps; then such between the neighbours of the best.
+WIDE = np.array([0.0, 0.4, 0.8, 1.2, 1.5, 1.7, 1.85, 1.95, 2.0, 2.05, 2.15, 2.4, 3.0, 4.0])
+CLOSER = 13
 
 
 # ---------------------------------------------------------------------- the grid with a closed form
@@ -256,9 +331,8 @@ def _weights(s: Setting) -> None:
         )
 
 
-THEOREM_7 = statement(
+THEOREM_7 = make_theorem(
     "theorem-7",
-    "upper",
     _evaluate,
     c.an_ode,
     c.own(WEIGHTS, _weights),
@@ -266,4 +340,20 @@ THEOREM_7 = statement(
     c.no_noise,
     source="derived here; heun after Karras et al., 2022, Algorithm 1",
     covers=("eq-21",),
+    called="sharp",
+    takes=lambda scheme: scheme.stages == 2,
+    criterion="Eq. 21",
+    order=2.0,
+    power=0.5,
+    start=start_at,
+    explain=_explain,
+    sums=ThetaSums(
+        of=lambda s, roughly: sums(s, (2.0, 2.0) if roughly else None),
+        best=_best,
+        rows=_rows,
+        constants=(_first, _second),
+        orders=(3.0, 3.0, 1.0, 5.0),
+        wide=WIDE,
+        closer=lambda i: np.linspace(WIDE[max(i - 1, 0)], WIDE[min(i + 1, WIDE.size - 1)], CLOSER),
+    ),
 )

@@ -22,7 +22,7 @@ from wbound.calculus.stable import softplus
 from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
-__all__ = ["FAR", "Integrals", "first_constant", "integrals", "second_constant"]
+__all__ = ["FAR", "Integrals", "edges", "first_constant", "integrals", "second_constant"]
 
 #: ∫u²(1+L_0u)²‖D²S‖² ≤ (dL_0²/16)(CLOSED[0] + CLOSED[1] log V) for every κ: C_2 at θ = 2 in closed form.
 CLOSED = (8.2, 11.4)
@@ -59,7 +59,7 @@ def second_constant(theta: float, kappa: float, log_V: float) -> float:
     """
     if log_V < 1e-9:  # a cell of no width in doubles: there Ax² + Bx³ ≤ 6θ + ⅔, and v^{θ−3} ≤ 1.01
         return (2.0 + (6.1 * theta + 1.0) * log_V) / 16.0
-    ends = _edges(log_V)
+    ends = edges(log_V)
     y = np.exp(-ends)
     near, far = y[:-1], y[1:]  # y falls along the ends
     least = 1.0 / (1.0 + (kappa - 1.0) * near)  # x ≥ this on all of the cell
@@ -77,7 +77,8 @@ def second_constant(theta: float, kappa: float, log_V: float) -> float:
     return (2.0 + total) * UPWARD / 16.0 if math.isfinite(total) else math.inf
 
 
-def _edges(log_V: float) -> Array:
+def edges(log_V: float) -> Array:
+    """Ends of C_2's cells in log v, from 0 to log V."""
     inner = np.linspace(0.0, min(log_V, 4.0), max(2, math.ceil(min(log_V, 4.0) / CELL) + 1))
     if log_V <= 4.0:
         return inner

@@ -1,7 +1,7 @@
 """Bounds that rounding cannot break: enclosures in ball arithmetic, and certificates of them.
 
-What is certified are the numbers of Theorem 1, Theorem 2 (with Eq. 9′), the exact law and Proposition 1 for
-given inputs; A1, A3 and Theorem 1's A2 remain hypotheses about the data and the score.
+What is certified are the numbers of Theorem 1, Theorem 2 (with Eq. 9′), Theorems 3 and 7, the exact law and
+Proposition 1 for given inputs; A1, A3 and Theorem 1's A2 remain hypotheses about the data and the score.
 
 *Inputs are exact.* A number typed as text is what it says (``0.1`` is 1/10); a double is its binary value.
 The nodes of any grid but the uniform one are the doubles at which the double path places them in time, and a
@@ -21,6 +21,7 @@ import numpy as np
 
 from wbound.bounds.ddpm import ancestral_sums, best_theta, has_ancestral
 from wbound.bounds.theorem_1 import NU_RTOL
+from wbound.bounds.theorem_7_integrals import UPWARD
 from wbound.calculus.balls import (
     Ball,
     Enclosure,
@@ -31,6 +32,7 @@ from wbound.calculus.balls import (
     flint,
     precision,
 )
+from wbound.certified import flow_statements as flow
 from wbound.certified import statements as terms
 from wbound.certified.certificate_file import OLD, read, written
 from wbound.certified.inputs import Inputs, inputs_of
@@ -44,7 +46,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
 from wbound.sampler.scheme import Scheme
-from wbound.theory.statements import THEOREMS
+from wbound.theory.statements import THEOREMS, upper_bound
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
 
@@ -108,9 +110,9 @@ class Certificate:
 
     def check(self, name: str, value: float) -> None:
         """Raise `Inconsistent` unless |value − mid| ≤ radius + 1e-11 |mid|, and what the double path's mean may be off
-        where E|X_0|² − d/m_0 says it (of the exact law)."""
+        where E|X_0|² − d/m_0 says it (of the exact law), or its quadrature errs upward (of a bound)."""
         e = self.enclosures()[name]
-        allowed = ALLOWED + (_mean_rounding(self.inputs) if name == "exact" else 0.0)
+        allowed = ALLOWED + (_mean_rounding(self.inputs) if name == "exact" else UPWARD - 1.0)
         # an enclosure that knows nothing says nothing
         if np.isfinite(e.radius) and not abs(value - e.mid) <= e.radius + allowed * abs(e.mid):
             off = abs(value - e.mid) / abs(e.mid) if e.mid else abs(value)
@@ -156,7 +158,8 @@ def certify(
     Arguments as `wbound.w2_bound`; numbers may be text or fractions, which are exact, or doubles, which are
     their binary values. theorem None: the exact law alone. ddpm takes the smaller of Eq. 7 and Eq. 9′ at
     ``theta`` (default: the θ that the double path finds best; any θ ≥ 0 is a bound). ``eps``: also Eq. 12's
-    K. ``bits``: where the precision starts. W2, not squared, in x. Schemes em, ei, hf, ddpm.
+    K. ``bits``: where the precision starts. W2, not squared, in x. Schemes: those of `wbound.SCHEMES` that see no f or g
+    at a point; theta of Theorem 3 and of Theorem 7 (two, as text with a comma) likewise.
 
     Raises `BadInput`, `HypothesisFailed` (Theorem 1's step-size condition is proved, or fails here), and
     `MissingLibrary` without python-flint.
@@ -179,18 +182,22 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
         raise BadInput("bits", bits, "must be at most 16384")
     if inputs.theorem is not None:
         one_of("theorem", inputs.theorem, THEOREMS)
-    one_of("scheme", inputs.scheme, ("em", "ei", "hf", "ddpm"))
+    one_of("scheme", inputs.scheme, (*terms.SCHEMES, *flow.STEPS))
     one_of("start", inputs.start, STARTS)
     where = inputs.setting
     if inputs.theorem == "published" and inputs.M1 is None:
         raise BadInput("M1", "None", "Theorem 1 needs A2's constant, a number >= 0")
     if inputs.theorem is not None:  # the hypotheses, in doubles; the step sizes are proved below
-        THEOREMS[inputs.theorem].check(where)
-    if inputs.theta is None and inputs.theorem == "sharp" and has_ancestral(where):
-        inputs = replace(inputs, theta=_theta_of(where).hex())
+        upper_bound(inputs.theorem, where.scheme).check(where)
+    thetas = _thetas_of(inputs, where)
+    if inputs.theta is None and thetas:
+        inputs = replace(inputs, theta=",".join(theta.hex() for theta in thetas))
         where = inputs.setting
-    if inputs.theta is not None and double_of("theta", inputs.theta) < 0.0:
-        raise BadInput("theta", inputs.theta, "must be a number >= 0")
+    if inputs.theta is not None:
+        given = [double_of("theta", text) for text in inputs.theta.split(",")]
+        if len(given) != max(len(thetas), 1) or min(given) < 0.0:
+            many = f"{len(thetas)} numbers >= 0, with commas" if len(thetas) > 1 else "a number >= 0"
+            raise BadInput("theta", inputs.theta, f"must be {many}")
     if inputs.eps is not None and not double_of("eps", inputs.eps) > 0.0:
         raise BadInput("eps", inputs.eps, "must be a number > 0")
     out = _at(inputs, where, bits)
@@ -205,8 +212,15 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
     return out
 
 
-def _theta_of(where: Setting) -> float:
-    """The θ whose Eq. 9′ the double path takes: the best of those that its search tries."""
+def _thetas_of(inputs: Inputs, where: Setting) -> tuple[float, ...]:
+    """The θ that the double path takes; of Eq. 9′ the best of those that its search tries."""
+    if inputs.theorem is None:
+        return ()
+    sums = upper_bound(inputs.theorem, where.scheme).sums
+    if sums is not None:
+        return sums.best(where)
+    if inputs.theorem != "sharp" or not has_ancestral(where):
+        return ()
     seen: dict[float, float] = {}
 
     def value(theta: float) -> float:
@@ -214,7 +228,7 @@ def _theta_of(where: Setting) -> float:
         return seen[theta]
 
     best_theta(value)
-    return float(min(seen, key=lambda theta: seen[theta]))
+    return (float(min(seen, key=lambda theta: seen[theta])),)
 
 
 def _at(inputs: Inputs, where: Setting, bits: int) -> Certificate:
@@ -347,10 +361,20 @@ def _bound(
 ) -> tuple[str | None, Ball | None]:
     if inputs.theorem is None:
         return None, None
-    if inputs.theorem == "published":
-        M1 = exact_ball("M1", str(inputs.M1))
-        allowed = Slack(NU_RTOL, OMEGA_RTOL, slack)
-        return "theorem-1", theorem_1(path, data, inputs.start, M, M1, allowed)
+    return PROVED[upper_bound(inputs.theorem, where.scheme).id](inputs, where, path, data, M, V, slack)
+
+
+def _published(
+    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+) -> tuple[str, Ball]:
+    M1 = exact_ball("M1", str(inputs.M1))
+    allowed = Slack(NU_RTOL, OMEGA_RTOL, slack)
+    return "theorem-1", theorem_1(path, data, inputs.start, M, M1, allowed)
+
+
+def _sharp(
+    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+) -> tuple[str, Ball]:
     total = terms.theorem_2(path, data, inputs.scheme, inputs.start, M, V)
     if not has_ancestral(where):
         return "theorem-2", total
@@ -361,6 +385,24 @@ def _bound(
     return name, both[0].min(both[-1]) if both else total
 
 
+def _flow(
+    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+) -> tuple[str, Ball]:
+    thetas = [exact_ball("theta", text) for text in str(inputs.theta).split(",")]
+    by = upper_bound(str(inputs.theorem), where.scheme).id
+    of = {"theorem-3": flow.theorem_3, "theorem-7": flow.theorem_7}[by]
+    return by, of(path, data, inputs.scheme, inputs.start, M, thetas)
+
+
+#: The theorems that are proved in balls, by id.
+PROVED: dict[str, Callable[..., tuple[str, Ball]]] = {
+    "theorem-1": _published,
+    "theorem-2": _sharp,
+    "theorem-3": _flow,
+    "theorem-7": _flow,
+}
+
+
 def _exact(inputs: Inputs, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:
     if data.spectrum is None:
         raise HypothesisFailed("the exact law", "Gaussian data", data.why)
@@ -368,7 +410,11 @@ def _exact(inputs: Inputs, path: Path, data: terms.Facts, M: Ball, V: Ball) -> B
         raise HypothesisFailed(
             "the exact law", "an unbiased score", f"score_bias = {inputs.score_bias} has no one law"
         )
-    return terms.exact_law(path, data.spectrum, data.d, inputs.scheme, inputs.start, V)
+    if inputs.scheme not in flow.STEPS:
+        return terms.exact_law(path, data.spectrum, data.d, inputs.scheme, inputs.start, V)
+    if not V.is_zero():
+        raise HypothesisFailed("the exact law", "an exact score", f"score_noise = {inputs.score_noise}")
+    return flow.flow_law(path, data.spectrum, inputs.scheme, inputs.start)
 
 
 def _floor(inputs: Inputs, path: Path, data: terms.Facts, with_eps: bool) -> Ball:

@@ -30,7 +30,8 @@ class Inputs:
 
     process: a name, or "user" with f and g; data: ``d, m0, L0, second_moment, mean_norm`` of a `LogConcave`
     (mean_norm absent: unknown), or ``d, variances, means`` of a Gaussian along its axes; nodes: times of a
-    grid that is not uniform. theorem None: the exact law alone; theta: Eq. 9′'s θ; eps: of Eq. 12.
+    grid that is not uniform. theorem None: the exact law alone; theta: Eq. 9′'s θ, Theorem 3's, or
+    Theorem 7's two with a comma; eps: of Eq. 12.
     """
 
     process: str
@@ -189,7 +190,8 @@ def inputs_of(
         if own_M1 is None:
             raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
         M1 = own_M1(process, nodes.T)
-    optional = {"M1": M1, "theta": theta, "eps": eps}
+    many = [part if isinstance(theta, str) else theta for part in str(theta).split(",")]
+    optional = {"M1": M1, "eps": eps}
     return Inputs(
         process=process.name,
         parameters=parameters,
@@ -204,6 +206,7 @@ def inputs_of(
         nodes=None if plain else tuple(float(t).hex() for t in nodes.t),
         score_bias=exact_text("score_bias", score_bias),
         score_noise=exact_text("score_noise", score_noise),
+        theta=None if theta is None else ",".join(exact_text("theta", one) for one in many),
         **{k: None if v is None else exact_text(k, v) for k, v in optional.items()},
     )
 

@@ -12,7 +12,22 @@ from wbound.calculus.balls import Ball, flint, root, square
 from wbound.certified.path import Path
 from wbound.errors import BadInput
 
-__all__ = ["Facts", "Spectrum", "ancestral", "eq_12", "exact_law", "floor", "off", "start_error", "theorem_2"]
+__all__ = [
+    "SCHEMES",
+    "Facts",
+    "Spectrum",
+    "ancestral",
+    "eq_12",
+    "exact_law",
+    "floor",
+    "off",
+    "start_error",
+    "theorem_2",
+]
+
+
+#: The SDE schemes.
+SCHEMES = ("em", "ei", "hf", "ddpm")
 
 
 class Spectrum(NamedTuple):

@@ -1,7 +1,7 @@
 """What K(ε) is decided by: each theorem's additive bound, and the exact law, as functions of (T, K).
 
-Eq. 7″ for Theorem 2 (for ddpm the smaller of it and Eq. 9′), Eq. 15 for ODE schemes (of two stages Eq. 21), Eq. 5
-for Theorem 1, on the uniform grid. Their sums are exact up to `SUMMED` steps; beyond, `wbound.complexity.step_sums`.
+Eq. 7″ for Theorem 2 (for ddpm the smaller of it and Eq. 9′), Eq. 5 for Theorem 1, and of others the `ThetaSums` that
+they give, on the uniform grid. Their sums are exact up to `SUMMED` steps; beyond, `wbound.complexity.step_sums`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wbound.bounds import ddpm, shared, theorem_1, theorem_2, theorem_3, theorem_7
-from wbound.bounds.shared import Parts, decay_constant
-from wbound.bounds.theorem_3 import THETAS, local, start_at
+from wbound.bounds import ddpm, shared, theorem_1, theorem_2
+from wbound.bounds.shared import Parts
+from wbound.bounds.theorem import Theorem, ThetaSums
 from wbound.calculus.stable import grown
-from wbound.complexity import criteria, heun_sums
 from wbound.complexity.step_sums import COARSE, Quality, Rows, tally
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data
-from wbound.errors import HypothesisFailed
+from wbound.errors import BadInput, HypothesisFailed, nonnegative
 from wbound.exact.gaussian_law import defects, law, start_defects
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import setting
@@ -37,13 +35,10 @@ __all__ = [
     "SUMMED_COARSELY",
     "Criterion",
     "Value",
+    "criterion_of",
     "ends_of",
     "exact_criterion",
-    "heun_criterion",
-    "ode_criterion",
-    "published_criterion",
-    "sharp_criterion",
-    "tallied",
+    "theta_sums",
     "value_at",
     "vertex",
 ]
@@ -125,7 +120,7 @@ INFINITE = Value(math.inf, math.inf)
 
 
 def sharp_criterion(
-    process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float
+    process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float, M1: Any = None
 ) -> Criterion:
     def rows_of(b: Batch, which: Index) -> Array:
         terms = theorem_2.local(b, data, scheme, bool(M or V))
@@ -250,27 +245,109 @@ class _Ancestral:
         return theta
 
 
-def ode_criterion(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
+def theta_criterion(
+    theorem: Theorem, process: Process, data: Curvature, scheme: Scheme, start: str, M: float
+) -> Criterion:
+    """Of a theorem that is `wbound.bounds.theorem.ThetaSums`."""
+    assert theorem.sums is not None
+    own = theorem.sums
+
     def summed(T: float, K: int, quality: Quality) -> Value:
         s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
         # while T is searched a θ near the best will do
-        return _of(theorem_3.sums(s, 2.0 if quality is COARSE else None), 0.0)
+        return _of(own.of(s, quality is COARSE), 0.0)
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-        return [_of(*one) for one in criteria.tallied(process, data, scheme, start, M, T, K, quality)]
+        found = theta_sums(own, process, data, scheme, T, K, quality)
+        log_alpha, log_lam = process.law(T)
+        out = []
+        for j, (drift, score, log_P, error) in enumerate(found):
+            first = theorem.start(data, start, process, float(log_alpha[j]), float(log_lam[j]))
+            parts = Parts(grown(first, log_P), drift, 0.0, M * score if M else 0.0)
+            out.append(_of(parts, error))
+        return out
 
     return _by_size(summed, tallied)
 
 
-def heun_criterion(process: Process, data: Curvature, scheme: Scheme, start: str, M: float) -> Criterion:
-    def summed(T: float, K: int, quality: Quality) -> Value:
-        s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
-        return _of(theorem_7.sums(s, (2.0, 2.0) if quality is COARSE else None), 0.0)
+class Summed(NamedTuple):
+    """Σ P_k drift_k with the θ-terms, Σ P_k score_k, log of the product of all γ, and the relative error."""
 
-    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-        return [_of(*one) for one in heun_sums.tallied(process, data, scheme, start, M, T, K, quality)]
+    drift: float
+    score: float
+    log_P: float
+    error: float
 
-    return _by_size(summed, tallied)
+
+def theta_sums(
+    own: ThetaSums, process: Process, data: Curvature, scheme: Scheme, T: Array, K: Array, quality: Quality
+) -> list[Summed]:
+    """The sums over K_j uniform steps of [0, T_j], too many to sum one by one."""
+    log_lam = process.law(T)[1]
+    growth, drift, score, curved = own.orders
+
+    def at(thetas: list[Array], part: slice, q: Quality) -> tuple[Array, list[Array], Array, Array]:
+        """Of some horizons: drift and score (J, 2); each θ-term for each of its θ (J, n); log of the product of γ
+        (J,); the relative error (J,)."""
+
+        def rows_of(b: Batch, which: Index) -> Array:
+            rows = own.rows(b, data, scheme)
+            with np.errstate(over="ignore"):  # an infinite step makes an infinite part
+                squares = [w(float(t)) for w, tried in zip(rows.weights, thetas, strict=True) for t in tried]
+            plain = (np.broadcast_to(row, b.t_lo.shape) for row in rows[:3])
+            return np.stack([*plain, *squares])
+
+        n = sum(tried.size for tried in thetas)
+        rows = Rows(rows_of, (growth, drift, score) + (curved,) * n, (1, 1) + (2,) * n)
+        got = tally(process, data, T[part], K[part], rows, q)
+        constants = [
+            [
+                constant(float(t), data, float(far))
+                for constant, tried in zip(own.constants, thetas, strict=True)
+                for t in tried
+            ]
+            for far in log_lam[part]
+        ]
+        # steps too long for an expansion: K is far too small
+        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
+        roots = np.sqrt(np.array(constants) * sums[:, 2:])
+        terms = np.split(roots, np.cumsum([tried.size for tried in thetas])[:-1], axis=1)
+        return sums[:, :2], terms, got.log_P, np.nanmax(got.error, axis=1)
+
+    # any θ gives a bound: a look at many, then one around the best, for each θ-term
+    each, coarsely = np.arange(T.size), [own.wide] * len(own.constants)
+    ends, terms, log_P, error = at(coarsely, slice(None), COARSE)
+    best = [np.argmin(values, axis=1) for values in terms]
+    least = sum(values[each, i] for values, i in zip(terms, best, strict=True))
+    if quality is not COARSE:
+        for j in range(T.size):
+            part = slice(j, j + 1)
+            close = [own.closer(int(i[j])) for i in best]
+            near = at(close, part, COARSE)[1]
+            thetas = [c[[int(np.argmin(values))]] for c, values in zip(close, near, strict=True)]
+            one = at(thetas, part, quality)
+            ends[j], least[j] = one[0][0], sum(values[0, 0] for values in one[1])
+            log_P[j], error[j] = one[2][0], one[3][0]
+    return [
+        Summed(*(float(v) for v in (ends[j, 0] + least[j], ends[j, 1], log_P[j], error[j]))) for j in each
+    ]
+
+
+def criterion_of(
+    theorem: Theorem,
+    process: Process,
+    data: Curvature,
+    scheme: Scheme,
+    start: str,
+    M: float,
+    V: float,
+    M1: Any = None,
+) -> Criterion:
+    """What decides K by a theorem."""
+    if theorem.sums is not None:
+        return theta_criterion(theorem, process, data, scheme, start, M)
+    own: Criterion = OWN[theorem.id](process, data, scheme, start, M, V, M1)
+    return own
 
 
 def _of(p: shared.Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:
@@ -313,8 +390,12 @@ class _A2:
         return found.upper
 
 
-def published_criterion(process: Process, data: Curvature, start: str, M: float, M1: Any) -> Criterion:
-    a2 = _A2(process, data, M1)
+def published_criterion(
+    process: Process, data: Curvature, scheme: Scheme, start: str, M: float, V: float, M1: Any
+) -> Criterion:
+    if M1 == "exact" and not hasattr(data, "M1"):
+        raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
+    a2 = _A2(process, data, M1 if M1 == "exact" else nonnegative("M1", M1))
     moments: dict[tuple[float, bool], float] = {}
 
     def omega_of(T: float, quality: Quality) -> float:
@@ -331,7 +412,7 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
         m1 = a2_at(T, quality)
         try:
             b = theorem_1.THEOREM_1(
-                setting(process, data, T, K, scheme="em", start=start, score_bias=M, M1=m1)
+                setting(process, data, T, K, scheme=scheme, start=start, score_bias=M, M1=m1)
             )
         except HypothesisFailed as failed:
             if failed.step is None:
@@ -370,6 +451,13 @@ def published_criterion(process: Process, data: Curvature, start: str, M: float,
         return out
 
     return _by_size(summed, tallied)
+
+
+#: The theorems that are summed over many steps in a way of their own, by id.
+OWN: dict[str, Callable[..., Criterion]] = {
+    theorem_1.THEOREM_1.id: published_criterion,
+    theorem_2.THEOREM_2.id: sharp_criterion,
+}
 
 
 def exact_criterion(
@@ -465,63 +553,3 @@ def vertex(x: Array, y: Array) -> float:
     # the slope is fall at the first interval's middle and rise at the second's
     at = 0.5 * (x[0] + x[1]) - fall * 0.5 * (left + right) / (rise - fall)
     return float(min(max(at, x[0]), x[2]))
-
-
-def tallied(
-    process: Process,
-    data: Curvature,
-    scheme: Scheme,
-    start: str,
-    M: float,
-    T: Array,
-    K: Array,
-    quality: Quality,
-) -> list[tuple[Parts, float]]:
-    """`sums` over K_j uniform steps of [0, T_j], too many to sum one by one, and their relative error."""
-    log_alpha, log_lam = process.law(T)
-
-    def at(thetas: Array, part: slice, q: Quality) -> tuple[Array, Array, Array, Array]:
-        """Of some horizons: drift and score (J, 2); the θ-term for each θ (J, n); log of the product of γ (J,);
-        the relative error (J,)."""
-
-        def rows_of(b: Batch, which: NDArray[np.intp]) -> Array:
-            terms = local(b, data, scheme)
-            with np.errstate(over="ignore"):  # an infinite step makes an infinite part
-                weight = [np.exp(terms.log_weight(float(theta))) for theta in thetas]
-            return np.stack(
-                [
-                    np.broadcast_to(row, b.t_lo.shape)
-                    for row in (terms.log_gamma, terms.drift, terms.C, *weight)
-                ]
-            )
-
-        n = thetas.size
-        rows = Rows(rows_of, (2.0, 2.0, 1.0) + (3.0,) * n, (1, 1) + (2,) * n)
-        got = tally(process, data, T[part], K[part], rows, q)
-        constants = np.array(
-            [[decay_constant(float(theta), data, float(far)) for theta in thetas] for far in log_lam[part]]
-        )
-        # steps too long for an expansion: K is far too small
-        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
-        return sums[:, :2], 0.25 * np.sqrt(constants * sums[:, 2:]), got.log_P, np.nanmax(got.error, axis=1)
-
-    # any θ gives a bound: twice a look around the best one so far, the second time 1/12 as far
-    offsets = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
-    wide = np.clip(2.0 + 1.2 * offsets, *THETAS)
-    ends, curved, log_P, error = at(wide, slice(None), COARSE)
-    best = np.argmin(curved, axis=1)
-    least = curved[np.arange(T.size), best]
-    if quality is not COARSE:
-        for j in range(T.size):
-            part = slice(j, j + 1)
-            close = np.clip(wide[best[j]] + 0.1 * offsets, *THETAS)
-            theta = close[[int(np.argmin(at(close, part, COARSE)[1]))]]
-            one = at(theta, part, quality)
-            ends[j], least[j], log_P[j], error[j] = one[0][0], one[1][0, 0], one[2][0], one[3][0]
-    out = []
-    for j in range(T.size):
-        at_T = start_at(data, start, process, float(log_alpha[j]), float(log_lam[j]))
-        first = grown(at_T, float(log_P[j]))
-        drift, score = float(ends[j, 0]), float(ends[j, 1])
-        out.append((Parts(first, drift + float(least[j]), 0.0, M * score if M else 0.0), float(error[j])))
-    return out

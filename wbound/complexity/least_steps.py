@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from wbound.bounds import shared, theorem_1, theorem_2, theorem_3, theorem_7
 from wbound.complexity.criteria import (
     INFINITE,
     SUMMED,
     SUMMED_COARSELY,
     Criterion,
     Value,
+    criterion_of,
     ends_of,
     exact_criterion,
-    heun_criterion,
-    ode_criterion,
-    published_criterion,
-    sharp_criterion,
     value_at,
     vertex,
 )
@@ -35,6 +31,7 @@ from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import STARTS, setting
 from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.theory.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 
 __all__ = ["Iterations", "answer", "exact_iterations", "iterations"]
@@ -295,11 +292,11 @@ def iterations(
     """
     eps = positive("eps", eps)
     chosen = scheme_named(scheme)
-    one_of("theorem", theorem, ("published", "sharp"))
+    one_of("theorem", theorem, THEOREMS)
     one_of("start", start, STARTS)
     M, V = nonnegative("score_bias", score_bias), nonnegative("score_noise", score_noise)
     last = _last(process, data)
-    # the same checks as w2_bound's, at a setting that cannot overflow
+    # the same checks as w2_bound's, at a setting that cannot overflow; M1's value is checked below
     probe = setting(
         process,
         data,
@@ -309,43 +306,21 @@ def iterations(
         start=start,
         score_bias=M,
         score_noise=V,
+        M1=0.0 if M1 is not None else None,
     )
-    if theorem == "published":
-        given = replace(probe, M1=0.0 if M1 is not None else None)  # its value is checked below
-        theorem_1.THEOREM_1.check(given, but=(theorem_1.STEP_SIZE,))
-        if M1 == "exact" and not hasattr(data, "M1"):
-            raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
-        criterion = published_criterion(
-            process, data, start, M, M1 if M1 == "exact" else nonnegative("M1", M1)
-        )
-        order, name = 0.5, "Eq. 5"
+    by = upper_bound(theorem, chosen)
+    by.check(probe, but=by.more_steps)
+    criterion = criterion_of(by, process, data, chosen, start, M, V, M1)
 
-        def first(t: float) -> float:
-            return theorem_1.start_at(data, start, process, *ends_of(process, t))
-    elif chosen.kind == "ode":
-        one = chosen.stages == 1
-        (theorem_3.THEOREM_3 if one else theorem_7.THEOREM_7).check(probe)
-        made = ode_criterion if one else heun_criterion
-        criterion = made(process, data, chosen, start, M)
-        order, name = (1.0, "Eq. 15") if one else (2.0, "Eq. 21")
-
-        def first(t: float) -> float:
-            return theorem_3.start_at(data, start, process, *ends_of(process, t))
-    else:
-        theorem_2.THEOREM_2.check(probe)
-        criterion = sharp_criterion(process, data, chosen, start, M, V)
-        order, name = 1.0, "Eq. 7'' or 9'" if chosen.name == "ddpm" else "Eq. 7''"
-
-        def first(t: float) -> float:
-            if t <= last:  # no sampler starts below δ
-                return math.inf
-            log_alpha, log_lam = ends_of(process, t)
-            left = math.exp(min(data.log_contraction(log_lam), 700.0))
-            return shared.start_error(data, start, process, log_alpha, log_lam) * left
+    def first(t: float) -> float:
+        if t <= last:  # no sampler starts below δ
+            return math.inf
+        return by.start(data, start, process, *ends_of(process, t))
 
     stopped = math.sqrt(data.d * data.delta)
+    name = by.criterion(chosen)
     found = answer(
-        process, criterion, first, eps, order, name, start, T, M, data.second_moment, last, stopped
+        process, criterion, first, eps, by.order, name, start, T, M, data.second_moment, last, stopped
     )
     data.check(math.log(data.delta) if data.delta else -math.inf, ends_of(process, found.T)[1])
     return found

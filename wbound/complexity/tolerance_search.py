@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import scipy
 
-from wbound.bounds import shared, theorem_1, theorem_3, theorem_7
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import softplus
 from wbound.complexity.horizons import grows
@@ -17,7 +16,8 @@ from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import STARTS, setting
-from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.sampler.scheme import Scheme
+from wbound.theory.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 
 __all__ = ["score_tolerance", "score_weight"]
@@ -35,25 +35,24 @@ def score_weight(process: Process, data: Curvature, T: float, scheme: str | Sche
     Σ P_kc_kα_{k−1} tends to ½∫_0^T g²/(α(1+m_0λ)^{1/2}) dt; for f = 0, ((1+m_0λ(T))^{1/2} − 1)/m_0. T:
     forward time > 0. In x² (M is in 1/x). Raises `HypothesisFailed` (A1).
     """
-    flow = scheme_named(scheme).kind == "ode"
-    return float(_weights(process, data, np.array([positive("T", T)]), flow)[0])
+    power = upper_bound("sharp", scheme).power
+    return float(_weights(process, data, np.array([positive("T", T)]), power)[0])
 
 
-def _weights(process: Process, data: Curvature, times: Array, flow: bool) -> Array:
-    """S at increasing times (N,); ``flow``: of the ODE."""
+def _weights(process: Process, data: Curvature, times: Array, power: float) -> Array:
+    """S at increasing times (N,); ``power``: 1, or ½ along the ODE, where g² is halved too."""
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
     m0 = data.A1[0]
     log_m0 = math.log(m0)
-    power, half = (0.5, 0.5) if flow else (1.0, 1.0)
     if process.family == "ve":
         log_unit = softplus(log_m0 + process.log_lam(times))
-        return np.asarray((np.expm1(0.5 * log_unit) if flow else log_unit) / m0)
+        return np.asarray((log_unit if power == 1.0 else np.expm1(0.5 * log_unit)) / m0)
 
     def integrand(t: Array) -> Array:
         log_alpha, log_lam = process.law(t)
         unit = power * softplus(log_m0 + log_lam)
-        return np.asarray(half * process.g(t) ** 2 * np.exp(-log_alpha - unit))
+        return np.asarray(power * process.g(t) ** 2 * np.exp(-log_alpha - unit))
 
     # g² may be singular at 0, and the integrand dies beyond the scale of the clock: panels by octaves
     first = float(process.time_of(math.log(1e-3) - log_m0))
@@ -85,41 +84,46 @@ def score_tolerance(
     Raises `Unreachable` where the clock stays too short for ε, `HypothesisFailed` (A1), `BadInput`.
     """
     eps, share = positive("eps", eps), positive("share", share)
-    one_of("theorem", theorem, ("published", "sharp"))
+    one_of("theorem", theorem, THEOREMS)
     one_of("start", start, STARTS)
     if share > 1.0:
         raise BadInput("share", share, "must be in (0, 1]")
     if start == "exact":
         raise BadInput("start", start, "leaves M unbounded: T -> 0 costs nothing; take prior or standard")
-    s = setting(process, data, min(1.0, 0.5 * process.t_max), 1, scheme=scheme, start=start)
-    if theorem == "published" and s.scheme.name != "em":
-        raise HypothesisFailed("Theorem 1", "scheme em", f"scheme = {s.scheme.name}")
-    flow = s.scheme.kind == "ode"
-    if flow:
-        (theorem_3.THEOREM_3 if s.scheme.stages == 1 else theorem_7.THEOREM_7).check(s)
+    by = upper_bound(theorem, scheme)
+    # A2's constant costs nothing as K → ∞
+    probe = setting(process, data, min(1.0, 0.5 * process.t_max), 1, scheme=scheme, start=start, M1=0.0)
+    by.check(probe, but=by.more_steps)
     if data.A1 is None:
         raise HypothesisFailed("the score's tolerance", "A1", "the data are not strongly log-concave")
-    first = theorem_1.start_at if theorem == "published" else theorem_3.start_at if flow else shared.start_at
 
     def starts(times: Array) -> Array:
         log_alpha, log_lam = process.law(times)
         return np.array(
-            [first(data, start, process, float(a), float(u)) for a, u in zip(log_alpha, log_lam, strict=True)]
+            [
+                by.start(data, start, process, float(a), float(u))
+                for a, u in zip(log_alpha, log_lam, strict=True)
+            ]
         )
 
-    return _largest(process, data, starts, eps, share, flow)
+    return _largest(process, data, starts, eps, share, by.power)
 
 
 def _largest(
-    process: Process, data: Curvature, starts: Callable[[Array], Array], eps: float, share: float, flow: bool
+    process: Process,
+    data: Curvature,
+    starts: Callable[[Array], Array],
+    eps: float,
+    share: float,
+    power: float,
 ) -> float:
     log_m0 = math.log(data.normaliser)
     # start(T) ≤ ‖X_0‖/(m_0 λ) from the prior, for an ODE the root of that: beyond log_top it is far below ε
-    log_top = (2.0 if flow else 1.0) * math.log(math.sqrt(data.second_moment) / eps + 1.0) - log_m0
+    log_top = math.log(math.sqrt(data.second_moment) / eps + 1.0) / power - log_m0
     levels = np.linspace(-log_m0 - 3.0, log_top + RANGE, 97)
     times = _times(process, levels)
     for _ in range(3):
-        error, weight = starts(times), _weights(process, data, times, flow)
+        error, weight = starts(times), _weights(process, data, times, power)
         with np.errstate(divide="ignore"):  # a clock of no length weighs nothing
             allowed = np.minimum(share * eps, eps - error) / weight
         i = int(np.argmax(allowed))
@@ -133,7 +137,7 @@ def _largest(
     found = scipy.optimize.minimize_scalar(
         lambda t: (
             -min(share * eps, eps - float(starts(np.array([t]))[0]))
-            / float(_weights(process, data, np.array([t]), flow)[0])
+            / float(_weights(process, data, np.array([t]), power)[0])
         ),
         bounds=(float(lo), float(hi)),
         method="bounded",

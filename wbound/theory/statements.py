@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.bounds.theorem_3 import THEOREM_3
@@ -18,33 +19,24 @@ from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.statement.statement_object import Bound, Statement
 from wbound.theory.claims import CLAIMS
 
-__all__ = ["STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
+__all__ = ["BOUNDS", "STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
+
+#: The upper bounds of W2.
+BOUNDS: tuple[Theorem, ...] = (THEOREM_1, THEOREM_2, THEOREM_3, THEOREM_7)
 
 #: Every statement of docs/theory.md that the code computes.
-STATEMENTS: dict[str, Statement] = {
-    s.id: s
-    for s in (
-        THEOREM_1,
-        THEOREM_2,
-        THEOREM_3,
-        THEOREM_7,
-        EXACT_LAW,
-        PROPOSITION_1,
-        *CLAIMS,
-    )
+STATEMENTS: dict[str, Statement] = {s.id: s for s in (*BOUNDS, EXACT_LAW, PROPOSITION_1, *CLAIMS)}
+
+#: The upper bounds by the name a user gives; each says for which schemes it is meant, the first where none is.
+THEOREMS: dict[str, tuple[Theorem, ...]] = {
+    name: tuple(t for t in BOUNDS if t.called == name) for name in ("published", "sharp")
 }
 
-#: Upper bounds by the name a user gives ("sharp" of an ODE scheme: Theorem 3, of two stages Theorem 7).
-THEOREMS: dict[str, Statement] = {"published": THEOREM_1, "sharp": THEOREM_2}
 
-
-def upper_bound(theorem: str, scheme: str | Scheme) -> Statement:
-    """The statement that a theorem's name means for a scheme: the sharp one of an ODE is Theorem 3, of two stages
-    Theorem 7."""
-    statement, chosen = THEOREMS[one_of("theorem", theorem, THEOREMS)], scheme_named(scheme)
-    if statement is THEOREM_2 and chosen.kind == "ode":
-        return THEOREM_3 if chosen.stages == 1 else THEOREM_7
-    return statement
+def upper_bound(theorem: str, scheme: str | Scheme) -> Theorem:
+    """The theorem that a name means for a scheme."""
+    named, chosen = THEOREMS[one_of("theorem", theorem, THEOREMS)], scheme_named(scheme)
+    return next((t for t in named if t.takes(chosen)), named[0])
 
 
 def w2_bound(

@@ -37,7 +37,12 @@ def register(app: typer.Typer) -> None:
 def certify(
     given: SettingOptions,
     eps: Annotated[str | None, o.numeric("--eps", "Also Eq. 12's least K for W2 ≤ ε.")] = None,
-    theta: Annotated[str | None, o.numeric("--theta", "Eq. 9′'s θ (ddpm); default: the best found.")] = None,
+    theta: Annotated[
+        str | None,
+        o.numeric(
+            "--theta", "Eq. 9′'s θ (ddpm) or Theorem 3's; Theorem 7's two: 2,2. Default: the best found."
+        ),
+    ] = None,
     kappa: Annotated[
         str | None,
         o.numeric(

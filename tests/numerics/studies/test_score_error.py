@@ -14,7 +14,7 @@ from numerics import Gaussian, sample
 from numerics.studies.score_error import fading, shift
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.sampler.make_setting import setting
-from wbound.theory.statements import THEOREMS
+from wbound.theory.statements import upper_bound
 
 VP = wbound.process("vp-linear")
 
@@ -46,7 +46,7 @@ def test_the_shift_is_that_of_samples(scheme: str) -> None:
 def test_the_shift_of_hf_is_the_bounds_score_part() -> None:
     """On N(0, vI) the bound of hf loses nothing there: Σ P_k C_k M."""
     s = setting(VP, wbound.data.gaussian.Gaussian([0.0], 2.0), 3.0, 40, scheme="hf", score_bias=0.2)
-    assert THEOREMS["sharp"](s).score == pytest.approx(shift(s), rel=1e-10)
+    assert upper_bound("sharp", s.scheme)(s).score == pytest.approx(shift(s), rel=1e-10)
 
 
 def test_refusals() -> None:

@@ -169,9 +169,9 @@ def test_the_order_of_evidence(
 
 # ---------------------------------------------------------------------- wrong bounds
 def _weaken(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-    right = THEOREMS["sharp"]
+    right = THEOREMS["sharp"][0]
     wrong = replace(right, evaluate=lambda s: replace(b := right.evaluate(s), total=factor * b.total))
-    monkeypatch.setitem(THEOREMS, "sharp", wrong)
+    monkeypatch.setitem(THEOREMS, "sharp", (wrong,))
 
 
 @pytest.mark.parametrize(

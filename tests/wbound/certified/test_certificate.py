@@ -25,6 +25,7 @@ from wbound.calculus.balls import Program, double_of, enclosure, exact_ball, exa
 from wbound.calculus.parser import parse, symbol
 from wbound.certified import certificate
 from wbound.certified.certificate import certify, prove, verify
+from wbound.certified.flow_statements import STEPS
 from wbound.certified.inputs import Inputs
 from wbound.data.curvature import StronglyLogConcave
 from wbound.data.gaussian import Gaussian
@@ -169,6 +170,45 @@ def test_a_double_formula_that_is_wrong_by_1e_9_is_noticed(
         compare(p, LAW, T, K, options)
     monkeypatch.undo()
     compare(p, LAW, T, K, options)
+
+
+@pytest.mark.parametrize("scheme", sorted(STEPS))
+def test_ode_samplers(scheme: str) -> None:
+    """Theorems 3 and 7 and the exact law, whose double path sums over other units and integrates by nodes."""
+    rng = np.random.default_rng(len(scheme))
+    names, seen = ["vp-linear", "ve-sqrt", "sub-vp", "ve-exponential"], 0
+    while seen < 4:
+        p = wbound.process(str(rng.choice(names)))
+        T = float(np.ravel(p.time_of(rng.uniform(-3.0, 40.0)))[0])
+        data, K = (random_data(rng), LAW)[seen % 2], int(between(rng, 1, 30))
+        grid = str(rng.choice(["uniform", "log-lam", "edm", "optimal"]))
+        start = str(rng.choice(["prior", "exact", *["standard"] * p.standard_start]))
+        options = {"scheme": scheme, "start": start, "grid": grid, "score_bias": 0.1 * (seen == 2)}
+        if math.isinf(wbound.w2_bound(p, data, T, K, **options).total):
+            continue
+        c = compare(p, data, T, K, options)
+        assert c.statement == ("theorem-7" if scheme.startswith("heun") else "theorem-3")
+        assert c.bound is not None and c.bound.relative < 1e-15
+        seen += 1
+    stopped = wbound.Grid.from_t([2.0, 1.0, 0.3, 0.1], stop="early")
+    c = compare(wbound.process("vp-linear"), LAW, 2.0, 3, {"scheme": scheme, "grid": stopped})
+    assert verify(c.to_json()).bound is not None
+
+
+@pytest.mark.parametrize("name", ["_first", "_second", "best"])
+def test_a_formula_of_theorem_7_that_is_wrong_by_1e_8_is_noticed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wbound.bounds import theorem_7
+
+    p, options = wbound.process("vp-linear"), {"scheme": "heun-lambda", "start": "exact"}
+    if name == "best":  # the certificate is of the θ that it names
+        c = certify(p, LAW, 2.0, 5, **options, theta="1,3")
+        assert c.bound is not None and c.bound.lower > wbound.w2_bound(p, LAW, 2.0, 5, **options).total
+        return
+    monkeypatch.setattr(theorem_7, name, times(1 + 10 * WRONG, getattr(theorem_7, name)))
+    with pytest.raises(Inconsistent, match="double path"):
+        compare(p, LAW, 2.0, 5, options)
 
 
 def test_eq_9_against_mpmath() -> None:
@@ -347,7 +387,9 @@ def test_bad_requests() -> None:
         "certified mode": lambda: certify(
             p, wbound.CurvatureProfile("1/(1+lam)", "2/(1+2*lam)", 1, 1.0), 1, 2
         ),
-        "em, ei, hf, ddpm": lambda: certify(p, LAW, 1, 2, scheme="ddim"),
+        "em, ei, hf, ddpm, ode-hf": lambda: certify(p, LAW, 1, 2, scheme="em-point"),
+        "a number >= 0": lambda: certify(p, LAW, 1, 2, scheme="ddim", theta="1,2"),
+        "2 numbers >= 0": lambda: certify(p, LAW, 1, 2, scheme="heun", theta="2"),
         "bits": lambda: certify(p, LAW, 1, 2, bits=3),
         "theta": lambda: certify(p, LAW, 1, 2, scheme="ddpm", theta="-1"),
         "eps": lambda: certify(p, LAW, 1, 2, eps="0"),

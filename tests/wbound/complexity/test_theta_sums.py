@@ -7,7 +7,7 @@ import pytest
 
 import wbound
 from wbound.bounds import theorem_7
-from wbound.complexity import heun_sums
+from wbound.complexity.criteria import theta_criterion
 from wbound.complexity.step_sums import CHECKED
 from wbound.sampler.scheme import SCHEMES
 
@@ -39,14 +39,15 @@ def test_the_smallest_number_of_steps(name: str, scheme: str, bias: float) -> No
 def test_many_steps_at_once_are_the_steps_summed(name: str, scheme: str) -> None:
     p, K, M = wbound.process(name), 20_000, 0.1
     T = np.array([2.0, 3.0])
-    got = heun_sums.tallied(p, DATA, SCHEMES[scheme], "prior", M, T, np.full(2, float(K)), CHECKED)
-    for t, (parts, error) in zip(T.tolist(), got, strict=True):
+    criterion = theta_criterion(theorem_7.THEOREM_7, p, DATA, SCHEMES[scheme], "prior", M)
+    got = criterion(T, np.full(2, float(K)), CHECKED)
+    for t, value in zip(T.tolist(), got, strict=True):
         s = wbound.setting(p, DATA, t, K, scheme=scheme, score_bias=M)
         want = theorem_7.sums(s)
-        assert error < 1e-6
-        assert (parts.start, parts.score) == pytest.approx((want.start, want.score), rel=1e-8)
+        assert value.error < 1e-6
+        assert (value.initialisation, value.score) == pytest.approx((want.start, want.score), rel=1e-8)
         # θ is taken from fewer values
-        assert want.bias * (1.0 - 1e-6) <= parts.bias <= want.bias * 1.003
+        assert want.bias * (1.0 - 1e-6) <= value.discretisation <= want.bias * 1.003
 
 
 def test_a_tolerance_is_theorem_3s() -> None:
