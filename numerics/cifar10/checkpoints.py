@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from numerics.cifar10.networks import Architecture
+from numerics.cifar10.networks import UNSAID, Architecture
 from numerics.io.reading import is_folder
 from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure
@@ -122,6 +122,7 @@ def _compare(path: Path, found: str, shape: Architecture | None) -> None:
         theirs = None
     if not isinstance(theirs, dict):
         raise BadInput("checkpoint", path.name, "does not say its architecture")
+    theirs = UNSAID | theirs
     differing = [k for k, v in shape.to_dict().items() if theirs.get(k) != v]
     if differing:
         said = ", ".join(f"{k} {theirs.get(k)} and not {shape.to_dict()[k]}" for k in differing)

@@ -319,8 +319,8 @@ def measure(
     return Side(theory_of(process, judge.law, s), tuple(cells))
 
 
-def assemble(judge: Judge, sides: Sequence[Side], seconds: float) -> Comparison:
-    """The `Comparison` of what `measure` found for each process."""
+def assemble(judge: Judge, sides: Sequence[Side], seconds: float, notes: tuple[str, ...] = ()) -> Comparison:
+    """The `Comparison` of what `measure` found for each process; ``notes``: of the networks."""
     s = judge.sweep
     theory, measured = [side.theory for side in sides], [m for side in sides for m in side.measured]
     return Comparison(
@@ -339,6 +339,7 @@ def assemble(judge: Judge, sides: Sequence[Side], seconds: float) -> Comparison:
             "exact score, on [0, 1]; VE rows end with data smoothed by sigma_min",
             f"theory's K is for ε = {s.eps_rel:g} ‖X_0 − E X_0‖ and the uniform grid",
             f"sampling seeds: {s.seeds}, of {s.n} images each; training seeds: one",
+            *notes,
         ),
     )
 

@@ -1,5 +1,6 @@
 """The runs of a comparison: each process trained where there is no run yet, gone on with where it was cut off,
-sampled from its checkpoints and from the network as it was made; several processes at once on a CPU.
+sampled from its checkpoints and from the network as it was made; several processes at once on a CPU. Or one run,
+conditioned on σ, that all processes are sampled with.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep
 from numerics.cifar10.evaluation import inception
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork
-from numerics.cifar10.processes import NAMES
-from numerics.cifar10.runs import Config, Run, load_run, make_config, score_of
+from numerics.cifar10.processes import NAMES, ImageProcess, image_process
+from numerics.cifar10.runs import OF_ALL, Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
 from numerics.io.reading import is_file
@@ -39,7 +40,8 @@ SWEEPS: dict[str, tuple[int | None, Sweep]] = {
 FOLLOWED = 4
 #: What a run that is used again has to have in common with what was asked for.
 MADE_BY = (
-    *("process", "parameters", "data", "root", "flips", "dequantise", "gaussian_tau", "split_seed"),
+    *("process", "parameters", "conditioning", "p_mean", "p_std"),
+    *("data", "root", "flips", "dequantise", "gaussian_tau", "split_seed"),
     *("preset", "steps", "batch", "lr", "warmup", "decay", "ema", "clip", "seed"),
 )
 
@@ -48,6 +50,7 @@ MADE_BY = (
 class Job:
     """What one process of a comparison needs, as plain values: it may run in another interpreter."""
 
+    process: str
     folder: Path
     config: Config
     sweep: Sweep
@@ -75,10 +78,16 @@ def trained(folder: Path, config: Config, device: str = "auto", progress: bool |
     return run
 
 
-def snapshots_of(run: Run, device: torch.device | str = "cpu", most: int = FOLLOWED) -> list[Snapshot]:
+def snapshots_of(
+    run: Run,
+    device: torch.device | str = "cpu",
+    most: int = FOLLOWED,
+    process: ImageProcess | None = None,
+) -> list[Snapshot]:
     """The network as it was made, and those of the last checkpoint and of evenly spaced ones before it, ``most``
-    in all. Raises as `load_run`."""
+    in all; as the score of ``process``, see `load_run`. Raises as `load_run`."""
     config, shape = run.read()
+    chosen = process or config.image_process()
     steps = [checkpoint_step(path) for path in checkpoints_of(run.checkpoints)]
     if not steps:
         raise BadInput("run", str(run.folder), "has no checkpoint")
@@ -87,8 +96,8 @@ def snapshots_of(run: Run, device: torch.device | str = "cpu", most: int = FOLLO
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # as training makes it
         fresh = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
-    first = Snapshot(0, score_of(fresh, config.image_process()))
-    return [first, *(Snapshot(step, load_run(run.folder, device, step).score) for step in kept)]
+    first = Snapshot(0, score_of(fresh, chosen))
+    return [first, *(Snapshot(step, load_run(run.folder, device, step, chosen).score) for step in kept)]
 
 
 def _side(job: Job, judge: Judge | None = None) -> Side:
@@ -103,9 +112,10 @@ def _side(job: Job, judge: Judge | None = None) -> Side:
 
     began = time.perf_counter()
     run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
-    tell(f"{job.config.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
+    tell(f"{job.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
     c = job.config
-    return measure(judge or _judge(job), c.image_process(), snapshots_of(run, device), tell)
+    process = c.image_process() if job.process == c.process else image_process(job.process)
+    return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell)
 
 
 def _judge(job: Job) -> Judge:
@@ -114,6 +124,15 @@ def _judge(job: Job) -> Judge:
     images = load_images(c.data, c.root, device, flips=c.flips, dequantise=c.dequantise)
     extractor = None if job.inception is None else inception(job.inception, device)
     return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
+
+
+def _said(config: Config) -> tuple[str, ...]:
+    """What a comparison says of its networks."""
+    if config.conditioning == "process":
+        return ("each process has a network of its own, trained at its own times",)
+    return (
+        f"one network, conditioned on σ (ln σ ~ N({config.p_mean:g}, {config.p_std:g}²)), serves all processes",
+    )
 
 
 @dataclass(frozen=True)
@@ -127,13 +146,16 @@ class Prepared:
     def run(self) -> Comparison:
         """Train or load, and compare; whoever calls has the folder locked."""
         began = time.perf_counter()
+        first = self.jobs[0]
+        if first.config.conditioning == "sigma":  # one run, which everybody waits for
+            trained(first.folder, first.config, first.device, False if first.quiet else None)
         if self.many == 1:
             sides = [_side(job, self.judge) for job in self.jobs]
         else:
             from joblib import Parallel, delayed
 
             sides = Parallel(n_jobs=self.many, backend="loky")(delayed(_side)(job) for job in self.jobs)
-        return assemble(self.judge, sides, time.perf_counter() - began)
+        return assemble(self.judge, sides, time.perf_counter() - began, _said(first.config))
 
 
 def prepared(
@@ -146,35 +168,52 @@ def prepared(
     device: str = "auto",
     weights: str | None = None,
     jobs: int | None = None,
+    one_network: bool = False,
     quiet: bool = False,
     **given: Any,
 ) -> Prepared:
     """What trains or loads every process under ``out``/runs and compares them: what can be refused is, before.
 
     ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
-    processes at once, default the cores of a CPU (one with a GPU or with weights); ``given``: settings of
-    `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
+    processes at once, default the cores of a CPU (one with a GPU or with weights); ``one_network``: a single run,
+    conditioned on σ, serves them all, where else each is trained; ``given``: settings of `make_config`. Runs that
+    are there are kept, so that a second call only samples. Raises `BadInput`.
     """
     steps, default = SWEEPS[one_of("preset", preset, SWEEPS)]
     chosen = sweep or default
     if not processes:
         raise BadInput("process", "(none)", f"must be one or more of {', '.join(NAMES)}")
     settings = {"steps": steps} | {k: v for k, v in given.items() if v is not None}
+    settings["conditioning"] = "sigma" if one_network else "process"
+    names = tuple(dict.fromkeys(processes))
     configs = []
-    for name in dict.fromkeys(processes):
+    for name in (OF_ALL,) if one_network else names:
         made = make_config(name, data, preset, **settings)
         every = max(1, made.steps // FOLLOWED)
         settled = {"checkpoint_every": every, "keep": FOLLOWED + 1} | settings
         configs.append(make_config(name, data, preset, **settled))
+    configs = configs * len(names) if one_network else configs
     on = device_of(device)
     have = cores()
     alone = on.type != "cpu" or weights is not None
     many = min(count("jobs", jobs) if jobs is not None else 1 if alone else have, len(configs))
     threads = max(1, have // many) if many > 1 else None
-    todo = [Job(Path(out) / "runs" / c.process, c, chosen, device, weights, threads, quiet) for c in configs]
-    for c in configs:
+    todo = [
+        Job(
+            name,
+            Path(out) / "runs" / ("sigma" if one_network else name),
+            c,
+            chosen,
+            device,
+            weights,
+            threads,
+            quiet,
+        )
+        for name, c in zip(names, configs, strict=True)
+    ]
+    for name in names:
         for K in {*chosen.steps, chosen.at}:
-            plan(c.image_process(), K, chosen.scheme, chosen.grid)
+            plan(image_process(name), K, chosen.scheme, chosen.grid)
     return Prepared(tuple(todo), _judge(todo[0]), many)
 
 

@@ -46,6 +46,11 @@ class GaussianImages:
         return int(self.mean.size)
 
     @property
+    def root_mean_square(self) -> float:
+        """√(E|X_0|²/d)."""
+        return float(np.sqrt((self.eigenvalues.sum() + self.mean @ self.mean) / self.d))
+
+    @property
     def channels(self) -> int:
         return self.shape[0]
 
@@ -73,13 +78,19 @@ class GaussianImages:
 
         def score(x: Tensor, t: Tensor | float) -> Tensor:
             times = np.atleast_1d(t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t))
-            alpha, std = process.alpha(times)[:, None], process.std(times)[:, None]
-            flat = x.reshape(len(x), -1).double().cpu().numpy()
-            along = (flat - alpha * self.mean) @ self.axes
-            out = -(along / (alpha**2 * self.eigenvalues + std**2)) @ self.axes.T
-            return torch.from_numpy(out).to(x).reshape(x.shape)
+            return self._score(x, process.alpha(times)[:, None], process.std(times)[:, None])
 
         return score
+
+    def level_score(self, y: Tensor, sigma: Tensor) -> Tensor:
+        """∇log of N(m, C + σ² I) at y (B, C, H, W), σ (B,), computed in float64."""
+        return self._score(y, np.ones((1, 1)), sigma.double().cpu().numpy()[:, None])
+
+    def _score(self, x: Tensor, alpha: Array, std: Array) -> Tensor:
+        flat = x.reshape(len(x), -1).double().cpu().numpy()
+        along = (flat - alpha * self.mean) @ self.axes
+        out = -(along / (alpha**2 * self.eigenvalues + std**2)) @ self.axes.T
+        return torch.from_numpy(out).to(x).reshape(x.shape)
 
 
 def gaussian_of(images: ImageSet, tau: float, name: str | None = None) -> GaussianImages:
@@ -104,11 +115,11 @@ def gaussian_of(images: ImageSet, tau: float, name: str | None = None) -> Gaussi
     )
 
 
-def optimal_loss(data: GaussianImages, process: ImageProcess, t: Array) -> Array:
-    """The least of E|std·s + Z|² per coordinate at the times t: mean of α²c/(α²c + std²); no network is below
+def optimal_loss(data: GaussianImages, alpha: Array, std: Array) -> Array:
+    """The least of E|std·s + Z|² per coordinate at X = αX_0 + std·Z: mean of α²c/(α²c + std²); no network is below
     it. Kind: *exact*."""
-    signal = process.alpha(t)[..., None] ** 2 * data.eigenvalues
-    return np.asarray((signal / (signal + process.std(t)[..., None] ** 2)).mean(axis=-1))
+    signal = alpha[..., None] ** 2 * data.eigenvalues
+    return np.asarray((signal / (signal + std[..., None] ** 2)).mean(axis=-1))
 
 
 @torch.no_grad()

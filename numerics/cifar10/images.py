@@ -64,6 +64,11 @@ class ImageSet:
     def device(self) -> torch.device:
         return self.images.device
 
+    @property
+    def root_mean_square(self) -> float:
+        """√(E|X_0|²/d) of the floats."""
+        return math.sqrt(float(self.floats().double().square().mean()))
+
     def split(self, seed: int = 0) -> tuple[ImageSet, ImageSet]:
         """Training and held-out images: as published, or a quarter held out by ``seed``."""
         n = len(self)

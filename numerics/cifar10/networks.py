@@ -1,9 +1,11 @@
-"""U-Nets of diffusers as score networks: DDPM++-like for VP, NCSN++-like for VE, in four sizes.
+"""U-Nets of diffusers as score networks: DDPM++-like for VP, NCSN++-like for VE, in four sizes; one for every σ.
 
-The score is the network's output over std(t), as in Song et al., 2021. VP networks read 999·t. VE networks
-read σ = std(t) and their input over √(1 + σ²), so that it is of the order of 1 at every σ; with ``fourier``
-the U-Net embeds log σ and divides by σ itself, without it log σ is mapped linearly to 0 … 999. Blocks with a
-skip (FIR) take three channels only: grey images enter them three times and leave as the mean.
+Of kind "sigma": Karras et al.'s preconditioning (2022, table 1), one network for the data smoothed by any σ. With F
+the U-Net and D = c_skip y + c_out F(c_in y, c_noise) the denoiser, its score (D − y)/σ² is written so that nothing
+cancels. Kinds "vp" and "ve": the score is the network's output over std(t), as in Song et al., 2021. VP networks read
+999·t. VE networks read σ = std(t) and their input over √(1 + σ²), so that it is of the order of 1 at every σ; with
+``fourier`` the U-Net embeds log σ and divides by σ itself, without it log σ is mapped linearly to 0 … 999. Blocks with
+a skip (FIR) take three channels only: grey images enter them three times and leave as the mean.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from torch import Tensor, nn
 
 from wbound.errors import BadInput, one_of
 
-__all__ = ["PRESETS", "Architecture", "ScoreNetwork", "architecture"]
+__all__ = ["PRESETS", "UNSAID", "Architecture", "ScoreNetwork", "architecture"]
 
 PRESETS = ("smoke", "small", "paper", "large")
+
+#: Fields of `Architecture` that files of older versions lack, as they were then.
+UNSAID: dict[str, Any] = {"sigma_data": 0.0}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Architecture:
     """What a network's shape depends on; two are interchangeable if and only if these are equal.
 
     ``widths`` of the levels, each half as large as the one before; ``blocks`` a level; ``attention``: levels
-    with it, besides the middle; ``sigma_min``, ``sigma_max``: the range of a VE network's embedding.
+    with it, besides the middle; ``sigma_min``, ``sigma_max``: the range of a VE network's embedding;
+    ``sigma_data``: √(E|X_0|²/d) of the data, for kind "sigma".
     """
 
     preset: str
@@ -45,20 +51,19 @@ class Architecture:
     skip: bool = False
     sigma_min: float = 0.0
     sigma_max: float = 0.0
+    sigma_data: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON gives them back."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-def architecture(
-    preset: str, kind: str, channels: int, size: int, *, sigma_min: float = 0.0, sigma_max: float = 0.0
-) -> Architecture:
-    """The preset's architecture for images (channels, size, size) and ``kind`` "vp" or "ve". Raises
-    `BadInput`."""
+def architecture(preset: str, kind: str, channels: int, size: int, **sigmas: float) -> Architecture:
+    """The preset's architecture for images (channels, size, size) and ``kind`` "vp", "ve" or "sigma"; ``sigmas``
+    are the fields of that name. Raises `BadInput`."""
     one_of("preset", preset, PRESETS)
     ve = kind == "ve"
-    base = Architecture(preset, kind, channels, size, (), 0, sigma_min=sigma_min, sigma_max=sigma_max)
+    base = Architecture(preset, kind, channels, size, (), 0, **sigmas)
     if preset == "smoke":
         out = replace(base, widths=(16, 32), blocks=1, middle_attention=False)
     elif preset == "small":
@@ -107,7 +112,10 @@ def _unet(a: Architecture) -> UNet2DModel:
 
 
 class ScoreNetwork(nn.Module):
-    """score(x, t, std): x (B, C, H, W), t and std (B,) tensors; ∇log p_t(x) of x's shape, float32."""
+    """score(x, t, std): x (B, C, H, W), t and std (B,) tensors; ∇log p_t(x) of x's shape, float32.
+
+    Of kind "sigma": the score of the data smoothed by σ = std, whatever t is.
+    """
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
@@ -121,6 +129,8 @@ class ScoreNetwork(nn.Module):
         """The score at x (B, C, H, W), times t (B,) and noise std (B,) = std(t)."""
         a = self.architecture
         over = std[:, None, None, None]
+        if a.kind == "sigma":
+            return self._preconditioned(x, std)
         if a.kind == "ve":
             x = x * (1.0 + over.square()).rsqrt()
         if a.fourier:
@@ -134,3 +144,10 @@ class ScoreNetwork(nn.Module):
         if grey:
             out = out.mean(1, keepdim=True)
         return out if a.fourier else out / over  # the U-Net with ``fourier`` divides by σ itself
+
+    def _preconditioned(self, y: Tensor, sigma: Tensor) -> Tensor:
+        """(D − y)/σ² with c_skip = σ_d²/(σ² + σ_d²), c_out = σσ_d c_in, c_in = (σ² + σ_d²)^{−1/2}, c_noise = ln(σ)/4."""
+        over, d = sigma[:, None, None, None], self.architecture.sigma_data
+        c_in = (over.square() + d**2).rsqrt()
+        F = self.unet(y * c_in, 0.25 * torch.log(sigma), return_dict=False)[0].float()
+        return c_in * (F * (d / over) - y * c_in)

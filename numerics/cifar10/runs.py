@@ -22,17 +22,23 @@ from torch import Tensor
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint, restore
 from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, load_images
-from numerics.cifar10.networks import PRESETS, Architecture, ScoreNetwork, architecture
+from numerics.cifar10.networks import PRESETS, UNSAID, Architecture, ScoreNetwork, architecture
+from numerics.cifar10.noise_levels import LevelScore, along, level_score_of
 from numerics.cifar10.processes import ImageProcess, image_process
 from numerics.io.reading import is_file, load_json
 from numerics.io.writing import directory, write
-from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive
+from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive, real
 
 __all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+#: What a network reads: a process's time, or the noise level of the data alone, which serves every process.
+CONDITIONINGS = ("process", "sigma")
 DECAYS = ("none", "cosine")
 COUNTS = ("steps", "batch", "log_every", "checkpoint_every", "sample_steps", "keep")
+#: The process whose name a network conditioned on σ bears where none is said: EDM's clock, σ proportional to t but for
+#: sigma_min (Karras et al., 2022).
+OF_ALL = "ve-v2"
 #: Of PyTorch's generators.
 MOST_SEED = 2**63 - 1
 FROM_ZERO = ("warmup", "sample_every", "seed", "split_seed")
@@ -49,7 +55,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Config:
-    """All that a training run depends on. ``gaussian_tau``: train on `gaussian_of` the data instead."""
+    """All that a training run depends on. ``gaussian_tau``: train on `gaussian_of` the data instead.
+
+    ``conditioning`` "process" (runs of older versions say nothing): the network is ``process``'s own. "sigma": one
+    network for all, trained at ln σ ~ N(``p_mean``, ``p_std``²) (Karras et al., 2022); ``process`` is what it is
+    sampled with where nothing else is said.
+    """
 
     process: str
     data: str
@@ -65,6 +76,9 @@ class Config:
     flips: bool | None = None
     dequantise: bool = False
     gaussian_tau: float | None = None
+    conditioning: str = "process"
+    p_mean: float = -1.2
+    p_std: float = 1.2
     split_seed: int = 0
     seed: int = 0
     clip: float = 1.0
@@ -86,8 +100,12 @@ class Config:
         process.check()
         return process
 
-    def architecture(self, channels: int, size: int) -> Architecture:
-        """The network's, for images (channels, size, size)."""
+    def architecture(self, channels: int, size: int, sigma_data: float = 1.0) -> Architecture:
+        """The network's, for images (channels, size, size); ``sigma_data``, measured, is of use for "sigma" alone."""
+        if self.conditioning == "sigma":
+            return architecture(
+                self.preset, "sigma", channels, size, sigma_data=positive("sigma_data", sigma_data)
+            )
         values = image_process(self.process, **self.parameters).parameters
         sigmas = {k: v for k, v in values.items() if k.startswith("sigma")}
         return architecture(self.preset, self.process.partition("-")[0], channels, size, **sigmas)
@@ -131,6 +149,9 @@ def make_config(process: str, data: str = "digits", preset: str = "small", **giv
         raise BadInput("ema", made.ema, "must be in [0, 1)")
     one_of("precision", made.precision, PRECISIONS)
     one_of("decay", made.decay, DECAYS)
+    one_of("conditioning", made.conditioning, CONDITIONINGS)
+    real("p-mean", made.p_mean)
+    positive("p-std", made.p_std)
     if made.gaussian_tau is not None:
         positive("gaussian-tau", made.gaussian_tau)
     if made.root is not None:
@@ -204,8 +225,8 @@ class Run:
         try:
             values = dict(content["config"])
             config = make_config(values.pop("process"), values.pop("data"), values.pop("preset"), **values)
-            recorded: dict[str, Any] = dict(content["architecture"])
-            found = config.architecture(recorded["channels"], recorded["size"])
+            recorded: dict[str, Any] = UNSAID | dict(content["architecture"])
+            found = config.architecture(recorded["channels"], recorded["size"], recorded["sigma_data"] or 1.0)
         except BadInput:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -267,6 +288,8 @@ class Trained:
     step: int
     config: Config
     architecture: Architecture
+    #: the score of the data smoothed by any σ, for recorded samplers
+    level_score: LevelScore
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -275,7 +298,10 @@ class Trained:
 
 
 def score_of(network: ScoreNetwork, process: ImageProcess) -> Callable[[Tensor, Tensor | float], Tensor]:
-    """The network as a score: x (B, C, H, W), t a float or (B,) in (0, 1]; std(t) is computed in float64."""
+    """The network as a score: x (B, C, H, W), t a float or (B,) in (0, 1]; std(t) is computed in float64. A network
+    conditioned on σ is any process's."""
+    if network.architecture.kind == "sigma":
+        return along(_leveled(network), process)
 
     def score(x: Tensor, t: Tensor | float) -> Tensor:
         times = t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t)
@@ -287,13 +313,30 @@ def score_of(network: ScoreNetwork, process: ImageProcess) -> Callable[[Tensor, 
     return score
 
 
-def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | None = None) -> Trained:
+def _leveled(network: ScoreNetwork) -> LevelScore:
+    return lambda y, sigma: network(y, sigma, sigma)
+
+
+def load_run(
+    path: str | Path,
+    device: torch.device | str = "cpu",
+    step: int | None = None,
+    process: ImageProcess | None = None,
+) -> Trained:
     """The run in ``path``: the average network of its last checkpoint, or of the one at ``step``.
 
-    Raises `BadInput` (no run, no checkpoint, one of another architecture) and `IOFailure`.
+    ``process``: what it is the score of, by default the run's own; another one where it was conditioned on σ alone.
+    Raises `BadInput` (no run, no checkpoint, one of another architecture, another process) and `IOFailure`.
     """
     run = Run(Path(path))
     config, shape = run.read()
+    own = config.image_process()
+    if process is not None and process != own and config.conditioning != "sigma":
+        raise BadInput(
+            "process",
+            process.name,
+            f"must be {own.name}, with the run's parameters: it was trained on no other",
+        )
     found = checkpoints_of(run.checkpoints)
     if step is not None:
         found = [p for p in found if checkpoint_step(p) == step]
@@ -303,5 +346,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     checkpoint = load_checkpoint(found[-1], shape)
     network = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
     restore(checkpoint.average, dict(network.named_parameters()), found[-1])
-    process = config.image_process()
-    return Trained(process, score_of(network, process), checkpoint.step, config, shape)
+    chosen = own if process is None else process
+    score = score_of(network, chosen)
+    level = _leveled(network) if shape.kind == "sigma" else level_score_of(score, chosen)
+    return Trained(chosen, score, checkpoint.step, config, shape, level)

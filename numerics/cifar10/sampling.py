@@ -32,9 +32,11 @@ __all__ = [
     "Plan",
     "Score",
     "nodes_of",
+    "noise_of",
     "plan",
     "room",
     "sample_images",
+    "seeds_of",
     "start_of",
     "theory_scheme",
     "theory_setting",
@@ -165,9 +167,7 @@ def sample_images(
     steps = plan(process, K, scheme, grid, langevin)
     n, size = len(seeds), tuple(count("shape", side) for side in shape)
     room(n, size, batch, 1 + steps.K * (1 + steps.langevin))
-    numbers = [count("seeds", int(seed), 0) for seed in seeds]
-    if max(numbers, default=0) > MOST_SEED:
-        raise BadInput("seeds", max(numbers), f"must be at most {MOST_SEED}")
+    numbers = seeds_of(seeds)
     many = count("batch", batch)
     nonnegative("snr", snr)
     bare = scheme == "pc" if denoise is None else denoise
@@ -176,10 +176,18 @@ def sample_images(
     out = torch.empty((n, *size), dtype=dtype, device=device)
     for first in range(0, n, many):
         chosen = numbers[first : first + many]
-        noise = _noise(chosen, size, device, dtype, 1 + steps.K * (1 + steps.langevin))
+        noise = noise_of(chosen, size, device, dtype, 1 + steps.K * (1 + steps.langevin))
         done = _run(score, steps, process.prior_std, noise, bare, snr, watch, progress)
         out[first : first + many] = done
     return out
+
+
+def seeds_of(seeds: Sequence[int]) -> list[int]:
+    """The seeds, each in 0 … `MOST_SEED`. Raises `BadInput`."""
+    numbers = [count("seeds", int(seed), 0) for seed in seeds]
+    if max(numbers, default=0) > MOST_SEED:
+        raise BadInput("seeds", max(numbers), f"must be at most {MOST_SEED}")
+    return numbers
 
 
 def room(n: int, shape: Sequence[int], batch: int = 1, draws: int = 1) -> None:
@@ -194,7 +202,7 @@ def room(n: int, shape: Sequence[int], batch: int = 1, draws: int = 1) -> None:
 BLOCK = 1 << 16
 
 
-def _noise(
+def noise_of(
     seeds: Sequence[int], size: tuple[int, ...], device: str | torch.device, dtype: torch.dtype, draws: int
 ) -> Iterator[torch.Tensor]:
     """``draws`` draws of shape (B, C, H, W), row i from image i's own generator."""

@@ -1,5 +1,8 @@
 """Denoising score matching on images: E std(t)² |s_θ(X_t, t) − ∇log p(X_t | X_0)|², t uniform on [t_min, 1].
 
+Conditioned on σ: E (σ² + σ_d²)/(σσ_d)² |D − X_0|², ln σ normal (Karras et al., 2022), which in the same terms is
+E (1 + σ²/σ_d²) |σ s_θ(X_0 + σZ, σ) + Z|²: one network, of no process.
+
 Every random number of a step (images, flips, times, noise, dropout) is a function of the seed and the step,
 so a run that was killed goes on from its last checkpoint as if nothing had happened: to the bit on a CPU.
 All processes of a distributed run draw the whole batch and take their part of it.
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -38,8 +42,9 @@ from numerics.io.locks import locked
 from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure, count
 from wbound.memory import fits
+from wbound.typing import Array
 
-__all__ = ["Outcome", "resume", "train"]
+__all__ = ["Outcome", "engine_of", "resume", "train"]
 
 #: Steps whose times are made at once, in float64, on the host.
 CHUNK = 64
@@ -93,12 +98,12 @@ def resume(
 
 
 def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh: bool) -> Outcome:
-    engine = _engine(device)
+    engine = engine_of(device)
     if config.batch % engine.num_processes:
         raise BadInput("batch", config.batch, f"must be a multiple of the {engine.num_processes} processes")
     process, images = config.image_process(), config.images(engine.device)
     data, bytes_of = config.training_data(engine.device, images), digest(images)
-    shape = config.architecture(data.channels, data.size)
+    shape = config.architecture(data.channels, data.size, data.root_mean_square)
     if engine.device.type == "cpu":  # at the least: what the first level keeps of an image for the gradient
         each = 4.0 * shape.size**2 * (4 * shape.channels + 2 * shape.blocks * shape.widths[0])
         fits("batch", config.batch // engine.num_processes, each)
@@ -121,7 +126,7 @@ def _run(run: Run, config: Config, device: str, progress: bool | None, *, fresh:
         return _loop(run, state, progress)
 
 
-def _engine(device: str) -> Accelerator:
+def engine_of(device: str) -> Accelerator:
     """accelerate on the CPU or GPUs: one process, or as many as torchrun started. Raises `BadInput`."""
     kind, _, index = device.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
@@ -173,6 +178,7 @@ class _State:
         self.generator = torch.Generator(self.device)
         self.order: dict[int, Tensor] = {}
         self.times: tuple[int, Tensor] | None = None
+        self.sigma_data = network.architecture.sigma_data
 
     def restore(self, run: Run) -> None:
         """Take the state of the run's last checkpoint; without one, begin at 0."""
@@ -206,13 +212,13 @@ class _State:
         torch.manual_seed(_seed(config.seed, 2, self.step, self.engine.process_index))  # dropout
         x0 = self.data.floats(self.index(), self.generator, augment=True)
         noise = torch.randn(x0.shape, generator=self.generator, device=self.device)
-        t, alpha, std = (self.mine(v) for v in self.clock())
+        t, alpha, std, weight = (self.mine(v) for v in self.clock())
         x0, noise = self.mine(x0), self.mine(noise)
         over = std[:, None, None, None]
         x = alpha[:, None, None, None] * x0 + over * noise
         with self.autocast():
             score = self.model(x, t, std)
-        loss = (over * score.float() + noise).square().mean()
+        loss = (weight[:, None, None, None] * (over * score.float() + noise).square()).mean()
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         self.optimiser.zero_grad(set_to_none=True)
@@ -246,18 +252,27 @@ class _State:
         return torch.from_numpy(order).to(self.device)
 
     def clock(self) -> Tensor:
-        """t, α(t), std(t) of the step, (3, batch) float32, from a table made in float64.
+        """t, α, std and the weight of the step, (4, batch) float32, from a table made in float64.
 
-        The times are uniform on [t_min, 1] and stratified: one in each of batch equal parts.
+        Times are uniform on [t_min, 1], or ln σ normal, and stratified: one in each of batch equal parts.
         """
         chunk = self.step // CHUNK
         if self.times is None or self.times[0] != chunk:
-            batch, low = self.config.batch, self.process.t_min
+            batch = self.config.batch
             shift = np.random.default_rng([self.config.seed, 4, chunk]).random((CHUNK, batch))
-            t = low + (1.0 - low) * (np.arange(batch) + shift) / batch
-            table = np.stack((t, self.process.alpha(t), self.process.std(t)), axis=1).astype(np.float32)
+            table = np.stack(self.placed((np.arange(batch) + shift) / batch), axis=1).astype(np.float32)
             self.times = chunk, torch.from_numpy(table).to(self.device)
         return self.times[1][self.step % CHUNK]
+
+    def placed(self, share: Array) -> tuple[Array, Array, Array, Array]:
+        """t, α, std and the weight at shares in (0, 1) of the law of times."""
+        if self.config.conditioning == "sigma":
+            sigma = np.exp(
+                self.config.p_mean + self.config.p_std * scipy.special.ndtri(np.maximum(share, 1e-9))
+            )
+            return sigma, np.ones_like(sigma), sigma, 1.0 + (sigma / self.sigma_data) ** 2
+        t = self.process.t_min + (1.0 - self.process.t_min) * share
+        return t, self.process.alpha(t), self.process.std(t), np.ones_like(t)
 
 
 def _seed(*words: int) -> int:
@@ -351,12 +366,12 @@ def _finite(values: np.ndarray, before: int, saved: Path | None) -> None:
 
 
 def _optimum(state: _State) -> float | None:
-    """The least loss that training can come to, where it is known: the mean over t of `optimal_loss`."""
+    """The least loss that training can come to, where it is known: the weighted mean over t of `optimal_loss`."""
     if not isinstance(state.data, GaussianImages):
         return None
-    low, n = state.process.t_min, 4096
-    t = low + (1.0 - low) * (np.arange(n) + 0.5) / n
-    return float(optimal_loss(state.data, state.process, t).mean())
+    n = 4096
+    _, alpha, std, weight = state.placed((np.arange(n) + 0.5) / n)
+    return float((weight * optimal_loss(state.data, alpha, std)).mean())
 
 
 def _draw(run: Run, state: _State) -> None:

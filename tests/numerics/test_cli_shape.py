@@ -271,7 +271,7 @@ def _help_of(command: str, option: str) -> str:
 def test_the_others_mark_nothing() -> None:
     named = {name for name in COMMANDS if name != "images" and marked(name)}
     assert named == set(NEEDING)
-    assert "[required]" in _shown("images", "train", "--process")
+    assert "[required]" in _shown("images", "train", "--out")
 
 
 def _shown(group: str, command: str, option: str) -> str:

@@ -1,4 +1,4 @@
-"""wbound images, with trained networks: sample, evaluate, compare, score-error (extra cifar10)."""
+"""wbound images, with trained networks: evaluate, compare, score-error (extra cifar10)."""
 
 from __future__ import annotations
 
@@ -6,163 +6,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from numerics.cli import image_options as i
 from numerics.cli import options as o
 from numerics.cli import output
-from numerics.cli.output import WRITTEN, aligned, emit, grid_table, note, placed, say
+from numerics.cli.commands import images_sample
+from numerics.cli.output import WRITTEN, aligned, emit, grid_table, note, say
 
 if TYPE_CHECKING:
     from numerics.cifar10.evaluation import Quality, Summary
 
-RunDir = Annotated[str, typer.Argument(metavar="DIR", help="A run directory of wbound images train.")]
-Scheme = Annotated[
-    str,
-    typer.Option(
-        "--scheme",
-        metavar="NAME",
-        help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, "
-        "ddpm, pc, ode-heun.",
-    ),
-]
-GridName = Annotated[
-    str, typer.Option("--grid", metavar="NAME", help="Where the steps are: uniform, log-lam, edm, cosine.")
-]
-Seed = Annotated[
-    str | None, o.numeric("--seed", "Seed of the first image; the next ones follow (default 0).")
-]
-Step = Annotated[str | None, o.numeric("--step", "The checkpoint of this step (default: the last).")]
-Batch = Annotated[
-    str | None, o.numeric("--batch", "Images at once; changes no sample but by rounding (default 256).")
-]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
-Inception = Annotated[
-    str | None,
-    typer.Option(
-        "--inception",
-        metavar="FILE",
-        help="Inception's weights, for FID and IS (needs torch-fidelity; nothing is downloaded).",
-    ),
-]
-
 
 def add_to(group: typer.Typer) -> None:
     """Add the commands of this file to the group ``wbound images``."""
-    group.command("sample")(sample)
+    group.command("sample")(images_sample.sample)
     group.command("evaluate")(evaluate)
     group.command("compare")(compare)
     group.command("score-error")(score_error)
 
 
-def _integer(option: str, text: str | None, default: int, least: int = 1) -> int:
-    from wbound.errors import count
-
-    return count(option, o.number(option, text, float(default)), least)
-
-
-def _one_step(text: str | None) -> int | None:
-    return None if text is None else _integer("step", text, 0, 0)
-
-
-def sample(
-    run: RunDir,
-    out: Annotated[str | None, o.out("The images as bytes: .npz. [required, or --figure]")] = None,
-    figure: Annotated[
-        str | None,
-        typer.Option("--figure", metavar="FILE", help="A grid of them: .png. [required, or --out]"),
-    ] = None,
-    K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
-    n: Annotated[str | None, o.numeric("--n", "Images (default 64).")] = None,
-    scheme: Scheme = "em",
-    grid: GridName = "uniform",
-    seed: Seed = None,
-    snr: Annotated[str | None, o.numeric("--snr", "Of pc's corrector (default 0.16).")] = None,
-    denoise: Annotated[
-        bool | None,
-        typer.Option("--denoise/--no-denoise", help="Leave the last step's noise out (default: pc only)."),
-    ] = None,
-    step: Step = None,
-    batch: Batch = None,
-    device: Device = "auto",
-    json: o.Json = False,
-) -> None:
-    """Draw images with a trained network.
-
-    Image i has the seed --seed + i: neither the batch nor the number of images changes it, but for the rounding of
-    the network's float32.
-
-    \b
-    Examples:
-      wbound images sample runs/digits --K 100 --n 64 --scheme hf --figure grid.png
-      wbound images sample runs/ve-v2 --K 1000 --n 50000 --scheme pc -o samples.npz
-    """
-    import io
-
-    import numpy as np
-
-    from numerics.cifar10.comparison_runs import device_of
-    from numerics.cifar10.images import to_png, to_uint8
-    from numerics.cifar10.runs import load_run
-    from numerics.cifar10.sampling import SNR, plan, room, sample_images
-    from numerics.io.writing import write
-    from wbound.errors import BadInput, nonnegative
-
-    out, figure = placed(out, figure, "report", (".npz",), (".png",))
-    if out is None and figure is None:
-        raise BadInput("out", "(not given)", "give -o FILE.npz, or --figure FILE.png")
-    trained = load_run(run, device_of(device), _one_step(step))
-    steps, many = _integer("K", K, 100), _integer("n", n, 64)
-    first = _integer("seed", seed, 0, 0)
-    room(many, trained.shape)
-    images = sample_images(
-        trained.score,
-        trained.process,
-        trained.shape,
-        steps,
-        scheme,
-        range(first, first + many),
-        device_of(device),
-        _integer("batch", batch, 256),
-        grid=grid,
-        snr=nonnegative("snr", o.number("snr", snr, SNR)),
-        denoise=denoise,
-    )
-    if out is not None:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, images=to_uint8(images).cpu().numpy())
-        note(write(out, buffer.getvalue()))
-    if figure is not None:
-        note(write(figure, to_png(images)))
-    payload = {
-        "out": out,
-        "figure": figure,
-        "process": trained.process.name,
-        "step": trained.step,
-        "n": many,
-        "K": steps,
-        "scheme": scheme,
-        "evaluations": plan(trained.process, steps, scheme, grid).evaluations,
-    }
-    emit(
-        payload,
-        json,
-        lambda: (
-            f"{many} images of {trained.process.name}, step {trained.step}: {payload['evaluations']} score "
-            f"evaluations each ({scheme}, K = {steps})"
-        ),
-        {"out": "no -o", "figure": "no --figure"},
-    )
-
-
 def evaluate(
-    run: RunDir,
+    run: i.RunDir,
+    process: i.ProcessName = None,
+    p: o.Parameters = None,
     K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
     n: Annotated[str | None, o.numeric("--n", "Images a seed (default 400).")] = None,
     seeds: Annotated[str | None, o.numeric("--seeds", "Sampling seeds (default 3).")] = None,
-    scheme: Scheme = "em",
-    grid: GridName = "uniform",
-    step: Step = None,
-    inception: Inception = None,
-    batch: Batch = None,
-    device: Device = "auto",
+    scheme: i.Scheme = "em",
+    grid: i.GridName = "uniform",
+    step: i.Step = None,
+    inception: i.Inception = None,
+    batch: i.Batch = None,
+    device: i.Device = "auto",
     json: o.Json = False,
 ) -> None:
     """How far samples are from held-out images.
@@ -185,18 +59,18 @@ def evaluate(
     from numerics.transport.samples import LEAST
 
     on = device_of(device)
-    steps = _integer("K", K, 100)
+    steps = i.integer("K", K, 100)
     sweep = Sweep(
         steps=(steps,),
         at=steps,
-        n=_integer("n", n, 400, LEAST),
-        seeds=_integer("seeds", seeds, 3),
+        n=i.integer("n", n, 400, LEAST),
+        seeds=i.integer("seeds", seeds, 3),
         scheme=scheme,
         grid=grid,
-        batch=_integer("batch", batch, 256),
+        batch=i.integer("batch", batch, 256),
     )
     extractor = None if inception is None else read(inception, on)
-    trained = load_run(run, on, _one_step(step))
+    trained = load_run(run, on, i.one_step(step), i.chosen(process, p))
     c = trained.config
     images = load_images(c.data, c.root, on, flips=c.flips, dequantise=c.dequantise)
     judge = judge_of(images, sweep, seed=c.split_seed, extractor=extractor)
@@ -292,8 +166,8 @@ def compare(
     at: Annotated[str | None, o.numeric("--at", "The K at which training is followed.")] = None,
     n: Annotated[str | None, o.numeric("--n", "Images a seed.")] = None,
     seeds: Annotated[str | None, o.numeric("--seeds", "Sampling seeds.")] = None,
-    scheme: Scheme = "em",
-    grid: GridName = "uniform",
+    scheme: i.Scheme = "em",
+    grid: i.GridName = "uniform",
     eps_rel: Annotated[
         str | None, o.numeric("--eps-rel", "ε of the theory's K, of the data's spread (default 0.1).")
     ] = None,
@@ -302,14 +176,21 @@ def compare(
     ] = None,
     steps: Annotated[str | None, o.numeric("--steps", "Training steps (default: the preset's).")] = None,
     seed: Annotated[str | None, o.numeric("--seed", "Of the training.")] = None,
-    inception: Inception = None,
+    one_network: Annotated[
+        bool,
+        typer.Option(
+            "--one-network",
+            help="Train one network, conditioned on σ, for all processes (default: one for each).",
+        ),
+    ] = False,
+    inception: i.Inception = None,
     jobs: Annotated[
         str | None, o.numeric("--jobs", "Processes at once (default: a CPU's cores; 1 with a GPU).")
     ] = None,
     width: Annotated[
         str, typer.Option("--width", help="Of the figures: column, page, report, or inches.")
     ] = "report",
-    device: Device = "auto",
+    device: i.Device = "auto",
     json: o.Json = False,
 ) -> None:
     """Compare the eight processes, beside what the theory says.
@@ -342,9 +223,9 @@ def compare(
     sweep = replace(
         default,
         steps=swept,
-        at=_integer("at", at, default.at if K is None else swept[-1]),
-        n=_integer("n", n, default.n, LEAST),
-        seeds=_integer("seeds", seeds, default.seeds),
+        at=i.integer("at", at, default.at if K is None else swept[-1]),
+        n=i.integer("n", n, default.n, LEAST),
+        seeds=i.integer("seeds", seeds, default.seeds),
         scheme=scheme,
         grid=grid,
         eps_rel=default.eps_rel if eps_rel is None else o.required("eps_rel", eps_rel),
@@ -359,10 +240,11 @@ def compare(
         processes=names,
         device=device,
         weights=inception,
-        jobs=None if jobs is None else _integer("jobs", jobs, 1),
+        jobs=None if jobs is None else i.integer("jobs", jobs, 1),
         root=root,
-        steps=None if steps is None else _integer("steps", steps, 1),
-        seed=None if seed is None else _integer("seed", seed, 0, 0),
+        steps=None if steps is None else i.integer("steps", steps, 1),
+        seed=None if seed is None else i.integer("seed", seed, 0, 0),
+        one_network=one_network,
         quiet=output.QUIET,
     )
     with locked(out):
@@ -382,7 +264,9 @@ def compare(
 
 
 def score_error(
-    run: RunDir,
+    run: i.RunDir,
+    process: i.ProcessName = None,
+    p: o.Parameters = None,
     K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
     n: Annotated[str | None, o.numeric("--n", "Images (default 500).")] = None,
     scheme: Annotated[
@@ -391,9 +275,9 @@ def score_error(
             "--scheme", metavar="NAME", help="Sampler: em, em-point, em-point-arrival, ei, hf, ddpm."
         ),
     ] = "em",
-    seed: Seed = None,
-    step: Step = None,
-    device: Device = "auto",
+    seed: i.Seed = None,
+    step: i.Step = None,
+    device: i.Device = "auto",
     json: o.Json = False,
 ) -> None:
     """Measure a network's score error M along its sampler.
@@ -415,14 +299,14 @@ def score_error(
     from wbound.errors import BadInput
 
     on = device_of(device)
-    trained = load_run(run, on, _one_step(step))
+    trained = load_run(run, on, i.one_step(step), i.chosen(process, p))
     law = trained.config.training_data(on)
     if not isinstance(law, GaussianImages):
         raise BadInput("run", run, "was trained on data whose score is not known: train with --gaussian-tau")
-    first, many = _integer("seed", seed, 0, 0), _integer("n", n, 500, LEAST)
+    first, many = i.integer("seed", seed, 0, 0), i.integer("n", n, 500, LEAST)
     room(many, trained.shape)
     found = measure(
-        trained.score, trained.process, law, _integer("K", K, 100), scheme, range(first, first + many)
+        trained.score, trained.process, law, i.integer("K", K, 100), scheme, range(first, first + many)
     )
     payload = found.to_dict() | {"step": trained.step, "tau": trained.config.gaussian_tau}
 
@@ -467,4 +351,4 @@ def _vacuous(total: float, trivial: float) -> str:
     return "" if total < trivial else ": vacuous"
 
 
-__all__ = ["add_to", "compare", "evaluate", "sample", "score_error"]
+__all__ = ["add_to", "compare", "evaluate", "score_error"]

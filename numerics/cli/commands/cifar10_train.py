@@ -11,17 +11,18 @@ import typer
 from numerics.cli import options as o
 from numerics.cli import output
 from numerics.cli.commands import cifar10_measure
+from numerics.cli.image_options import parameters
 from numerics.cli.output import WRITTEN, emit, grid_table, note
 
 #: What the extra brings.
 NEEDS = ("torch", "diffusers", "accelerate", "torchmetrics", "safetensors")
 
 ProcessName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--process",
         metavar="NAME",
-        help="vp-original, vp-v1, vp-v2, vp-v3, ve-original, ve-v1, ve-v2, ve-v3.",
+        help="vp-original, vp-v1, vp-v2, vp-v3, ve-original, ve-v1, ve-v2, ve-v3 (default with sigma: ve-v2).",
     ),
 ]
 DataName = Annotated[
@@ -83,8 +84,16 @@ def installed() -> None:
 
 
 def train(
-    process: ProcessName,
     out: Annotated[str, o.out("The run's new directory.", "DIR")],
+    process: ProcessName = None,
+    conditioning: Annotated[
+        str,
+        typer.Option(
+            "--conditioning",
+            metavar="NAME",
+            help="sigma: one network for every process. process: one for --process alone, as in the paper.",
+        ),
+    ] = "sigma",
     data: DataName = "digits",
     root: Root = None,
     preset: Preset = "small",
@@ -109,6 +118,10 @@ def train(
         str | None,
         o.numeric("--gaussian-tau", "Train on the Gaussian with the data's mean and covariance + this² I."),
     ] = None,
+    p_mean: Annotated[
+        str | None, o.numeric("--p-mean", "Mean of ln σ in training (default -1.2; --conditioning sigma).")
+    ] = None,
+    p_std: Annotated[str | None, o.numeric("--p-std", "Its standard deviation (default 1.2).")] = None,
     precision: Annotated[
         str | None,
         typer.Option("--precision", metavar="NAME", help="auto, fp32, tf32, bf16 (auto: bf16 on a GPU)."),
@@ -132,25 +145,32 @@ def train(
 ) -> None:
     """Train a score network into a run directory.
 
+    With --conditioning sigma the network knows the noise level alone (EDM's preconditioning and law of levels), and
+    `wbound images sample --process NAME` samples any process with it; --process is then what it is sampled with
+    where nothing is said.
+
     The directory holds config.json, metrics.jsonl, checkpoints/ (safetensors) and samples/. A run that was
     killed goes on with `wbound images resume`. Under torchrun every process takes a GPU (or the CPU).
     Exit code 4: the loss is not finite, or a file cannot be written.
 
     \b
     Examples:
-      wbound images train --process vp-original --preset smoke -o runs/digits
-      wbound images train --process ve-v2 --data cifar10 --root data --preset paper -o runs/ve-v2
-      torchrun --nproc-per-node 4 --no-python wbound images train --process ve-v1 ... -o runs/ve-v1
+      wbound images train --preset smoke -o runs/digits
+      wbound images train --conditioning process --process ve-v2 --data cifar10 --root data --preset paper -o runs/ve-v2
+      torchrun --nproc-per-node 4 --no-python wbound images train --data cifar10 ... -o runs/all
     """
     installed()
-    from numerics.cifar10.runs import make_config
+    from numerics.cifar10.runs import OF_ALL, make_config
     from numerics.cifar10.training import train as start
+    from wbound.errors import BadInput
 
+    if process is None and conditioning == "process":
+        raise BadInput("process", "(not given)", "give --process NAME, or --conditioning sigma")
     config = make_config(
-        process,
+        OF_ALL if process is None else process,
         data,
         preset,
-        parameters=_parameters(p),
+        parameters=parameters(p),
         root=root,
         steps=o.number("steps", steps),
         batch=o.number("batch", batch),
@@ -163,6 +183,9 @@ def train(
         flips=flips,
         dequantise=dequantise,
         gaussian_tau=o.number("gaussian-tau", gaussian_tau),
+        conditioning=conditioning,
+        p_mean=o.number("p-mean", p_mean),
+        p_std=o.number("p-std", p_std),
         precision=precision,
         compile=compile_,
         checkpoint_every=o.number("checkpoint-every", checkpoint_every),
@@ -198,20 +221,6 @@ def resume(
 def _bar(progress: bool | None) -> bool | None:
     """--progress as given, none under --quiet."""
     return False if output.QUIET else progress
-
-
-def _parameters(texts: list[str] | None) -> dict[str, float]:
-    """The process's parameters of -p. Raises `BadInput`."""
-    from wbound.calculus.parser import number
-    from wbound.errors import BadInput
-
-    values: dict[str, float] = {}
-    for text in texts or []:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip() or not value.strip() or key.strip() in values:
-            raise BadInput("-p", text, "must be NAME=VALUE, once for each name")
-        values[key.strip()] = number(value, key.strip())
-    return values
 
 
 def _finish(work: Any, folder: str, json: bool) -> None:

@@ -105,9 +105,8 @@ def test_the_least_loss_is_the_exact_scores() -> None:
         noise = torch.randn(n, 1, 8, 8, generator=rng)
         x = law.floats(torch.arange(n), rng) + std * noise
         loss = (std * exact(x, t) + noise).square().flatten(1).mean(1).double()
-        assert float(loss.mean()) == pytest.approx(
-            float(optimal_loss(law, process, np.array(t))), abs=5.0 * float(loss.std()) / math.sqrt(n)
-        )
+        least = float(optimal_loss(law, process.alpha(t), process.std(t)))
+        assert float(loss.mean()) == pytest.approx(least, abs=5.0 * float(loss.std()) / math.sqrt(n))
 
 
 # ---------------------------------------------------------------------- it goes on
@@ -200,7 +199,7 @@ def test_a_run_can_be_made_longer_and_a_finished_one_is_left_alone(tmp_path: Pat
 @pytest.mark.parametrize("batch", [100, 1348, 3000])
 def test_every_epoch_shows_every_image_once(batch: int) -> None:
     state = training._State(
-        training._engine("cpu"),
+        training.engine_of("cpu"),
         config := config_of(batch=batch),
         config.image_process(),
         config.training_data("cpu"),

@@ -1,0 +1,90 @@
+"""Networks that know the noise level alone: from the score of the data smoothed by σ to every process's.
+
+X_t = α(t) X_0 + std(t) Z is α times the data smoothed by σ = std/α, so one function of (y, σ) is the score of all
+processes at all times (docs/theory.md, sections 1 and 9): ∇log p_t(x) = s(x/α, std/α)/α. For VE rows σ = std(t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wbound.typing import Array
+
+if TYPE_CHECKING:
+    from numerics.cifar10.gaussian_images import GaussianImages
+    from numerics.cifar10.processes import ImageProcess
+
+__all__ = ["LevelScore", "along", "denoiser_of", "level_error", "level_score_of", "of_denoiser"]
+
+#: s(y, σ): y (B, C, H, W), σ > 0 (B,); the score of the data smoothed by σ, shaped like y.
+LevelScore = Callable[[Tensor, Tensor], Tensor]
+#: score(x, t), as samplers take it.
+Score = Callable[[Tensor, "Tensor | float"], Tensor]
+
+
+def along(level_score: LevelScore, process: ImageProcess) -> Score:
+    """The process's score from the smoothed data's: x (B, C, H, W), t a float or (B,); α and std in float64."""
+
+    def score(x: Tensor, t: Tensor | float) -> Tensor:
+        times = np.atleast_1d(t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t))
+        alpha = process.alpha(times)
+        both = torch.from_numpy(np.stack(np.broadcast_arrays(alpha, process.std(times) / alpha)))
+        a, sigma = both.to(x.device, x.dtype).expand(2, len(x))
+        over = a[:, None, None, None]
+        with torch.no_grad():
+            return level_score(x / over, sigma) / over
+
+    return score
+
+
+def of_denoiser(denoiser: Callable[[Tensor, Tensor], Tensor]) -> LevelScore:
+    """(D(y, σ) − y)/σ² of a denoiser D = E[X_0 | X_0 + σZ = y] (Tweedie's formula)."""
+
+    def level_score(y: Tensor, sigma: Tensor) -> Tensor:
+        return (denoiser(y, sigma) - y) / sigma[:, None, None, None].square()
+
+    return level_score
+
+
+def denoiser_of(level_score: LevelScore) -> Callable[[Tensor, Tensor], Tensor]:
+    """y + σ² s(y, σ): the inverse of `of_denoiser`."""
+    return lambda y, sigma: y + sigma[:, None, None, None].square() * level_score(y, sigma)
+
+
+def level_score_of(score: Score, process: ImageProcess) -> LevelScore:
+    """The smoothed data's score from one process's, at the time with std/α = σ: the inverse of `along`. Where σ is
+    beyond t_min or 1 the nearest time's, which is then no longer exact."""
+    low, high = process.t_min, 1.0
+    t = np.concatenate((np.geomspace(low, 1e-2, 4096)[:-1], np.linspace(1e-2, high, 8192)))
+    known = np.log(process.std(t) / process.alpha(t))
+
+    def level_score(y: Tensor, sigma: Tensor) -> Tensor:
+        at = np.interp(np.log(sigma.double().cpu().numpy()), known, t)
+        a = torch.from_numpy(process.alpha(at)).to(y)[:, None, None, None]
+        return score(a * y, torch.from_numpy(at).to(y.device)) * a
+
+    return level_score
+
+
+@torch.no_grad()
+def level_error(
+    level_score: LevelScore, law: GaussianImages, sigmas: Array, *, n: int = 256, seed: int = 0
+) -> Array:
+    """(E|s_θ − s|²/E|s|²)^{1/2} at each σ (N,), y = X_0 + σZ, from n draws a level; the law's own score is known.
+
+    Kind: *estimate* (its spread is of order 1/√(n d) of itself).
+    """
+    generator = torch.Generator(law.device).manual_seed(seed)
+    out = np.zeros(len(sigmas))
+    for i, sigma in enumerate(sigmas):
+        y = law.floats(torch.arange(n), generator)
+        y = y + float(sigma) * torch.randn(y.shape, generator=generator, device=y.device)
+        at = torch.full((n,), float(sigma), device=y.device)
+        true = law.level_score(y, at).double()
+        out[i] = float(((level_score(y, at).double() - true).square().sum() / true.square().sum()).sqrt())
+    return out

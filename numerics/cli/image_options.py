@@ -1,0 +1,115 @@
+"""Options that the commands of ``wbound images`` share, and what they mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from numerics.cli import options as o
+
+if TYPE_CHECKING:
+    from numerics.cifar10.processes import ImageProcess
+
+RunDir = Annotated[str, typer.Argument(metavar="DIR", help="A run directory of wbound images train.")]
+MaybeRunDir = Annotated[
+    str | None, typer.Argument(metavar="[DIR]", help="A run directory of wbound images train, or --network.")
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="diffusers:FOLDER|MODULE:FUNCTION",
+        help="Somebody else's: a UNet2DModel in safetensors with its scheduler's configuration, or a function that "
+        "returns D(x, sigma), the denoised images.",
+    ),
+]
+Shape = Annotated[
+    str | None,
+    typer.Option("--shape", metavar="C,H,W", help="Of its images, where --network does not say it."),
+]
+ProcessName = Annotated[
+    str | None,
+    typer.Option(
+        "--process",
+        metavar="NAME",
+        help="The process to sample, with a network that knows the noise level (default: the run's; ve-v2).",
+    ),
+]
+Scheme = Annotated[
+    str,
+    typer.Option(
+        "--scheme",
+        metavar="NAME",
+        help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, "
+        "ddpm, pc, ode-heun.",
+    ),
+]
+GridName = Annotated[
+    str, typer.Option("--grid", metavar="NAME", help="Where the steps are: uniform, log-lam, edm, cosine.")
+]
+Seed = Annotated[
+    str | None, o.numeric("--seed", "Seed of the first image; the next ones follow (default 0).")
+]
+Step = Annotated[str | None, o.numeric("--step", "The checkpoint of this step (default: the last).")]
+Batch = Annotated[
+    str | None, o.numeric("--batch", "Images at once; changes no sample but by rounding (default 256).")
+]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Inception = Annotated[
+    str | None,
+    typer.Option(
+        "--inception",
+        metavar="FILE",
+        help="Inception's weights, for FID and IS (needs torch-fidelity; nothing is downloaded).",
+    ),
+]
+
+
+def integer(option: str, text: str | None, default: int, least: int = 1) -> int:
+    """The option as an integer ≥ ``least``. Raises `BadInput`."""
+    from wbound.errors import count
+
+    return count(option, o.number(option, text, float(default)), least)
+
+
+def one_step(text: str | None) -> int | None:
+    """The step of --step."""
+    return None if text is None else integer("step", text, 0, 0)
+
+
+def parameters(texts: list[str] | None) -> dict[str, float]:
+    """The process's parameters of -p. Raises `BadInput`."""
+    from wbound.calculus.parser import number
+    from wbound.errors import BadInput
+
+    values: dict[str, float] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip() or not value.strip() or key.strip() in values:
+            raise BadInput("-p", text, "must be NAME=VALUE, once for each name")
+        values[key.strip()] = number(value, key.strip())
+    return values
+
+
+def chosen(process: str | None, p: list[str] | None) -> ImageProcess | None:
+    """The process of --process and -p, None where none is said. Raises `BadInput`."""
+    from numerics.cifar10.processes import image_process
+    from wbound.errors import BadInput
+
+    given = parameters(p)
+    if process is None and given:
+        raise BadInput("-p", ", ".join(p or ()), "goes with --process NAME")
+    return None if process is None else image_process(process, **given)
+
+
+def sides(text: str | None) -> tuple[int, int, int] | None:
+    """--shape as (C, H, W). Raises `BadInput`."""
+    from wbound.errors import BadInput, count
+
+    if text is None:
+        return None
+    named = [count("shape", o.number("shape", side)) for side in text.split(",")]
+    if len(named) != 3:
+        raise BadInput("shape", text, "must be C,H,W")
+    return named[0], named[1], named[2]
