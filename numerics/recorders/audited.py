@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numerics.recorders.diffusers_schedulers import Plan, is_flow, record_plan, recorded
-from numerics.recorders.parts import Parts, parts_of
+from numerics.recorders.parts import Parts, parts_on
 from numerics.recorders.recording import NotRecorded
 from numerics.recorders.remedies import remedies_of
 from numerics.recorders.scheduler_source import quiet
@@ -135,7 +135,7 @@ class _Judge:
     start: str
 
     def parts(self, tape: Tape) -> Parts:
-        return parts_of(tape, self.data.eigenvalues, self.data.coordinates, self.start)
+        return parts_on(tape, self.data, self.start)
 
     def row(self, steps: int, make: Callable[[], Tape], scanning: bool = False) -> AuditRow:
         """The row of a tape that is to be made; ``scanning``: whatever goes wrong is what is found."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numerics.targets.datasets import Dataset
+from wbound.errors import HypothesisFailed
 from wbound.exact.law_of_tape import tape_law
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
 
-__all__ = ["Parts", "parts_of"]
+__all__ = ["Parts", "parts_of", "parts_on"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +35,20 @@ class Parts:
     spreads: Array
 
 
+def parts_on(tape: Tape, data: Dataset, start: str = "own") -> Parts:
+    """The parts on N(mean, covariance) of the data, from ``start`` (see `tape_law`): *exact*.
+
+    Raises `HypothesisFailed` for a tape that adds constants to coordinates where the data's axes are others: along
+    these they lie in ways that the data set does not hold.
+    """
+    if data.n is not None and data.d > 1 and (tape.start_mean != 0.0 or tape.offsets.any()):
+        detail = "the tape adds constants to coordinates, and the data's axes are others: give a spectrum"
+        raise HypothesisFailed("the exact law", "independent directions", detail)
+    return parts_of(tape, data.eigenvalues, data.coordinates, start)
+
+
 def parts_of(tape: Tape, variances: Array, mean: Array, start: str = "own") -> Parts:
-    """The parts on N(mean, diag(variances)), arrays (E,), from ``start`` (see `tape_law`): *exact*."""
+    """The parts on N(mean, diag(variances)), arrays (E,) along the coordinates, from ``start`` (see `tape_law`): *exact*."""
     drawn = tape_law(tape, variances, start=start, output="raw")
     exact = tape_law(tape, variances, start="exact", output="raw")
     width, middle = _last_step(tape, variances, mean)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numerics.recorders.diffusers_schedulers import Plan, is_flow, record_plan
-from numerics.recorders.parts import parts_of
+from numerics.recorders.diffusers_schedulers import Plan, is_flow
+from numerics.recorders.kept_tapes import kept_tape
+from numerics.recorders.parts import parts_on
 from numerics.recorders.scheduler_source import diffusers_library, quiet, source_of
 from numerics.targets.datasets import Dataset
 from wbound.errors import BadInput, WboundError, count
@@ -144,8 +145,8 @@ def ranked_schedulers(
         for done, (line, plan) in enumerate(rows):
             assert plan.K is not None
             try:
-                tape = record_plan(plan)
-                w2 = parts_of(tape, data.eigenvalues, data.coordinates, start).w2
+                tape = kept_tape(plan)
+                w2 = parts_on(tape, data, start).w2
                 out.append(RankedScheduler(line, plan.K, tape.K, w2))
             except WboundError as error:
                 out.append(RankedScheduler(line, plan.K, None, None, str(error)))

@@ -32,8 +32,10 @@ __all__ = [
     "remembers",
     "seen_as",
     "sees_alpha",
+    "squeezed",
     "told_apart",
     "twin",
+    "within",
 ]
 
 
@@ -51,6 +53,33 @@ class Candidate:
         self, name: str, grid: str, place: Callable[[float, int], tuple[Array, Process | None, float]]
     ):
         self.name, self.grid, self.place = name, grid, place
+
+
+def within(row: Candidate, low: float, high: float) -> Candidate:
+    """The row with its levels above 0 in [low, high] (log λ), for a scheme that sees the clock alone: what lies outside
+    is squeezed into it, and is then no process's own."""
+
+    def place(u: float, K: int) -> tuple[Array, Process | None, float]:
+        log_lam, p, T = row.place(u, K)
+        held = squeezed(log_lam, low, high)
+        return (log_lam, p, T) if held is log_lam else (held, None, math.nan)
+
+    return Candidate(row.name, row.grid, place)
+
+
+def squeezed(log_lam: Array, low: float, high: float) -> Array:
+    """The nodes (K+1,) with those above 0 in [low, high]: moved there by one linear map of log λ where they are not."""
+    first, last = float(log_lam[0]), float(log_lam[-2])
+    top, bottom = min(max(first, low), high), min(max(last, low), high)
+    if (top, bottom) == (first, last):
+        return log_lam
+    if log_lam.size == 2:
+        return np.array([top, -math.inf])
+    if not bottom < top:
+        raise BadInput("sigma_max", math.exp(0.5 * first), "leaves no range for the levels")
+    out = bottom + (log_lam - last) * ((top - bottom) / (first - last))
+    out[0], out[-2] = top, bottom
+    return np.asarray(out)
 
 
 def remembers(scheme: str) -> bool:

@@ -20,7 +20,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from numerics.schedules.candidates import (
-    ON_CLOCK,
     Candidate,
     Maker,
     candidates_of,
@@ -29,10 +28,13 @@ from numerics.schedules.candidates import (
     remembers,
     seen_as,
     sees_alpha,
+    squeezed,
     told_apart,
     twin,
+    within,
 )
 from numerics.schedules.fewest_steps import fewest
+from numerics.schedules.optimised_nodes import MOST_FLOW_STEPS, Numerical
 from numerics.schedules.ranking import MOST_STEPS, Choice, Ranking
 from numerics.schedules.schedule_formats import Schedule
 from numerics.targets.datasets import Dataset
@@ -40,7 +42,6 @@ from wbound import Process
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.design.largest_level import DECADE, Level, enough, float32_holds
-from wbound.design.placed_numerically import NumericalGrid, numerical_grid
 from wbound.errors import BadInput, count, one_of, positive
 from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
@@ -56,8 +57,6 @@ from wbound.typing import Array
 __all__ = ["MOST_STEPS", "Choice", "Ranking", "choose"]
 
 
-#: Nodes are optimised one by one for an ODE up to so many steps: beyond, Newton's method takes minutes.
-MOST_FLOW_STEPS = 150
 #: The scan for T uses at most this many steps; the search that follows uses all.
 SCAN_STEPS = 128
 #: log λ(T) is searched this far below and above the data's log variance a coordinate: √λ(T) from 1/20 of the
@@ -74,6 +73,8 @@ class _Task:
     spectrum: Spectrum
     scheme: str
     log_variance: float
+    #: between which log λ all levels above 0 have to lie
+    range: tuple[float, float] = (-math.inf, math.inf)
 
     def judge(self, log_lam: Array, p: Process | None) -> ClockW2:
         """Exact W2 on these nodes; a process is looked at only where the scheme sees more than its clock."""
@@ -129,7 +130,8 @@ class _Task:
     def best(self, row: Candidate, K: int, near: float | None = None) -> Level:
         """Where the row's error is least in log λ(T), a scan unless ``near`` is known and then a bounded search;
         and back from there where the last of it gains next to nothing (`wbound.design.largest_level`)."""
-        low, high = self.log_variance + BELOW, self.log_variance + ABOVE
+        low = max(self.log_variance + BELOW, self.range[0])
+        high = max(min(self.log_variance + ABOVE, self.range[1]), low + 1.0)
 
         def error(u: float) -> float:
             return self.held(row, u, K)
@@ -183,11 +185,13 @@ def choose(
     *,
     eps: float | None = None,
     eps_rel: float | None = None,
-    scheme: str | Sequence[str] = "hf",
+    scheme: str | Sequence[str] = "ddim",
     processes: Sequence[str | Process] | None = None,
     grids: Iterable[str] | None = None,
     schedules: Iterable[Schedule] = (),
     numerical: bool = True,
+    sigma_min: float | None = None,
+    sigma_max: float | None = None,
     watch: Callable[[int, int, dict[str, Any]], None] = lambda done, total, row: None,
 ) -> Ranking:
     """Rank processes and grids for these data. Kind: *exact* for the Gaussian surrogate.
@@ -197,7 +201,9 @@ def choose(
     several (with ``steps``), ranked together with at most ``steps`` network calls each:
     schemes of two stages with about half the steps. processes: names or `Process`es (default: the
     catalogue's and the images'); grids: "uniform" and names of `placement.PLACEMENTS` (default all). schedules: the user's
-    own, ranked at their own K. numerical: the nodes optimised one by one, too. watch: is told how many rows are
+    own, ranked at their own K. numerical: the nodes optimised one by one, too. sigma_min, sigma_max: all levels above 0
+    lie between, as a network that was trained there asks: grids that do not are squeezed into it in log λ, processes
+    that do not are left out. watch: is told how many rows are
     done, of how many, and the last. Raises `BadInput`.
     """
     began = time.perf_counter()
@@ -220,6 +226,8 @@ def choose(
                 grids=None if grids is None else list(grids),
                 schedules=list(schedules),
                 numerical=numerical,
+                sigma_min=sigma_min,
+                sigma_max=sigma_max,
                 watch=watch,
             )
             for name in chosen
@@ -234,10 +242,19 @@ def choose(
         raise BadInput("steps", K, f"must be at most {MOST_STEPS}")
     gaussian = data.gaussian
     has_density(scheme_named(scheme), gaussian.eigenvalues)
-    task = _Task(Spectrum.of(gaussian), scheme, 2.0 * math.log(data.scale))
+    task = _Task(Spectrum.of(gaussian), scheme, 2.0 * math.log(data.scale), _range(sigma_min, sigma_max))
     facts, limits = _facts(data)
     makers = makers_of(processes, facts)
     rows = candidates_of(scheme, makers, _grids(grids), gaussian, facts)
+    if task.range != (-math.inf, math.inf):
+        if not on_clock(scheme):
+            raise BadInput(
+                "sigma_max", sigma_max, f"goes with schemes that see the clock alone, not {scheme}"
+            )
+        limits.append(
+            "all levels lie between sigma_min and sigma_max: what lies outside is squeezed into it in log λ"
+        )
+        rows = [within(row, *task.range) for row in rows]
     found: list[tuple[Candidate, Level]] = []
     total = len(rows) * (1 if eps is None else 2)
     for i, row in enumerate(rows, 1):
@@ -250,7 +267,7 @@ def choose(
         for i, (row, level) in enumerate(found):
             needed[i] = task.steps_for(row, eps, K, level)
             watch(len(rows) + i + 1, total, {"process": row.name, "grid": row.grid, "steps": needed[i]})
-    nodes = Numerical(task.spectrum, gaussian, scheme) if numerical and not remembers(scheme) else None
+    nodes = Numerical(gaussian, scheme, task.range[1]) if numerical and not remembers(scheme) else None
     read = _readers(scheme, found, makers) if nodes is not None else []
     fewest_read: list[int | None] = [None] * len(read)
     if eps is not None and nodes is not None:
@@ -281,6 +298,15 @@ def choose(
 def _steps_for(calls: int, scheme: Scheme) -> int:
     """The most steps that so many calls of the score allow, one at least."""
     return max(calls if scheme.stages == 1 else (calls + (not scheme.at_zero)) // scheme.stages, 1)
+
+
+def _range(sigma_min: float | None, sigma_max: float | None) -> tuple[float, float]:
+    """Between which log λ levels lie."""
+    low = -math.inf if sigma_min is None else 2.0 * math.log(positive("sigma_min", sigma_min))
+    high = math.inf if sigma_max is None else 2.0 * math.log(positive("sigma_max", sigma_max))
+    if not low < high:
+        raise BadInput("sigma_min", sigma_min, f"must be below sigma_max = {sigma_max}")
+    return low, high
 
 
 def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float | None:
@@ -358,26 +384,6 @@ def _readers(
     return [("any VE", None)] * clock + list(told_apart(scheme, makers))
 
 
-class Numerical:
-    """The nodes optimised one by one, for each K once: at least as good as every named row that the scheme reads
-    through the clock alone; for em, ei and ode-ei those of their twin."""
-
-    def __init__(self, spectrum: Spectrum, data: Gaussian, scheme: str) -> None:
-        self.data, self.scheme = data, scheme if scheme in ON_CLOCK else twin(scheme)
-        self.known: dict[int, NumericalGrid] = {}
-
-    def too_many(self, K: int) -> bool:
-        return self.scheme in FLOWS and K > MOST_FLOW_STEPS
-
-    def grid(self, K: int, starts: Sequence[Array] = ()) -> NumericalGrid:
-        """The nodes, at least as good as each of ``starts`` (λ, (K+1,))."""
-        if K not in self.known or starts:
-            self.known[K] = numerical_grid(
-                self.data, K, objective="exact", scheme=self.scheme, start="prior", starts=starts
-            )
-        return self.known[K]
-
-
 def _numerical(
     task: _Task,
     nodes: Numerical,
@@ -391,7 +397,7 @@ def _numerical(
     on_clock = [c for c in choices if seen_as(task.scheme, c.made_by) is not None]
     best = min(on_clock, key=lambda c: c.error, default=None)
     grid = nodes.grid(K, [] if best is None else [np.exp(best.log_lam)])
-    log_lam, out = log_nodes(grid.lam), []
+    log_lam, out = squeezed(log_nodes(grid.lam), *task.range), []
     for (label, make), n in zip(read, needed, strict=True):
         try:
             p, T = (None, None) if make is None else make(float(log_lam[0]))
@@ -412,7 +418,7 @@ def _numerical_steps(
         return None
 
     def error(K: int) -> float:
-        log_lam = log_nodes(nodes.grid(K).lam)
+        log_lam = squeezed(log_nodes(nodes.grid(K).lam), *task.range)
         try:
             return task.judge(log_lam, None if reader is None else reader(float(log_lam[0]))[0]).robust
         except BadInput:

@@ -36,7 +36,7 @@ def test_on_digits_the_numerical_grid_is_at_least_as_good_as_every_named_one(wb:
     rows = out["rows"]
     assert out["best"]["kind"] == "numerical" and all(row["error"] >= out["best"]["error"] for row in rows)
     assert out["gain_over_named"] == pytest.approx(out["best_named"]["error"] / out["best"]["error"])
-    assert 1.0 <= out["gain_over_named"] < 1.05
+    assert 1.0 <= out["gain_over_named"] < 1.2
     assert out["data"]["spread"] == pytest.approx(datasets.digits().spread)
     assert any("guarantees nothing" in line for line in out["limits"])
     # the winner's error is the exact law's, through the library's own door
@@ -233,7 +233,7 @@ def test_optimal_draws_writes_and_takes_data(wb: Any, tmp_path: Path, samples: P
     common = ["optimal", "--data", str(samples), "--K", "6", "--start", "prior", "--lam-max", "best"]
     out = wb.ask(*common, "-o", str(tmp_path / "s.npy"), "--figure", str(tmp_path / "n.svg"))
     assert read(tmp_path / "s.npy", "sigmas").lam == pytest.approx(out["optimum"]["lam"], rel=1e-12)
-    best = choose(datasets.load(samples), 6).best
+    best = choose(datasets.load(samples), 6, scheme="hf").best
     assert out["optimum"]["value"] == pytest.approx(best.error, rel=1e-5)
     code, text, _ = wb("optimal", "--K", "5", "--process", "vp-linear", "--T", "3")
     assert code == 0 and "Theorem 2" in text and "no grid is below" in text

@@ -33,7 +33,7 @@ def choose(
             help="Sampler, SDE or ODE; several (ddim,heun,dpmpp-2m) are ranked together at --steps network calls.",
             autocompletion=o.complete_scheme,
         ),
-    ] = "hf",
+    ] = "ddim",
     process: Annotated[
         list[str] | None,
         typer.Option(

@@ -44,7 +44,7 @@ def schedule(
     diffusers: s.Diffusers = None,
     data: s.Data = None,
     key: s.Key = None,
-    scheme: o.SchemeName = "hf",
+    scheme: o.SchemeName = "ddim",
     d: o.Dimension = None,
     m0: o.M0 = None,
     L0: o.L0 = None,

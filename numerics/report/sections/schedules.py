@@ -17,7 +17,7 @@ K, EPS_REL = 20, 0.05
 
 def build(context: Context) -> Part:
     """The part of this section."""
-    ranking = choose(datasets.digits(), K, eps_rel=None if context.quick else EPS_REL)
+    ranking = choose(datasets.digits(), K, eps_rel=None if context.quick else EPS_REL, scheme="hf")
     rows: list[dict[str, Any]] = [
         {
             "rank": row.rank,

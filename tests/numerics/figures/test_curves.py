@@ -63,7 +63,7 @@ def made(curve: curves.Curve) -> Made:
         landscape(wbound.process("vp-linear"), np.geomspace(0.3, 5.0, 12), np.array([1, 5, 20, 100])),
         fading(wbound.process("vp-linear"), [10, 100, 1000], T=3.4),
         side_by_side(LogConcave(10, 0.2, 5.0, 50.0, 0.0), 10, 5000.0),
-        choose(datasets.load("digits"), 20, eps_rel=0.2),
+        choose(datasets.load("digits"), 20, eps_rel=0.2, scheme="hf"),
     )
 
 

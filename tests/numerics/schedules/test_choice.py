@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def ranking(data: Dataset) -> Ranking:
-    return choose(data, 20)
+    return choose(data, 20, scheme="hf")
 
 
 def recomputed(row: Choice, data: Dataset, scheme: str, start: str) -> float:
@@ -156,7 +157,7 @@ def test_steps_of_an_ode(scheme: str) -> None:
 
 def test_steps_for_a_tolerance() -> None:
     data = from_spectrum([2.0] * 4 + [0.5] * 4)
-    found = choose(data, eps_rel=0.1, processes=["vp-linear", "ve-exponential"])
+    found = choose(data, eps_rel=0.1, processes=["vp-linear", "ve-exponential"], scheme="hf")
     assert found.eps == pytest.approx(0.1 * data.spread)
     needed = [row.steps for row in found.rows if row.steps is not None]
     assert found.steps == min(needed)  # of all rows, as is promised
@@ -167,7 +168,11 @@ def test_steps_for_a_tolerance() -> None:
         assert (best.value <= found.eps) == enough
     for row in found.rows:
         if row.kind == "named" and row.steps is not None:
-            kw = {"processes": ["vp-linear", "ve-exponential"], "numerical": False}
+            kw: dict[str, Any] = {
+                "processes": ["vp-linear", "ve-exponential"],
+                "numerical": False,
+                "scheme": "hf",
+            }
             at = {r.grid + r.process: r for r in choose(data, row.steps, **kw).rows}
             below = {r.grid + r.process: r for r in choose(data, row.steps - 1, **kw).rows}
             assert at[row.grid + row.process].error <= found.eps * (1 + 1e-4)
@@ -176,7 +181,7 @@ def test_steps_for_a_tolerance() -> None:
 
 def test_schedules_of_the_user(data: Dataset) -> None:
     mine = from_array(np.linspace(1e-4, 0.02, 1000), "betas", name="mine")
-    found = choose(data, 20, processes=["vp-linear"], grids=["uniform"], schedules=[mine])
+    found = choose(data, 20, scheme="hf", processes=["vp-linear"], grids=["uniform"], schedules=[mine])
     row = next(r for r in found.rows if r.kind == "given")
     assert (row.process, row.K, row.T) == ("mine", 1000, None)
     assert row.w2 == pytest.approx(
@@ -186,7 +191,7 @@ def test_schedules_of_the_user(data: Dataset) -> None:
 
 def test_processes_of_the_user_and_the_optimal_clock_of_the_data(data: Dataset) -> None:
     mine = wbound.Process(f="(b+a*t)/2", g="sqrt(b+a*t)", a=1, b=0.5)
-    found = choose(data, 20, processes=[mine, "optimal", "vp-linear"], numerical=False)
+    found = choose(data, 20, scheme="hf", processes=[mine, "optimal", "vp-linear"], numerical=False)
     rows = {(row.process, row.grid): row for row in found.rows}
     assert rows["user", "uniform"].error == pytest.approx(rows["vp-linear", "uniform"].error, rel=1e-6)
     # a uniform grid in the optimal clock's time is the optimal grid
@@ -256,3 +261,30 @@ def test_a_scheme_that_needs_a_density_is_refused_without_one() -> None:
         choose(from_samples(flat), 5, scheme="heun-lambda")
     found = choose(from_samples(flat[:, :2]), 5, scheme="heun-lambda", grids=["uniform"], processes=["ou"])
     assert found.rows[0].calls == 10 and any("2K times" in line for line in found.limits)
+
+
+def test_levels_within_the_range_of_a_training() -> None:
+    """Every level above 0 is between; a range that holds the free optimum changes nothing; a narrow one costs."""
+    data = from_spectrum([4.0, 1.0, 0.25, 0.04])
+    how: dict[str, Any] = {"processes": ["vp-linear", "ve-constant"], "grids": ["uniform", "log-lam"]}
+    free, wide, narrow = (
+        choose(data, 8, sigma_min=low, sigma_max=high, **how)
+        for low, high in ((None, None), (1e-9, 1e9), (0.3, 5.0))
+    )
+    assert [r.error for r in wide.rows] == pytest.approx([r.error for r in free.rows], rel=1e-9)
+    for row in narrow.rows:
+        assert row.log_lam[-1] == -math.inf and (np.diff(row.log_lam) < 0.0).all()
+        assert 0.3 * (1 - 1e-9) <= math.exp(0.5 * row.log_lam[-2]) and row.sigma_max <= 5.0 * (1 + 1e-9)
+        grid = wbound.Grid.from_lam(row.schedule.lam)
+        assert row.w2 == pytest.approx(
+            exact_w2(row.schedule.process, data.gaussian, scheme="ddim", grid=grid), rel=1e-6
+        )
+    assert narrow.best.kind == "numerical" and narrow.best.error > free.best.error
+    assert any("squeezed" in line for line in narrow.limits)
+    for options, words in (
+        ({"sigma_min": 5.0, "sigma_max": 1.0}, "must be below sigma_max"),
+        ({"sigma_max": 5.0, "scheme": "em"}, "see the clock alone"),
+        ({"sigma_max": -1.0}, "sigma_max = -1"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            choose(data, 8, **options)  # type: ignore[arg-type]
