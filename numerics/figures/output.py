@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from numerics.figures.style import INK, MUTED, RULE, styled
+from numerics.figures.style import INK, MUTED, RULE, figure_of, styled
 from numerics.io.writing import write
 from wbound.errors import BadInput
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["SUFFIXES", "save", "svg"]
 
@@ -33,18 +36,18 @@ def _rendered(figure: Figure, kind: str, dpi: int) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: Figure, path: Path | str, dpi: int = 200) -> Path:
-    """Write a figure as .svg, .png or .pdf, by its suffix, whole. Raises `BadInput` and `IOFailure`."""
+def save(drawn: Figure | Axes, path: Path | str, dpi: int = 200) -> Path:
+    """Write a figure, or that of axes, as .svg, .png or .pdf, by its suffix, whole. Raises `BadInput` and `IOFailure`."""
     kind = Path(path).suffix.lower().lstrip(".")
     if kind not in ("svg", "png", "pdf"):
         raise BadInput("out", str(path), "must end in .svg, .png or .pdf")
-    return write(path, _rendered(figure, kind, dpi))
+    return write(path, _rendered(figure_of(drawn), kind, dpi))
 
 
-def svg(figure: Figure, identifier: str) -> str:
+def svg(drawn: Figure | Axes, identifier: str) -> str:
     """The figure as an SVG element for a page: ids prefixed with ``identifier``, since a page has many; ink,
     muted and rule colours as CSS variables, so that they follow the page's light or dark theme."""
-    text = _rendered(figure, "svg", 72).decode("utf-8")
+    text = _rendered(figure_of(drawn), "svg", 72).decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{identifier}-\1"', text)

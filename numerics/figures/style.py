@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
 from wbound.errors import BadInput, positive
 from wbound.typing import Array
@@ -31,6 +31,8 @@ __all__ = [
     "WIDTHS",
     "Entry",
     "colour",
+    "figure_of",
+    "headed",
     "last_point",
     "log_axis",
     "log_frame",
@@ -141,20 +143,32 @@ def styled() -> Iterator[None]:
 
 
 def log_axis(axis: Any, low: float, high: float, most: int) -> None:
-    """Decades as ticks, at most so many of them; 1, 2, 5 where there is less than two decades."""
+    """Decades as ticks, at most so many of them; 1, 2, 5 or closer ones where there are less than two decades, and
+    never fewer than two."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     stride = max(1, math.ceil((last - first + 1) / most))
     ticks = [10.0**e for e in range(first, last + 1) if (e - first) % stride == 0]
     plain = first >= -2 and last <= 3
-    if len(ticks) < 2:
-        ticks = [m * 10.0**e for e in range(first - 1, last + 1) for m in (1, 2, 5)]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        plain = True
+    for parts in ((1, 2, 5), range(1, 10)):
+        if len(ticks) < 2:
+            ticks = [m * 10.0**e for e in range(first - 1, last + 1) for m in parts]
+            ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+            plain = first >= -3 and last <= 4
+    if len(ticks) < 2:  # less than a factor of two: even steps, as on a linear axis
+        ticks = [
+            float(t) for t in MaxNLocator(min(max(most, 2), 4)).tick_values(low, high) if low <= t <= high
+        ]
     axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(
-        FuncFormatter(lambda v, _: f"{v:g}" if plain else rf"$10^{{{round(math.log10(v))}}}$")
-    )
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}" if plain else _power(v)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _power(value: float) -> str:
+    """A tick that is no plain number: a power of ten, or a multiple of one."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    digits = value / 10.0**exponent
+    head = "" if abs(digits - 1.0) < 1e-6 else rf"{digits:.3g}\cdot"
+    return rf"${head}10^{{{exponent}}}$"
 
 
 class Entry(NamedTuple):
@@ -174,10 +188,28 @@ def text_width(text: str) -> float:
     return float(TextPath((0, 0), text, size=STYLE["font.size"], prop=prop).get_extents().width) / 72.0
 
 
-#: Margins in inches: left (ticks and label), bottom, top with and without a title; a label's gap.
-LEFT, BOTTOM, TOP, TITLED, GAP = 0.62, 0.44, 0.10, 0.30, 0.09
+#: Margins in inches: left (ticks and label), bottom, top with and without a title; a line under the title; a label's gap.
+LEFT, BOTTOM, TOP, TITLED, LINE, GAP = 0.62, 0.44, 0.10, 0.30, 0.145, 0.09
 #: Length of the piece of line before a label, in inches.
 SAMPLE = 0.2
+#: The size of what stands under a title and over the labels, in points.
+SMALL = 7.5
+
+
+def headed(title: str, inches: float) -> list[str]:
+    """A title as lines: its first line, which is set bold, and the others broken to ``inches``."""
+    first, *rest = title.split("\n")
+    out = [first] if title else []
+    for text in rest:
+        line = ""
+        for word in text.split(" "):
+            longer = f"{line} {word}".strip()
+            if line and text_width(longer) * SMALL / STYLE["font.size"] > inches:
+                out.append(line)
+                longer = word
+            line = longer
+        out.append(line)
+    return out
 
 
 def log_frame(
@@ -189,27 +221,42 @@ def log_frame(
     title: str = "",
     *,
     linear_x: bool = False,
+    legend: str = "",
+    ax: Axes | None = None,
 ) -> tuple[Figure, Axes]:
     """A figure with logarithmic axes over the given ranges (x may run downwards, or be linear) and direct
-    labels in a margin at the right."""
+    labels in a margin at the right, under the words ``legend``. title: a first line, and others that say for what data.
+
+    ax: axes of the caller's, which then hold all this, with a legend in place of the labels."""
+    if x[0] == x[1]:  # a single value has room on both sides
+        x = (x[0] / 2.0, x[1] * 2.0) if not linear_x else (x[0] - 1.0, x[1] + 1.0)
+    if ax is not None:
+        return _on_axes(ax, x, y, entries, title, linear_x, legend)
     margin = max((text_width(entry.text) for entry in entries), default=0.0) + (
         2.0 * GAP + 1.4 * SAMPLE if entries else GAP
     )
+    if entries:
+        margin = max(margin, text_width(legend) + 2.0 * GAP)
     figure = Figure(figsize=(inches, height))
-    top = TITLED if title else TOP
+    # a title starts over the axis label where it is longer than the axes
+    lines = headed(title, inches - LEFT - GAP)
+    over = bool(entries and legend)
+    top = (TITLED + LINE * (len(lines) - 1) if lines else TOP) + (LINE if over else 0.0)
+    height += top - TITLED if top > TITLED else 0.0
+    figure.set_figheight(height)
     across, up = inches - LEFT - margin, height - BOTTOM - top
     axes = figure.add_axes((LEFT / inches, BOTTOM / height, across / inches, up / height))
-    axes.set_xscale("linear" if linear_x else "log")
-    axes.set_yscale("log")
-    if x[0] == x[1]:  # a single value has room on both sides
-        x = (x[0] / 2.0, x[1] * 2.0) if not linear_x else (x[0] - 1.0, x[1] + 1.0)
-    axes.set_xlim(*x)
-    axes.set_ylim(*y)
-    if not linear_x:
-        log_axis(axes.xaxis, min(x), max(x), most=max(2, int(across / 0.5)))
-    log_axis(axes.yaxis, *y, most=7)
-    if title:
-        axes.set_title(title, color=INK, fontweight="bold", pad=5)
+    _scaled(axes, x, y, linear_x, across)
+    if lines:
+        for i, text in enumerate(reversed(lines)):
+            head = i == len(lines) - 1
+            raised = 5.0 + 72.0 * LINE * (i + over) + (1.0 if head and i else 0.0)
+            size = STYLE["axes.titlesize"] if head else SMALL
+            axes.annotate(
+                text, (0.0, 1.0), xycoords="axes fraction", xytext=(0.0, raised), textcoords="offset points",
+                va="bottom", fontsize=size, fontweight="bold" if head else "normal", color=INK if head else MUTED,
+                annotation_clip=False,
+            )  # fmt: skip
 
     def along(value: float, ends: tuple[float, float]) -> float:
         if linear_x and ends is x:
@@ -219,6 +266,11 @@ def log_frame(
     gap = 1.25 * STYLE["font.size"] / 72.0 / up
     wanted = [along(entry.y, y) for entry in entries]
     right, sample = 1.0 + GAP / across, SAMPLE / across
+    if over:
+        axes.annotate(
+            legend, (right, 1.0), xycoords="axes fraction", xytext=(0.0, 6.0), textcoords="offset points",
+            va="bottom", fontsize=SMALL, color=MUTED, annotation_clip=False,
+        )  # fmt: skip
     for entry, want, place in zip(entries, wanted, spread(wanted, gap, 0.0, 1.0), strict=True):
         shade = entry.look["color"]
         plain = {"transform": axes.transAxes, "clip_on": False, "color": shade}
@@ -227,8 +279,50 @@ def log_frame(
         # a sample of the line carries the colour; the words stay in ink, which can be read
         dash, thick = entry.look.get("linestyle", "-"), entry.look.get("linewidth", STYLE["lines.linewidth"])
         plain["alpha"] = entry.look.get("alpha")
-        axes.add_line(Line2D([right, right + sample], [place] * 2, linestyle=dash, linewidth=thick, **plain))
+        axes.add_line(
+            Line2D(
+                [right, right + 0.5 * sample, right + sample], [place] * 3, linestyle=dash, linewidth=thick,
+                marker=entry.look.get("marker"), markevery=[1], markersize=3.2, **plain,
+            )
+        )  # fmt: skip
         axes.text(right + 1.35 * sample, place, entry.text, va="center", ha="left", transform=axes.transAxes)
+    return figure, axes
+
+
+def _scaled(
+    axes: Axes, x: tuple[float, float], y: tuple[float, float], linear_x: bool, across: float
+) -> None:
+    """Both scales, their ends and their ticks; ``across``: the axes' width in inches."""
+    axes.set_xscale("linear" if linear_x else "log")
+    axes.set_yscale("log")
+    axes.set_xlim(*x)
+    axes.set_ylim(*y)
+    if not linear_x:
+        log_axis(axes.xaxis, min(x), max(x), most=max(2, int(across / 0.5)))
+    log_axis(axes.yaxis, *y, most=7)
+
+
+def _on_axes(
+    axes: Axes,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    entries: Sequence[Entry],
+    title: str,
+    linear_x: bool,
+    legend: str,
+) -> tuple[Figure, Axes]:
+    figure = figure_of(axes)
+    across = float(figure.get_figwidth()) * axes.get_position().width
+    _scaled(axes, x, y, linear_x, across)
+    axes.grid(True, which="major", color=RULE, linewidth=0.5)
+    if title:
+        axes.set_title("\n".join(headed(title, across)), loc="left", fontsize=SMALL + 0.5)
+    if entries:
+        names = ("linestyle", "linewidth", "marker", "color", "alpha")
+        drawn = [Line2D([], [], **{k: e.look[k] for k in names if k in e.look}) for e in entries]
+        axes.legend(
+            drawn, [e.text for e in entries], title=legend or None, fontsize=SMALL, title_fontsize=SMALL
+        )
     return figure, axes
 
 
@@ -237,17 +331,43 @@ ROW = 0.165
 
 
 def row_frame(
-    inches: float, rows: Sequence[tuple[str, str]], x: tuple[float, float], heads: tuple[str, str] = ("", "")
+    inches: float,
+    rows: Sequence[tuple[str, str]],
+    x: tuple[float, float],
+    heads: tuple[str, str] = ("", ""),
+    title: str = "",
+    *,
+    ax: Axes | None = None,
 ) -> tuple[Figure, Axes]:
     """A figure of rows, each with words at its left and right, over one logarithmic axis; row i is at y = i,
-    the first on top. ``heads`` stand above the words."""
-    left = max(text_width(text) for text, _ in (*rows, heads)) + GAP
-    right = max(text_width(text) for _, text in (*rows, heads)) + 2.0 * GAP
-    top = TOP + (ROW if any(heads) else 0.0)
-    height = BOTTOM + ROW * len(rows) + top
-    figure = Figure(figsize=(inches, height))
-    across = inches - left - right
-    axes = figure.add_axes((left / inches, BOTTOM / height, across / inches, ROW * len(rows) / height))
+    the first on top. ``heads`` stand above the words, the title's lines above all. ax: axes of the caller's, which then
+    hold all this; room for the words at their sides is the caller's."""
+    if ax is None:
+        lines = headed(title, inches - 2.0 * GAP)
+        left = max(text_width(text) for text, _ in (*rows, heads)) + GAP
+        right = max(text_width(text) for _, text in (*rows, heads)) + 2.0 * GAP
+        top = TOP + (ROW if any(heads) else 0.0) + (LINE * len(lines) + 0.08 if lines else 0.0)
+        height = BOTTOM + ROW * len(rows) + top
+        figure = Figure(figsize=(inches, height))
+        across = inches - left - right
+        axes = figure.add_axes((left / inches, BOTTOM / height, across / inches, ROW * len(rows) / height))
+        for i, text in enumerate(lines):
+            size = STYLE["axes.titlesize"] if i == 0 else SMALL
+            figure.text(
+                GAP / inches, 1.0 - (TOP + LINE * i) / height, text, va="top", fontsize=size,
+                fontweight="normal" if i else "bold", color=MUTED if i else INK,
+            )  # fmt: skip
+    else:
+        axes = ax
+        figure = figure_of(axes)
+        across = float(figure.get_figwidth()) * axes.get_position().width
+        if title:
+            axes.set_title(
+                "\n".join(headed(title, across)),
+                loc="left",
+                fontsize=SMALL + 0.5,
+                pad=16 if any(heads) else 6,
+            )
     axes.set_xscale("log")
     axes.set_xlim(*x)
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -263,10 +383,17 @@ def row_frame(
     return figure, axes
 
 
+def figure_of(drawn: Figure | Axes) -> Figure:
+    """The figure that axes stand in, or the figure itself."""
+    found: Any = drawn
+    while not isinstance(found, Figure):  # a part of a figure stands in one
+        found = found.figure
+    return found
+
+
 def x_label(axes: Axes, text: str) -> None:
     """A label under the x axis, from its left end, or as far to the left of it as the figure's edge asks."""
-    figure = axes.figure
-    assert isinstance(figure, Figure)
+    figure = figure_of(axes)
     inches, place = float(figure.get_figwidth()), axes.get_position()
     missing = 1.03 * text_width(text) + 0.5 * GAP - (1.0 - place.x0) * inches
     shift = min(max(missing, 0.0), place.x0 * inches)

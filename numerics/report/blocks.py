@@ -16,18 +16,22 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from numerics.report.glossary import WORDS, slug
+
 __all__ = [
     "Block",
     "Column",
     "Context",
     "Figure",
     "Figures",
+    "Folded",
     "Html",
     "Panel",
     "Part",
     "Prose",
     "Section",
     "Table",
+    "Words",
     "lookup",
     "number",
     "show",
@@ -66,13 +70,15 @@ class Context:
 @dataclass(frozen=True)
 class Section:
     """A section of the page: ``build`` makes it; ``weight`` is its share of the time, for the progress line;
-    ``last``: built after all others, whose parts it reads, wherever it stands on the page."""
+    ``last``: built after all others, whose parts it reads, wherever it stands on the page; ``fold``: evidence, which
+    stands closed until somebody opens it, searches in it or prints."""
 
     id: str
     title: str
     build: Callable[[Context], Part]
     weight: float = 1.0
     last: bool = False
+    fold: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Prose:
-    """Paragraphs. ``{path:format}`` is a number of the section's data, ``code`` stands between backquotes."""
+    """Paragraphs. ``{path:format}`` is a number of the section's data, ``code`` stands between backquotes, and
+    ``[[word]]`` is a word of the glossary, with its gloss and a link to it."""
 
     text: str
     lead: bool = False
@@ -142,7 +149,20 @@ class Panel:
     script: Html
 
 
-Block = Prose | Table | Figures | Panel
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that stand closed under a line of words."""
+
+    title: str
+    blocks: Sequence[Prose | Table | Figures]
+
+
+@dataclass(frozen=True)
+class Words:
+    """The glossary."""
+
+
+Block = Prose | Table | Figures | Panel | Folded | Words
 
 
 # ---------------------------------------------------------------------- numbers
@@ -202,12 +222,24 @@ def typeset(text: str) -> Html:
     return Html("".join([*out, html("{}", text[at:])]))
 
 
+def _words(text: str) -> list[Html]:
+    """Text with its ``[[words]]`` linked and glossed."""
+    out = []
+    for i, piece in enumerate(re.split(r"\[\[(.+?)\]\]", text)):
+        out.append(
+            html('<a class="word" href="#{}">{}</a> ({})', slug(piece), piece, typeset(WORDS[piece].gloss))
+            if i % 2
+            else typeset(piece)
+        )
+    return out
+
+
 def prose(section: str, data: Mapping[str, Any], text: str) -> Html:
     """`Prose.text` as HTML: everything escaped but the numbers and the code."""
     out: list[Html] = []
     for literal, path, spec, _ in string.Formatter().parse(text):
         for i, piece in enumerate(literal.split("`")):
-            out.append(html("<code>{}</code>", piece) if i % 2 else typeset(piece))
+            out += [html("<code>{}</code>", piece)] if i % 2 else _words(piece)
         if path:
             out.append(number(section, data, path, spec or ""))
     return Html("".join(out))

@@ -1,29 +1,58 @@
-"""The sections of the page, in their order. A new one is a line here and a builder."""
+"""The sections of the page, in their order: what is asked first, and then the evidence, folded. A new one is a line here
+and a builder."""
 
 from __future__ import annotations
 
-from numerics.report.sections import bounds, cancellation, schedules, clocks, orders, digits, environment, score_error, gap, lower_bound, verification, complexity, search, smoothed, summary, sde_or_ode
 from numerics.report import explorer
 from numerics.report.blocks import Section
+from numerics.report.sections import (
+    answer,
+    bounds,
+    cancellation,
+    clocks,
+    complexity,
+    digits,
+    environment,
+    gap,
+    lower_bound,
+    orders,
+    schedules,
+    score_error,
+    sde_or_ode,
+    search,
+    smoothed,
+    verification,
+    words,
+)
 
 __all__ = ["SECTIONS"]
 
 SECTIONS: tuple[Section, ...] = (
-    Section("summary", "In three sentences", summary.build, weight=0.1, last=True),
+    Section("answer", "Which sampler and schedule, and what none can beat", answer.build, weight=4.0),
+    Section("explorer", "Explorer: your data, your sampler", explorer.build, weight=0.7),
     Section("complexity", "How many steps: the eight processes", complexity.build, weight=6.0),
-    Section("versus", "SDE or ODE: which needs fewer steps", sde_or_ode.build, weight=0.1),
-    Section("orders", "Orders: published, derived, measured", orders.build, weight=4.0),
     Section("bounds", "Bound against exact value", bounds.build, weight=12.0),
-    Section("lower", "What hf cannot beat", lower_bound.build, weight=2.5),
-    Section("gap", "The gap closed", gap.build, weight=5.0),
-    Section("cancellation", "The bound that survives a prior start", cancellation.build, weight=1.0),
-    Section("clocks", "The clocks side by side", clocks.build, weight=1.0),
-    Section("verification", "Verified: bounds against referees", verification.build, weight=8.0),
-    Section("score-error", "Bias stays, noise fades", score_error.build, weight=2.0),
-    Section("search", "A search for counterexamples", search.build, weight=0.1),
-    Section("digits", "The same on real data: digits", digits.build, weight=6.0),
-    Section("smoothed", "Digits from their exact score, no network", smoothed.build, weight=6.0),
-    Section("chooser", "Which schedule for these data", schedules.build, weight=2.0),
-    Section("explorer", "Explorer: turn a dial", explorer.build, weight=0.7),
-    Section("environment", "How this page was made", environment.build, weight=0.1, last=True),
+    Section("verification", "Verified: bounds against referees", verification.build, weight=8.0, fold=True),
+    Section("search", "A search for counterexamples", search.build, weight=0.1, fold=True),
+    Section("orders", "Orders: published, derived, measured", orders.build, weight=4.0, fold=True),
+    Section("versus", "SDE or ODE: which needs fewer steps", sde_or_ode.build, weight=0.1, fold=True),
+    Section("lower", "What hf cannot beat", lower_bound.build, weight=2.5, fold=True),
+    Section("gap", "The gap closed", gap.build, weight=5.0, fold=True),
+    Section(
+        "cancellation", "The bound that survives a prior start", cancellation.build, weight=1.0, fold=True
+    ),
+    Section("clocks", "The clocks side by side", clocks.build, weight=1.0, fold=True),
+    Section("score-error", "Bias stays, noise fades", score_error.build, weight=2.0, fold=True),
+    Section("digits", "The same on real data: digits", digits.build, weight=6.0, fold=True),
+    Section("smoothed", "Digits from their exact score, no network", smoothed.build, weight=6.0, fold=True),
+    Section("chooser", "Every schedule of one sampler", schedules.build, weight=2.0, fold=True),
+    Section("words", "The words of this page", words.build, weight=0.1, fold=True),
+    Section(
+        "environment",
+        "How this page was made, and how old its stored results are",
+        environment.build,
+        weight=0.1,
+        last=True,
+        fold=True,
+    ),
 )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 from html import escape
-from importlib import resources
 
 from numerics.figures.style import INK, colour
 from numerics.report import javascript
-from numerics.report.blocks import Context, Html, Panel, Part, Prose, template
-from wbound.forward.catalogue import CATALOGUE, PUBLISHED
+from numerics.report.blocks import Context, Folded, Html, Panel, Part, Prose, template
 from wbound.calculus.quadrature import rule
+from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 
 __all__ = ["build", "engine", "script"]
 
@@ -146,11 +145,15 @@ def build(context: Context) -> Part:
     """The part of this section."""
     code = script()
     text = (
-        "Move a slider: both theorems, the exact W2, the floor and K(ε) follow at once, in this page, from "
-        "{processes:int} processes and {schemes:int} schemes whose formulas are printed from the toolkit's own "
-        "expressions. The data are centred with E|X_0|² = d/m_0, the largest that A1 allows, so the bounds "
-        "hold for every centred law with these m_0 and L_0 (Theorem 1 where its M_1 holds too); where L_0 = m_0 "
-        "they are N(0, I/m_0).\n\n"
+        "Turn a dial, paste the variances of your own data or drop a file of samples, choose a sampler or load its [[tape]]: all "
+        "follows at once, in this page; nothing leaves it. You see W2 by [[Theorem 1]], by [[Theorem 2]] and exactly, from the "
+        "[[prior]] or from p_T, and the least K for [[ε]]. Samplers: [[em]], em-point, [[ei]], [[hf]], ddpm."
+    )
+    small = (
+        "Formulas are printed from the toolkit's own expressions, for {processes:int} processes and {schemes:int} schemes. With "
+        "the dials the data are centred with E|X_0|² = d/m_0, the largest that A1 allows, so the bounds hold for every "
+        "centred law "
+        "with these m_0 and L_0 (Theorem 1 where its M_1 holds too); where L_0 = m_0 they are N(0, I/m_0).\n\n"
         "Theorem 1 is about em whatever the scheme chosen; its M_1 is computed for Gaussian data and is the "
         "slider's word otherwise. For ddpm Theorem 2 is the smaller of Eq. 7 and Eq. 9′ at θ = 2 (the toolkit "
         "looks for the best θ). The exact W2 is that of the exact score (M = 0) and its K(ε) adds what the prior "
@@ -162,4 +165,11 @@ def build(context: Context) -> Part:
         "bytes": len(code.encode()),
         "sliders": [row[0] for row in SLIDERS],
     }
-    return Part(data, (Prose(text), Panel(Html(_panel()), Html(code))))
+    return Part(
+        data,
+        (
+            Prose(text),
+            Panel(Html(_panel()), Html(code)),
+            Folded("What the explorer computes", (Prose(small),)),
+        ),
+    )

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
-from wbound.forward.catalogue import CATALOGUE
 from wbound.calculus.parser import parse, symbol
+from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.row import Row
 
 __all__ = ["SCHEMES", "coefficients", "constant", "processes", "scheme_code"]

@@ -6,25 +6,42 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from numerics.figures.style import INK
-from numerics.io.writing import csv_text
-from numerics.io.writing import write
 from numerics.io.locks import locked
-from numerics.report.blocks import Block, Context, Figures, Html, Panel, Part, Prose, Section, Table, finite, number, prose, table_csv, template, typeset
+from numerics.io.writing import csv_text, write
+from numerics.report.blocks import (
+    Block,
+    Context,
+    Figures,
+    Folded,
+    Html,
+    Panel,
+    Part,
+    Prose,
+    Section,
+    Table,
+    Words,
+    finite,
+    number,
+    prose,
+    table_csv,
+    template,
+    typeset,
+)
 from numerics.report.contents import SECTIONS
+from numerics.report.glossary import WORDS, slug
 
 __all__ = ["build"]
 
 TITLE = "Diffusion samplers: bound, exact value, ratio"
 SUBTITLE = (
-    "W2 errors of samplers that reverse a forward SDE, in the units of the data. Bounds are theorems with "
-    "their hypotheses checked; exact values need no sampling."
+    "How far the output of a sampler is from the data, how many calls of the network that takes, and what is "
+    "proved about it."
 )
 
 
@@ -71,12 +88,17 @@ def build(
 def _tables(section: Section, part: Part) -> dict[str, str]:
     """The CSV files of a section by name."""
     files: dict[str, str] = {}
-    for block in part.blocks:
+    for block in unfolded(part.blocks):
         if isinstance(block, Figures):
             files |= {f"{figure.id}.csv": csv_text(figure.columns) for figure in block.figures}
         elif isinstance(block, Table) and block.csv:
             files[block.csv] = csv_text(table_csv(block.columns, part.data[block.rows]))
     return files
+
+
+def unfolded(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks, and in place of a folded one what is in it."""
+    return [one for block in blocks for one in (block.blocks if isinstance(block, Folded) else (block,))]
 
 
 def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
@@ -85,6 +107,7 @@ def _page(sections: Sequence[Section], parts: dict[str, Part]) -> str:
         {
             "id": section.id,
             "title": section.title,
+            "fold": section.fold,
             "blocks": [
                 _shown(section.id, parts[section.id].data, block) for block in parts[section.id].blocks
             ],
@@ -105,6 +128,15 @@ def _shown(section: str, data: dict[str, Any], block: Block) -> dict[str, Any]:
     if isinstance(block, Prose):
         paragraphs = [prose(section, data, text) for text in block.text.split("\n\n")]
         return {"kind": "prose", "paragraphs": paragraphs, "lead": block.lead}
+    if isinstance(block, Folded):
+        inside = [_shown(section, data, one) for one in block.blocks]
+        return {"kind": "folded", "title": typeset(block.title), "blocks": inside}
+    if isinstance(block, Words):
+        entries = [
+            {"id": slug(w), "word": w, "means": prose(section, {}, word.means), "section": word.section}
+            for w, word in WORDS.items()
+        ]
+        return {"kind": "words", "entries": entries}
     if isinstance(block, Panel):
         return {"kind": "panel", "html": block.html, "script": block.script}
     if isinstance(block, Figures):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import output
 from numerics.cli.output import WRITTEN, emit, say
 
 
@@ -18,22 +20,64 @@ def register(app: typer.Typer) -> None:
 def report(
     out: Annotated[str, o.out("Where to write it.", "DIR")] = "report",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points: a first look.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Make the stored results of the searches again first (half an hour)."),
+    ] = False,
     json: o.Json = False,
 ) -> None:
     """Write the report: a page, its numbers, its curves.
 
     DIR/index.html opens from disk with no network; DIR/report.json holds every number on it, and a CSV file
-    lies beside it for every figure and table.
+    lies beside it for every figure and table. Long searches are stored results, whose age the page says; --full
+    makes them again, in the sources.
 
     \b
-    Example:
+    Examples:
       wbound report --out report
+      wbound report --full
     """
     from numerics.report import build
+    from wbound.errors import BadInput
+
+    if full and quick:
+        raise BadInput("full", "with --quick", "give --full or --quick, one of them")
+    if full:
+        renew()
 
     page = build(out, quick=quick, say=say, wrote=lambda path: WRITTEN.append(str(path)))
     say(f"wrote {page} and {len(WRITTEN) - 1} files of numbers beside it")
     emit({"page": str(page), "files": list(WRITTEN)}, json, lambda: str(page))
 
 
-__all__ = ["register", "report"]
+def renew() -> None:
+    """Run the commands that make the stored results, each to its end before its file is replaced. Raises
+    `Inconsistent` where one refutes a bound, `IOFailure` where one fails or its file cannot be replaced."""
+    import subprocess
+    import sys
+    from tempfile import TemporaryDirectory
+
+    from numerics.io.writing import write
+    from numerics.report.stored import RENEWALS, result_path
+    from wbound.errors import Inconsistent, IOFailure
+
+    with TemporaryDirectory() as folder:
+        for i, (name, words) in enumerate(RENEWALS.items(), 1):
+            say(f"stored results [{i}/{len(RENEWALS)}] wbound {words}")
+            program = [sys.executable, "-c", "from numerics.cli.main import run; run()"]
+            line = [
+                *program,
+                *words.split(),
+                "-o",
+                f"{folder}/{name}",
+                *(["--quiet"] if output.QUIET else []),
+            ]
+            code = subprocess.run(line, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode
+            if code == 3:
+                raise Inconsistent(f"wbound {words} found a bound that does not hold")
+            if code:
+                raise IOFailure(f"wbound {words} ended with exit code {code}: {name} is as it was")
+            WRITTEN.append(str(write(result_path(name), Path(f"{folder}/{name}").read_text("utf-8"))))
+
+
+__all__ = ["register", "renew", "report"]

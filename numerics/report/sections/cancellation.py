@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from numerics.figures import curves
-from numerics.studies.exact_over_horizons import landscape
 from numerics.figures.schedules import landscape_figure
 from numerics.report.blocks import Context, Figure, Figures, Part, Prose
+from numerics.studies.exact_over_horizons import landscape
 from wbound.forward.catalogue import process
 
 __all__ = ["build"]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from numerics.figures import curves
-from numerics.schedules.grid_comparison import side_by_side
 from numerics.figures.schedules import clock_figure, nodes_figure
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
-from wbound.forward.catalogue import PUBLISHED, process
+from numerics.schedules.grid_comparison import side_by_side
 from wbound.data.log_concave import LogConcave
+from wbound.forward.catalogue import PUBLISHED, process
 
 __all__ = ["build"]
 

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from numerics.targets import datasets
 from numerics.figures import curves as figures
-from numerics.studies.curves import exact_curve, geometric
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
-from wbound.forward.catalogue import PUBLISHED, process
+from numerics.studies.curves import exact_curve, geometric
+from numerics.targets import datasets
 from wbound.errors import HypothesisFailed
+from wbound.forward.catalogue import PUBLISHED, process
 from wbound.theory.statements import w2_bound
 
 __all__ = ["build"]

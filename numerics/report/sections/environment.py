@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from numerics.report.blocks import Column, Context, Part, Prose, Table
+from numerics.report.stored import ages
 
 __all__ = ["build"]
 
@@ -55,8 +56,28 @@ def build(context: Context) -> Part:
     ]
     text = (
         "Every number comes from closed forms, sums and quadrature; only the verification is sampled too, "
-        "with the seed that stands there. Make the page again with `wbound report --out DIR`."
+        "with the seed that stands there. Long searches are stored results, the oldest of {oldest:int} days; `wbound "
+        "report --full` "
+        "makes them again before the page (half an hour). Make the page again with `wbound report --out DIR`."
         + (" This is the quick version, with fewer points." if context.quick else "")
     )
+    stored = ages(made)
+    content = {
+        "rows": rows,
+        "quick": context.quick,
+        "stored": stored,
+        "oldest": max(row["days"] for row in stored),
+    }
+    kept = Table(
+        "stored",
+        "Stored results, not made with the page",
+        (
+            Column("file", "file"),
+            Column("date", "of"),
+            Column("days", "days old", "int"),
+            Column("command", "made by"),
+        ),
+        csv="stored-results.csv",
+    )
     table = Table("rows", "Versions", (Column("what", "what"), Column("value", "value")))
-    return Part({"rows": rows, "quick": context.quick}, (Prose(text), table))
+    return Part(content, (Prose(text), kept, table))

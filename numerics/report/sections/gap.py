@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from numerics.figures import curves
-from numerics.figures.style import MUTED, colour
-from numerics.studies.gap import SHARE, gap_closed
 from numerics.figures.schedules import BEST, gap_figure
+from numerics.figures.style import MUTED, colour
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.studies.gap import SHARE, gap_closed
 
 __all__ = ["build"]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from numerics.figures import curves
-from numerics.figures import lower_bound
+from numerics.figures import curves, lower_bound
+from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 from numerics.studies.curves import geometric
 from numerics.studies.lower_bound import cancellation, floor_check
-from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 
 __all__ = ["build"]
 

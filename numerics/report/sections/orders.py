@@ -7,10 +7,10 @@ from typing import Any
 import sympy as sp
 
 from numerics.figures import curves
-from numerics.tables import orders
 from numerics.figures.curves import colour
 from numerics.figures.schedules import orders_figure, span
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.tables import orders
 from numerics.tables.formulas import formula_mathml, formula_text
 from wbound.complexity.orders_table import order_rows
 

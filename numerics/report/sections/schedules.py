@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from numerics.targets import datasets
 from numerics.figures import curves
-from numerics.schedules.choice import choose
 from numerics.figures.schedules import ranking_figure
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.schedules.choice import choose
+from numerics.targets import datasets
 
 __all__ = ["build"]
 

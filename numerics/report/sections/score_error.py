@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from numerics.figures import curves
-from numerics.studies.curves import geometric, horizon
-from numerics.studies.score_error import fading
 from numerics.figures.schedules import fading_figure
 from numerics.report.blocks import Context, Figure, Figures, Part, Prose
-from wbound.forward.catalogue import process
+from numerics.studies.curves import geometric, horizon
+from numerics.studies.score_error import fading
 from wbound.data.gaussian import Gaussian
+from wbound.forward.catalogue import process
 
 __all__ = ["build"]
 

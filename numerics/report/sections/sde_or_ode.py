@@ -11,9 +11,9 @@ from typing import Any
 from numerics.figures.curves import colour
 from numerics.report.blocks import Column, Context, Part, Prose, Table
 from numerics.tables.formulas import formula_mathml, formula_text
-from wbound.forward.catalogue import process
 from wbound.complexity.order_formulas import derive
 from wbound.complexity.tables import TWICE
+from wbound.forward.catalogue import process
 
 __all__ = ["RENEW", "RESULTS", "build", "stored"]
 
@@ -113,7 +113,10 @@ def build(context: Context) -> Part:
         *(Column(f"K_bound_{s}", f"{s}, bound", "int") for s in SHOWN),
         *(Column(f"K_exact_{s}", f"{s}, exact", "int") for s in SHOWN),
         *(Column(f"K_bound_{s}", f"{s}, bound", "int", "steps; Theorem 7") for s in TWICE),
-        *(Column(f"K_exact_{s}", f"{s}, exact", "int", "steps; 2K − 1 or 2K calls of the score") for s in TWICE),
+        *(
+            Column(f"K_exact_{s}", f"{s}, exact", "int", "steps; 2K − 1 or 2K calls of the score")
+            for s in TWICE
+        ),
         Column("bound_gain", "SDE/ODE, bound", ".3g", "best SDE scheme's K over the best ODE scheme's"),
         Column("exact_gain", "exact", ".3g", "the same by exact law, over all schemes of one stage"),
         *(Column(f"exact_gain_{s}", f"SDE/{s}", ".3g", "calls of the score, by exact law") for s in TWICE),

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from numerics.io.image_files import png, tiles
+from numerics.report.blocks import Column, Context, Figure, Figures, Html, Part, Prose, Table
 from numerics.targets import datasets
 from numerics.verification.held_out_samples import held_out
-from numerics.report.blocks import Column, Context, Figure, Figures, Html, Part, Prose, Table
-from numerics.io.image_files import png, tiles
 
 __all__ = ["build"]
 

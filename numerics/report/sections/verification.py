@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from numerics.figures import curves
-from numerics.studies.curves import Curve, bound_curve, geometric, horizon
-from numerics.verification.matrix import N_LINE, REFUSED, TARGETS, Matrix
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
+from numerics.studies.curves import Curve, bound_curve, geometric, horizon
 from numerics.targets.products import LogCosh, SymmetricMixture
+from numerics.verification.matrix import N_LINE, REFUSED, TARGETS, Matrix
 from wbound.forward.catalogue import process
 
 __all__ = ["RESULTS", "build", "scattered", "stored"]
@@ -143,7 +143,8 @@ def build(context: Context) -> Part:
         "{undecided:int} undecided; the smallest ratio of a bound to its referee is {ratio:.4f}. Theorem 2' "
         "is Theorem 2 with a curvature profile instead of A1; Theorem 3 is about the ODE; Eq. 9' is ddpm's, "
         "where it is smaller. For heun and heun-lam, whose Theorem 7 has searches of its own, and for ODE schemes beyond "
-        "A1, which have no bound, the sampler is compared with its exact law alone. Samples of each cell were compared with the referee too: no "
+        "A1, which have no bound, the sampler is compared with its exact law alone. Samples of each cell were compared "
+        "with the referee too: no "
         "test tells them from its law in {agree:int} of {tested:int} cells, and their bracket, at level 0.99, holds "
         "its value in {inside:int} of {bracketed:int}. The ratio for samples is to the upper end of their "
         "bracket.\n\n"

@@ -16,3 +16,16 @@ for (const button of document.querySelectorAll("thead button")) {
     body.append(...rows);
   });
 }
+// A link into folded evidence opens it; printing opens all of it, and closes again what was closed.
+const unfold = () => {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let e = place; e; e = e.parentElement) if (e.tagName === "DETAILS" && !e.open) { e.open = true; place.scrollIntoView(); }
+};
+addEventListener("hashchange", unfold);
+unfold();
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  for (const e of closed) e.open = true;
+});
+addEventListener("afterprint", () => { for (const e of closed) e.open = false; });

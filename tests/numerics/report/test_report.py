@@ -18,6 +18,7 @@ import pytest
 import wbound
 from numerics.report import SECTIONS, Part, Section, build
 from numerics.report.blocks import Column, Prose, Table, lookup, prose, show, typeset
+from numerics.report.glossary import WORDS, slug
 
 
 class Page(HTMLParser):
@@ -129,27 +130,75 @@ def test_what_the_report_must_show(data: Any) -> None:
     assert "A1" in digits["refusal"] and "singular" in digits["refusal"]
     rows = data["complexity"]["rows"]
     fewest = min(rows, key=lambda row: row["K_exact"])
-    said = data["summary"]["complexity"]
+    said = data["complexity"]
     assert (said["best"], said["exact"], said["sharp"]) == tuple(
         fewest[key] for key in ("process", "K_exact", "K_sharp")
     )
-    for section in ("complexity", "bounds", "lower", "gap"):
-        for key, value in data["summary"][section].items():
-            assert value == data[section][key]
+    found = data["bounds"]
+    stored = [row for row in data["search"]["rows"] if row["ratio"] is not None]
+    for number in (1, 2):  # one smallest ratio for each claim
+        ratios = [row["ratio"] for row in stored if row["statement"] == f"Theorem {number}"]
+        assert found[f"found_{number}"] == min(ratios)
 
 
-def test_the_summary_is_three_sentences_each_with_its_number(folder: Path, data: Any) -> None:
+def test_the_answer_is_the_least_that_was_found(data: Any) -> None:
+    answer = data["answer"]
+    rows = answer["rows"]
+    assert [row["error"] for row in rows] == sorted(row["error"] for row in rows)
+    assert (answer["best"], answer["share"]) == (rows[0]["scheme"], rows[0]["share"]) and rows[0][
+        "factor"
+    ] == 1.0
+    assert all(row["share"] == pytest.approx(row["error"] / answer["scale"]) for row in rows)
+    assert all(row["calls"] <= answer["calls"] for row in rows)
+    assert answer["floor_few"] == wbound.affine_floor(answer["kappa"], answer["few"])
+    assert answer["floor"] < rows[0]["share"]
+    few = answer["per_cent"]
+    assert wbound.affine_floor(answer["kappa"], few) <= 0.01 < wbound.affine_floor(answer["kappa"], few - 1)
+
+
+def test_evidence_is_folded_and_what_comes_first_is_not(folder: Path) -> None:
     source = (folder / "index.html").read_text("utf-8")
-    section = source[source.index('<section id="summary"') :]
-    paragraphs = re.findall(r"<p[^>]*>(.*?)</p>", section[: section.index("</section>")], re.S)
-    assert len(paragraphs) == 3
-    for paragraph in paragraphs:
-        numbers = re.findall(
-            r'<span class="n" data-n="(summary\.[\w.]+)" data-f="([^"]*)">([^<]*)</span>', paragraph
+    for section in SECTIONS:
+        opened = f'<details id="{section.id}"' if section.fold else f'<section id="{section.id}"'
+        assert opened in source and source.count(f' id="{section.id}"') == 1
+    assert "<details open" not in source and [s.id for s in SECTIONS if not s.fold] == [
+        "answer",
+        "explorer",
+        "complexity",
+        "bounds",
+    ]
+
+
+def test_every_word_is_explained_where_it_stands_first_and_linked(folder: Path) -> None:
+    source = (folder / "index.html").read_text("utf-8")
+    main = source[source.index("<main>") : source.index('<section id="evidence"')]
+    for name in ("script", "style", "svg", "code", "noscript"):
+        main = re.sub(rf"<{name}\b.*?</{name}>", "", main, flags=re.S)
+    main = re.sub(r"<option.*?</option>|<figcaption.*?</figcaption>|<h2.*?</h2>", "", main, flags=re.S)
+    for word, meaning in WORDS.items():
+        link = f'<a class="word" href="#{slug(word)}">{word}</a> ('
+        assert main.count(link) == 1, word
+        assert f'<dt id="{slug(word)}">{word}</dt>' in source
+        assert len(meaning.gloss.split()) <= 12
+        before = re.sub(r"<[^>]*>", " ", main[: main.index(link)])
+        # a plain word before its explanation, not as a part of another
+        assert not re.search(rf"(?<![\w-]){re.escape(word)}s?(?![\w-])", before), (word, before[-200:])
+
+
+def test_the_age_of_stored_results_is_said(data: Any) -> None:
+    from datetime import UTC, datetime
+
+    from numerics.report.stored import RENEWALS, ages, result_path
+
+    rows = data["environment"]["stored"]
+    assert [row["file"] for row in rows] == list(RENEWALS)
+    assert {p.name for p in result_path("verify.json").parent.glob("*.json")} == set(RENEWALS)
+    late = ages(datetime(2030, 1, 1, tzinfo=UTC))
+    for row in late:
+        assert (
+            row["days"] == (datetime(2030, 1, 1).date() - datetime.fromisoformat(row["date"]).date()).days > 0
         )
-        assert numbers and all(show(lookup(data, path), spec) == text for path, spec, text in numbers)
-        words = re.sub(r"<[^>]*>", "", paragraph).strip()
-        assert words.endswith(".") and not re.search(r"[.!?] [A-Z]", words)  # one sentence
+    assert data["environment"]["oldest"] == max(row["days"] for row in rows)
 
 
 def test_lower_bound_clock_chooser_and_orders(data: Any) -> None:
@@ -314,6 +363,46 @@ def test_the_command_writes_the_report(tmp_path: Path, wb: Any, monkeypatch: pyt
     monkeypatch.setattr("numerics.report.build", fake)
     out = wb.ask("report", "--quick", "--out", str(tmp_path))
     assert out == {"page": str(tmp_path / "index.html"), "files": [str(tmp_path / "index.html")]}
+
+
+def test_full_renews_every_stored_result(tmp_path: Path, wb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+
+    from numerics.report import stored
+
+    ran: list[list[str]] = []
+    code = [0]
+
+    def fake(line: list[str], **named: Any) -> Any:
+        ran.append(line[3:])
+        Path(line[line.index("-o") + 1]).write_text('{"new": true}', "utf-8")
+        return subprocess.CompletedProcess(line, code[0])
+
+    monkeypatch.setattr(subprocess, "run", fake)
+    monkeypatch.setattr(stored, "result_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("numerics.report.build", lambda out, **named: Path(out) / "index.html")
+    wb.ask("report", "--full", "--out", str(tmp_path))
+    assert [" ".join(line[: line.index("-o")]) for line in ran] == list(stored.RENEWALS.values())
+    assert all(json.loads((tmp_path / name).read_text("utf-8")) == {"new": True} for name in stored.RENEWALS)
+    assert "one of them" in wb.refused("report", "--full", "--quick")
+    (tmp_path / "verify.json").write_text("old", "utf-8")
+    for wrong, exit_code in ((3, 3), (2, 4), (130, 4)):
+        code[0] = wrong
+        assert wb("report", "--full", "--out", str(tmp_path))[0] == exit_code
+        assert (tmp_path / "verify.json").read_text("utf-8") == "old"
+
+
+def test_the_renewing_commands_are_commands() -> None:
+    from typer.main import get_command
+
+    from numerics.cli.main import app
+    from numerics.report.stored import RENEWALS
+
+    group: Any = get_command(app)
+    for words in RENEWALS.values():
+        name, *rest = words.split()
+        options = {option for parameter in group.commands[name].params for option in parameter.opts}
+        assert {word for word in rest if word.startswith("-")} | {"-o"} <= options
 
 
 def test_the_commit_is_found_or_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
