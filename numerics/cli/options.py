@@ -67,7 +67,7 @@ def _starts() -> Iterable[str]:
 def _forms() -> Iterable[str]:
     from numerics.schedules.schedule_formats import FORMS
 
-    return FORMS
+    return (*FORMS, "phase")
 
 
 def _widths() -> Iterable[str]:
