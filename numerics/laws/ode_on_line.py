@@ -28,7 +28,18 @@ from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import Batch
 from wbound.typing import Array, Index
 
-__all__ = ["Flow1d", "curve", "flow1d", "flow1d_w2", "monotone", "push", "pushed_w2"]
+__all__ = [
+    "LEAST",
+    "Flow1d",
+    "Start",
+    "curve",
+    "flow1d",
+    "flow1d_w2",
+    "monotone",
+    "push",
+    "pushed_w2",
+    "w2_under",
+]
 
 
 #: Where the map turns: nodes of the first pass, of the last one, and how they grow from one to the next.
@@ -143,7 +154,7 @@ def push(s: Setting, line: Line) -> Callable[[Array], Array]:
     return lambda y: scale * moved(np.asarray(y, float))
 
 
-class _Start(NamedTuple):
+class Start(NamedTuple):
     """The start's law on the line at (α, σ²), and the ends of what is followed of it."""
 
     line: Line
@@ -152,7 +163,7 @@ class _Start(NamedTuple):
     hi: float
 
 
-def _start(s: Setting, line: Line) -> _Start:
+def _start(s: Setting, line: Line) -> Start:
     log_alpha, log_lam = s.nodes.first
     alpha, sigma2 = math.exp(log_alpha), math.exp(log_lam + 2.0 * log_alpha)
     own, at = line, (alpha, sigma2)
@@ -160,7 +171,7 @@ def _start(s: Setting, line: Line) -> _Start:
         own, at = Normal(0.0, 1.0 if s.start == "standard" else sigma2), (1.0, 0.0)
     # both levels are given: the smaller one decides
     lo, hi = own.at_tails(np.array([LEAST, 1.0]), np.array([1.0, LEAST]), *at).tolist()
-    return _Start(own, at, lo, hi)
+    return Start(own, at, lo, hi)
 
 
 def curve(s: Setting, line: Line, n: int = 513) -> tuple[Array, Array]:
@@ -178,7 +189,17 @@ def pushed_w2(s: Setting, line: Line, rtol: float) -> tuple[float, float, bool]:
     b = s.nodes.batch
     try:
         moved, start = push(s, line), _start(s, line)
-        rising = monotone(b, s.scheme.steps(b), line.L0)
+        return w2_under(moved, start, line, rtol, rising=monotone(b, s.scheme.steps(b), line.L0))
+    except OverflowError:
+        return math.inf, 0.0, True
+
+
+def w2_under(
+    moved: Callable[[Array], Array], start: Start, line: Line, rtol: float, *, rising: bool = False
+) -> tuple[float, float, bool]:
+    """W2 of the start's image under ``moved`` to a law on the line, its error estimate, and whether the map rises: said
+    (``rising``), or seen at points. *exact*"""
+    try:
         if not rising:
             x = moved(np.linspace(start.lo, start.hi, 4 * FIRST))
             # flat to rounding is no turn
@@ -204,7 +225,7 @@ def _finite(x: Array) -> Array:
     return x
 
 
-def _along(start: _Start, line: Line, moved: Callable[[Array], Array], rtol: float) -> tuple[float, float]:
+def _along(start: Start, line: Line, moved: Callable[[Array], Array], rtol: float) -> tuple[float, float]:
     """W2 and its error estimate where the map rises: Gauss panels over the start, halved until they agree."""
     nodes, weights = rule(10).x, rule(10).w
     scale = math.sqrt(line.variance + line.mean**2)
@@ -231,7 +252,7 @@ def _along(start: _Start, line: Line, moved: Callable[[Array], Array], rtol: flo
     return w2, 0.5 * float(error[0]) / w2 if w2 > 0.0 else 0.0
 
 
-def _sorted(start: _Start, line: Line, moved: Callable[[Array], Array], n: int) -> float:
+def _sorted(start: Start, line: Line, moved: Callable[[Array], Array], n: int) -> float:
     """W2 with n nodes of the start where the map turns: their images are sorted first."""
     y = np.linspace(start.lo, start.hi, n)
     mass = np.exp(start.line.log_density(y, *start.at)) * (y[1] - y[0])

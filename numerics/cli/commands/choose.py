@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import data_options as s
+from numerics.cli import few_calls_rows as few
 from numerics.cli import options as o
 from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
@@ -74,7 +75,8 @@ def choose(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas).",
+            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); or phase: "
+            "the fitted phase sampler, its levels, coefficients and start (.json, .npz).",
             autocompletion=o.complete_form,
         ),
     ] = None,
@@ -96,6 +98,7 @@ def choose(
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json
       wbound choose --data digits --steps 20 --for diffusers
       wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
+      wbound choose --data digits --steps 10 --as phase -o phase.json
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
     """
     from numerics.schedules.choice import choose as rank
@@ -131,7 +134,9 @@ def choose(
     shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if out is None and (as_ is not None or row is not None):
         raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
-    if out is not None:
+    if out is not None and as_ == few.AS:
+        few.writable_phase(out, row)
+    elif out is not None:
         _writable(out, as_)
     training: Any = None
     said: tuple[str, ...] = ()
@@ -161,7 +166,10 @@ def choose(
             watch=progress,
         )
     picked, written = None, None
-    if out is not None:
+    beside = few.few_rows(data, key, loaded, ranking)
+    if out is not None and as_ == few.AS:
+        written = few.write_phase(beside, out)
+    elif out is not None:
         if k > len(ranking.rows):
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
         picked = ranking.rows[k - 1]
@@ -192,7 +200,9 @@ def choose(
         "written": None if picked is None else picked.rank,
         "file": written,
     }
-    reasons = {
+    more, reasons = few.row_payload(beside)
+    payload |= more
+    reasons |= {
         "eps": "no --eps",
         "eps_rel": "no --eps",
         "figure": "no --figure",
@@ -268,7 +278,8 @@ def choose(
         ]
         if moved:
             lines += ["", "Parameters of the image processes:", *(f"  {line}" for line in moved)]
-        if picked is not None and written is not None:
+        lines += ["", *few.row_lines(beside, loaded.spread)]
+        if written is not None:
             lines += ["", *_written_lines(picked, written)]
         return "\n".join(
             [*lines, "", "What this says and does not say:", *(f"- {one}" for one in ranking.limits)]
@@ -320,9 +331,12 @@ def _write(row: Any, data: Any, out: str, form: str, training: Any, notes: tuple
 
 def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
     """What is in the file, the start that its number assumes, and the number."""
+    which, scheme = (
+        ("the phase sampler", "it") if row is None else (f"row {row.rank} as {written['form']}", row.scheme)
+    )
     return [
-        f"Written: row {row.rank} as {written['form']}. From x ~ N(0, s² I), s = {written['start_std']:.6g}, "
-        f"{row.scheme} has W2 {written['w2']:.6g}.",
+        f"Written: {which}. From x ~ N({'mean' if row is None else 0}, s² I), s = {written['start_std']:.6g}, "
+        f"{scheme} has W2 {written['w2']:.6g}.",
         *(f"  {line}" for line in written["notes"]),
     ]
 

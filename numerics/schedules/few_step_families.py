@@ -1,0 +1,217 @@
+"""Families of samplers for 5 to 20 calls between the fitted phase sampler and DPM-Solver++(2M): tapes for a spectrum, K
+calls and one number (section 17).
+
+Both parents are made for the Gaussian with the data's covariance and know nothing else of the data: nodes fitted to its
+spectrum; log-uniform levels, then 0, whose range has the least W2 there (from p_T, plus what the prior start changes).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from wbound.design.phase_design import fitted_nodes
+from wbound.exact.law_of_tape import tape_law
+from wbound.exact.phase import PhaseSampler, phase_levels, zolotarev_levels
+from wbound.sampler.multistep import multistep_named
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_writer import TapeWriter
+from wbound.typing import Array
+
+__all__ = ["FAMILIES", "PARENTS", "Family", "Spectrum", "phase_parent", "tuned", "tuned_levels"]
+
+#: Distinct eigenvalues (x², ascending) and how often each stands.
+Spectrum = tuple[tuple[float, ...], tuple[float, ...]]
+#: σ_max over the largest standard deviation that are tried for a range, and how many values of the last σ above 0: from
+#: 1/100 of the smallest to half of the largest, or twice the smallest.
+HIGHS = tuple(np.geomspace(1.5, 150.0, 13).tolist())
+LOWS = 17
+
+
+@dataclass(frozen=True)
+class Family:
+    """``make(spectrum, K, theta)`` is a tape of K calls for every number of ``thetas``."""
+
+    name: str
+    words: str
+    thetas: tuple[float, ...]
+    make: Callable[[Spectrum, int, float], Tape]
+
+
+def _law(spectrum: Spectrum) -> tuple[Array, Array]:
+    return np.array(spectrum[0]), np.array(spectrum[1])
+
+
+@lru_cache(maxsize=512)
+def fitted(spectrum: Spectrum, K: int) -> PhaseSampler:
+    """The phase sampler with nodes fitted to the spectrum."""
+    return phase_levels(fitted_nodes(spectrum[0], K, spectrum[1]))
+
+
+def phase_parent(spectrum: Spectrum, K: int) -> Tape:
+    """The phase sampler with nodes fitted to the spectrum, as a tape."""
+    return fitted(spectrum, K).tape()
+
+
+@lru_cache(maxsize=2048)
+def tuned_levels(spectrum: Spectrum, K: int, scheme: str = "dpmpp-2m") -> tuple[float, ...]:
+    """Log-uniform levels λ (K+1,), the last 0, with the range at which the scheme's W2 on the Gaussian is least."""
+    x, n = _law(spectrum)
+    sampler, best, least = multistep_named(scheme), (0.0,), math.inf
+    small, large = math.sqrt(x[0]), math.sqrt(x[-1])
+    for high in HIGHS:
+        for bottom in np.geomspace(0.01 * small, max(2.0 * small, 0.5 * large), LOWS):
+            top = high * large
+            if bottom >= top:
+                continue
+            lam = np.append(np.geomspace(top, bottom, K), 0.0) ** 2
+            tape = sampler.tape(lam)
+            exact, prior = (np.sqrt(tape_law(tape, x, start=start).variance) for start in ("exact", "prior"))
+            off = math.sqrt(float(n @ (exact - np.sqrt(x)) ** 2)) + math.sqrt(float(n @ (exact - prior) ** 2))
+            if off < least:
+                best, least = tuple(lam.tolist()), off
+    return best
+
+
+def tuned(scheme: str, spectrum: Spectrum, K: int) -> Tape:
+    """A multistep scheme on its `tuned_levels`."""
+    return multistep_named(scheme).tape(np.array(tuned_levels(spectrum, K, scheme)))
+
+
+def blend(a: Tape, b: Tape, theta: float) -> Tape:
+    """(1 − θ)a + θb, row by row: tapes of the same levels; the start of ``a``."""
+    unit = math.sqrt((1.0 + b.start_level) / (1.0 + a.start_level))
+
+    def mixed(name: str, factor: float = 1.0) -> Array:
+        return np.asarray((1.0 - theta) * getattr(a, name) + theta * factor * getattr(b, name))
+
+    return replace(
+        a, start=mixed("start", 1.0 / unit), answers=mixed("answers"), made={"scheme": "blend", "K": a.K}
+    )
+
+
+def two_m_from(levels: Array, nu: float, share: float = 1.0) -> Tape:
+    """2M on ``levels``, the last 0, from N(0, ν²), with ``share`` of its look back."""
+    writer = TapeWriter(levels.size - 1, 0, nu**2)
+    sigma = np.sqrt(levels)
+    state, before, step = writer.start(), None, math.inf
+    for k in range(levels.size - 1):
+        D = writer.evaluate(state, float(levels[k]))
+        keep = float(sigma[k + 1] / sigma[k])
+        h = -math.log(keep) if keep else math.inf
+        ahead = D
+        if before is not None and keep:
+            ahead = D + share * h / (2.0 * step) * (D - before)
+        state, before, step = keep * state + (1.0 - keep) * ahead, D, h
+    return writer.finish(
+        state, start_std=nu / math.sqrt(1.0 + nu**2), made={"scheme": "dpmpp-2m", "K": levels.size - 1}
+    )
+
+
+def _look_back(of: PhaseSampler, theta: float, exponent: float = 0.0) -> Tape:
+    """The phase sampler's levels and start, with keep = (z/λ)^{1−e}(√(λ′/λ))^e and θ of 2M's look back."""
+    writer = TapeWriter(of.K, 0, of.nu**2)
+    lam, z = of.levels, of.z
+    state, before, step = writer.start(), None, math.inf
+    for k in range(of.K):
+        D = writer.evaluate(state, float(lam[k]))
+        keep = float(z[k] / lam[k])
+        if exponent and k + 1 < of.K:
+            keep = keep ** (1.0 - exponent) * math.sqrt(float(lam[k + 1] / lam[k])) ** exponent
+        elif exponent:
+            keep *= 1.0 - exponent
+        h = 0.5 * math.log(float(lam[k] / lam[k + 1])) if k + 1 < of.K else math.inf
+        ahead = D if before is None or math.isinf(h) else D + theta * h / (2.0 * step) * (D - before)
+        state, before, step = keep * state + (1.0 - keep) * ahead, D, h
+    return writer.finish(
+        state, start_std=of.nu / math.sqrt(1.0 + of.nu**2), made={"scheme": "phase-2m", "K": of.K}
+    )
+
+
+def inflated(spectrum: Spectrum, theta: float) -> Spectrum:
+    """The spectrum with each eigenvalue x also at x/θ and at 9 values between: room for structure below the variance."""
+    x, n = _law(spectrum)
+    factors = np.geomspace(1.0 / theta, 1.0, 11)
+    values = np.outer(factors, x).ravel()
+    order = np.argsort(values)
+    return tuple(values[order].tolist()), tuple(np.tile(n / 11.0, 11)[order].tolist())
+
+
+@lru_cache(maxsize=512)
+def fitted_2m(spectrum: Spectrum, K: int, share: float = 1.0) -> Tape:
+    """2M with ``share`` of its look back on K levels and a start that are fitted to the spectrum as the phase sampler's
+    nodes are: least squares of √V − √x, from the tuned levels; a local minimum."""
+    x, n = _law(spectrum)
+    first = np.log(np.array(tuned_levels(spectrum, K)[:-1]))
+    root = np.sqrt(n / float(n @ x))
+
+    def made(q: Array) -> Tape:
+        levels = np.exp(q[1] - np.append(0.0, np.cumsum(np.exp(q[2:]))))
+        return two_m_from(np.append(levels, 0.0), math.exp(q[0]), share)
+
+    def misfit(q: Array) -> Array:
+        return np.asarray(root * (np.sqrt(tape_law(made(q), x).variance) - np.sqrt(x)))
+
+    q0 = np.concatenate(([0.5 * first[0], first[0]], np.log(-np.diff(first))))
+    found = least_squares(
+        misfit, q0, bounds=(q0 - 4.0, q0 + 3.0), xtol=1e-9, ftol=1e-9, gtol=1e-12, max_nfev=60
+    )
+    return made(found.x)
+
+
+def _shrunk(spectrum: Spectrum, K: int, theta: float) -> Tape:
+    of = fitted(spectrum, K)
+    return blend(of.tape(), two_m_from(np.append(of.levels, 0.0), of.nu), theta)
+
+
+def _at_2m(spectrum: Spectrum, K: int, theta: float) -> Tape:
+    lam = np.array(tuned_levels(spectrum, K))
+    return two_m_from(lam, math.sqrt(lam[0]), 1.0 - theta)
+
+
+def _class(spectrum: Spectrum, K: int, theta: float) -> Tape:
+    return zolotarev_levels(K, spectrum[0][0] / theta, spectrum[0][-1]).tape()
+
+
+def _between_levels(spectrum: Spectrum, K: int, theta: float) -> Tape:
+    """2M on levels between the phase sampler's and the tuned ones, geometrically; the start likewise."""
+    of, lam = fitted(spectrum, K), np.array(tuned_levels(spectrum, K))
+    levels = of.levels ** (1.0 - theta) * lam[:-1] ** theta
+    return two_m_from(np.append(levels, 0.0), of.nu ** (1.0 - theta) * math.sqrt(lam[0]) ** theta)
+
+
+def _wide_tuned(scheme: str) -> Callable[[Spectrum, int, float], Tape]:
+    return lambda spectrum, K, theta: tuned(scheme, inflated(spectrum, theta), K)
+
+
+#: What a hybrid is held to.
+PARENTS: dict[str, Callable[[Spectrum, int], Tape]] = {
+    "phase": phase_parent,
+    "dpmpp-2m": lambda spectrum, K: tuned("dpmpp-2m", spectrum, K),
+}
+
+_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_WIDER = (1.5, 2.0, 4.0, 10.0, 30.0)
+
+#: What was tried.
+FAMILIES: tuple[Family, ...] = (
+    Family("shrunk", "fitted phase nodes, every coefficient θ of the way to 2M's at the same levels", _SHARES, _shrunk),
+    Family("look-back", "the fitted phase sampler with θ of 2M's look back", _SHARES, lambda s, K, t: _look_back(fitted(s, K), t)),
+    Family("clipped", "the fitted phase sampler, what a step keeps θ of the way to ddim's", _SHARES, lambda s, K, t: _look_back(fitted(s, K), 0.0, t)),
+    Family("both", "the fitted phase sampler, θ of 2M's look back and what a step keeps θ of the way to ddim's", _SHARES, lambda s, K, t: _look_back(fitted(s, K), t, t)),
+    Family("inflated", "phase nodes fitted to the spectrum and its copies down to x/θ", _WIDER, lambda s, K, t: phase_parent(inflated(s, t), K)),
+    Family("class", "Theorem 6's sampler of [x_min/θ, x_max]", _WIDER, _class),
+    Family("damped-2m", "2M on its tuned levels with 1 − θ of its look back", _SHARES, _at_2m),
+    Family("levels", "2M on levels θ of the way from the phase sampler's to its tuned ones", (0.0, 0.25, 0.5, 0.75, 0.9), _between_levels),
+    Family("wide-2m", "2M, its range tuned for the spectrum and its copies down to x/θ", _WIDER, _wide_tuned("dpmpp-2m")),
+    Family("fitted-2m", "2M, its levels and start fitted to the spectrum and its copies down to x/θ", _WIDER, lambda s, K, t: fitted_2m(inflated(s, t), K)),
+    Family("fitted-half", "the same with half of the look back", _WIDER, lambda s, K, t: fitted_2m(inflated(s, t), K, 0.5)),
+    Family("unipc", "UniPC, its range tuned for the spectrum and its copies down to x/θ (1: the spectrum)", (1.0, *_WIDER), _wide_tuned("unipc")),
+    Family("ab2", "Adams–Bashforth 2, its range tuned likewise", (1.0, *_WIDER), _wide_tuned("ab2")),
+    Family("dpmpp-3m", "DPM-Solver++(3M), its range tuned likewise", (1.0, *_WIDER), _wide_tuned("dpmpp-3m")),
+)  # fmt: skip
