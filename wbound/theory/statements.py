@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wbound.bounds.modified_score import MODIFIED_SCORE
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.bounds.theorem_3 import THEOREM_3
@@ -28,6 +29,7 @@ STATEMENTS: dict[str, Statement] = {
         THEOREM_2,
         THEOREM_3,
         THEOREM_7,
+        MODIFIED_SCORE,
         EXACT_LAW,
         PROPOSITION_1,
         *CLAIMS,
