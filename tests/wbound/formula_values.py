@@ -179,7 +179,28 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= _flow_terms(s)
     if statement == "theorem-1":
         out |= _published_terms(s)
+    if statement == "modified-score-bound":
+        out |= _modified_score_terms(s)
     return out | affine_terms(s, statement)
+
+
+def _modified_score_terms(s: Setting) -> dict[str, Any]:
+    """Section 19's symbols, M_s over every step and every eigenvalue."""
+    law, nodes = gaussian_data(s.data), s.nodes
+    alpha, beta = np.exp(nodes.log_alpha), 2.0 * s.process.f(nodes.t)
+    mean, changes = float(np.linalg.norm(law.coordinates)), []
+    for k in range(1, nodes.K + 1):
+        for x in law.eigenvalues:
+            w, before = (1.0 + alpha[j] ** 2 * (x - 1.0) for j in (k, k - 1))
+            changes.append(beta[k - 1] * alpha[k] ** 2 * abs(x - 1.0) / (w * before))
+            by_mean = alpha[k] * abs(1.0 - alpha[k] * alpha[k - 1] * (x - 1.0)) / (w * before)
+            changes.append(0.5 * beta[k - 1] * mean * by_mean)
+    return {
+        "B": math.sqrt(law.second_moment + law.d),
+        "W_0": math.sqrt(mean**2 + float(((1.0 - np.sqrt(law.eigenvalues)) ** 2).sum())),
+        "beta_T": float(beta[0]),
+        "M_s": max(changes),
+    }
 
 
 def _exact_terms(s: Setting, variance: float) -> dict[str, Any]:

@@ -126,6 +126,11 @@ TARGETS: dict[str, Target] = {
         " test_theorem_7_integrals.test_the_step_integrals* test_theorem_7_integrals.test_beyond*"
         " test_theorem_7_integrals.test_the_second*",
     ),
+    "bounds.modified_score": Target(
+        "test_modified_score",
+        "test_modified_score.test_the_sampler* test_modified_score.test_its_terms* test_modified_score.test_their*"
+        " test_modified_score.test_the_score* test_modified_score.test_the_formula* test_modified_score.test_where*",
+    ),
     "exact.leading_order": Target("test_leading_order", "test_leading_order.test_*"),
 }
 

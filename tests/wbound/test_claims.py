@@ -16,6 +16,7 @@ from truths import TRUTH, w2
 
 import wbound
 from wbound.bounds import ddpm, theorem_3, theorem_7
+from wbound.bounds.modified_score import MODIFIED_EI
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
@@ -41,6 +42,7 @@ PROCESSES = ("ve-constant", "ve-exponential", "ou", "vp-linear", "sub-vp")
 SPECIAL = {
     **{f"section-9:{name}": f"image-ve-{name}" for name in ("original", "v1", "v2", "v3")},
     "theorem-7": "two stages",
+    "modified-score-bound": "modified score",
     "profiles:m": "bounded",
     "profiles:L": "bounded",
     "profiles:early": "early",
@@ -79,9 +81,13 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
         T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind.startswith("image") else 1.0)
         starts = ["exact", "prior", "standard"] if p.standard_start else ["exact", "prior"]
         schemes = ("heun", "heun", "heun-lam", "ddim") if kind == "two stages" else SCHEMES
-        quiet, scheme = rng.uniform() < 0.6, str(rng.choice(schemes))
+        quiet = rng.uniform() < 0.6
+        scheme: str | Scheme = str(rng.choice(schemes))
         even = quiet or K is not None or kind in ("early", "geometric", "tangent")
         uniform: Any = Grid.uniform(delta=0.1 * float(p.lam(T))) if kind == "early" else "uniform"
+        if kind == "modified score":
+            p, scheme = wbound.process("vp-linear", a=0.5, b=float(rng.uniform(0.2, 1.0))), MODIFIED_EI
+            law, starts = Gaussian(mean, variances / variances.max() * rng.uniform(0.3, 1.0)), ["standard"]
         uniform = {"geometric": "log-lam", "tangent": "tangent"}.get(kind, uniform)
         yield wbound.setting(
             p,
@@ -176,6 +182,13 @@ BREAKS: dict[str, Broken] = {
     "0 < a < b": other(data=Gaussian(np.zeros(2), 1.0)),
     "geometric levels": nodes(Grid.from_t([2.0, 1.9, 0.5, 0.0])),
     "grid tangent": nodes(Grid.from_t([2.0, 1.9, 0.5, 0.0])),
+    "m_0 >= 1": other(data=Gaussian(np.zeros(2), np.array([2.0, 0.5]))),
+    "beta does not decrease": other(process=wbound.Process(f="(2-t/8)/2", g="sqrt(2-t/8)")),
+    "the step size": lambda s: dataclasses.replace(
+        s,
+        data=Gaussian(np.zeros(1), 1e-4),
+        nodes=wbound.setting(s.process, s.data, 3.0, 2).nodes,
+    ),
     "m_0 lambda(T) > 1": other(data=Gaussian(np.zeros(1), 1e6)),
 }
 

@@ -52,6 +52,16 @@ def _second_order() -> sp.Expr:
     return sp.sqrt(C_1) / 2 * one + sp.sqrt(sp.Function("C_2")(theta)) * two
 
 
+def _modified_score() -> sp.Expr:
+    """Section 19's bound, h = T/K: M_s is how fast the modified score changes, W_0 is W2(p_0, N(0, I))."""
+    W_0, B, M_s, beta_T = sp.symbols("W_0 B M_s beta_T", nonnegative=True)
+    h = T / K
+    clock = 2 * sp.log(alpha[k] / alpha[k - 1])
+    rough = sp.Integral(sp.Min(1 / x, L_0), (x, lam[k], lam[k - 1])) - clock
+    frozen = B * _sum(rough * (sp.sqrt(2 * h * beta_T) + h * beta_T / 2 + 2 * rough))
+    return W_0 / (1 + m_0 * lambda_T) + frozen + M_s * h * T * beta_T * (1 + 2 * B) + M * T * beta_T
+
+
 _slow = sp.sqrt(d * L_0 / (1 + L_0 * lam[k - 1]))
 _through = sp.Max(*(sp.Abs(a[k] - b[k] * c[k] * h[k]) for h in (m, ell)))
 _excess_10 = sigma_0**4 * _sum(H[k] ** 2 / (w[k] ** 2 * w[k - 1])) - delta
@@ -223,6 +233,7 @@ FORMULAS: dict[str, Formula] = {
             d * L_0**2 / 4 * (1 + sp.log(1 + L_0 * lambda_T)),
         )
     ),
+    "modified-score-bound": Formula(sp.Le(W_2, _modified_score())),
     "theorem-7": Formula(
         sp.Le(
             W_2,

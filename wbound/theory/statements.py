@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wbound.bounds.modified_score import MODIFIED_SCORE
 from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
@@ -25,7 +26,7 @@ __all__ = ["BOUNDS", "STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 BOUNDS: tuple[Theorem, ...] = (THEOREM_1, THEOREM_2, THEOREM_3, THEOREM_7)
 
 #: Every statement of docs/theory.md that the code computes.
-STATEMENTS: dict[str, Statement] = {s.id: s for s in (*BOUNDS, EXACT_LAW, PROPOSITION_1, *CLAIMS)}
+STATEMENTS: dict[str, Statement] = {s.id: s for s in (*BOUNDS, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)}
 
 #: The upper bounds by the name a user gives; each says for which schemes it is meant, the first where none is.
 THEOREMS: dict[str, tuple[Theorem, ...]] = {
