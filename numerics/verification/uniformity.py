@@ -45,6 +45,8 @@ BITS, GROUPS = 12, 16
 DIRECTIONS, CELLS = 24, 64
 #: Rows at a time.
 BLOCK = 4096
+#: Logarithms that differ by less, relative, are one.
+SAME = 1e-9
 #: Rows taken at most.
 MOST = 100_000
 
@@ -79,8 +81,10 @@ def _bernstein(mean: Array, n: float, variance: Array | float, most: Array | flo
 
 
 def _least(log_p: Array, z: Array, name: Callable[[int], str], sides: int = 2) -> Departure:
-    """The least probable of a family, at the family's own risk."""
-    i = int(np.argmin(log_p))
+    """The least probable of a family, at the family's own risk; of those that rounding alone tells apart the first,
+    so that every machine names the same."""
+    least = float(log_p.min())
+    i = int(np.argmax(log_p.ravel() <= least + SAME * abs(least)))
     return Departure(float(log_p.flat[i]) + math.log(sides * log_p.size), name(i), float(z.flat[i]))
 
 
