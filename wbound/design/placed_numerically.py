@@ -321,7 +321,9 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
         return [*_moved(free.lam, u, log_s2), *_named(u, K, data)]
 
     def fixed(u: float) -> _Found:
-        return _from_best(target, near(u), math.exp(u))
+        # and as a search with this λ(T) given goes: the two best beginnings may both lead to a poor local optimum
+        beginnings = (near(u), _named(u, K, data))
+        return min((_from_best(target, b, math.exp(u)) for b in beginnings), key=lambda f: f.value)
 
     level = enough(lambda u: min(target.value(b) for b in near(u)), top, free.value, float(mesh[0]))
     found, limit = free if level.limit is None else fixed(level.log_lam), level.limit

@@ -103,5 +103,9 @@ def test_numerical_grids_stop(scheme: str, K: int) -> None:
             )
             assert more.value > found.value * (1.0 - 1.1 * LEAST_GAIN)
         less = numerical_grid(data, K, 0.01 * found.lam[0], objective="exact", scheme=scheme, start="prior")
-        assert 1.0 - found.value / less.value == pytest.approx(found.last_decade, rel=0.05)
+        gained = 1.0 - found.value / less.value
+        if scheme == "heun":  # not convex: a search may stop short of the optimum, but no gain is overstated
+            assert found.last_decade <= 1.05 * gained
+        else:
+            assert found.last_decade == pytest.approx(gained, rel=0.05)
         assert found.last_decade > LEAST_GAIN
