@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import wbound
-from numerics.sweep.config import TARGETS, Plan
+from numerics.sweep.config import AXES, TARGETS, Plan
+from numerics.sweep.passes import Passes, PassesOfData, compiles
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed
@@ -22,6 +23,7 @@ from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.memory import dimension
+from wbound.sampler.grid import Nodes
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.theory.statements import upper_bound
@@ -66,21 +68,61 @@ def batch(plan: Mapping[str, Any], first: int, last: int) -> bytes:
 
     The same bytes whoever computes it. A cell that fails is a row with its error.
     """
-    maker = _Maker(Plan.from_dict(plan))
-    rows = [maker.row(i, index) for i, index in maker.plan.between(first, last)]
-    columns = {name: [row.get(name) for row in rows] for name in SCHEMA.names}
-    table = pa.table(columns, schema=SCHEMA)
+    global _held
+    if _held is None or _held.body != plan:
+        _held = _Maker(plan)
+    table = _held.table(first, last)
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", row_group_size=max(len(rows), 1))
+    pq.write_table(table, sink, compression="zstd", row_group_size=max(len(table), 1))
     return sink.getvalue()
 
 
-class _Maker:
-    """Evaluates cells; neighbours share their process, data and nodes."""
+#: Of the last batch: a worker gets one after the other of the same plan.
+_held: _Maker | None = None
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.versions = plan, versions()
+#: Cells from which on loading the compiler pays. The plan decides, so that no batch rounds otherwise than another.
+COMPILED = 400
+#: Numbers that nodes may hold, to be there again for the next target.
+HELD = 4_000_000
+#: Axes whose values make the nodes of a grid that looks at the process alone, and of any other.
+_CLOCK = tuple(AXES.index(axis) for axis in ("process", "grid", "T", "K"))
+_NODES = tuple(AXES.index(axis) for axis in ("process", "target", "d", "grid", "T", "K"))
+_OF_CELL = tuple(f.name for f in SCHEMA if f.name not in {*AXES, "cell", "versions"})
+
+
+class _Maker:
+    """Evaluates cells; neighbours share their process, data, nodes and passes."""
+
+    def __init__(self, body: Mapping[str, Any]) -> None:
+        self.body, self.plan, self.versions = body, Plan.from_dict(body), versions()
+        self.compiled = self.plan.cells >= COMPILED and compiles()
+        self._axes = [(axis, self.plan.axes[axis]) for axis in AXES]
         self._held: dict[str, tuple[Any, Any]] = {}
+        self._nodes: dict[Any, tuple[Nodes, Passes]] = {}
+        self._checked: tuple[Any, set[Any]] = (None, set())
+        self._passes = PassesOfData(Passes(), set())
+        self._last: tuple[Any, Any] = (None, None)
+
+    def table(self, first: int, last: int) -> pa.Table:
+        """The rows first ≤ i < last."""
+        cells = np.arange(first, last)
+        where = [i.tolist() for i in np.unravel_index(cells, self.plan.shape)]
+        columns: dict[str, Any] = {name: [None] * cells.size for name in _OF_CELL}
+        for j, index in enumerate(zip(*where, strict=True)):
+            for name, value in self._results(index).items():
+                columns[name][j] = value
+        columns |= {"cell": cells, "versions": [self.versions] * cells.size}
+        for axis, at in zip(AXES, where, strict=True):
+            values = self.plan.axes[axis]
+            if axis in ("process", "target"):
+                described = [_described(axis, value) for value in values]
+                for name in described[0]:
+                    columns[name] = [described[i][name] for i in at]
+            else:
+                if axis == "M1":
+                    values = [None if value is None else str(value) for value in values]
+                columns[axis] = [values[i] for i in at]
+        return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
 
     def _once(self, what: str, key: Any, make: Callable[[], Any]) -> Any:
         """The last value made for ``what``, if it was for the same key; errors are remembered too."""
@@ -95,54 +137,82 @@ class _Maker:
             raise held[1]
         return held[1]
 
-    def row(self, i: int, index: Mapping[str, int]) -> dict[str, Any]:
-        """One cell's row."""
-        at = {axis: self.plan.axes[axis][j] for axis, j in index.items()}
-        row: dict[str, Any] = {"cell": i, "versions": self.versions, **at}
-        row |= _described("process", at["process"]) | _described("target", at["target"])
-        row["M1"] = None if at["M1"] is None else str(at["M1"])
+    def _results(self, index: tuple[int, ...]) -> dict[str, Any]:
+        """What is computed in one cell."""
+        at = {axis: values[j] for (axis, values), j in zip(self._axes, index, strict=True)}
+        row: dict[str, Any] = {}
         errors = []
         for output in self.plan.outputs:
             try:
                 row |= getattr(self, "_" + output)(at, index)
             except Exception as error:  # recorded with the cell; the others go on
                 errors.append(f"{output}: {type(error).__name__}: {' '.join(str(error).split())}")
-        row["error"] = "; ".join(errors) or None
+        if errors:
+            row["error"] = "; ".join(errors)
         if row.get("bound") is not None and row.get("exact"):
             row["ratio"] = row["bound"] / row["exact"]
         return row
 
-    def _process(self, at: Mapping[str, Any], index: Mapping[str, int]) -> Process:
-        return self._once("process", index["process"], lambda: _process(at["process"]))
+    def _process(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Process:
+        return self._once("process", index[0], lambda: _process(at["process"]))
 
-    def _data(self, at: Mapping[str, Any], index: Mapping[str, int]) -> Curvature:
-        return self._once("data", (index["target"], index["d"]), lambda: _data(at["target"], at["d"]))
+    def _data(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Curvature:
+        return self._once("data", index[1:3], lambda: _data(at["target"], at["d"]))
 
-    def _setting(self, at: Mapping[str, Any], index: Mapping[str, int]) -> Setting:
-        """The cell's setting, on nodes shared with its neighbours."""
+    def _base(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
+        """The setting of a cell's nodes, made once for all data where the grid does not look at them."""
         process, data = self._process(at, index), self._data(at, index)
-        shared = ("process", "target", "d", "grid", "T", "K")
+        key = tuple(index[i] for i in (_CLOCK if at["grid"] == "uniform" else _NODES))
+        if key not in self._nodes:
+            made = setting(process, data, at["T"], at["K"], grid=at["grid"])
+            if sum(k.t.size + passes.size for k, passes in self._nodes.values()) > HELD:
+                self._nodes.clear()
+            self._nodes[key] = made.nodes, Passes()
+        nodes, passes = self._nodes[key]
+        if self._checked[0] is not data:
+            self._checked = data, set()
+        self._passes = PassesOfData(passes, self._checked[1])
+        return Setting(process, data, nodes, SCHEMES["em"])
 
-        base: Setting = self._once(
-            "nodes",
-            tuple(index[axis] for axis in shared),
-            lambda: setting(process, data, at["T"], at["K"], grid=at["grid"]),
-        )
-        own = {name: at[name] for name in ("start", "scheme", "score_bias", "score_noise", "M1")}
-        if at["start"] == "standard" or at["M1"] == "exact":  # what only the process and the law can say
-            made = setting(process, data, at["T"], at["K"], grid=at["grid"], **own)
-            return replace(made, nodes=base.nodes)
-        return replace(base, **{**own, "scheme": SCHEMES[at["scheme"]]})
+    def _setting(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
+        """The cell's setting, on nodes shared with its neighbours; the same for all outputs of the cell."""
+        if self._last[0] is index:
+            return self._last[1]
+        base: Setting = self._once("nodes", index[:6], lambda: self._base(at, index))
+        scheme, start, M1 = SCHEMES[at["scheme"]], at["start"], at["M1"]
+        M, V = at["score_bias"], at["score_noise"]
+        if start == "standard" or M1 == "exact":  # what only the process and the law can say
+            own = {"start": start, "score_bias": M, "score_noise": V, "M1": M1}
+            made = setting(
+                base.process, base.data, at["T"], at["K"], grid=at["grid"], scheme=at["scheme"], **own
+            )
+            made = replace(made, nodes=base.nodes)
+        else:
+            made = Setting(base.process, base.data, base.nodes, scheme, start, M, V, M1)
+        self._last = index, made
+        return made
 
-    def _bound(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
-        b = upper_bound(at["theorem"], at["scheme"])(self._setting(at, index))
-        parts = ("initialisation", "discretisation", "score", "trivial", "vacuous", "statement")
-        return {"bound": b.total, **{name: getattr(b, name) for name in parts}}
+    def _bound(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
+        s = self._setting(at, index)
+        if self.compiled:
+            b = self._passes.bound(s, at["theorem"])
+        else:
+            b = upper_bound(at["theorem"], at["scheme"])(s)
+        return {
+            "bound": b.total,
+            "initialisation": b.initialisation,
+            "discretisation": b.discretisation,
+            "score": b.score,
+            "trivial": b.trivial,
+            "vacuous": b.vacuous,
+            "statement": b.statement,
+        }
 
-    def _exact(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
-        return {"exact": float(EXACT_LAW(self._setting(at, index)))}
+    def _exact(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
+        s = self._setting(at, index)
+        return {"exact": self._passes.exact(s) if self.compiled else float(EXACT_LAW(s))}
 
-    def _iterations(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
+    def _iterations(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
         if at["grid"] != "uniform":
             raise HypothesisFailed("iterations", "a uniform grid", f"grid = {at['grid']}")
         options = {k: at[k] for k in ("scheme", "theorem", "start", "score_bias", "score_noise", "M1")}
@@ -151,7 +221,7 @@ class _Maker:
         )
         return {"iterations": str(found.K), "iterations_T": float(found.T)}
 
-    def _sample(self, at: Mapping[str, Any], index: Mapping[str, int]) -> dict[str, Any]:
+    def _sample(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
         from numerics.samplers.sampling import samples
         from numerics.targets import products
         from numerics.transport import samples as transport

@@ -30,7 +30,7 @@ from wbound.errors import BadInput, IOFailure, count
 __all__ = ["Sweep", "sweep"]
 
 #: Batches aim at this many cells, so that a batch takes about a second where cells have closed forms.
-CELLS = 500
+CELLS = 4000
 #: How often a batch whose worker died is tried again.
 RETRIES = 2
 RESULT = "results.parquet"

@@ -84,7 +84,7 @@ class Gaussian(StronglyLogConcave):
     def second_moment(self) -> float:  # type: ignore[override]
         return float(self.mean @ self.mean + self.eigenvalues.sum())
 
-    @property
+    @cached_property
     def mean_norm(self) -> float | None:  # type: ignore[override]
         return float(np.linalg.norm(self.mean))
 

@@ -100,12 +100,15 @@ class GridBatch(Batch):
     # Where λ, α² and products of a few of them are far from the ends of doubles, and no step is long, local
     # terms may be written in λ itself, which is cheaper than in log λ: the batch is tame.
 
+    def within(self, most: float) -> bool:
+        """Whether log λ and −log α, largest at the first node, are below ``most``."""
+        highest = self.along.highest if self.given is None else float(self.given[0])
+        return max(highest, -float(self.along.log_alpha[0])) < most
+
     @cached_property
     def tame(self) -> bool:
-        # log λ and −log α are largest at the first node
-        highest = self.along.highest if self.given is None else float(self.given[0])
         return (
-            max(highest, -float(self.along.log_alpha[0])) < TAME
+            self.within(TAME)
             and (self.steps.largest if isinstance(self.steps, StationarySteps) else float(self.steps.F.max()))
             <= 1.0
         )

@@ -1,0 +1,161 @@
+"""Today's build beside a former one, interleaved in one run: two interpreters that time the cases they are told.
+
+The former build is a git worktree of `COMMIT`, on the path before today's, so that both use one environment. Where the
+history is not there (a shallow clone, an archive) the claims are skipped, aloud. Every figure is a ratio of processor
+seconds; modules have moved since, so a case finds what it needs by the older name first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+#: What the claims of ten to thirty times compare with.
+COMMIT = "faadd9f"
+
+
+@contextlib.contextmanager
+def former_build() -> Iterator[Path | None]:
+    """A worktree of `COMMIT`; None, said on stderr, where git has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / COMMIT
+        made = subprocess.run(
+            ["git", "worktree", "add", "--detach", str(path), COMMIT],
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+        )
+        if made.returncode:
+            said = " ".join(made.stderr.split())[-200:]
+            print(f"SKIPPED: claims against {COMMIT}, whose history is not here ({said})", file=sys.stderr)
+            yield None
+            return
+        try:
+            yield path
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", str(path)], cwd=HERE, check=True)
+
+
+class Interpreter:
+    """One build, asked for the seconds of a case after the other."""
+
+    def __init__(self, path: Path) -> None:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(path),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "former.py"), "--serve"],
+            cwd=path,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, case: str, options: dict[str, Any]) -> float:
+        """Processor seconds of one more run of a case."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps([case, options]) + "\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Former over today's seconds of a case: the median of the pairs, the quartiles, today's seconds."""
+
+    case: str
+    ratio: float
+    low: float
+    high: float
+    seconds: float
+
+
+def compare(cases: dict[str, tuple[str, dict[str, Any]]], pairs: int = 5) -> list[Comparison]:
+    """Every case in both builds, ``pairs`` times (at least five), the two after each other; empty without history."""
+    with former_build() as path:
+        if path is None:
+            return []
+        builds = Interpreter(path), Interpreter(HERE.parent)
+        try:
+            out = []
+            for name, (case, options) in cases.items():
+                for build in builds:  # compiles, loads, fills caches
+                    build(case, options)
+                times = [tuple(build(case, options) for build in builds) for _ in range(max(pairs, 5))]
+                ratios = [then / now for then, now in times]
+                low, middle, high = statistics.quantiles(ratios, n=4)
+                out.append(Comparison(name, middle, low, high, statistics.median(now for _, now in times)))
+                print(f"{name}: {middle:.2f} ({low:.2f} to {high:.2f}) times faster than {COMMIT}")
+        finally:
+            for build in builds:
+                build.close()
+    return out
+
+
+# ---------------------------------------------------------------------- cases, run in either build
+
+
+def _sweep(K: list[int], most: int) -> Callable[[], object]:
+    """Batches as a worker gets them, from the start: nothing is known of the run before."""
+    try:
+        from numerics import sweep_cells as cells
+        from numerics.sweep import _size as size
+        from numerics.sweep_config import read
+    except ImportError:
+        from numerics.sweep import cells
+        from numerics.sweep.config import read
+        from numerics.sweep.run import _size as size
+    plan = read({**tomllib.loads((HERE / "sweep.toml").read_text("utf-8")), "K": K})
+    body, each, last = plan.to_dict(), size(plan), min(plan.cells, most)
+
+    def run() -> None:
+        cells._held = None
+        for first in range(0, last, each):
+            cells.batch(body, first, min(first + each, last))
+
+    return run
+
+
+CASES: dict[str, Callable[..., Callable[[], object]]] = {"sweep": _sweep}
+
+
+def serve() -> None:
+    """Time the cases that stdin names, one a line; the first time of each also prepares it."""
+    ready: dict[str, Callable[[], object]] = {}
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a case prints is no answer
+    for line in sys.stdin:
+        case, options = json.loads(line)
+        if line not in ready:
+            ready[line] = CASES[case](**options)
+        begin = time.process_time()
+        ready[line]()
+        out.write(f"{time.process_time() - begin}\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    if "--serve" not in sys.argv:
+        sys.exit("run benchmarks/run.py --only former")
+    serve()
