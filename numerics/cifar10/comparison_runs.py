@@ -19,6 +19,7 @@ from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep
 from numerics.cifar10.evaluation import inception
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork
+from numerics.cifar10.networks_in_use import in_use
 from numerics.cifar10.processes import NAMES, ImageProcess, image_process
 from numerics.cifar10.runs import OF_ALL, Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
@@ -58,6 +59,7 @@ class Job:
     inception: str | None
     threads: int | None = None
     quiet: bool = False
+    network: str | None = None
 
 
 def trained(folder: Path, config: Config, device: str = "auto", progress: bool | None = None) -> Run:
@@ -110,11 +112,15 @@ def _side(job: Job, judge: Judge | None = None) -> Side:
         if not job.quiet:
             print(text, file=sys.stderr, flush=True)
 
+    c = job.config
+    process = c.image_process() if job.process == c.process else image_process(job.process)
+    if job.network is not None:
+        judge = judge or _judge(job)
+        theirs = in_use(None, job.network, device, process=process, shape=judge.shape)
+        return measure(judge, process, [Snapshot(0, theirs.score)], tell)
     began = time.perf_counter()
     run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
     tell(f"{job.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
-    c = job.config
-    process = c.image_process() if job.process == c.process else image_process(job.process)
     return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell)
 
 
@@ -126,8 +132,11 @@ def _judge(job: Job) -> Judge:
     return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
 
 
-def _said(config: Config) -> tuple[str, ...]:
+def _said(job: Job) -> tuple[str, ...]:
     """What a comparison says of its networks."""
+    config = job.config
+    if job.network is not None:
+        return (f"one network, {job.network}, serves all processes; nothing was trained",)
     if config.conditioning == "process":
         return ("each process has a network of its own, trained at its own times",)
     return (
@@ -147,7 +156,9 @@ class Prepared:
         """Train or load, and compare; whoever calls has the folder locked."""
         began = time.perf_counter()
         first = self.jobs[0]
-        if first.config.conditioning == "sigma":  # one run, which everybody waits for
+        if (
+            first.config.conditioning == "sigma" and first.network is None
+        ):  # one run, which everybody waits for
             trained(first.folder, first.config, first.device, False if first.quiet else None)
         if self.many == 1:
             sides = [_side(job, self.judge) for job in self.jobs]
@@ -155,7 +166,7 @@ class Prepared:
             from joblib import Parallel, delayed
 
             sides = Parallel(n_jobs=self.many, backend="loky")(delayed(_side)(job) for job in self.jobs)
-        return assemble(self.judge, sides, time.perf_counter() - began, _said(first.config))
+        return assemble(self.judge, sides, time.perf_counter() - began, _said(first))
 
 
 def prepared(
@@ -169,6 +180,7 @@ def prepared(
     weights: str | None = None,
     jobs: int | None = None,
     one_network: bool = False,
+    network: str | None = None,
     quiet: bool = False,
     **given: Any,
 ) -> Prepared:
@@ -176,14 +188,15 @@ def prepared(
 
     ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
     processes at once, default the cores of a CPU (one with a GPU or with weights); ``one_network``: a single run,
-    conditioned on σ, serves them all, where else each is trained; ``given``: settings of `make_config`. Runs that
-    are there are kept, so that a second call only samples. Raises `BadInput`.
+    conditioned on σ, serves them all, where else each is trained; or ``network``, somebody else's, does; ``given``:
+    settings of `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
     """
     steps, default = SWEEPS[one_of("preset", preset, SWEEPS)]
     chosen = sweep or default
     if not processes:
         raise BadInput("process", "(none)", f"must be one or more of {', '.join(NAMES)}")
     settings = {"steps": steps} | {k: v for k, v in given.items() if v is not None}
+    one_network = one_network or network is not None
     settings["conditioning"] = "sigma" if one_network else "process"
     names = tuple(dict.fromkeys(processes))
     configs = []
@@ -198,23 +211,28 @@ def prepared(
     alone = on.type != "cpu" or weights is not None
     many = min(count("jobs", jobs) if jobs is not None else 1 if alone else have, len(configs))
     threads = max(1, have // many) if many > 1 else None
+    folder = Path(out) / "runs"
     todo = [
         Job(
             name,
-            Path(out) / "runs" / ("sigma" if one_network else name),
+            folder / ("sigma" if one_network else name),
             c,
             chosen,
             device,
             weights,
             threads,
             quiet,
+            network,
         )
         for name, c in zip(names, configs, strict=True)
     ]
     for name in names:
         for K in {*chosen.steps, chosen.at}:
             plan(image_process(name), K, chosen.scheme, chosen.grid)
-    return Prepared(tuple(todo), _judge(todo[0]), many)
+    judge = _judge(todo[0])
+    if network is not None:  # what can be refused is, before
+        in_use(None, network, on, shape=judge.shape)
+    return Prepared(tuple(todo), judge, many)
 
 
 def device_of(name: str) -> torch.device:

@@ -48,6 +48,9 @@ Scheme = Annotated[
 GridName = Annotated[
     str, typer.Option("--grid", metavar="NAME", help="Where the steps are: uniform, log-lam, edm, cosine.")
 ]
+Root = Annotated[
+    str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
+]
 Seed = Annotated[
     str | None, o.numeric("--seed", "Seed of the first image; the next ones follow (default 0).")
 ]
