@@ -17,6 +17,7 @@ import torch
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of
 from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep, assemble, judge_of, measure
 from numerics.cifar10.evaluation import inception
+from numerics.cifar10.fast_networks import Speed
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.networks_in_use import in_use
@@ -99,7 +100,8 @@ def snapshots_of(
         torch.manual_seed(config.seed)  # as training makes it
         fresh = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
     first = Snapshot(0, score_of(fresh, chosen))
-    return [first, *(Snapshot(step, load_run(run.folder, device, step, chosen).score) for step in kept)]
+    auto = Speed()  # as ``wbound images sample`` has it
+    return [first, *(Snapshot(step, load_run(run.folder, device, step, chosen, auto).score) for step in kept)]
 
 
 def _side(job: Job, judge: Judge | None = None) -> Side:

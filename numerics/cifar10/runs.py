@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint, restore
+from numerics.cifar10.fast_networks import PRECISIONS, Speed, made_fast
 from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, load_images
 from numerics.cifar10.networks import PRESETS, UNSAID, Architecture, ScoreNetwork, architecture
-from numerics.cifar10.noise_levels import LevelScore, along, level_score_of
+from numerics.cifar10.noise_levels import LevelScore, TimedScore, along, level_score_of
 from numerics.cifar10.processes import ImageProcess, image_process
 from numerics.io.reading import is_file, load_json
 from numerics.io.writing import directory, write
@@ -31,7 +32,6 @@ from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, posit
 
 __all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]
 
-PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 #: What a network reads: a process's time, or the noise level of the data alone, which serves every process.
 CONDITIONINGS = ("process", "sigma")
 DECAYS = ("none", "cosine")
@@ -290,6 +290,8 @@ class Trained:
     architecture: Architecture
     #: the score of the data smoothed by any σ, for recorded samplers
     level_score: LevelScore
+    #: how the network runs: its number format, compiled or eager
+    how: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -297,20 +299,21 @@ class Trained:
         return (self.architecture.channels, self.architecture.size, self.architecture.size)
 
 
-def score_of(network: ScoreNetwork, process: ImageProcess) -> Callable[[Tensor, Tensor | float], Tensor]:
+def score_of(network: ScoreNetwork, process: ImageProcess) -> TimedScore:
     """The network as a score: x (B, C, H, W), t a float or (B,) in (0, 1]; std(t) is computed in float64. A network
     conditioned on σ is any process's."""
     if network.architecture.kind == "sigma":
         return along(_leveled(network), process)
+    return TimedScore(
+        lambda times: np.stack((times, process.std(times))),
+        lambda x, both: network(x, both[0], both[1]),
+    )
 
-    def score(x: Tensor, t: Tensor | float) -> Tensor:
-        times = t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t)
-        both = np.stack(np.broadcast_arrays(times, process.std(times))).reshape(2, -1)
-        at, std = torch.from_numpy(both).to(x.device, x.dtype).expand(2, len(x))
-        with torch.no_grad():
-            return network(x, at, std)
 
-    return score
+def _finite(network: ScoreNetwork, path: Path) -> None:
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise BadInput("checkpoint", path.name, f"has NaN or infinity among its weights: {name}")
 
 
 def _leveled(network: ScoreNetwork) -> LevelScore:
@@ -322,10 +325,13 @@ def load_run(
     device: torch.device | str = "cpu",
     step: int | None = None,
     process: ImageProcess | None = None,
+    speed: Speed | None = None,
+    tell: Callable[[str], Any] = lambda text: None,
 ) -> Trained:
     """The run in ``path``: the average network of its last checkpoint, or of the one at ``step``.
 
     ``process``: what it is the score of, by default the run's own; another one where it was conditioned on σ alone.
+    ``speed``: how the network runs, by default in float32, eagerly; ``tell`` gets a line where it cannot be compiled.
     Raises `BadInput` (no run, no checkpoint, one of another architecture, another process) and `IOFailure`.
     """
     run = Run(Path(path))
@@ -346,7 +352,9 @@ def load_run(
     checkpoint = load_checkpoint(found[-1], shape)
     network = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
     restore(checkpoint.average, dict(network.named_parameters()), found[-1])
+    _finite(network, found[-1])
+    made = "fp32, eager" if speed is None else made_fast(network, device, speed, tell)
     chosen = own if process is None else process
     score = score_of(network, chosen)
     level = _leveled(network) if shape.kind == "sigma" else level_score_of(score, chosen)
-    return Trained(chosen, score, checkpoint.step, config, shape, level)
+    return Trained(chosen, score, checkpoint.step, config, shape, level, made)

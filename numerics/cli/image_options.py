@@ -59,6 +59,14 @@ Batch = Annotated[
     str | None, o.numeric("--batch", "Images at once; changes no sample but by rounding (default 256).")
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[
+    str,
+    typer.Option("--precision", metavar="NAME", help="auto (bf16 on a GPU, else fp32), fp32, tf32, bf16."),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option("--compile/--no-compile", help="torch.compile (default: on a GPU; a CPU's takes minutes)."),
+]
 Inception = Annotated[
     str | None,
     typer.Option(

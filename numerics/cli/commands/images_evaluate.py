@@ -8,7 +8,7 @@ import typer
 
 from numerics.cli import image_options as i
 from numerics.cli import options as o
-from numerics.cli.output import aligned, emit, grid_table, note
+from numerics.cli.output import aligned, emit, grid_table, note, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,8 @@ def evaluate(
     ] = None,
     inception: i.Inception = None,
     batch: i.Batch = None,
+    precision: i.Precision = "auto",
+    compile_: i.Compile = None,
     device: i.Device = "auto",
     json: o.Json = False,
 ) -> None:
@@ -78,6 +80,7 @@ def evaluate(
     from numerics.cifar10.comparison import Snapshot, Sweep, judge_of
     from numerics.cifar10.comparison_runs import device_of
     from numerics.cifar10.evaluation import inception as read
+    from numerics.cifar10.fast_networks import Speed
     from numerics.cifar10.images import load_images
     from numerics.cifar10.networks_in_use import in_use
     from numerics.transport.samples import LEAST
@@ -108,7 +111,8 @@ def evaluate(
         images, split = load_images(data, root, on), 0
         trained = in_use(run, network, on, process=wanted, step=i.one_step(step), shape=images.shape)
     else:
-        trained = in_use(run, network, on, process=wanted, step=i.one_step(step))
+        speed = Speed(precision, compile_)
+        trained = in_use(run, network, on, process=wanted, step=i.one_step(step), speed=speed, tell=warn)
         c = trained.config
         assert c is not None
         images = load_images(c.data, c.root, on, flips=c.flips, dequantise=c.dequantise)
