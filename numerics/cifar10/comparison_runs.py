@@ -29,7 +29,7 @@ from numerics.io.reading import is_file
 from numerics.samplers.sampling import cores
 from wbound.errors import BadInput, count, one_of
 
-__all__ = ["SWEEPS", "Job", "Prepared", "device_of", "prepared", "snapshots_of", "trained"]
+__all__ = ["SWEEPS", "Job", "Prepared", "device_of", "prepared", "snapshots_of", "spread", "trained"]
 
 #: What `wbound images compare` does by preset where nothing else is said: training steps and the sweep.
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
@@ -189,7 +189,7 @@ def prepared(
     """What trains or loads every process under ``out``/runs and compares them: what can be refused is, before.
 
     ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
-    processes at once, default the cores of a CPU (one with a GPU or with weights); ``one_network``: a single run,
+    processes at once, default the GPUs, or the cores of a CPU (one with weights); ``one_network``: a single run,
     conditioned on σ, serves them all, where else each is trained; or ``network``, somebody else's, does; ``given``:
     settings of `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
     """
@@ -210,8 +210,9 @@ def prepared(
     configs = configs * len(names) if one_network else configs
     on = device_of(device)
     have = cores()
-    alone = on.type != "cpu" or weights is not None
-    many = min(count("jobs", jobs) if jobs is not None else 1 if alone else have, len(configs))
+    places = spread(device, len(names))
+    at_once = len(set(places)) if on.type != "cpu" else 1 if weights is not None else have
+    many = min(count("jobs", jobs) if jobs is not None else at_once, len(configs))
     threads = max(1, have // many) if many > 1 else None
     folder = Path(out) / "runs"
     todo = [
@@ -220,13 +221,13 @@ def prepared(
             folder / ("sigma" if one_network else name),
             c,
             chosen,
-            device,
+            place,
             weights,
             threads,
             quiet,
             network,
         )
-        for name, c in zip(names, configs, strict=True)
+        for name, c, place in zip(names, configs, places, strict=True)
     ]
     for name in names:
         for K in {*chosen.steps, chosen.at}:
@@ -235,6 +236,14 @@ def prepared(
     if network is not None:  # what can be refused is, before
         in_use(None, network, on, shape=judge.shape)
     return Prepared(tuple(todo), judge, many)
+
+
+def spread(device: str, many: int) -> list[str]:
+    """The device of each of many jobs: in turn the GPUs, where "auto" or "cuda" leaves the choice among several."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device not in ("auto", "cuda") or gpus < 2:
+        return [device] * many
+    return [f"cuda:{i % gpus}" for i in range(many)]
 
 
 def device_of(name: str) -> torch.device:

@@ -89,6 +89,7 @@ class Config:
     sample_every: int = 0
     sample_steps: int = 100
     keep: int = 2
+    save_minutes: float = 5.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -150,6 +151,7 @@ def make_config(process: str, data: str = "digits", preset: str = "small", **giv
     one_of("precision", made.precision, PRECISIONS)
     one_of("decay", made.decay, DECAYS)
     one_of("conditioning", made.conditioning, CONDITIONINGS)
+    nonnegative("save-minutes", made.save_minutes)
     real("p-mean", made.p_mean)
     positive("p-std", made.p_std)
     if made.gaussian_tau is not None:
@@ -191,9 +193,9 @@ class Run:
 
     @property
     def last(self) -> Path | None:
-        """The newest finished checkpoint."""
-        found = checkpoints_of(self.checkpoints)
-        return found[-1] if found else None
+        """The newest finished checkpoint, kept or for recovery."""
+        found = checkpoints_of(self.checkpoints) + checkpoints_of(self.checkpoints, "recovery")
+        return max(found, key=checkpoint_step, default=None)
 
     def begin(self, config: Config, shape: Architecture, data: str = "") -> None:
         """Make the directory and write config.json. Raises `BadInput` where a run is there already."""
@@ -275,7 +277,7 @@ class Run:
             write(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         for folder in (self.folder, self.checkpoints, self.folder / "samples"):
             for left in folder.glob(".*.*"):
-                if left.name.startswith((".step-", ".config.json.", ".metrics.jsonl.")):
+                if left.name.startswith((".step-", ".recovery-", ".config.json.", ".metrics.jsonl.")):
                     left.unlink(missing_ok=True)
 
 
@@ -343,9 +345,9 @@ def load_run(
             process.name,
             f"must be {own.name}, with the run's parameters: it was trained on no other",
         )
-    found = checkpoints_of(run.checkpoints)
+    found = [run.last] if run.last is not None else []
     if step is not None:
-        found = [p for p in found if checkpoint_step(p) == step]
+        found = [p for p in checkpoints_of(run.checkpoints) if checkpoint_step(p) == step]
     if not found:
         which = "checkpoint" if step is None else f"checkpoint of step {step}"
         raise BadInput("run", str(path), f"has no {which}")
