@@ -19,6 +19,7 @@ from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep
 from numerics.cifar10.evaluation import inception
 from numerics.cifar10.fast_networks import Speed
 from numerics.cifar10.images import load_images
+from numerics.cifar10.kept_cells import CellStore
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.networks_in_use import in_use
 from numerics.cifar10.processes import NAMES, ImageProcess, image_process
@@ -99,9 +100,13 @@ def snapshots_of(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # as training makes it
         fresh = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
-    first = Snapshot(0, score_of(fresh, chosen))
+    first = Snapshot(0, score_of(fresh, chosen), f"{shape.to_dict()}, seed {config.seed}")
     auto = Speed()  # as ``wbound images sample`` has it
-    return [first, *(Snapshot(step, load_run(run.folder, device, step, chosen, auto).score) for step in kept)]
+    rest = []
+    for step in kept:
+        found = load_run(run.folder, device, step, chosen, auto)
+        rest.append(Snapshot(step, found.score, f"{found.sha256}, {found.how}"))
+    return [first, *rest]
 
 
 def _side(job: Job, judge: Judge | None = None) -> Side:
@@ -119,11 +124,14 @@ def _side(job: Job, judge: Judge | None = None) -> Side:
     if job.network is not None:
         judge = judge or _judge(job)
         theirs = in_use(None, job.network, device, process=process, shape=judge.shape)
-        return measure(judge, process, [Snapshot(0, theirs.score)], tell)
+        return measure(
+            judge, process, [Snapshot(0, theirs.score)], tell
+        )  # weights that nobody knows: nothing is kept
     began = time.perf_counter()
+    store = CellStore(job.folder.parent.parent / "cells")
     run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
     tell(f"{job.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
-    return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell)
+    return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell, store)
 
 
 def _judge(job: Job) -> Judge:

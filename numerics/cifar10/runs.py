@@ -294,6 +294,8 @@ class Trained:
     level_score: LevelScore
     #: how the network runs: its number format, compiled or eager
     how: str
+    #: of the checkpoint's file
+    sha256: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -310,6 +312,11 @@ def score_of(network: ScoreNetwork, process: ImageProcess) -> TimedScore:
         lambda times: np.stack((times, process.std(times))),
         lambda x, both: network(x, both[0], both[1]),
     )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _finite(network: ScoreNetwork, path: Path) -> None:
@@ -359,4 +366,4 @@ def load_run(
     chosen = own if process is None else process
     score = score_of(network, chosen)
     level = _leveled(network) if shape.kind == "sigma" else level_score_of(score, chosen)
-    return Trained(chosen, score, checkpoint.step, config, shape, level, made)
+    return Trained(chosen, score, checkpoint.step, config, shape, level, made, _sha256(found[-1]))

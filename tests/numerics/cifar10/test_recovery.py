@@ -116,3 +116,52 @@ def test_processes_are_spread_over_the_gpus(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_cadence_is_checked() -> None:
     with pytest.raises(BadInput, match="save-minutes = -1"):
         config_of(save_minutes=-1.0)
+
+
+def test_a_comparison_that_was_cut_off_measures_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the second batch of the second cell: the first cell and the first batch are not drawn again."""
+    from numerics.cifar10 import comparison
+    from numerics.cifar10.comparison import Snapshot, Sweep, judge_of, measure
+    from numerics.cifar10.images import load_images
+    from numerics.cifar10.kept_cells import CellStore
+    from numerics.cifar10.processes import image_process
+
+    sweep = Sweep(steps=(2, 3), at=2, n=40, seeds=2, batch=30, components=4)
+    judge, process, store = (
+        judge_of(load_images("digits"), sweep),
+        image_process("vp-v2"),
+        CellStore(tmp_path),
+    )
+    network = Snapshot(5, judge.law.exact_score(process), "exact")
+    draw, drawn = comparison.sample_images, []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        if len(drawn) == 5:
+            raise RuntimeError("lost")
+        drawn.append((given[3], given[5][0], len(given[5])))
+        return draw(*given, **named)
+
+    monkeypatch.setattr(comparison, "sample_images", counted)
+    with pytest.raises(RuntimeError, match="lost"):
+        measure(judge, process, [network], store=store)
+    assert drawn == [(2, 0, 30), (2, 30, 10), (2, 40, 30), (2, 70, 10), (3, 0, 30)]
+    drawn.clear()
+    again = measure(judge, process, [network], store=store)
+    assert drawn == [(3, 30, 10), (3, 40, 30), (3, 70, 10)]
+    monkeypatch.setattr(comparison, "sample_images", draw)
+    plain = measure(judge, process, [network])
+    for a, b in zip(again.measured, plain.measured, strict=True):
+        assert replace(a, seconds=0.0) == replace(b, seconds=0.0)
+    assert not list(tmp_path.glob("*.samples")) and len(list(tmp_path.glob("*.json"))) == 2
+    # another network, or one that nobody knows, is measured anew
+    monkeypatch.setattr(comparison, "sample_images", lambda *a, **k: (drawn.append(a[3]), draw(*a, **k))[1])
+    for identity in ("other", ""):
+        drawn.clear()
+        measure(judge, process, [replace(network, identity=identity)], store=store)
+        assert len(drawn) == 8
+    (next(tmp_path.glob("*.json"))).write_text("[1]")
+    with pytest.raises(BadInput, match="is no cell of a comparison"):
+        for path in tmp_path.glob("*.json"):
+            store.get(path)
