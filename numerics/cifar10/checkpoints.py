@@ -1,5 +1,8 @@
 """Checkpoints: one safetensors file each, written whole or not at all; a step number, tensors and their shapes.
 
+Some are kept, by steps (``step-…``, which show how training went); one more is there to go on from, by the clock
+(``recovery-…``). Both are copied from the device at once and written by a thread, while training goes on.
+
 A file holds the network, its average (EMA) and Adam's state; its header holds the step and the architecture,
 as JSON. Nothing is pickled, so a stranger's checkpoint runs nothing.
 """
@@ -9,7 +12,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +31,21 @@ from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure
 
 __all__ = [
+    "Cadence",
     "Checkpoint",
+    "CheckpointWriter",
+    "captured",
     "checkpoint_step",
     "checkpoints_of",
     "load_checkpoint",
     "restore",
     "restore_optimiser",
-    "save_checkpoint",
 ]
 
 FORMAT = "wbound images 1"
-_NAME = re.compile(r"step-(\d{9})\.safetensors")
+_NAME = re.compile(r"(step|recovery)-(\d{9})\.safetensors")
+#: The largest share of the time that checkpoints for recovery may take of training.
+SHARE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +58,12 @@ class Checkpoint:
     optimiser: dict[str, Tensor]
 
 
-def checkpoints_of(folder: Path) -> list[Path]:
-    """The finished checkpoints of a folder, oldest first."""
+def checkpoints_of(folder: Path, kind: str = "step") -> list[Path]:
+    """The finished checkpoints of a folder that are kept ("step"), or those for "recovery", oldest first."""
     if not is_folder(folder):
         return []
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    named = ((path, _NAME.fullmatch(path.name)) for path in folder.iterdir())
+    return sorted(path for path, match in named if match is not None and match[1] == kind)
 
 
 def checkpoint_step(path: Path) -> int:
@@ -60,32 +71,82 @@ def checkpoint_step(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise BadInput("checkpoint", path.name, "must be named step-000000123.safetensors")
-    return int(match[1])
+    return int(match[2])
 
 
-def save_checkpoint(
-    folder: Path,
+def captured(
     step: int,
     network: nn.Module,
     average: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
     shape: Architecture,
-    keep: int = 2,
-) -> Path:
-    """Write the checkpoint of ``step``, then delete all but the last ``keep``. Raises `IOFailure`: the former
-    ones are then as they were."""
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a checkpoint, copied to the host, and its header: what training does next is not in it."""
     names: dict[Any, str] = {parameter: name for name, parameter in network.named_parameters()}
     tensors = {f"network.{name}": parameter.detach() for name, parameter in network.named_parameters()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
     for parameter, state in optimiser.state.items():
         tensors |= {f"optimiser.{key}.{names[parameter]}": value for key, value in state.items()}
     header = {"format": FORMAT, "step": str(step), "architecture": json.dumps(shape.to_dict())}
-    whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    path = write(directory(folder) / f"step-{step:09d}.safetensors", save(whole, header))
-    for old in checkpoints_of(folder)[:-keep]:
-        with contextlib.suppress(OSError):  # a checkpoint too many harms nobody
-            old.unlink()
-    return path
+    # contiguous first: a copy keeps a tensor's layout, which the file does not
+    return {name: t.contiguous().to("cpu", copy=True) for name, t in tensors.items()}, header
+
+
+class CheckpointWriter:
+    """Writes checkpoints into ``folder`` with one thread, in their order; ``keep`` of those by steps stay, and of those
+    for recovery the last, as long as nothing later is there."""
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder, self.keep = folder, keep
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+
+    def submit(self, step: int, kind: str, content: tuple[dict[str, Tensor], dict[str, str]]) -> Path:
+        """Have it written once the one before is; its path. Raises what the one before met (`IOFailure`)."""
+        self.wait()
+        path = self.folder / f"{kind}-{step:09d}.safetensors"
+        self._pending = self._pool.submit(self._write, path, content)
+        return path
+
+    def wait(self) -> None:
+        """Until all is written. Raises `IOFailure`: the former checkpoints are then as they were."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write(self, path: Path, content: tuple[dict[str, Tensor], dict[str, str]]) -> None:
+        directory(self.folder)
+        write(path, save(*content))
+        step = checkpoint_step(path)
+        passed = [old for old in checkpoints_of(self.folder, "recovery") if checkpoint_step(old) < step]
+        if path.name.startswith("step"):
+            passed = checkpoints_of(self.folder, "recovery") + checkpoints_of(self.folder)[: -self.keep]
+        for old in passed:
+            with contextlib.suppress(OSError):  # a checkpoint too many harms nobody
+                old.unlink()
+
+
+class Cadence:
+    """When the next checkpoint for recovery is due: ``seconds`` after the last, or so long that what the last one held
+    training up is `SHARE` of the time. ``clock``: seconds from anywhere."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds, self.clock = seconds, clock
+        self.last, self.spent, self.longest = clock(), 0.0, 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether it is; never where ``seconds`` is 0."""
+        return self.seconds > 0.0 and self.clock() - self.last >= max(self.seconds, self.longest / SHARE)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Around what holds training up for a checkpoint."""
+        began = self.clock()
+        yield
+        self.last = self.clock()
+        self.longest = self.last - began
+        self.spent += self.longest
 
 
 def load_checkpoint(path: Path, shape: Architecture | None = None) -> Checkpoint:

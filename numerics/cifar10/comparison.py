@@ -7,6 +7,7 @@ W2 of the same sampler with the exact score, and the K that Theorem 2 asks for; 
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from numerics.cifar10.evaluation import (
 )
 from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, to_uint8
+from numerics.cifar10.kept_cells import CellStore
 from numerics.cifar10.network_error import final_law
 from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.sampling import (
@@ -97,10 +99,12 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A network after so many training iterations; 0: as it was made."""
+    """A network after so many training iterations; 0: as it was made. ``identity``: of its weights and how it runs, ""
+    where nothing is known of them: then nothing measured with it is kept."""
 
     iterations: int
     score: Score
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -232,25 +236,66 @@ class Judge:
     extractor: Extractor | None
     real: torch.Tensor | None
 
-    def cell(self, process: ImageProcess, snapshot: Snapshot, K: int) -> Measured:
+    def cell(
+        self, process: ImageProcess, snapshot: Snapshot, K: int, store: CellStore | None = None
+    ) -> Measured:
+        """One cell, measured now or, where ``store`` has it, before."""
         s = self.sweep
+        path = None
+        if store is not None and snapshot.identity:
+            path = store.path(self._all_of(process, snapshot, K))
+            kept = store.get(path)
+            if kept is not None:
+                return Measured(**kept)
         room(s.seeds * s.n, self.shape)
         began = time.perf_counter()
-        groups = [
-            sample_images(
+
+        def draw(first: int, last: int) -> torch.Tensor:
+            seeds = range(first, last)
+            return sample_images(
                 snapshot.score,
                 process,
                 self.shape,
                 K,
                 s.scheme,
-                range(seed * s.n, (seed + 1) * s.n),
+                seeds,
                 self.device,
                 s.batch,
                 grid=s.grid,
             )
-            for seed in range(s.seeds)
-        ]
-        seconds = time.perf_counter() - began
+
+        groups = []
+        for low in range(0, s.seeds * s.n, s.n):
+            parts = [(i, min(i + s.batch, low + s.n)) for i in range(low, low + s.n, s.batch)]
+            if path is None or store is None:
+                groups.append(torch.cat([draw(*part) for part in parts]))
+            else:
+                found = [store.drawn(path, part[0], lambda part=part: draw(*part)) for part in parts]  # type: ignore[misc]
+                groups.append(torch.cat([x.to(self.device) for x in found]))
+        made = self._measured(process, snapshot, K, groups, time.perf_counter() - began)
+        if path is not None and store is not None:
+            store.put(path, made)
+        return made
+
+    def _all_of(self, process: ImageProcess, snapshot: Snapshot, K: int) -> dict[str, Any]:
+        """All that a cell depends on, as plain values."""
+        swept = {k: getattr(self.sweep, k) for k in ("n", "seeds", "scheme", "grid", "batch", "components")}
+        held = hashlib.sha256(self.reference.held.tobytes() + self.reference.train.tobytes()).hexdigest()
+        return {
+            **{"process": process.to_dict(), "network": snapshot.identity, "iterations": snapshot.iterations},
+            **{"K": K, "sweep": swept, "data": held, "device": self.device.type},
+            "inception": None if self.extractor is None else self.extractor.sha256,
+        }
+
+    def _measured(
+        self,
+        process: ImageProcess,
+        snapshot: Snapshot,
+        K: int,
+        groups: Sequence[torch.Tensor],
+        seconds: float,
+    ) -> Measured:
+        s = self.sweep
         evaluations = plan(process, K, s.scheme, s.grid).evaluations
         name, done = process.name, snapshot.iterations
         if not all(bool(torch.isfinite(x).all()) for x in groups):
@@ -302,9 +347,14 @@ def judge_of(images: ImageSet, sweep: Sweep, *, seed: int = 0, extractor: Extrac
 
 
 def measure(
-    judge: Judge, process: ImageProcess, snapshots: Sequence[Snapshot], tell: Tell = lambda text: None
+    judge: Judge,
+    process: ImageProcess,
+    snapshots: Sequence[Snapshot],
+    tell: Tell = lambda text: None,
+    store: CellStore | None = None,
 ) -> Side:
-    """One process: the last network at every K, all of them at ``sweep.at``, and the theory. Raises `BadInput`."""
+    """One process: the last network at every K, all of them at ``sweep.at``, and the theory. What ``store`` has is not
+    measured again. Raises `BadInput`."""
     if not snapshots:
         raise BadInput("process", process.name, "has no checkpoint to sample from")
     s, cells = judge.sweep, []
@@ -312,7 +362,7 @@ def measure(
     for snapshot in ordered:
         last = snapshot is ordered[-1]
         for K in sorted({*(s.steps if last else ()), s.at}):
-            cells.append(judge.cell(process, snapshot, K))
+            cells.append(judge.cell(process, snapshot, K, store))
             sliced = cells[-1].sliced
             said = "diverged" if sliced is None else f"sliced W2 {sliced.mean:.4g}"
             tell(f"{process.name}, {snapshot.iterations} iterations, K = {K}: {said}")

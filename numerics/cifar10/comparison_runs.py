@@ -17,8 +17,11 @@ import torch
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of
 from numerics.cifar10.comparison import Comparison, Judge, Side, Snapshot, Sweep, assemble, judge_of, measure
 from numerics.cifar10.evaluation import inception
+from numerics.cifar10.fast_networks import Speed
 from numerics.cifar10.images import load_images
+from numerics.cifar10.kept_cells import CellStore
 from numerics.cifar10.networks import ScoreNetwork
+from numerics.cifar10.networks_in_use import in_use
 from numerics.cifar10.processes import NAMES, ImageProcess, image_process
 from numerics.cifar10.runs import OF_ALL, Config, Run, load_run, make_config, score_of
 from numerics.cifar10.sampling import plan
@@ -27,7 +30,7 @@ from numerics.io.reading import is_file
 from numerics.samplers.sampling import cores
 from wbound.errors import BadInput, count, one_of
 
-__all__ = ["SWEEPS", "Job", "Prepared", "device_of", "prepared", "snapshots_of", "trained"]
+__all__ = ["SWEEPS", "Job", "Prepared", "device_of", "prepared", "snapshots_of", "spread", "trained"]
 
 #: What `wbound images compare` does by preset where nothing else is said: training steps and the sweep.
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
@@ -58,6 +61,7 @@ class Job:
     inception: str | None
     threads: int | None = None
     quiet: bool = False
+    network: str | None = None
 
 
 def trained(folder: Path, config: Config, device: str = "auto", progress: bool | None = None) -> Run:
@@ -96,8 +100,13 @@ def snapshots_of(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # as training makes it
         fresh = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
-    first = Snapshot(0, score_of(fresh, chosen))
-    return [first, *(Snapshot(step, load_run(run.folder, device, step, chosen).score) for step in kept)]
+    first = Snapshot(0, score_of(fresh, chosen), f"{shape.to_dict()}, seed {config.seed}")
+    auto = Speed()  # as ``wbound images sample`` has it
+    rest = []
+    for step in kept:
+        found = load_run(run.folder, device, step, chosen, auto)
+        rest.append(Snapshot(step, found.score, f"{found.sha256}, {found.how}"))
+    return [first, *rest]
 
 
 def _side(job: Job, judge: Judge | None = None) -> Side:
@@ -110,12 +119,19 @@ def _side(job: Job, judge: Judge | None = None) -> Side:
         if not job.quiet:
             print(text, file=sys.stderr, flush=True)
 
-    began = time.perf_counter()
-    run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
-    tell(f"{job.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
     c = job.config
     process = c.image_process() if job.process == c.process else image_process(job.process)
-    return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell)
+    if job.network is not None:
+        judge = judge or _judge(job)
+        theirs = in_use(None, job.network, device, process=process, shape=judge.shape)
+        return measure(
+            judge, process, [Snapshot(0, theirs.score)], tell
+        )  # weights that nobody knows: nothing is kept
+    began = time.perf_counter()
+    store = CellStore(job.folder.parent.parent / "cells")
+    run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
+    tell(f"{job.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
+    return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell, store)
 
 
 def _judge(job: Job) -> Judge:
@@ -126,8 +142,11 @@ def _judge(job: Job) -> Judge:
     return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
 
 
-def _said(config: Config) -> tuple[str, ...]:
+def _said(job: Job) -> tuple[str, ...]:
     """What a comparison says of its networks."""
+    config = job.config
+    if job.network is not None:
+        return (f"one network, {job.network}, serves all processes; nothing was trained",)
     if config.conditioning == "process":
         return ("each process has a network of its own, trained at its own times",)
     return (
@@ -147,7 +166,9 @@ class Prepared:
         """Train or load, and compare; whoever calls has the folder locked."""
         began = time.perf_counter()
         first = self.jobs[0]
-        if first.config.conditioning == "sigma":  # one run, which everybody waits for
+        if (
+            first.config.conditioning == "sigma" and first.network is None
+        ):  # one run, which everybody waits for
             trained(first.folder, first.config, first.device, False if first.quiet else None)
         if self.many == 1:
             sides = [_side(job, self.judge) for job in self.jobs]
@@ -155,7 +176,7 @@ class Prepared:
             from joblib import Parallel, delayed
 
             sides = Parallel(n_jobs=self.many, backend="loky")(delayed(_side)(job) for job in self.jobs)
-        return assemble(self.judge, sides, time.perf_counter() - began, _said(first.config))
+        return assemble(self.judge, sides, time.perf_counter() - began, _said(first))
 
 
 def prepared(
@@ -169,21 +190,23 @@ def prepared(
     weights: str | None = None,
     jobs: int | None = None,
     one_network: bool = False,
+    network: str | None = None,
     quiet: bool = False,
     **given: Any,
 ) -> Prepared:
     """What trains or loads every process under ``out``/runs and compares them: what can be refused is, before.
 
     ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
-    processes at once, default the cores of a CPU (one with a GPU or with weights); ``one_network``: a single run,
-    conditioned on σ, serves them all, where else each is trained; ``given``: settings of `make_config`. Runs that
-    are there are kept, so that a second call only samples. Raises `BadInput`.
+    processes at once, default the GPUs, or the cores of a CPU (one with weights); ``one_network``: a single run,
+    conditioned on σ, serves them all, where else each is trained; or ``network``, somebody else's, does; ``given``:
+    settings of `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
     """
     steps, default = SWEEPS[one_of("preset", preset, SWEEPS)]
     chosen = sweep or default
     if not processes:
         raise BadInput("process", "(none)", f"must be one or more of {', '.join(NAMES)}")
     settings = {"steps": steps} | {k: v for k, v in given.items() if v is not None}
+    one_network = one_network or network is not None
     settings["conditioning"] = "sigma" if one_network else "process"
     names = tuple(dict.fromkeys(processes))
     configs = []
@@ -195,26 +218,40 @@ def prepared(
     configs = configs * len(names) if one_network else configs
     on = device_of(device)
     have = cores()
-    alone = on.type != "cpu" or weights is not None
-    many = min(count("jobs", jobs) if jobs is not None else 1 if alone else have, len(configs))
+    places = spread(device, len(names))
+    at_once = len(set(places)) if on.type != "cpu" else 1 if weights is not None else have
+    many = min(count("jobs", jobs) if jobs is not None else at_once, len(configs))
     threads = max(1, have // many) if many > 1 else None
+    folder = Path(out) / "runs"
     todo = [
         Job(
             name,
-            Path(out) / "runs" / ("sigma" if one_network else name),
+            folder / ("sigma" if one_network else name),
             c,
             chosen,
-            device,
+            place,
             weights,
             threads,
             quiet,
+            network,
         )
-        for name, c in zip(names, configs, strict=True)
+        for name, c, place in zip(names, configs, places, strict=True)
     ]
     for name in names:
         for K in {*chosen.steps, chosen.at}:
             plan(image_process(name), K, chosen.scheme, chosen.grid)
-    return Prepared(tuple(todo), _judge(todo[0]), many)
+    judge = _judge(todo[0])
+    if network is not None:  # what can be refused is, before
+        in_use(None, network, on, shape=judge.shape)
+    return Prepared(tuple(todo), judge, many)
+
+
+def spread(device: str, many: int) -> list[str]:
+    """The device of each of many jobs: in turn the GPUs, where "auto" or "cuda" leaves the choice among several."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device not in ("auto", "cuda") or gpus < 2:
+        return [device] * many
+    return [f"cuda:{i % gpus}" for i in range(many)]
 
 
 def device_of(name: str) -> torch.device:

@@ -31,6 +31,7 @@ __all__ = [
     "FID_SIZES",
     "Distances",
     "Extractor",
+    "Given",
     "Quality",
     "Reference",
     "Summary",
@@ -171,7 +172,7 @@ class Extractor(NamedTuple):
         return first, torch.cat([b.double().cpu() for b in logits]) if logits else None
 
 
-class _Given(torch.nn.Module):
+class Given(torch.nn.Module):
     """Features in, the same features out: torchmetrics' metrics fed with what was extracted once."""
 
     def __init__(self, num_features: int) -> None:
@@ -188,7 +189,7 @@ def fid(real: torch.Tensor, fake: torch.Tensor) -> float:
 
     if min(len(real), len(fake)) < 2 or real.shape[1:] != fake.shape[1:]:
         raise BadInput("features", f"{tuple(real.shape)}, {tuple(fake.shape)}", "must be (n >= 2, D) alike")
-    metric = FrechetInceptionDistance(feature=_Given(int(real.shape[1]))).set_dtype(torch.float64)
+    metric = FrechetInceptionDistance(feature=Given(int(real.shape[1]))).set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     return float(metric.compute())
@@ -214,7 +215,7 @@ def inception_score(logits: torch.Tensor, splits: int = 10, seed: int = 0) -> tu
         # it says that it keeps all features, which they are already
         warnings.filterwarnings("ignore", message="Metric `InceptionScore` will save all extracted features")
         torch.manual_seed(seed)  # the order of the images in the splits
-        metric = InceptionScore(feature=_Given(int(logits.shape[1])), splits=splits)
+        metric = InceptionScore(feature=Given(int(logits.shape[1])), splits=splits)
         metric.update(logits)
         mean, std = metric.compute()
     return float(mean), float(std)

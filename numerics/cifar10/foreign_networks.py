@@ -181,14 +181,16 @@ def _answers(unet: Any, place: Path) -> tuple[Denoiser, str]:
         )
     kept = table.double().numpy()
     kept = kept[(kept > 0.0) & (kept < 1.0)]  # σ of 0 and of infinity are no levels to be asked at
-    levels = 0.5 * (np.log1p(-kept) - np.log(kept))  # log σ of y = x/α
+    levels = torch.from_numpy(0.5 * (np.log1p(-kept) - np.log(kept))).to(unet.device)  # log σ of y = x/α
 
     def denoiser(y: Tensor, sigma: Tensor) -> Tensor:
         # as training had it at whole steps; between them log σ is interpolated; beyond them, the nearest step
-        at = np.interp(sigma.double().log().cpu().numpy(), levels, np.arange(levels.size))
+        log = sigma.double().log()
+        k = torch.searchsorted(levels, log).clamp(1, len(levels) - 1)
+        at = (k - 1 + (log - levels[k - 1]) / (levels[k] - levels[k - 1])).clamp(0.0, len(levels) - 1.0)
         s = sigma[:, None, None, None]
         a = (1.0 + s.square()).rsqrt()
-        out = ask(a * y, torch.from_numpy(at).to(y))
+        out = ask(a * y, at.to(y.dtype))
         if form == "sample":
             return out
         return y - s * out if form == "epsilon" else a.square() * y - a * s * out

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from numerics.cifar10.fast_networks import Speed
 from numerics.cifar10.foreign_networks import foreign_network
 from numerics.cifar10.noise_levels import LevelScore, along
 from numerics.cifar10.processes import ImageProcess, image_process
@@ -40,16 +41,20 @@ def in_use(
     process: ImageProcess | None = None,
     step: int | None = None,
     shape: tuple[int, int, int] | None = None,
+    speed: Speed | None = None,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> InUse:
     """A run's directory, or ``network`` as `foreign_network` takes it, as the score of ``process``; ``shape`` of its
-    images, where the network does not say it. Raises `BadInput`, `IOFailure`."""
+    images, where the network does not say it; ``speed`` and ``tell``: see `load_run`; other people's run as they are. Raises
+    `BadInput`, `IOFailure`."""
     if (run is None) == (network is None):
         raise BadInput("network", network or "(not given)", "give DIR or --network, one of them")
     if run is not None:
         if shape is not None:
             raise BadInput("shape", shape, "goes with --network: a run knows its own")
-        t = load_run(run, device, step, process)
-        return InUse(run, t.process, t.score, t.level_score, t.shape, t.step, t.config, f"step {t.step}")
+        t = load_run(run, device, step, process, speed, tell)
+        about = f"step {t.step}, {t.how}"
+        return InUse(run, t.process, t.score, t.level_score, t.shape, t.step, t.config, about)
     assert network is not None
     if step is not None:
         raise BadInput("step", step, "goes with a run directory")

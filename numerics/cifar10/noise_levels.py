@@ -7,6 +7,7 @@ processes at all times (docs/theory.md, sections 1 and 9): ∇log p_t(x) = s(x/�
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numerics.cifar10.gaussian_images import GaussianImages
     from numerics.cifar10.processes import ImageProcess
 
-__all__ = ["LevelScore", "along", "denoiser_of", "level_error", "level_score_of", "of_denoiser"]
+__all__ = ["LevelScore", "TimedScore", "along", "denoiser_of", "level_error", "level_score_of", "of_denoiser"]
 
 #: s(y, σ): y (B, C, H, W), σ > 0 (B,); the score of the data smoothed by σ, shaped like y.
 LevelScore = Callable[[Tensor, Tensor], Tensor]
@@ -27,19 +28,43 @@ LevelScore = Callable[[Tensor, Tensor], Tensor]
 Score = Callable[[Tensor, "Tensor | float"], Tensor]
 
 
-def along(level_score: LevelScore, process: ImageProcess) -> Score:
-    """The process's score from the smoothed data's: x (B, C, H, W), t a float or (B,); α and std in float64."""
+@dataclass(frozen=True, eq=False)
+class TimedScore:
+    """score(x, t), x (B, C, H, W), t a float or (B,), of a network that reads ``labels`` (R, N) of times (N,), which are
+    computed in float64 on the host: a sampler makes them once for all its steps (`table`), and no step waits.
 
-    def score(x: Tensor, t: Tensor | float) -> Tensor:
+    ``evaluate``: x and labels (R, B) → the score.
+    """
+
+    labels: Callable[[Array], Array]
+    evaluate: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, x: Tensor, t: Tensor | float) -> Tensor:
         times = np.atleast_1d(t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t))
-        alpha = process.alpha(times)
-        both = torch.from_numpy(np.stack(np.broadcast_arrays(alpha, process.std(times) / alpha)))
-        a, sigma = both.to(x.device, x.dtype).expand(2, len(x))
-        over = a[:, None, None, None]
-        with torch.no_grad():
-            return level_score(x / over, sigma) / over
+        return self.at(x, self.table(times, x))
 
-    return score
+    def table(self, times: Array, like: Tensor) -> Tensor:
+        """The labels (R, N) on the device of ``like``, in its format."""
+        return torch.from_numpy(np.ascontiguousarray(self.labels(times))).to(like.device, like.dtype)
+
+    def at(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The score at labels (R, 1) or (R, B)."""
+        with torch.no_grad():
+            return self.evaluate(x, labels.expand(-1, len(x)))
+
+
+def along(level_score: LevelScore, process: ImageProcess) -> TimedScore:
+    """The process's score from the smoothed data's."""
+
+    def labels(times: Array) -> Array:
+        alpha = process.alpha(times)
+        return np.stack(np.broadcast_arrays(alpha, process.std(times) / alpha))
+
+    def evaluate(x: Tensor, both: Tensor) -> Tensor:
+        over = both[0][:, None, None, None]
+        return level_score(x / over, both[1]) / over
+
+    return TimedScore(labels, evaluate)
 
 
 def of_denoiser(denoiser: Callable[[Tensor, Tensor], Tensor]) -> LevelScore:

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint, restore
+from numerics.cifar10.fast_networks import PRECISIONS, Speed, made_fast
 from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, load_images
 from numerics.cifar10.networks import PRESETS, UNSAID, Architecture, ScoreNetwork, architecture
-from numerics.cifar10.noise_levels import LevelScore, along, level_score_of
+from numerics.cifar10.noise_levels import LevelScore, TimedScore, along, level_score_of
 from numerics.cifar10.processes import ImageProcess, image_process
 from numerics.io.reading import is_file, load_json
 from numerics.io.writing import directory, write
@@ -31,7 +32,6 @@ from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, posit
 
 __all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]
 
-PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 #: What a network reads: a process's time, or the noise level of the data alone, which serves every process.
 CONDITIONINGS = ("process", "sigma")
 DECAYS = ("none", "cosine")
@@ -89,6 +89,7 @@ class Config:
     sample_every: int = 0
     sample_steps: int = 100
     keep: int = 2
+    save_minutes: float = 5.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -150,6 +151,7 @@ def make_config(process: str, data: str = "digits", preset: str = "small", **giv
     one_of("precision", made.precision, PRECISIONS)
     one_of("decay", made.decay, DECAYS)
     one_of("conditioning", made.conditioning, CONDITIONINGS)
+    nonnegative("save-minutes", made.save_minutes)
     real("p-mean", made.p_mean)
     positive("p-std", made.p_std)
     if made.gaussian_tau is not None:
@@ -191,9 +193,9 @@ class Run:
 
     @property
     def last(self) -> Path | None:
-        """The newest finished checkpoint."""
-        found = checkpoints_of(self.checkpoints)
-        return found[-1] if found else None
+        """The newest finished checkpoint, kept or for recovery."""
+        found = checkpoints_of(self.checkpoints) + checkpoints_of(self.checkpoints, "recovery")
+        return max(found, key=checkpoint_step, default=None)
 
     def begin(self, config: Config, shape: Architecture, data: str = "") -> None:
         """Make the directory and write config.json. Raises `BadInput` where a run is there already."""
@@ -275,7 +277,7 @@ class Run:
             write(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         for folder in (self.folder, self.checkpoints, self.folder / "samples"):
             for left in folder.glob(".*.*"):
-                if left.name.startswith((".step-", ".config.json.", ".metrics.jsonl.")):
+                if left.name.startswith((".step-", ".recovery-", ".config.json.", ".metrics.jsonl.")):
                     left.unlink(missing_ok=True)
 
 
@@ -290,6 +292,10 @@ class Trained:
     architecture: Architecture
     #: the score of the data smoothed by any σ, for recorded samplers
     level_score: LevelScore
+    #: how the network runs: its number format, compiled or eager
+    how: str
+    #: of the checkpoint's file
+    sha256: str
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -297,20 +303,26 @@ class Trained:
         return (self.architecture.channels, self.architecture.size, self.architecture.size)
 
 
-def score_of(network: ScoreNetwork, process: ImageProcess) -> Callable[[Tensor, Tensor | float], Tensor]:
+def score_of(network: ScoreNetwork, process: ImageProcess) -> TimedScore:
     """The network as a score: x (B, C, H, W), t a float or (B,) in (0, 1]; std(t) is computed in float64. A network
     conditioned on σ is any process's."""
     if network.architecture.kind == "sigma":
         return along(_leveled(network), process)
+    return TimedScore(
+        lambda times: np.stack((times, process.std(times))),
+        lambda x, both: network(x, both[0], both[1]),
+    )
 
-    def score(x: Tensor, t: Tensor | float) -> Tensor:
-        times = t.double().cpu().numpy() if isinstance(t, Tensor) else np.float64(t)
-        both = np.stack(np.broadcast_arrays(times, process.std(times))).reshape(2, -1)
-        at, std = torch.from_numpy(both).to(x.device, x.dtype).expand(2, len(x))
-        with torch.no_grad():
-            return network(x, at, std)
 
-    return score
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _finite(network: ScoreNetwork, path: Path) -> None:
+    for name, parameter in network.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise BadInput("checkpoint", path.name, f"has NaN or infinity among its weights: {name}")
 
 
 def _leveled(network: ScoreNetwork) -> LevelScore:
@@ -322,10 +334,13 @@ def load_run(
     device: torch.device | str = "cpu",
     step: int | None = None,
     process: ImageProcess | None = None,
+    speed: Speed | None = None,
+    tell: Callable[[str], Any] = lambda text: None,
 ) -> Trained:
     """The run in ``path``: the average network of its last checkpoint, or of the one at ``step``.
 
     ``process``: what it is the score of, by default the run's own; another one where it was conditioned on σ alone.
+    ``speed``: how the network runs, by default in float32, eagerly; ``tell`` gets a line where it cannot be compiled.
     Raises `BadInput` (no run, no checkpoint, one of another architecture, another process) and `IOFailure`.
     """
     run = Run(Path(path))
@@ -337,16 +352,18 @@ def load_run(
             process.name,
             f"must be {own.name}, with the run's parameters: it was trained on no other",
         )
-    found = checkpoints_of(run.checkpoints)
+    found = [run.last] if run.last is not None else []
     if step is not None:
-        found = [p for p in found if checkpoint_step(p) == step]
+        found = [p for p in checkpoints_of(run.checkpoints) if checkpoint_step(p) == step]
     if not found:
         which = "checkpoint" if step is None else f"checkpoint of step {step}"
         raise BadInput("run", str(path), f"has no {which}")
     checkpoint = load_checkpoint(found[-1], shape)
     network = ScoreNetwork(shape).to(device).eval().requires_grad_(False)
     restore(checkpoint.average, dict(network.named_parameters()), found[-1])
+    _finite(network, found[-1])
+    made = "fp32, eager" if speed is None else made_fast(network, device, speed, tell)
     chosen = own if process is None else process
     score = score_of(network, chosen)
     level = _leveled(network) if shape.kind == "sigma" else level_score_of(score, chosen)
-    return Trained(chosen, score, checkpoint.step, config, shape, level)
+    return Trained(chosen, score, checkpoint.step, config, shape, level, made, _sha256(found[-1]))

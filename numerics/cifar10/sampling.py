@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from numerics.cifar10.noise_levels import TimedScore
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count, nonnegative, one_of
 from wbound.memory import fits
@@ -227,29 +228,35 @@ def _run(
     progress: Callable[[int], Any] | None,
 ) -> torch.Tensor:
     x = next(noise) * prior_std
-
-    def at(x: torch.Tensor, t: float) -> torch.Tensor:
-        return score(x, torch.full((len(x),), t, dtype=x.dtype, device=x.device))
-
+    at = _asked(score, np.append(steps.t, steps.t_next[-1:]), x)
     for k in range(steps.K):
         t = float(steps.t[k])
         if steps.alpha is not None:
             for _ in range(steps.langevin):
-                x = _langevin(x, at(x, t), next(noise), snr, float(steps.alpha[k]))
-        s = at(x, t)
+                x = _langevin(x, at(x, k), next(noise), snr, float(steps.alpha[k]))
+        s = at(x, k)
         if watch is not None:
             watch(k, t, x, s)
         y = float(steps.A[k]) * x + float(steps.C[k]) * s
         if steps.second is not None:
             C, D = (float(part[k]) for part in steps.second)
             corrected = float(steps.A[k]) * x + C * s
-            y = corrected + D * at(y, float(steps.t_next[k])) if D else corrected
+            y = corrected + D * at(y, k + 1) if D else corrected
         if steps.Q[k] > 0.0 and (k < steps.K - 1 or not bare):
             y = y + math.sqrt(steps.Q[k]) * next(noise)
         x = y
         if progress is not None:
             progress(len(x))
     return x
+
+
+def _asked(score: Score, times: Array, x: torch.Tensor) -> Callable[[torch.Tensor, int], torch.Tensor]:
+    """The score at the k-th of the times: of a `TimedScore` from a table made once, so that nothing in the loop waits
+    for the device; of any other function, at a tensor of the time."""
+    if isinstance(score, TimedScore):
+        table = score.table(times, x)
+        return lambda x, k: score.at(x, table[:, k : k + 1])
+    return lambda x, k: score(x, torch.full((len(x),), float(times[k]), dtype=x.dtype, device=x.device))
 
 
 def _langevin(x: torch.Tensor, s: torch.Tensor, z: torch.Tensor, snr: float, alpha: float) -> torch.Tensor:

@@ -14,7 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from numerics.cifar10.checkpoints import (
+    Cadence,
+    CheckpointWriter,
+    captured,
     checkpoint_step,
     load_checkpoint,
     restore,
     restore_optimiser,
-    save_checkpoint,
 )
 from numerics.cifar10.gaussian_images import GaussianImages, optimal_loss
 from numerics.cifar10.images import ImageSet, to_png
@@ -65,6 +67,8 @@ class Outcome:
     seconds: float
     device: str
     processes: int
+    #: of ``seconds``, what checkpoints held training up
+    checkpoint_seconds: float = 0.0
     #: whether this process is the one of a distributed run that writes and speaks
     main: bool = True
 
@@ -192,12 +196,11 @@ class _State:
         restore_optimiser(self.optimiser, self.network, checkpoint, path)
         self.step = checkpoint.step
 
-    def save(self, run: Run) -> Path:
-        """Write a checkpoint (one process of many does)."""
+    def save(self, writer: CheckpointWriter, kind: str = "step") -> Path:
+        """Have a checkpoint written (one process of many does)."""
         shape = self.network.architecture
-        return save_checkpoint(
-            run.checkpoints, self.step, self.network, self.average, self.optimiser, shape, self.config.keep
-        )
+        content = captured(self.step, self.network, self.average, self.optimiser, shape)
+        return writer.submit(self.step, kind, content)
 
     # ------------------------------------------------------------------ the step
     def mine(self, x: Tensor) -> Tensor:
@@ -283,7 +286,20 @@ def _seed(*words: int) -> int:
 
 
 def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
+    """All steps; whatever ends them, the checkpoint that is being written is finished."""
+    writer = CheckpointWriter(run.checkpoints, state.config.keep)
+    try:
+        out = _steps(run, state, progress, writer)
+    except BaseException:
+        with suppress(IOFailure):  # what ended the steps is what is said
+            writer.wait()
+        raise
+    return out
+
+
+def _steps(run: Run, state: _State, progress: bool | None, writer: CheckpointWriter) -> Outcome:
     engine, config = state.engine, state.config
+    cadence = Cadence(60.0 * config.save_minutes)
     main, first = engine.is_main_process, state.step
     pending: list[tuple[Tensor, Tensor]] = []
     begin = since = time.perf_counter()
@@ -296,10 +312,14 @@ def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
             due = state.step == config.steps or state.step % config.checkpoint_every == 0
             sample = bool(config.sample_every) and state.step % config.sample_every == 0
             if not (due or sample or state.step % config.log_every == 0):
+                # several processes are at one step where they log, alone
+                if engine.num_processes == 1 and cadence.due:
+                    _finite(_values(engine, pending), state.step - len(pending), saved)
+                    with cadence.held():
+                        saved = state.save(writer, "recovery")
                 tell(None)
                 continue
-            values = torch.stack([torch.stack(pair) for pair in pending]).double()
-            values = engine.reduce(values, reduction="mean").cpu().numpy()
+            values = _values(engine, pending)
             _finite(values, state.step - len(pending), saved)
             now = time.perf_counter()
             loss, speed = float(values[:, 0].mean()), len(pending) * config.batch / (now - since)
@@ -307,12 +327,15 @@ def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
             tell(loss)
             if main:
                 run.append(_row(state, loss, float(values[:, 1].max()), speed, now - begin, optimum))
-                if due:
-                    saved = state.save(run)
+                if due or cadence.due:
+                    with cadence.held():
+                        saved = state.save(writer, "step" if due else "recovery")
                 if sample:
                     _draw(run, state)
             saved = run.last if not main else saved
             pending, since = [], time.perf_counter()
+    with cadence.held():
+        writer.wait()
     engine.wait_for_everyone()
     spent = sum(n / speed for n, speed in speeds)
     return Outcome(
@@ -324,8 +347,15 @@ def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
         time.perf_counter() - begin,
         str(state.device),
         engine.num_processes,
+        cadence.spent,
         main,
     )
+
+
+def _values(engine: Accelerator, pending: list[tuple[Tensor, Tensor]]) -> np.ndarray:
+    """Loss and gradient norm of the steps since the last row, means over the processes, on the host."""
+    values = torch.stack([torch.stack(pair) for pair in pending]).double()
+    return np.asarray(engine.reduce(values, reduction="mean").cpu().numpy())
 
 
 def _last_loss(run: Run) -> float:

@@ -48,6 +48,9 @@ Scheme = Annotated[
 GridName = Annotated[
     str, typer.Option("--grid", metavar="NAME", help="Where the steps are: uniform, log-lam, edm, cosine.")
 ]
+Root = Annotated[
+    str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
+]
 Seed = Annotated[
     str | None, o.numeric("--seed", "Seed of the first image; the next ones follow (default 0).")
 ]
@@ -56,6 +59,14 @@ Batch = Annotated[
     str | None, o.numeric("--batch", "Images at once; changes no sample but by rounding (default 256).")
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[
+    str,
+    typer.Option("--precision", metavar="NAME", help="auto (bf16 on a GPU, else fp32), fp32, tf32, bf16."),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option("--compile/--no-compile", help="torch.compile (default: on a GPU; a CPU's takes minutes)."),
+]
 Inception = Annotated[
     str | None,
     typer.Option(

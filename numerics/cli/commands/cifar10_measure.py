@@ -1,146 +1,25 @@
-"""wbound images, with trained networks: evaluate, compare, score-error (extra cifar10)."""
+"""wbound images, with trained networks: compare, score-error (extra cifar10)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from numerics.cli import image_options as i
 from numerics.cli import options as o
 from numerics.cli import output
-from numerics.cli.commands import images_sample
-from numerics.cli.output import WRITTEN, aligned, emit, grid_table, note, say
-
-if TYPE_CHECKING:
-    from numerics.cifar10.evaluation import Quality, Summary
+from numerics.cli.commands import images_evaluate, images_sample
+from numerics.cli.output import WRITTEN, aligned, emit, note, say
 
 
 def add_to(group: typer.Typer) -> None:
     """Add the commands of this file to the group ``wbound images``."""
     group.command("sample")(images_sample.sample)
-    group.command("evaluate")(evaluate)
+    group.command("evaluate")(images_evaluate.evaluate)
+    group.command("fid-stats")(images_evaluate.fid_stats)
     group.command("compare")(compare)
     group.command("score-error")(score_error)
-
-
-def evaluate(
-    run: i.RunDir,
-    process: i.ProcessName = None,
-    p: o.Parameters = None,
-    K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
-    n: Annotated[str | None, o.numeric("--n", "Images a seed (default 400).")] = None,
-    seeds: Annotated[str | None, o.numeric("--seeds", "Sampling seeds (default 3).")] = None,
-    scheme: i.Scheme = "em",
-    grid: i.GridName = "uniform",
-    step: i.Step = None,
-    inception: i.Inception = None,
-    batch: i.Batch = None,
-    device: i.Device = "auto",
-    json: o.Json = False,
-) -> None:
-    """How far samples are from held-out images.
-
-    Without --inception: sliced and Bures W2 in pixel and principal-component space, and the bracket of W2,
-    beside the same of real images. With it FID too, at several n, and the inception score. Mean and spread of
-    all seeds.
-
-    \b
-    Example:
-      wbound images evaluate runs/digits --K 100 --scheme hf
-    """
-    from dataclasses import asdict
-
-    from numerics.cifar10.comparison import Snapshot, Sweep, judge_of
-    from numerics.cifar10.comparison_runs import device_of
-    from numerics.cifar10.evaluation import inception as read
-    from numerics.cifar10.images import load_images
-    from numerics.cifar10.runs import load_run
-    from numerics.transport.samples import LEAST
-
-    on = device_of(device)
-    steps = i.integer("K", K, 100)
-    sweep = Sweep(
-        steps=(steps,),
-        at=steps,
-        n=i.integer("n", n, 400, LEAST),
-        seeds=i.integer("seeds", seeds, 3),
-        scheme=scheme,
-        grid=grid,
-        batch=i.integer("batch", batch, 256),
-    )
-    extractor = None if inception is None else read(inception, on)
-    trained = load_run(run, on, i.one_step(step), i.chosen(process, p))
-    c = trained.config
-    images = load_images(c.data, c.root, on, flips=c.flips, dequantise=c.dequantise)
-    judge = judge_of(images, sweep, seed=c.split_seed, extractor=extractor)
-    cell = judge.cell(trained.process, Snapshot(trained.step, trained.score), steps)
-    floor = judge.reference.floor(sweep.n)
-    found = {
-        "label": floor.label,
-        "n": sweep.n,
-        "scheme": scheme,
-        "grid": grid,
-        **{k: _plain(v) for k, v in vars(cell).items()},
-        "floor": {name: asdict(d) for name, d in floor.spaces.items()},
-        "inception_sha256": None if extractor is None else extractor.sha256,
-    }
-    reasons = dict.fromkeys(("fid", "inception_score", "inception_sha256"), "no --inception")
-    diverged = dict.fromkeys(
-        ("sliced", "bures", "pca_sliced", "pca_bures", "low", "high"), "the sampler diverged"
-    )
-
-    def text() -> str:
-        rows = [
-            ("pixel, sliced W2", cell.sliced, floor.spaces["pixel"].sliced),
-            ("pixel, Bures W2", cell.bures, floor.spaces["pixel"].bures),
-            ("pca, sliced W2", cell.pca_sliced, floor.spaces["pca"].sliced),
-            ("pca, Bures W2", cell.pca_bures, floor.spaces["pca"].bures),
-        ]
-        table = [(name, *_pair(value), real) for name, value, real in rows]
-        lines = [
-            f"{cell.process}, step {cell.iterations}, {scheme}, K = {steps}, {sweep.seeds} seeds of {sweep.n} images",
-            floor.label,
-            "",
-            grid_table(("", "mean", "spread", "real images"), table),
-            *_brackets(cell.low, cell.high, floor),
-        ]
-        for many, value in cell.fid or ():
-            lines.append(f"FID, n = {many}: {_said(value)}")
-        if cell.inception_score is not None:
-            lines.append(f"inception score: {_said(cell.inception_score)}")
-        if extractor is not None:
-            lines.append(f"Inception weights: SHA-256 {extractor.sha256}")
-        return "\n".join(lines)
-
-    emit(found, json, text, reasons | diverged)
-
-
-def _brackets(low: float | None, high: float | None, floor: Quality) -> list[str]:
-    real = floor.spaces["pixel"]
-    if low is None or high is None:
-        return []
-    return [
-        "",
-        f"W2 in pixel space, 99 %: [{low:.4g}, {high:.4g}]; of real images: [{real.low:.4g}, {real.high:.4g}]",
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """A `Summary`, or a tuple of (n, `Summary`), as plain values."""
-    if hasattr(value, "_asdict"):
-        return value._asdict()
-    if isinstance(value, tuple):
-        return [{"n": n, **found._asdict()} for n, found in value]
-    return value
-
-
-def _pair(value: Summary | None) -> tuple[Any, Any]:
-    return ("diverged", None) if value is None else (value.mean, value.spread)
-
-
-def _said(value: Summary) -> str:
-    return f"{value.mean:.4g}" + ("" if value.spread is None else f" ± {value.spread:.2g}")
 
 
 def compare(
@@ -183,6 +62,7 @@ def compare(
             help="Train one network, conditioned on σ, for all processes (default: one for each).",
         ),
     ] = False,
+    network: i.Network = None,
     inception: i.Inception = None,
     jobs: Annotated[
         str | None, o.numeric("--jobs", "Processes at once (default: a CPU's cores; 1 with a GPU).")
@@ -195,7 +75,8 @@ def compare(
 ) -> None:
     """Compare the eight processes, beside what the theory says.
 
-    Each is trained, or loaded. Writes comparison.csv, .md and .json, and the figures: quality against sampling
+    Each is trained, or loaded; with --one-network a single network, conditioned on σ, serves them all, with --network
+    somebody else's. Writes comparison.csv, .md and .json, and the figures: quality against sampling
     steps and against training iterations, the exact W2 of the Gaussian with the data's mean and covariance, and
     the ranks. Runs under DIR/runs are used again, and gone on with where they were cut off.
 
@@ -245,6 +126,7 @@ def compare(
         steps=None if steps is None else i.integer("steps", steps, 1),
         seed=None if seed is None else i.integer("seed", seed, 0, 0),
         one_network=one_network,
+        network=network,
         quiet=output.QUIET,
     )
     with locked(out):
@@ -351,4 +233,4 @@ def _vacuous(total: float, trivial: float) -> str:
     return "" if total < trivial else ": vacuous"
 
 
-__all__ = ["add_to", "compare", "evaluate", "score_error"]
+__all__ = ["add_to", "compare", "score_error"]

@@ -132,6 +132,12 @@ def train(
     checkpoint_every: Annotated[
         str | None, o.numeric("--checkpoint-every", "Steps between checkpoints (default 1000).")
     ] = None,
+    save_minutes: Annotated[
+        str | None,
+        o.numeric(
+            "--save-minutes", "Minutes between checkpoints to go on from after a crash (default 5; 0: none)."
+        ),
+    ] = None,
     keep: Annotated[str | None, o.numeric("--keep", "Checkpoints to keep (default 2).")] = None,
     log_every: Annotated[
         str | None, o.numeric("--log-every", "Steps between lines of metrics.jsonl (default 50).")
@@ -190,6 +196,7 @@ def train(
         compile=compile_,
         checkpoint_every=o.number("checkpoint-every", checkpoint_every),
         keep=o.number("keep", keep),
+        save_minutes=o.number("save-minutes", save_minutes),
         log_every=o.number("log-every", log_every),
         sample_every=o.number("sample-every", sample_every),
     )

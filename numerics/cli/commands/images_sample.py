@@ -8,7 +8,7 @@ import typer
 
 from numerics.cli import image_options as i
 from numerics.cli import options as o
-from numerics.cli.output import WRITTEN, emit, note, placed, say
+from numerics.cli.output import WRITTEN, emit, note, placed, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,8 @@ def sample(
     ] = None,
     step: i.Step = None,
     batch: i.Batch = None,
+    precision: i.Precision = "auto",
+    compile_: i.Compile = None,
     device: i.Device = "auto",
     json: o.Json = False,
 ) -> None:
@@ -69,6 +71,7 @@ def sample(
     import os
 
     from numerics.cifar10.comparison_runs import device_of
+    from numerics.cifar10.fast_networks import Speed
     from numerics.cifar10.images import to_png, to_uint8
     from numerics.cifar10.long_sampling import Parts, archive
     from numerics.cifar10.networks_in_use import finite, in_use
@@ -89,7 +92,10 @@ def sample(
         engine = engine_of(device)
     on = device_of(device) if engine is None else engine.device
     wanted = i.chosen(process, p)
-    drawn = in_use(run, network, on, process=wanted, step=i.one_step(step), shape=i.sides(shape))
+    speed = Speed(precision, compile_)
+    drawn = in_use(
+        run, network, on, process=wanted, step=i.one_step(step), shape=i.sides(shape), speed=speed, tell=warn
+    )
     steps, many = i.integer("K", K, 100), i.integer("n", n, 64)
     first, at_once = i.integer("seed", seed, 0, 0), i.integer("batch", batch, 256)
     held = _tape_of(tape, {"--K": K, "--process": process, "--snr": snr, "--denoise": denoise})
@@ -156,6 +162,7 @@ def sample(
         "figure": figure,
         "process": drawn.process.name if held is None else None,
         "step": drawn.step,
+        "about": drawn.about,
         "n": many,
         "K": steps if held is None else held.K,
         "scheme": scheme if held is None else None,

@@ -160,8 +160,8 @@ def _stopping(at: int) -> Any:
     """Interrupt after the checkpoint of step ``at``."""
 
     def around(save: Any) -> Any:
-        def wrapped(self: Any, run: Run) -> Path:
-            path: Path = save(self, run)
+        def wrapped(self: Any, *given: Any) -> Path:
+            path: Path = save(self, *given)
             if self.step == at:
                 raise KeyboardInterrupt
             return path
