@@ -11,6 +11,7 @@ BIN  := $(VENV)/bin
 OLDEST := .venv-oldest
 AUDIT  := .venv-audit
 K_DIFFUSION := .venv-k-diffusion
+LIGHT := .venv-light
 # What make oldest runs: all but what needs the extras cifar10 and diffusers, or a browser.
 OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 --ignore=tests/numerics/recorders \
   --ignore=tests/numerics/report/test_report_browser.py
@@ -19,7 +20,7 @@ DECLARED := setup.cfg pyproject.toml constraints.txt
 INSTALL  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test deep oldest audit k-diffusion lint types docs notebooks benchmarks clean
+.PHONY: help report test deep oldest light audit k-diffusion lint types docs notebooks benchmarks clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +28,7 @@ help:
 	@echo "make test        install what tests need, run every test"
 	@echo "make deep        the long searches: hours, not minutes"
 	@echo "make oldest      the tests on the oldest versions that setup.cfg allows"
+	@echo "make light       pip install wbound without extras, in an environment of its own: what it does, and what it names"
 	@echo "make audit       known vulnerabilities of what is installed, and build/sbom.json"
 	@echo "make lint types notebooks docs benchmarks clean"
 
@@ -44,6 +46,10 @@ deep: $(VENV)/.dev
 # Old versions warn of things that later ones mended: here warnings are none of our errors.
 oldest: $(OLDEST)/.made
 	$(OLDEST)/bin/python -m pytest -q -n $(JOBS) -o filterwarnings=default $(OLDEST_TESTS)
+
+# -P: tests/ has folders called as the packages
+light: $(LIGHT)/.made
+	$(LIGHT)/bin/python -P tests/light_base.py
 
 audit: $(AUDIT)/.made
 	@$(AUDIT)/tools/bin/python tools/audit.py $(AUDIT)/runtime/bin/python build/sbom.json
@@ -97,28 +103,34 @@ $(VENV)/.made:
 
 $(VENV)/.runtime: $(VENV)/.made $(DECLARED)
 	@echo "installing the runtime into $(VENV): 250 MB to download, 1.2 GB on disk, under a minute"
-	@$(INSTALL) -e .
+	@$(INSTALL) -e '.[all]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made $(DECLARED)
 	@echo "installing what tests need into $(VENV): at most 600 MB to download and 2.6 GB on disk, two minutes,"
 	@echo "with a CPU build of PyTorch; its default build for Linux brings CUDA and takes several GB more"
-	@$(INSTALL) -e '.[dev,certify,cluster,cifar10,diffusers]'
+	@$(INSTALL) -e '.[all,dev,certify,cluster,cifar10,diffusers]'
 	@touch $(VENV)/.runtime $@
 
 # The extra cifar10 is left out: the oldest PyTorch is several GB more.
 $(OLDEST)/.made: $(DECLARED) tools/oldest.py
 	@echo "making $(OLDEST): the oldest versions, 250 MB to download, 1.3 GB on disk"
 	@$(PYTHON) -m venv $(OLDEST)
-	@mkdir -p build && $(PYTHON) tools/oldest.py certify cluster > build/oldest.txt
+	@mkdir -p build && $(PYTHON) tools/oldest.py all certify cluster > build/oldest.txt
 	@$(OLDEST)/bin/python -m pip install -qq --disable-pip-version-check -c build/oldest.txt \
-	  -e '.[certify,cluster]' pytest pytest-xdist hypothesis
+	  -e '.[all,certify,cluster]' pytest pytest-xdist hypothesis
+	@touch $@
+
+$(LIGHT)/.made: $(DECLARED)
+	@echo "making $(LIGHT): the base alone, 80 MB to download, 330 MB on disk"
+	@$(PYTHON) -m venv --clear $(LIGHT)
+	@$(LIGHT)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(AUDIT)/.made: $(DECLARED)
 	@echo "making $(AUDIT): the runtime alone, 1.2 GB on disk, and the tools of the audit beside it"
 	@$(PYTHON) -m venv $(AUDIT)/runtime && $(PYTHON) -m venv $(AUDIT)/tools
-	@$(AUDIT)/runtime/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt .
+	@$(AUDIT)/runtime/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt '.[all]'
 	@$(AUDIT)/tools/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
 	  pip-audit cyclonedx-bom
 	@touch $@

@@ -6,6 +6,7 @@ import ast
 import configparser
 import re
 import sys
+from collections.abc import Callable, Collection
 from importlib import metadata
 from pathlib import Path
 
@@ -33,9 +34,16 @@ def _names(requirements: str) -> set[str]:
 
 def _declared(config: configparser.ConfigParser) -> set[str]:
     declared = _names(config["options"]["install_requires"])
-    for extra in ("cifar10", "diffusers", "cluster", "certify"):
-        declared |= _names(config["options.extras_require"][extra])
+    for extra in ("all", "cifar10", "diffusers", "cluster", "certify"):
+        declared |= _brought(config, extra)
     return declared
+
+
+def _brought(config: configparser.ConfigParser, extra: str) -> set[str]:
+    """What an extra brings, with the extras that it names."""
+    text = config["options.extras_require"][extra]
+    inner = [name for named in re.findall(r"^wbound\[(.+)\]$", text, re.M) for name in named.split(",")]
+    return (_names(text) - {"wbound"}).union(*(_brought(config, name) for name in inner))
 
 
 def _imported(path: Path) -> set[str]:
@@ -60,6 +68,107 @@ def test_every_import_is_declared(config: configparser.ConfigParser) -> None:
             )
 
 
+#: What `wbound` does without an extra, in its own words (`wbound.extras`).
+BASE = {"numpy", "scipy", "sympy", "typer", "tqdm", "tabulate", "psutil"}
+#: Files that refuse or go on in another way by themselves, by the start of their path.
+OTHERWISE = {
+    "numerics/cifar10/": {
+        "torch",
+        "diffusers",
+        "accelerate",
+        "torchmetrics",
+        "safetensors",
+        "torch-fidelity",
+    },
+    "numerics/recorders/": {"torch", "diffusers", "torchsde"},
+    "numerics/sweep/run.py": {"dask", "distributed"},
+    "wbound/calculus/balls.py": {"python-flint"},
+    "wbound/bounds/theorem_2.py": {"numba"},
+    "wbound/exact/compiled_tape.py": {"numba"},
+}
+#: Rooms whose door names the extra before any file of theirs is imported, and that extra.
+DOORS = {
+    "numerics/figures/": "plots",
+    "numerics/samplers/": "samplers",
+    "numerics/sweep/": "sweep",
+    "numerics/report/": "report",
+    "numerics/cifar10/": "cifar10",
+}
+
+
+def unnamed(source: str, brought: Callable[[str], set[str]], known: Collection[str]) -> list[str]:
+    """Imports outside of the base that no ``with needing(…)`` of an extra that brings them stands around."""
+    found: list[str] = []
+
+    def walk(node: ast.AST, covered: frozenset[str]) -> None:
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for rest in node.orelse:
+                walk(rest, covered)
+            return
+        if isinstance(node, ast.With):
+            for item in node.items:
+                call = item.context_expr
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "needing":
+                    covered |= brought(ast.literal_eval(call.args[0]))
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [node.module]
+        for name in (name.partition(".")[0] for name in names):
+            if name not in sys.stdlib_module_names and name not in PACKAGES:
+                distribution = DISTRIBUTION.get(name, name.lower())
+                if distribution not in {*known, *covered}:
+                    found.append(f"line {node.lineno}: {name}")  # type: ignore[attr-defined]
+        for child in ast.iter_child_nodes(node):
+            walk(child, covered)
+
+    walk(ast.parse(source), frozenset())
+    return found
+
+
+def test_the_base_is_light(config: configparser.ConfigParser) -> None:
+    assert _names(config["options"]["install_requires"]) == BASE
+
+
+def test_what_an_extra_brings_is_imported_where_a_missing_one_is_named(
+    config: configparser.ConfigParser,
+) -> None:
+    """As make light sees it, for every import that there is."""
+    seen, wrong = 0, []
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        where = path.relative_to(ROOT).as_posix()
+        known = set(BASE)
+        for start, names in OTHERWISE.items():
+            known |= names if where.startswith(start) else set()
+        for room, extra in DOORS.items():
+            if where.startswith(room) and path.name != "__init__.py":
+                known |= _brought(config, extra)
+        found = unnamed(path.read_text("utf-8"), lambda extra: _brought(config, extra), known)
+        wrong += [f"{where}, {one}" for one in found]
+        seen += 1
+    assert seen > 200 and not wrong, "\n".join(wrong)
+    for room, extra in DOORS.items():
+        if extra != "cifar10":  # whose command asks
+            assert f'needing("{extra}")' in (ROOT / room / "__init__.py").read_text("utf-8"), room
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("import numba", ["line 1: numba"]),
+        ("def f():\n    from PIL import Image", ["line 2: PIL"]),
+        ('with needing("data"):\n    import numba', ["line 2: numba"]),
+        ('with needing("samplers"):\n    import numba', []),
+        ("if TYPE_CHECKING:\n    import pandas as pd\nimport numpy, json, wbound", []),
+    ],
+)
+def test_an_import_that_names_no_extra_is_noticed(
+    source: str, wrong: list[str], config: configparser.ConfigParser
+) -> None:
+    assert unnamed(source, lambda extra: _brought(config, extra), BASE) == wrong
+
+
 def test_every_requirement_is_pinned_in_constraints(config: configparser.ConfigParser) -> None:
     pins = {}
     for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
@@ -68,7 +177,7 @@ def test_every_requirement_is_pinned_in_constraints(config: configparser.ConfigP
             pins[name.lower()] = version
     wanted = _declared(config)
     for extra in ("dev", "docs", "audit"):
-        wanted |= _names(config["options.extras_require"][extra])
+        wanted |= _brought(config, extra)
     assert wanted <= pins.keys(), f"not pinned in constraints.txt: {sorted(wanted - pins.keys())}"
 
 

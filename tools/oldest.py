@@ -15,22 +15,28 @@ ROOT = Path(__file__).resolve().parent.parent
 #: A requirement: its name, and the version after >=.
 RANGE = re.compile(r"^([A-Za-z0-9._-]+)\s*>=\s*([0-9][0-9A-Za-z.]*)")
 
+#: Extras of this package that an extra names.
+OURS = re.compile(r"^wbound\[([a-z0-9,]+)\]$", re.M)
+
 
 def oldest(extras: list[str]) -> list[str]:
     """``name==version`` for each requirement of the package and of the extras, in their order."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", "utf-8")
-    groups = [config["options"]["install_requires"], *(config["options.extras_require"][e] for e in extras)]
-    pins = []
+    groups, asked = [config["options"]["install_requires"]], list(extras)
+    for extra in asked:  # which grows by the extras that an extra names
+        groups.append(config["options.extras_require"][extra])
+        asked += [e for named in OURS.findall(groups[-1]) for e in named.split(",") if e not in asked]
+    pins = {}
     for line in "\n".join(groups).splitlines():
         text = line.partition("#")[0].strip()
-        if not text:
+        if not text or OURS.match(text):
             continue
         found = RANGE.match(text)
         if found is None:
             raise SystemExit(f"tools/oldest.py: no lower bound in setup.cfg: {text}")
-        pins.append(f"{found[1]}=={found[2]}")
-    return pins
+        pins[f"{found[1]}=={found[2]}"] = None  # once, of extras that share it
+    return list(pins)
 
 
 def tools(pins: list[str]) -> list[str]:

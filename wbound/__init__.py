@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wbound.exact.gaussian_law import exact_w2
     from wbound.exact.law_of_tape import TapeLaw, tape_law
     from wbound.exact.leading_order import Leading, leading_constants
+    from wbound.extras import MissingLibrary
     from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
     from wbound.forward.forward_process import Process
     from wbound.sampler.ddim_variants import ddim_inflated, ddim_shifted
@@ -84,6 +85,7 @@ _HOME, _found, __dir__ = _front_door(
         "wbound.exact.gaussian_law": "exact_w2",
         "wbound.exact.law_of_tape": "TapeLaw tape_law",
         "wbound.exact.leading_order": "Leading leading_constants",
+        "wbound.extras": "MissingLibrary",
         "wbound.forward.catalogue": "CATALOGUE NAMED PUBLISHED process",
         "wbound.forward.forward_process": "Process",
         "wbound.sampler.ddim_variants": "ddim_inflated ddim_shifted",
@@ -121,6 +123,7 @@ __all__ = [
     "LogConcave",
     "LogCosh",
     "LowerBound",
+    "MissingLibrary",
     "Multistep",
     "Nodes",
     "NumericalGrid",

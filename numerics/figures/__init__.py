@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from wbound.extras import needing
 from wbound.moved import front_door
+
+with needing("plots"):
+    import matplotlib  # noqa: F401  (every file here draws with it)
 
 _HOME, __getattr__, __dir__ = front_door(
     __name__,

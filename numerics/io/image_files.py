@@ -6,9 +6,12 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from wbound.errors import BadInput, count
+from wbound.extras import needing
+
+with needing("data"):
+    from PIL import Image
 
 __all__ = ["png", "tiles"]
 

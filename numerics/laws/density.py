@@ -19,6 +19,7 @@ import numpy as np
 
 from wbound.calculus.quadrature import rule
 from wbound.errors import IOFailure
+from wbound.extras import needing
 from wbound.typing import Array
 
 __all__ = ["Density", "Map", "convolve", "of_function"]
@@ -43,7 +44,8 @@ _HALF = 5  # of the 10 points of the local polynomials
 @cache
 def _kernels() -> Any:
     """The compiled loops (compiled on first use, kept on disk)."""
-    from numba import njit
+    with needing("samplers"):
+        from numba import njit
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def smear(x: Array, w: Array, s: float, lo: float, h: float, out: Array) -> None:

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from numerics.laws.sde_on_line import law1d
-from numerics.verification.verdict import bracket
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature
@@ -271,6 +270,8 @@ def bound_curve(
     if n:
         found = []
         for x in values:
+            from numerics.verification.verdict import bracket  # samplers: compiled, and not in the base
+
             found.append(bracket(make(float(x), scheme), n, seed=seed))
             tell("samples", float(x), found[-1].w2)
         plug_in, low, high = np.array([(one.w2, one.low, one.high) for one in found]).T

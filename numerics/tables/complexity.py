@@ -67,19 +67,21 @@ def _latex(rows: list[dict[str, Any]], values: Mapping[str, float]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A cell of the frame as a plain value: int, float, None for what is missing, anything else as it is."""
+    """A cell as a plain value: int, float, None for what is missing, anything else as it is."""
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and value != value else value
 
 
-def complexity_text(frame: Any, kind: str, values: Mapping[str, float], width: int | None = None) -> str:
-    """`wbound.complexity_table` as "text", "markdown", "latex" (booktabs) or "csv".
+def complexity_text(
+    records: Iterable[Mapping[str, Any]], kind: str, values: Mapping[str, float], width: int | None = None
+) -> str:
+    """`wbound.complexity.tables.complexity_rows` as "text", "markdown", "latex" (booktabs) or "csv".
 
-    frame: the pandas frame; values: d, eps, m0, L0, for the caption; width: characters that a text table may
+    records: the rows; values: d, eps, m0, L0, for the caption; width: characters that a text table may
     take, beyond which it is several.
     """
-    rows = [{str(k): plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+    rows = [{str(k): plain(v) for k, v in row.items()} for row in records]
     if kind == "latex":
         return _latex(rows, values)
     shown = [

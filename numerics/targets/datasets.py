@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from numerics.io.reading import is_folder, load_numpy, text_table
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, IOFailure
+from wbound.extras import needing
 from wbound.memory import fits
 from wbound.typing import Array
 
@@ -180,7 +181,8 @@ def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...]
     mean, cov = _moments(flat)
     said = list(notes)
     if n <= d:
-        from sklearn.covariance import ledoit_wolf
+        with needing("data"):
+            from sklearn.covariance import ledoit_wolf
 
         cov, shrinkage = ledoit_wolf(flat.astype(float))
         said.append(
@@ -332,7 +334,8 @@ def _image_files(folder: Path) -> tuple[list[Path], list[str]]:
 def _images(folder: Path) -> tuple[Array, tuple[str, ...]]:
     """The images of a folder, (n, height, width[, 3]) in [−1, 1], in the order of their names, and what was
     left out."""
-    from PIL import Image
+    with needing("data"):
+        from PIL import Image
 
     paths, notes = _image_files(folder)
     opaque, still = True, True

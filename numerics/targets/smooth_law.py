@@ -22,6 +22,7 @@ from scipy.special import ndtr
 from numerics.targets.line_laws import CUBIC, Line, Third
 from numerics.targets.quintic_table import Table, tabulate, tabulate_shares
 from wbound.errors import BadInput, HypothesisFailed, IOFailure
+from wbound.extras import needing
 from wbound.typing import Array
 
 __all__ = ["LogCoshLine", "Smooth", "Table", "tabulate"]
@@ -41,7 +42,8 @@ _CELLS = 2_000_000
 @cache
 def _means() -> Any:
     """The compiled loop (compiled on first use, kept on disk)."""
-    from numba import njit
+    with needing("samplers"):
+        from numba import njit
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def means(log_p: Array, h: float, lam: float, at: Array, push: Array, window: int, out: Array) -> None:

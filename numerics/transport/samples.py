@@ -23,6 +23,7 @@ from numerics.transport import potentials
 from numerics.transport.gaussians import gaussian_w2
 from numerics.transport.quantiles import Quantile, Steps, couple, law, merge_counts, quantile_w2, rms
 from wbound.errors import BadInput, IOFailure, count, positive, real
+from wbound.extras import needing
 from wbound.memory import available
 from wbound.typing import Array
 
@@ -323,7 +324,8 @@ def _simplex(cost: Array) -> tuple[float, Array, Array]:
     """POT's network simplex, an early stop being an error, its answer certified by its dual potentials."""
     for backend in ("PYTORCH", "JAX", "CUPY", "TENSORFLOW"):  # else POT imports what it finds installed
         os.environ.setdefault(f"POT_BACKEND_DISABLE_{backend}", "1")
-    import ot
+    with needing("samplers"):
+        import ot
 
     n, m = cost.shape
     with warnings.catch_warnings():

@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from numerics.sweep.config import read as read_plan
-from numerics.sweep.run import sweep
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.extras import needing
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
@@ -281,7 +280,8 @@ def search(
     chosen = list(families)
     share = positive("seconds", seconds) / len(chosen)
     seed = count("seed", seed, 0)
-    from joblib import Parallel, cpu_count, delayed
+    with needing("sweep"):
+        from joblib import Parallel, cpu_count, delayed
 
     workers = cpu_count() if jobs is None else count("jobs", jobs)
     work = [(family, share, seed + i) for i, family in enumerate(chosen)]
@@ -337,6 +337,8 @@ def plans(cells: int = CELLS) -> dict[str, dict[str, Any]]:
     few = processes if thin == 1 else [processes[1], processes[5]]
     published = {**common, "process": few, "scheme": ["em"], "theorem": "published", "M1": "exact"}
     published["K"] = [100, 1000][thin - 1 :]
+    from numerics.sweep.config import read as read_plan
+
     each, own = (read_plan({**part, "K": [1]}).cells for part in (common, published))
     n = max(math.ceil((cells - len(published["K"]) * own) / each), 1)
     steps = np.unique(np.round(np.geomspace(1, MOST_STEPS, 4 * n)).astype(int))
@@ -347,6 +349,8 @@ def plans(cells: int = CELLS) -> dict[str, dict[str, Any]]:
 def dense(out: Path | str, cells: int = CELLS, *, jobs: int | None = None) -> list[dict[str, Any]]:
     """Run `plans` as sweeps in ``out`` (again: it goes on) and return the smallest ratio by statement, scheme and
     start, with its inputs and how many cells were compared, were infinite, or had a hypothesis that fails."""
+    from numerics.sweep.run import sweep
+
     rows: list[dict[str, Any]] = []
     for name, config in plans(cells).items():
         result = sweep(config, Path(out) / name, jobs=jobs)
@@ -355,7 +359,8 @@ def dense(out: Path | str, cells: int = CELLS, *, jobs: int | None = None) -> li
 
 
 def _least(path: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
+    with needing("sweep"):
+        import pyarrow.parquet as pq
 
     table = pq.read_table(path).to_pandas()
     scale = np.sqrt(table["d"].to_numpy(float))

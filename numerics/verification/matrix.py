@@ -26,6 +26,7 @@ from numerics.targets.products import Gaussian, LogCosh, ProductTarget, Symmetri
 from numerics.verification.law_test import RISK
 from numerics.verification.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
 from wbound.errors import BadInput, HypothesisFailed, count
+from wbound.extras import needing
 from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.sampler.grid import Grid
@@ -303,7 +304,8 @@ def _rows(chosen: Sequence[Cell], seed: int, n: int, jobs: int | None) -> Iterat
     if jobs == 1 or len(chosen) < 2:
         yield from (run_cell(cell, seed, n) for cell in chosen)
         return
-    from joblib import Parallel, cpu_count, delayed
+    with needing("samplers"):
+        from joblib import Parallel, cpu_count, delayed
 
     workers = cpu_count() if jobs is None else count("jobs", jobs)
     pool = Parallel(n_jobs=min(workers, len(chosen)), return_as="generator", batch_size=1)

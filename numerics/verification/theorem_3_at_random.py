@@ -21,6 +21,7 @@ from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, count
 from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.extras import needing
 from wbound.forward.catalogue import CATALOGUE
 from wbound.forward.catalogue import process as named
 from wbound.sampler.make_setting import Setting, setting
@@ -122,7 +123,8 @@ def scatter(
     seed: of all cells, whose values do not depend on ``jobs`` (processes; default every core); progress: how
     many are done, of how many. Raises `BadInput`.
     """
-    from joblib import Parallel, cpu_count, delayed
+    with needing("sweep"):
+        from joblib import Parallel, cpu_count, delayed
 
     total, begun = count("cells", cells), time.monotonic()
     if total > MOST_CELLS:

@@ -198,9 +198,9 @@ def test_the_table_in_every_format(
 
     def cached(progress: Any = None, **values: Any) -> Any:
         asked.update(values)
-        return frame
+        return frame.to_dict("records")
 
-    monkeypatch.setattr("wbound.complexity.tables.complexity_table", cached)
+    monkeypatch.setattr("wbound.complexity.tables.complexity_rows", cached)
     target = tmp_path / "table"
     code, out, _ = wb("table", "--d", "2", "--eps", "1", "--format", kind, "-o", str(target))
     assert code == 0 and out == "" and asked == {"d": 2, "eps": 1.0, "m0": 0.25, "L0": 1.0}
@@ -222,7 +222,8 @@ def test_the_table_in_every_format(
 
 def test_a_narrow_terminal_gets_several_tables(frame: Any) -> None:
     values = {"d": 2, "eps": 1.0, "m0": 1.0, "L0": 1.0}
-    wide, narrow = (complexity.complexity_text(frame, "text", values, width) for width in (None, 80))
+    rows = frame.to_dict("records")
+    wide, narrow = (complexity.complexity_text(rows, "text", values, width) for width in (None, 80))
     assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, wide.splitlines()))
     assert wide.count("process ") == 1 < narrow.count("process ")
     assert sorted(set(wide.split())) == sorted(set(narrow.split()) | set(re.findall(r"-{9,}", wide)))

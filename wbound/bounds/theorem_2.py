@@ -22,6 +22,7 @@ from wbound.bounds.shared import Parts, bound_of, output, start_error, start_ter
 from wbound.bounds.theorem import make_theorem
 from wbound.calculus.stable import grown, growth, logistic, softplus
 from wbound.data.curvature import Curvature, StronglyLogConcave
+from wbound.extras import installed
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, keeps, vanishes
@@ -158,7 +159,7 @@ def _compiled() -> Callable[..., float]:
 
 def _run(u: float, gamma: Array, drift: Array, noise2: Array) -> float:
     # below some thousand steps plain Python is quicker than loading the compiler
-    if gamma.size >= 20_000:
+    if gamma.size >= 20_000 and installed("numba"):
         return float(_compiled()(u, gamma, drift, noise2))
     try:
         return float(_recursion(u, *(v.tolist() for v in (gamma, drift, noise2))))

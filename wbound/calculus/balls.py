@@ -21,7 +21,8 @@ import sympy
 from sympy.codegen.cfunctions import expm1, log1p
 
 from wbound.calculus.parser import number, parse
-from wbound.errors import BadInput, WboundError
+from wbound.errors import BadInput
+from wbound.extras import MissingLibrary
 
 __all__ = [
     "Ball",
@@ -44,10 +45,6 @@ Ball = Any
 
 #: The working precision is one setting of the library for the whole process.
 _LOCK = threading.RLock()
-
-
-class MissingLibrary(WboundError, ImportError):
-    """An optional package is not installed; the message says which command installs it."""
 
 
 @cache

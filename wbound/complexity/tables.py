@@ -15,6 +15,7 @@ from wbound.complexity.worst_spectrum import worst_iterations
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, one_of, positive
+from wbound.extras import needing
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.memory import dimension
 from wbound.sampler.scheme import SCHEMES
@@ -22,7 +23,7 @@ from wbound.sampler.scheme import SCHEMES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["complexity_table", "scheme_row", "scheme_table", "table_data"]
+__all__ = ["complexity_rows", "complexity_table", "scheme_row", "scheme_rows", "scheme_table", "table_data"]
 
 
 def table_data(d: int, m0: float = 1.0, L0: float = 1.0) -> Gaussian:
@@ -48,7 +49,23 @@ def complexity_table(
     scheme: str = "em",
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    """The published table's eight rows with numbers beside the orders, as a pandas DataFrame.
+    """`complexity_rows` as a pandas DataFrame. Raises `BadInput`, and `MissingLibrary` without pandas (extra ``data``)."""
+    with needing("data"):
+        import pandas as pd
+
+    return pd.DataFrame(complexity_rows(d, eps, m0, L0, scheme=scheme, progress=progress))
+
+
+def complexity_rows(
+    d: int = 10,
+    eps: float = 0.1,
+    m0: float = 0.25,
+    L0: float = 1.0,
+    *,
+    scheme: str = "em",
+    progress: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """The published table's eight rows with numbers beside the orders.
 
     d: dimension; eps: W2, not squared, in the data's units; m0, L0 in 1/x²: the facts are those of `table_data`,
     a centred Gaussian. Columns: process; published_K, published_M, published_eta (data of Gao, Nguyen & Zhu, arXiv
@@ -58,8 +75,6 @@ def complexity_table(
     m_0 = L_0 the facts leave one law, N(0, I/m_0), on which em's errors may cancel. All from the prior start, T
     optimised. ``progress`` is called with each process's name. Raises `BadInput`.
     """
-    import pandas as pd
-
     target = table_data(d, m0, L0)
     facts = LogConcave(target.d, target.m0, target.L0, target.second_moment, 0.0)
     eps = positive("eps", eps)
@@ -81,7 +96,7 @@ def complexity_table(
                 **_numbers("exact", exact),
             }
         )
-    return pd.DataFrame(rows)
+    return rows
 
 
 def _numbers(column: str, found: Iterations) -> dict[str, float | int]:
@@ -95,7 +110,7 @@ TWICE = tuple(name for name, scheme in SCHEMES.items() if scheme.stages == 2)
 
 
 def scheme_row(name: str, d: int, eps: float, m0: float, L0: float, schemes: Iterable[str]) -> dict[str, Any]:
-    """One row of `scheme_table`, for the process called ``name``."""
+    """One row of `scheme_rows`, for the process called ``name``."""
     p, target = process(name), table_data(d, m0, L0)
     facts = LogConcave(target.d, target.m0, target.L0, target.second_moment, 0.0)
     row: dict[str, Any] = {"process": name, "d": target.d, "eps": positive("eps", eps)}
@@ -108,7 +123,7 @@ def scheme_row(name: str, d: int, eps: float, m0: float, L0: float, schemes: Ite
 
 
 def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
-    """The columns of `scheme_table` that compare the K of a row with each other."""
+    """The columns of `scheme_rows` that compare the K of a row with each other."""
     out: dict[str, Any] = {}
     for how in ("bound", "exact"):
         K = {name: row[f"K_{how}_{name}"] for name in schemes}
@@ -140,7 +155,25 @@ def scheme_table(
     processes: Iterable[str] = PUBLISHED,
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    """When is the ODE better? K(ε) of SDE and ODE schemes, by bound and by exact law, as a pandas DataFrame.
+    """`scheme_rows` as a pandas DataFrame. Raises `BadInput`, and `MissingLibrary` without pandas (extra ``data``)."""
+    with needing("data"):
+        import pandas as pd
+
+    rows = scheme_rows(d, eps, m0, L0, schemes=schemes, processes=processes, progress=progress)
+    return pd.DataFrame(rows)
+
+
+def scheme_rows(
+    d: int | Iterable[int] = 10,
+    eps: float | Iterable[float] = 0.1,
+    m0: float = 0.25,
+    L0: float = 1.0,
+    *,
+    schemes: Iterable[str] = tuple(SCHEMES),
+    processes: Iterable[str] = PUBLISHED,
+    progress: Callable[[str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """When is the ODE better? K(ε) of SDE and ODE schemes, by bound and by exact law.
 
     d: dimension, or several; eps: W2, not squared, in the data's units, or several; m0 ≤ L0 in 1/x²: the data
     are `table_data` (with m_0 = L_0 = 1 a VP process is stationary and frozen scores are exact: that flatters
@@ -153,8 +186,6 @@ def scheme_table(
     2K). Raises
     `BadInput`. Kinds: *upper* and *exact*.
     """
-    import pandas as pd
-
     sizes = [d] if isinstance(d, int) else list(d)
     errors = [eps] if isinstance(eps, int | float) else list(eps)
     names, chosen = list(processes), list(schemes)
@@ -165,4 +196,4 @@ def scheme_table(
                 if progress is not None:
                     progress(f"{name}, d = {size}, eps = {error:g}")
                 rows.append(scheme_row(name, size, error, m0, L0, chosen))
-    return pd.DataFrame(rows)
+    return rows

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, one_of
 from wbound.exact.compiled_tape import compiled_parts
+from wbound.extras import installed
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_recurrence import Recurrence
 from wbound.typing import Array
@@ -72,7 +73,8 @@ def tape_law(
     start: one of `TAPE_STARTS`; output: "divided" by the last α, or "raw" as the implementation returns it.
     By the adjoint: u_j, the weight of the j-th answer in the output, solves u = b + Bᵀ(ρu) from the last to the
     first, ρ_j = x√(1+λ_j)/(x+λ_j) being what the denoiser keeps of its input; in K steps where the tape has a
-    `Recurrence`. compiled: by one pass in numba, for many calls (its first compiles it). Raises `BadInput`.
+    `Recurrence`. compiled: by one pass in numba where that is installed, for many calls (its first compiles it).
+    Raises `BadInput`.
 
     Implements Eq. 16's law (docs/theory.md, section 15): *exact*.
     """
@@ -85,7 +87,7 @@ def tape_law(
         raise BadInput(
             "variances", 0.0, "must be > 0 for a tape with an evaluation at level 0: no score there"
         )
-    out = compiled_parts(tape, x) if compiled else _parts(tape, x)
+    out = compiled_parts(tape, x) if compiled and installed("numba") else _parts(tape, x)
     variance, mean, shift = start_moments(tape, x, start)
     gain, noise = out[0], out[1]
     a = 1.0 if output == "divided" else tape.alpha_out

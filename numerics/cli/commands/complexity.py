@@ -160,7 +160,7 @@ def table(
     """
     from numerics.io.writing import write
     from numerics.tables.complexity import complexity_text
-    from wbound.complexity.tables import complexity_table
+    from wbound.complexity.tables import complexity_rows
     from wbound.errors import BadInput, count, one_of
     from wbound.forward.catalogue import PUBLISHED
 
@@ -182,20 +182,19 @@ def table(
         name: o.required(name, text or usual)
         for (name, text), usual in zip(numbers.items(), USUAL, strict=True)
     }
-    frame = complexity_table(**values, progress=announcing("K(ε)", len(PUBLISHED)))
+    rows = complexity_rows(**values, progress=announcing("K(ε)", len(PUBLISHED)))
     if kind == "json" and out is None:
-        emit({**values, "rows": frame.to_dict("records")}, True, str)
+        emit({**values, "rows": rows}, True, str)
         return
     if kind == "json":
         import json as standard
 
         from numerics.cli.output import clean
 
-        rows = clean({**values, "rows": frame.to_dict("records")})
-        text = standard.dumps(rows, indent=1, ensure_ascii=False)
+        text = standard.dumps(clean({**values, "rows": rows}), indent=1, ensure_ascii=False)
     else:
         width = shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
-        text = complexity_text(frame, kind, values, width)
+        text = complexity_text(rows, kind, values, width)
     if out is None:
         emit({}, False, lambda: text.rstrip("\n"))
     else:

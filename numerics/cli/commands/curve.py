@@ -92,7 +92,6 @@ def curve(
       wbound curve --data digits --scheme em --to 1000 --figure digits.svg
     """
     from numerics.studies import curves
-    from numerics.verification.verdict import usual_points
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
     from wbound.sampler.make_setting import STARTS
     from wbound.sampler.scheme import scheme_named
@@ -156,7 +155,12 @@ def curve(
         _steps(chosen, facts, at, o.number("T", T), scheme, start, a2, bias, out, figure, width, json)
         return
     given_n = o.number("n", n, usual_n)
-    samples = usual_points(facts.d) if given_n is None else count("n", given_n, 0)
+    if given_n is None:
+        from numerics.verification.verdict import usual_points
+
+        samples = usual_points(facts.d)
+    else:
+        samples = count("n", given_n, 0)
     time, steps = o.number("T", T), o.steps_from(K) if axis != "K" else None
     bias = nonnegative("score_bias", o.required("score_bias", score_bias))
     root = count("seed", o.required("seed", seed), 0)

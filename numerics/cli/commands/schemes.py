@@ -55,10 +55,8 @@ def schemes(
       wbound schemes --d 10 --eps 1,0.1,0.01
       wbound schemes --scheme hf,ddpm,ddim,heun --process vp-linear --json
     """
-    import pandas as pd
-
     import wbound
-    from wbound.complexity.tables import TWICE
+    from wbound.complexity.tables import TWICE, scheme_rows
     from wbound.errors import one_of
     from wbound.memory import dimension
 
@@ -67,7 +65,7 @@ def schemes(
     names = [one_of("process", name, wbound.NAMED) for name in process or wbound.PUBLISHED]
     chosen = [name.strip() for name in (scheme.split(",") if scheme else wbound.SCHEMES)]
     begun = time.monotonic()
-    frame = wbound.scheme_table(
+    records = scheme_rows(
         sizes,
         errors,
         o.required("m0", m0),
@@ -76,10 +74,6 @@ def schemes(
         processes=names,
         progress=say,
     )
-    records = [
-        {key: None if pd.isna(value) else value for key, value in row.items()}
-        for row in frame.astype(object).to_dict("records")
-    ]
     payload: dict[str, Any] = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "version": wbound.__version__,

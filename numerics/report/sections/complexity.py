@@ -10,7 +10,7 @@ from numerics.figures.curves import colour
 from numerics.report.blocks import Column, Context, Folded, Part, Prose, Table
 from numerics.tables.complexity import fewest, plain
 from numerics.tables.formulas import formula_mathml, formula_text
-from wbound.complexity.tables import complexity_table, table_data
+from wbound.complexity.tables import complexity_rows, table_data
 
 __all__ = ["build"]
 
@@ -21,8 +21,7 @@ FORMULAS = ("published_K", "published_eta", "published_M")
 
 def build(context: Context) -> Part:
     """The part of this section."""
-    frame = complexity_table(**GIVEN, progress=lambda name: context.say(f"    {name}"))
-    records = frame.to_dict("records")
+    records = complexity_rows(**GIVEN, progress=lambda name: context.say(f"    {name}"))
     rows: list[dict[str, Any]] = []
     markup: dict[tuple[int, str], str] = {}
     for i, record in enumerate(records):
