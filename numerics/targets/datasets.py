@@ -24,6 +24,7 @@ __all__ = [
     "from_samples",
     "from_spectrum",
     "load",
+    "load_with_samples",
     "noted_samples_of",
     "samples_of",
 ]
@@ -141,13 +142,18 @@ def load(source: str | Path, key: str | None = None) -> Dataset:
     A vector is a covariance spectrum, anything else samples (n, …); ``notes`` say which. Raises `BadInput`,
     `IOFailure`.
     """
+    return load_with_samples(source, key)[0]
+
+
+def load_with_samples(source: str | Path, key: str | None = None) -> tuple[Dataset, NDArray[Any] | None]:
+    """`load`, and the samples (n, …) that the data are of; None for a spectrum. Raises `BadInput`, `IOFailure`."""
     values, notes = noted_samples_of(source, key)
     name = "digits" if str(source) == "digits" else Path(source).name
     if values.ndim == 1:
         data = from_spectrum(values, name)
-        return replace(data, notes=(*data.notes, *notes))
+        return replace(data, notes=(*data.notes, *notes)), None
     made = (f"read as {values.shape[0]} samples of {values.shape[1]} numbers",) if values.ndim == 2 else ()
-    return from_samples(values, name, made + notes)
+    return from_samples(values, name, made + notes), values
 
 
 def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...] = ()) -> Dataset:
