@@ -23,7 +23,7 @@ from wbound.errors import BadInput, count, positive
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
 
-__all__ = ["OnSamples", "smoothing_of", "tapes_on_samples"]
+__all__ = ["OnSamples", "run_on_samples", "smoothing_of"]
 
 
 #: Samples that the law is made of at most, for its score is a sum over them; and draws of a tape at least.
@@ -63,7 +63,7 @@ def smoothing_of(points: Array, seed: int = 0) -> float:
     return 0.5 * float(np.median(nearest)) / math.sqrt(points.shape[1])
 
 
-def tapes_on_samples(
+def run_on_samples(
     samples: NDArray[Any],
     tapes: Sequence[Tape],
     *,
