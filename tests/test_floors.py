@@ -34,7 +34,7 @@ ORDER: dict[str, str] = {
 MAY_IMPORT: dict[str, str] = {
     "wbound": "numpy scipy sympy pandas numba flint psutil",
     "numerics": "wbound numpy scipy sympy numba pandas matplotlib sklearn joblib loky pyarrow PIL tqdm typer"
-    " jinja2 tabulate ot dask distributed torch diffusers torchsde accelerate torchmetrics safetensors",
+    " jinja2 tabulate ot dask distributed torch diffusers torchsde k_diffusion accelerate torchmetrics safetensors",
 }
 
 # Only inside a function (or under TYPE_CHECKING), so that importing the package stays cheap.
@@ -52,6 +52,7 @@ ONLY_IN: dict[str, frozenset[str]] = {
     "torch": frozenset({"numerics.cifar10", "numerics.recorders"}),
     "diffusers": frozenset({"numerics.cifar10", "numerics.recorders"}),
     "torchsde": frozenset({"numerics.recorders"}),
+    "k_diffusion": frozenset({"numerics.recorders"}),
     "accelerate": frozenset({"numerics.cifar10"}),
     "torchmetrics": frozenset({"numerics.cifar10"}),
     "safetensors": frozenset({"numerics.cifar10"}),

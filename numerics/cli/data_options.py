@@ -20,11 +20,16 @@ __all__ = [
     "Diffusers",
     "Key",
     "NeededData",
+    "SigmaMax",
+    "SigmaMin",
     "Sigmas",
+    "Tapes",
+    "dataset_and_samples",
     "dataset_from",
     "dataset_lines",
     "one_schedule",
     "schedules_from",
+    "tapes_from",
     "training_from",
     "vector_from",
 ]
@@ -41,6 +46,16 @@ Key = Annotated[
         "--key",
         metavar="NAME",
         help="Which array of an .npz file of several: of --data, or else of the schedule.",
+    ),
+]
+SigmaMin = Annotated[
+    str | None, o.numeric("--sigma-min", "Least level above 0 (of --for …: the training's).")
+]
+SigmaMax = Annotated[str | None, o.numeric("--sigma-max", "Largest level (of --for …: the training's).")]
+Tapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tape", metavar="FILE", help="A recorded tape (.json, .npz) beside the rest; again for each."
     ),
 ]
 Sigmas = Annotated[str | None, o.numbers_in("--sigmas", "LIST|FILE", "A schedule of noise levels σ = √λ.")]
@@ -60,14 +75,19 @@ Diffusers = Annotated[
 
 def dataset_from(text: str | None, key: str | None = None) -> Dataset:
     """The data of --data, their mean and covariance. Raises `BadInput` and `IOFailure`."""
+    return dataset_and_samples(text, key)[0]
+
+
+def dataset_and_samples(text: str | None, key: str | None = None) -> tuple[Dataset, Any]:
+    """`dataset_from`, and the samples (n, …) themselves; None for a spectrum. Raises `BadInput` and `IOFailure`."""
     from numerics.targets import datasets
     from wbound.errors import BadInput
 
     if text is None:
         raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
     if o.is_list(text) and key is None:
-        return datasets.from_spectrum(o.listed("data", text), "spectrum")
-    return datasets.load(text, key)
+        return datasets.from_spectrum(o.listed("data", text), "spectrum"), None
+    return datasets.load_with_samples(text, key)
 
 
 def dataset_lines(data: Dataset) -> list[str]:
@@ -134,6 +154,13 @@ def training_from(betas: str | None, diffusers: str | None) -> tuple[Any, tuple[
         return training_log_lam(diffusers)
     made = schedules_from(None, betas, None, None)[0]
     return made.log_lam[-2::-1], made.notes
+
+
+def tapes_from(files: list[str] | None) -> list[Any]:
+    """The tapes of --tape. Raises `BadInput` (no tape, an edited one) and `IOFailure`."""
+    from wbound.sampler.tape import Tape
+
+    return [Tape.load(file) for file in files or ()]
 
 
 def one_schedule(given: list[Any]) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numerics.schedules.ranking import Ranking
     from numerics.targets.datasets import Dataset
 
-__all__ = ["AS", "few_rows", "row_lines", "row_payload", "write_phase", "writable_phase"]
+__all__ = ["AS", "few_rows", "row_lines", "row_payload", "writable_phase", "write_phase"]
 
 #: The name of --as that writes the phase sampler's tape, and what its file may end in.
 AS, ENDINGS = "phase", (".json", ".npz")

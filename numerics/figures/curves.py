@@ -27,6 +27,7 @@ from numerics.figures.style import (
 )
 from numerics.io.writing import csv_text
 from numerics.studies.curves import AXES, Curve
+from numerics.studies.tapes import TapeCurve
 from wbound.typing import Array
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "save",
     "steps_figure",
     "svg",
+    "tapes_figure",
     "width_of",
 ]
 
@@ -187,4 +189,28 @@ def processes_figure(
             axes.plot(curve.at, line.values, marker="o", clip_on=False, **look)
         x_label(axes, AXES[curves[0].axis])
         axes.set_ylabel(ylabel)
+    return figure
+
+
+def tapes_figure(curve: TapeCurve, width: str | float = "report") -> Figure:
+    """W2 (not squared, in the data's units) of tapes over their calls of the network, log–log; dotted from the exact
+    start."""
+    inches = width_of(width)
+    with styled():
+        x = (float(curve.calls.min()), float(max(curve.calls.max(), 2.0 * curve.calls.min())))
+        y = y_range_of([curve.w2, curve.exact_start])
+        looks: list[dict[str, Any]] = [
+            {"color": COLOURS["vp-linear"], "linestyle": "-"},
+            {"color": COLOURS["vp-polynomial"], "linestyle": ":"},
+        ]
+        entries = [
+            Entry(float(curve.calls[-1]), float(values[-1]), label, look)
+            for values, label, look in zip(
+                (curve.w2, curve.exact_start), ("W2", "from the exact start"), looks, strict=True
+            )
+        ]
+        figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, "W2 of tapes")
+        for values, look in zip((curve.w2, curve.exact_start), looks, strict=True):
+            axes.plot(curve.calls, values, marker="o", clip_on=False, **look)
+        x_label(axes, "calls of the network")
     return figure

@@ -55,6 +55,13 @@ class Plan:
     begin_index: int | None = None
 
     @property
+    def steps(self) -> int:
+        """The number of steps, or of levels that are listed."""
+        if self.K is not None:
+            return self.K
+        return len(self.placing["timesteps"] if "timesteps" in self.placing else self.placing["sigmas"])
+
+    @property
     def what(self) -> str:
         """Its name in errors."""
         K = "" if self.K is None else f", K = {self.K}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -34,12 +35,9 @@ def tapes_folder() -> Path:
 @cache
 def _code() -> str:
     """A fingerprint of the code that tapes come from."""
-    import numerics.recorders
-    import wbound.sampler
-
     digest = hashlib.sha256()
-    for package in (numerics.recorders, wbound.sampler):
-        for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+    for folder in (Path(__file__).parent, Path(inspect.getfile(Tape)).parent):
+        for path in sorted(folder.glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from numerics.laws.tape_parts import parts_on
 from numerics.recorders.diffusers_schedulers import Plan, is_flow
 from numerics.recorders.kept_tapes import kept_tape
-from numerics.recorders.parts import parts_on
-from numerics.recorders.scheduler_source import diffusers_library, quiet, source_of
+from numerics.recorders.scheduler_nodes import sigma_range, training_log_lam
+from numerics.recorders.scheduler_source import diffusers_library, keys_of, quiet, source_of
+from numerics.schedules.choice import choose
+from numerics.schedules.schedule_formats import nearest, to_array
 from numerics.targets.datasets import Dataset
 from wbound.errors import BadInput, WboundError, count
+from wbound.sampler.tape import Tape
 
-__all__ = ["RankedScheduler", "catalogue", "ranked_schedulers"]
+__all__ = ["RankedSampler", "best_first", "catalogue", "ranked_schedulers"]
 
 Options = Mapping[str, Any]
 
@@ -77,15 +81,22 @@ ONCE_MORE = ("PNDMScheduler",)
 
 
 @dataclass(frozen=True)
-class RankedScheduler:
-    """A scheduler with options at ``steps`` steps and ``calls`` network calls: W2 (not squared, in the data's units), or
-    why there is none; ``line``: what to paste."""
+class RankedSampler:
+    """A sampler with options at ``steps`` steps and ``calls`` network calls: W2 (not squared, in the data's units), or
+    why there is none; ``line``: what to paste.
+
+    ``tape``: what was run; ``config``: the scheduler's configuration as its library takes it, None for a function;
+    ``levels``: ("sigmas" or "timesteps", the list) where the row is laid out by one.
+    """
 
     line: str
     steps: int
     calls: int | None
     w2: float | None
     failed: str | None = None
+    tape: Tape | None = field(default=None, repr=False, compare=False)
+    config: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    levels: tuple[str, tuple[float, ...]] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -130,26 +141,82 @@ def ranked_schedulers(
     calls: int,
     training: Any = "DDPMScheduler",
     *,
+    own: bool = False,
+    sigma_min: float | None = None,
+    sigma_max: float | None = None,
     start: str = "own",
     watch: Callable[[int, int], None] | None = None,
-) -> tuple[RankedScheduler, ...]:
+) -> tuple[RankedSampler, ...]:
     """Every row of the `catalogue` at ``calls`` calls of the network on N(mean, covariance) of the data, the best first;
     what the library refuses, and what is not affine, last and with the reason. *exact* for that Gaussian.
 
+    own: our own best levels as well, within sigma_min and sigma_max, or the training's range (`own_rows`).
     Raises `BadInput` and `Missing`.
     """
     calls = count("steps", calls)
     rows = list(catalogue(training, calls))
+    if own:
+        rows += list(own_rows(data, calls, training, sigma_min, sigma_max))
     out = []
     with quiet():
         for done, (line, plan) in enumerate(rows):
-            assert plan.K is not None
+            steps, config = plan.steps, {"_class_name": plan.source.name, **plan.source.to_dict()}
+            levels = next(((k, tuple(plan.placing[k])) for k in LISTS if k in plan.placing), None)
             try:
                 tape = kept_tape(plan)
                 w2 = parts_on(tape, data, start).w2
-                out.append(RankedScheduler(line, plan.K, tape.K, w2))
+                out.append(RankedSampler(line, steps, tape.K, w2, None, tape, config, levels))
             except WboundError as error:
-                out.append(RankedScheduler(line, plan.K, None, None, str(error)))
+                out.append(RankedSampler(line, steps, None, None, str(error)))
             if watch is not None:
                 watch(done + 1, len(rows))
-    return tuple(sorted(out, key=lambda r: (r.w2 is None, r.w2 or 0.0)))
+    return best_first(out)
+
+
+def best_first(rows: Iterable[RankedSampler]) -> tuple[RankedSampler, ...]:
+    """The rows by W2, those that failed last."""
+    return tuple(sorted(rows, key=lambda r: (r.w2 is None, r.w2 or 0.0)))
+
+
+#: Arguments of ``set_timesteps`` that are lists.
+LISTS = ("timesteps", "sigmas")
+
+
+def own_rows(
+    data: Dataset, calls: int, training: Any, sigma_min: float | None, sigma_max: float | None
+) -> Iterator[tuple[str, Plan]]:
+    """Our own best levels within the training's range as lists that the library takes: sigmas for Euler's method, which
+    is ddim, and for DPM-Solver++(2M) the nearest training timesteps. Nothing where the training has no table."""
+    source, library = source_of(training), diffusers_library()
+    with quiet():
+        if not hasattr(source.make(), "alphas_cumprod"):
+            return
+    low, high = sigma_range(source)
+    low = low if sigma_min is None else sigma_min
+    high = high if sigma_max is None else sigma_max
+    for name, scheme, key in OWN:
+        kind = getattr(library, name, None)
+        if kind is None or key not in keys_of(kind.set_timesteps):
+            continue
+        off = {k: False for k in PLACING if source.config.get(k) and k in keys_of(kind.__init__)}
+        made = choose(data, calls, scheme=scheme, processes=(), sigma_min=low, sigma_max=high).best.schedule
+        try:
+            if key == "sigmas":
+                levels: list[float] = [float(f"{s:.7g}") for s in [*(made.lam[:-1] ** 0.5).tolist(), 0.0]]
+            else:
+                table, _ = training_log_lam(source)
+                levels = [int(t) for t in to_array(nearest(made, table), "timesteps", training=table)]
+            plan = Plan(source.but(off, kind), None, {key: levels}, {})
+        except WboundError:  # a table that timesteps are no indices of, or too few of them
+            continue
+        said = "".join(f", {k}={v!r}" for k, v in off.items())
+        yield f"{name}.from_config(scheduler.config{said}).set_timesteps({key}={levels})", plan
+
+
+#: The class, which of our schemes it runs, and how it takes levels.
+OWN = (
+    ("EulerDiscreteScheduler", "ddim", "sigmas"),
+    ("DPMSolverMultistepScheduler", "dpmpp-2m", "timesteps"),
+)
+#: Keys that lay levels out in another way.
+PLACING = (*(key for change in (KARRAS, EXPONENTIAL, BETA, LU) for key in change), "use_flow_sigmas")

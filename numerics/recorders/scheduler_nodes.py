@@ -14,7 +14,7 @@ from numerics.schedules.schedule_formats import Schedule, ve, vp
 from wbound.errors import BadInput, count
 from wbound.typing import Array
 
-__all__ = ["schedule_of_diffusers", "training_log_lam"]
+__all__ = ["schedule_of_diffusers", "sigma_range", "training_log_lam"]
 
 
 def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
@@ -94,6 +94,24 @@ def _last(scheduler: Any) -> float:
     if last is None or float(last) >= 1.0:
         return 0.0
     return (1.0 - float(last)) / float(last)
+
+
+def sigma_range(given: Any) -> tuple[float, float]:
+    """(smallest, largest) σ/α > 0 and < ∞ that the network of a configuration was trained at: of its table, or of EDM's
+    configuration. Raises `BadInput` for flow matching, whose times reach both ends."""
+    source = source_of(given)
+    with quiet():
+        scheduler = source.make()
+        if hasattr(scheduler, "precondition_noise"):
+            return float(scheduler.config.sigma_min), float(scheduler.config.sigma_max)
+        if not hasattr(scheduler, "alphas_cumprod"):
+            raise BadInput(
+                "training", source.name, "has no smallest and largest sigma: give sigma_min and sigma_max"
+            )
+        kept = scheduler.alphas_cumprod.double().numpy()
+    kept = kept[(kept > 0.0) & (kept < 1.0)]
+    sigmas = np.sqrt((1.0 - kept) / kept)
+    return float(sigmas.min()), float(sigmas.max())
 
 
 def training_log_lam(given: Any) -> tuple[Array, tuple[str, ...]]:

@@ -16,6 +16,7 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
 from wbound.exact.clock_law import FLOWS, PAIRS
 from wbound.forward.catalogue import CATALOGUE, NAMED
+from wbound.forward.catalogue_flow import FLOW
 from wbound.forward.catalogue_images import IMAGES, reaching
 from wbound.sampler.placement import PLACEMENTS
 from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
@@ -107,7 +108,9 @@ def twin(scheme: str) -> str:
 
 
 def makers_of(processes: Sequence[str | Process] | None, facts: LogConcave) -> list[tuple[str, Maker]]:
-    chosen = list(processes) if processes is not None else [*CATALOGUE, *(row.name for row in IMAGES)]
+    chosen = (
+        list(processes) if processes is not None else [*CATALOGUE, *(row.name for row in (*IMAGES, *FLOW))]
+    )
     return [_maker(p, facts) for p in chosen]
 
 

@@ -37,6 +37,7 @@ from numerics.schedules.fewest_steps import fewest
 from numerics.schedules.optimised_nodes import MOST_FLOW_STEPS, Numerical
 from numerics.schedules.ranking import MOST_STEPS, Choice, Ranking
 from numerics.schedules.schedule_formats import Schedule
+from numerics.schedules.tape_rows import tape_row
 from numerics.targets.datasets import Dataset
 from wbound import Process
 from wbound.data.gaussian import Gaussian
@@ -50,6 +51,7 @@ from wbound.sampler.grid import Grid, log_nodes
 from wbound.sampler.make_setting import has_density, setting
 from wbound.sampler.placement import PLACEMENTS
 from wbound.sampler.scheme import POINTWISE, Scheme, scheme_named
+from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import BEYOND
 from wbound.sampler.tape_writer import LONGEST
 from wbound.typing import Array
@@ -189,6 +191,7 @@ def choose(
     processes: Sequence[str | Process] | None = None,
     grids: Iterable[str] | None = None,
     schedules: Iterable[Schedule] = (),
+    tapes: Iterable[Tape] = (),
     numerical: bool = True,
     sigma_min: float | None = None,
     sigma_max: float | None = None,
@@ -201,10 +204,9 @@ def choose(
     several (with ``steps``), ranked together with at most ``steps`` network calls each:
     schemes of two stages with about half the steps. processes: names or `Process`es (default: the
     catalogue's and the images'); grids: "uniform" and names of `placement.PLACEMENTS` (default all). schedules: the user's
-    own, ranked at their own K. numerical: the nodes optimised one by one, too. sigma_min, sigma_max: all levels above 0
-    lie between, as a network that was trained there asks: grids that do not are squeezed into it in log λ, processes
-    that do not are left out. watch: is told how many rows are
-    done, of how many, and the last. Raises `BadInput`.
+    own, ranked at their own K, and so are tapes, from their own starts. numerical: the nodes optimised one by one, too.
+    sigma_min, sigma_max: all levels above 0 lie between, as a network that was trained there asks; nodes outside are
+    squeezed into it in log λ. watch: is told how many rows are done, of how many, and the last. Raises `BadInput`.
     """
     began = time.perf_counter()
     chosen = [scheme] if isinstance(scheme, str) else list(dict.fromkeys(scheme))
@@ -225,6 +227,7 @@ def choose(
                 processes=processes,
                 grids=None if grids is None else list(grids),
                 schedules=list(schedules),
+                tapes=list(tapes) if name == chosen[0] else (),
                 numerical=numerical,
                 sigma_min=sigma_min,
                 sigma_max=sigma_max,
@@ -292,6 +295,7 @@ def choose(
         choices.extend(_numerical(task, nodes, K, choices, read, fewest_read))
     for s in schedules:
         choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
+    choices.extend(tape_row(tape, data) for tape in tapes)
     return _ranked(choices, data, task, K, eps, limits, began)
 
 

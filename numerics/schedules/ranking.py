@@ -9,7 +9,9 @@ from numerics.schedules.candidates import seen_as
 from numerics.schedules.schedule_formats import FORMS, Schedule, ve, vp
 from numerics.targets.datasets import Dataset
 from wbound import Process
+from wbound.errors import BadInput
 from wbound.sampler.scheme import scheme_named
+from wbound.sampler.tape import Tape
 from wbound.typing import Array
 
 __all__ = ["MOST_STEPS", "Choice", "Ranking"]
@@ -28,7 +30,8 @@ class Choice:
     ``calls`` times. ``process`` is "any" where the scheme sees the clock alone; ``T`` is then None and
     ``sigma_max`` = √λ(T) says where the sampler starts. ``parameters``: the process's. ``steps``: the least K
     whose error is ≤ ε, None where ε was not given or K would exceed `MOST_STEPS`. ``kind``: "named",
-    "numerical" (optimised node by node) or "given" (a schedule of the user's).
+    "numerical" (optimised node by node) or "given" (a schedule of the user's, or a
+    ``tape``, whose row is judged from its own start).
     """
 
     rank: int
@@ -50,15 +53,21 @@ class Choice:
     made_by: Process | None = field(repr=False, default=None)
     limit: str | None = None
     last_decade: float | None = None
+    tape: Tape | None = field(repr=False, default=None)
 
     @property
     def calls(self) -> int:
         """How often the score is asked for: K, for schemes of two stages 2K − 1 or 2K."""
+        if self.tape is not None:
+            return self.tape.K
         return scheme_named(self.scheme).calls(self.K)
 
     @property
     def schedule(self) -> Schedule:
-        """The row as a schedule, to be written for other samplers (`numerics.schedules.schedule_formats.export`)."""
+        """The row as a schedule, to be written for other samplers (`numerics.schedules.schedule_formats.export`).
+        Raises `BadInput` for a tape, which is no schedule."""
+        if self.tape is not None:
+            raise BadInput("row", self.process, "is a tape, which no schedule says: it is saved as it is")
         return Schedule(
             f"{self.process} on {self.grid}",
             self.log_lam,
@@ -69,6 +78,8 @@ class Choice:
     def forms(self) -> tuple[str, ...]:
         """The forms (`numerics.schedules.schedule_formats.FORMS`) that mean this row: all where the scheme sees the clock alone;
         else sigmas for VE, and for VP those that a variance-preserving sampler reads."""
+        if self.tape is not None:
+            return ()
         p = self.made_by
         if seen_as(self.scheme, p) == self.scheme:
             return tuple(form for form in FORMS if form != "times" or p is not None)
@@ -79,7 +90,7 @@ class Choice:
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes that are plain values; ``schedule`` holds the nodes."""
-        plain = {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule")}
+        plain = {k: v for k, v in vars(self).items() if k not in ("log_lam", "made_by", "schedule", "tape")}
         return plain | {"calls": self.calls}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ __all__ = [
     "to_array",
     "values_of",
     "without_infinity",
+    "write_numbers",
 ]
 
 
@@ -399,16 +401,28 @@ def export(s: Schedule, path: Path | str, form: str, *, training: Array | None =
     out = Path(path)
     suffix = one_of("file suffix", out.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))
     array, std = to_array(s, form, training=training), start_std(s, form)
-    if suffix in (".txt", ".csv"):
-        return writing.write(out, "".join(f"{v!r}\n" for v in array.tolist()))
     if suffix == ".json":
         record = {"form": form, form: array.tolist(), "start_std": std, **s.to_dict()}
         return writing.write(out, json.dumps(record, allow_nan=False, indent=1) + "\n")
+    return write_numbers(out, form, array, {"lam": s.lam, "start_std": std})
+
+
+def write_numbers(
+    path: Path | str, form: str, values: Sequence[float] | Array, beside: Mapping[str, Any] | None = None
+) -> Path:
+    """Write one list of ``form``: .npy (the array alone), .npz (``beside`` with it), .json (the list), .txt/.csv (a line
+    each, all digits). Raises `BadInput` (suffix) and `IOFailure`."""
+    out, array = Path(path), np.asarray(values)
+    suffix = one_of("file suffix", out.suffix.lower(), (".npy", ".npz", ".json", ".txt", ".csv"))
+    if suffix in (".txt", ".csv"):
+        return writing.write(out, "".join(f"{v!r}\n" for v in array.tolist()))
+    if suffix == ".json":
+        return writing.write(out, json.dumps(array.tolist(), allow_nan=False) + "\n")
     stream = io.BytesIO()
     if suffix == ".npy":
         np.save(stream, array, allow_pickle=False)
     else:
-        held: dict[str, Any] = {form: array, "lam": s.lam, "start_std": std}
+        held: dict[str, Any] = {form: array, **(beside or {})}
         np.savez(stream, **held)
     return writing.write(out, stream.getvalue())
 

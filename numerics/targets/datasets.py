@@ -25,6 +25,7 @@ __all__ = [
     "from_samples",
     "from_spectrum",
     "load",
+    "load_with_samples",
     "noted_samples_of",
     "samples_of",
 ]
@@ -32,7 +33,12 @@ __all__ = [
 
 #: The images of `digits`; digits.txt beside it has source and licence.
 DIGITS = Path(__file__).with_name("digits.npz")
-MOST_DIMENSIONS = 8192
+#: A spectrum, and samples fewer than their dimensions, whose covariance is never formed.
+MOST_DIMENSIONS = 1 << 18
+#: Samples as many as their dimensions or more: their covariance is d × d.
+MOST_OF_COVARIANCE = 8192
+#: Fewer samples than dimensions: their products are n × n.
+MOST_OF_GRAM = 8192
 MOST_NUMBERS = 2_000_000_000
 #: Values larger than this have squares that leave double precision.
 LARGEST = 1e150
@@ -146,21 +152,28 @@ def load(source: str | Path, key: str | None = None) -> Dataset:
     A vector is a covariance spectrum, anything else samples (n, …); ``notes`` say which. Raises `BadInput`,
     `IOFailure`.
     """
+    return load_with_samples(source, key)[0]
+
+
+def load_with_samples(source: str | Path, key: str | None = None) -> tuple[Dataset, NDArray[Any] | None]:
+    """`load`, and the samples (n, …) that the data are of; None for a spectrum. Raises `BadInput`, `IOFailure`."""
     values, notes = noted_samples_of(source, key)
     name = "digits" if str(source) == "digits" else Path(source).name
     if values.ndim == 1:
         data = from_spectrum(values, name)
-        return replace(data, notes=(*data.notes, *notes))
+        return replace(data, notes=(*data.notes, *notes)), None
     made = (f"read as {values.shape[0]} samples of {values.shape[1]} numbers",) if values.ndim == 2 else ()
-    return from_samples(values, name, made + notes)
+    return from_samples(values, name, made + notes), values
 
 
 def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...] = ()) -> Dataset:
     """The mean and covariance of samples (n, …), n ≥ 2, in their own units.
 
     With fewer samples than dimensions the covariance is Ledoit and Wolf's shrunk one, since the plain one has
-    d − n + 1 eigenvalues that are 0 for want of data; the notes say so and how far it was shrunk.
-    Raises `BadInput`: shape, type, NaN, constant data, more than `MOST_DIMENSIONS` dimensions.
+    d − n + 1 eigenvalues that are 0 for want of data; the notes say so and how far it was shrunk. It is then known
+    from the samples' n × n products, and no d × d array is made.
+    Raises `BadInput`: shape, type, NaN, constant data, more than `MOST_DIMENSIONS` dimensions, or more than
+    `MOST_OF_COVARIANCE` with as many samples or more.
     """
     a = np.asarray(samples)
     if a.dtype.kind not in "fiub":
@@ -178,18 +191,24 @@ def from_samples(samples: ArrayLike, name: str = "array", notes: tuple[str, ...]
         raise BadInput(
             "data", f"{d} dimensions", f"must have 1 ... {MOST_DIMENSIONS} dimensions; reduce the images"
         )
-    mean, cov = _moments(flat)
     said = list(notes)
     if n <= d:
-        with needing("data"):
-            from sklearn.covariance import ledoit_wolf
-
-        cov, shrinkage = ledoit_wolf(flat.astype(float))
+        if n > MOST_OF_GRAM:
+            raise BadInput("data", f"{n} samples", f"must be at most {MOST_OF_GRAM} for {d} dimensions")
+        values, coordinates, shrinkage = _shrunk(flat)
         said.append(
             f"{n} samples for {d} dimensions: the covariance was shrunk by {shrinkage:.4f} toward a "
             "multiple of the identity (Ledoit and Wolf, 2004)"
         )
-    values, coordinates = _principal(np.asarray(cov), mean)
+    elif d > MOST_OF_COVARIANCE:
+        raise BadInput(
+            "data",
+            f"{n} samples of {d} dimensions",
+            f"must have at most {MOST_OF_COVARIANCE} dimensions, or fewer samples than dimensions, or be a spectrum",
+        )
+    else:
+        mean, cov = _moments(flat)
+        values, coordinates = _principal(cov, mean)
     if not values[-1] > 0.0:
         raise BadInput("data", name, "must not be constant")
     zeros = int((values == 0.0).sum())
@@ -221,8 +240,42 @@ def from_spectrum(source: str | Path | ArrayLike, name: str | None = None) -> Da
     return Dataset(name or "spectrum", a, np.zeros(a.size), None, (int(a.size),), (said, *notes))
 
 
-def _moments(flat: NDArray[Any]) -> tuple[Array, Array]:
-    """Mean and covariance (1/n) by chunks, so that bytes never become one large array of doubles."""
+def _shrunk(flat: NDArray[Any]) -> tuple[Array, Array, float]:
+    """Eigenvalues (d,) ascending of Ledoit and Wolf's shrunk covariance of samples (n, d), n ≤ d, the mean's
+    coordinates along its axes, and the shrinkage: all from G = XXᵀ/n, X the centred samples.
+
+    The plain covariance S = XᵀX/n has G's eigenvalues, and zeros. With m = tr S/d, δ² = |S|² − d m² and
+    β² = Σ|x_i|⁴/n² − |S|²/n, the shrinkage is b = min(β², δ²)/δ² (Ledoit and Wolf, 2004, their norms times d), and the
+    shrunk one (1 − b) S + b m. What of the mean is in no sample's direction lies along axes of the least eigenvalue.
+    """
+    n, d = flat.shape
+    mean = _mean(flat)
+    gram, along = np.zeros((n, n)), np.zeros(n)
+    columns = max(1, (1 << 24) // n)
+    for i in range(0, d, columns):  # by columns: the doubles of a part at a time
+        part = flat[:, i : i + columns].astype(float) - mean[i : i + columns]
+        gram += part @ part.T / n
+        along += part @ mean[i : i + columns]
+    values, vectors = np.linalg.eigh(gram)
+    tiny = d * np.finfo(float).eps * max(float(values[-1]), 0.0)
+    kept = values > tiny
+    own, trace, square = values[kept], float(gram.trace()), float((gram**2).sum())
+    m = trace / d
+    delta = square - d * m**2
+    beta = float((gram.diagonal() ** 2).sum()) - square / n
+    b = min(max(beta, 0.0), delta) / delta if delta > 0.0 else 0.0
+    coordinates = (along @ vectors[:, kept]) / np.sqrt(n * own)  # along Xᵀu/√(n·value)
+    rest = math.sqrt(max(float(mean @ mean) - float(coordinates @ coordinates), 0.0))
+    out, where = np.full(d, b * m), np.zeros(d)
+    out[d - own.size :] = (1.0 - b) * own + b * m
+    where[d - own.size :] = coordinates
+    if own.size < d:
+        where[0] = rest
+    return out, where, b
+
+
+def _mean(flat: NDArray[Any]) -> Array:
+    """The mean (d,) by chunks; every number is looked at. Raises `BadInput`."""
     n, d = flat.shape
     rows = max(1, (1 << 24) // d)
     mean = np.zeros(d)
@@ -236,7 +289,14 @@ def _moments(flat: NDArray[Any]) -> tuple[Array, Array]:
                 "data", f"largest value {np.abs(part).max():g}", f"must be at most {LARGEST:g} in size"
             )
         mean += part.sum(axis=0) / n
-    cov = np.zeros((d, d))
+    return mean
+
+
+def _moments(flat: NDArray[Any]) -> tuple[Array, Array]:
+    """Mean and covariance (1/n) by chunks, so that bytes never become one large array of doubles."""
+    n, d = flat.shape
+    rows = max(1, (1 << 24) // d)
+    mean, cov = _mean(flat), np.zeros((d, d))
     for i in range(0, n, rows):
         part = flat[i : i + rows].astype(float) - mean
         cov += part.T @ part / n

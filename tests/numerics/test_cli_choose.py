@@ -320,3 +320,34 @@ def test_check_uses_the_data(wb: Any) -> None:
     out = wb.ask("check", "--sigmas", "5,1", "--data", "4,1")
     signal = next(f for f in out["findings"] if f["name"] == "signal at T")
     assert signal["value"] == pytest.approx(float(law.eigenvalues.mean()) / 25.0)
+
+
+# ---------------------------------------------------------------------- tapes, samples, warnings
+
+
+def test_tapes_beside_and_the_best_on_the_samples(wb: Any, tmp_path: Path) -> None:
+    x = np.where(np.random.default_rng(0).random((160, 2)) < 0.5, -7.0, 7.0)
+    np.save(tmp_path / "x.npy", x + 0.1 * np.random.default_rng(1).standard_normal(x.shape))
+    data = datasets.load(tmp_path / "x.npy")
+    made = wbound.tape_of(
+        wbound.setting(wbound.process("ve-sqrt", a=1.0), data.gaussian, 30.0, 9, scheme="ddim", grid="edm")
+    )
+    made.save(tmp_path / "t.json")
+    line = ["choose", "--data", str(tmp_path / "x.npy"), "--steps", "6", "--process", "ou", "--grid", "edm"]
+    line += ["--sigma-max", "40", "--tape", str(tmp_path / "t.json"), "--samples-check"]
+    out = wb.ask(*line)
+    assert [one["kind"] for one in out["warnings"]] == ["clusters"]
+    rows = {row["grid"]: row for row in out["rows"]}
+    assert set(rows) == {"edm", "numerical", "tape"} and rows["tape"]["calls"] == rows["tape"]["K"] == 9
+    assert rows["tape"]["w2"] == pytest.approx(wbound.tape_law(made, data.eigenvalues).w2(data.coordinates))
+    assert rows["tape"]["error"] >= rows["tape"]["w2"] and rows["numerical"]["sigma_max"] <= 40.0 * (1 + 1e-9)
+    check = out["samples_check"]
+    assert sorted(row["rank"] for row in check["rows"]) == [1, 2, 3] and check["draws"] == 320
+    seen = [row["w2_samples"] for row in check["rows"]]
+    assert seen == sorted(seen) and seen[0] > check["floor"] * 0.5
+    code, text, err = wb(*line)
+    assert code == 0 and "on your samples" in text and "--samples-check" in err
+    assert "spectrum" in wb.refused("choose", "--data", "4,1", "--steps", "3", "--samples-check")
+    number = str(rows["tape"]["rank"])
+    line.remove("--samples-check")
+    assert "pick another --row" in wb.refused(*line, "--row", number, "-o", str(tmp_path / "s.npy"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wbound.errors import one_of
+from wbound.forward.catalogue_flow import FLOW
 from wbound.forward.catalogue_images import IMAGES
 from wbound.forward.catalogue_optimal import OPTIMAL
 from wbound.forward.forward_process import Process
@@ -79,15 +80,15 @@ CATALOGUE: dict[str, Row] = {
 PUBLISHED = tuple(name for name, row in CATALOGUE.items() if row.published)
 
 
-#: Every name that `process` takes: the rows of section 1, the optimal clocks (7) and the images' (9).
-NAMED: dict[str, Row] = {**CATALOGUE, **{row.name: row for row in (*OPTIMAL, *IMAGES)}}
+#: Every name that `process` takes: the rows of section 1, the optimal clocks (7), the images' (9) and flow matching's (18).
+NAMED: dict[str, Row] = {**CATALOGUE, **{row.name: row for row in (*OPTIMAL, *IMAGES, *FLOW)}}
 
 #: Families whose members are told apart by ``form``, and the form that the bare name means.
 FORMS = {"optimal": "ve", "image-ve": "original", "image-vp": "original"}
 
 
 def process(name: str, *, form: str | None = None, **parameters: float) -> Process:
-    """The forward process called ``name`` (sections 1, 7 and 9), with its closed forms.
+    """The forward process called ``name`` (sections 1, 7, 9 and 18), with its closed forms.
 
     Parameters are those of the row (`NAMED`), positive; those left out take its defaults. ``form`` picks a
     member of a family: ``process("optimal", form="vp", m0=…, L0=…)`` is ``process("optimal-vp", …)``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,12 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table
+
+#: What f and g alone cannot show.
+ASKED = (
+    "f and g alone may belong to another process than the one trained: give --marginal-std (and --mean-factor), the noise "
+    "that your training code adds at t"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -102,6 +109,8 @@ def check(
             start=start,
             name=chosen.name,
         )
+        if not named and marginal_std is None:
+            diagnosis = replace(diagnosis, notes=(*diagnosis.notes, ASKED))
 
     def text_() -> str:
         head = [] if loaded is None else s.dataset_lines(loaded)

@@ -9,6 +9,7 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import few_calls_rows as few
 from numerics.cli import options as o
+from numerics.cli import samples_check
 from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
 
@@ -58,14 +59,23 @@ def choose(
         typer.Option(
             "--for",
             metavar="NAME",
-            help="own: grids of any sampler; diffusers: its schedulers with their options at --steps calls of the network, for "
-            "the training that --diffusers names.",
+            help="own: grids of any sampler; diffusers, k-diffusion: its samplers with their options at --steps calls of the "
+            "network, for the training that --diffusers names, and our best levels run by them.",
         ),
     ] = "own",
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
     diffusers: s.Diffusers = None,
+    sigma_min: s.SigmaMin = None,
+    sigma_max: s.SigmaMax = None,
+    tape: s.Tapes = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--samples-check", help="Run the best five on your samples too, with their exact smoothed score."
+        ),
+    ] = False,
     top: Annotated[str | None, o.numeric("--top", "Print so many rows (12); the JSON has all.")] = None,
     figure: o.Figure = None,
     width: o.Width = "report",
@@ -75,8 +85,9 @@ def choose(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); or phase: "
-            "the fitted phase sampler, its levels, coefficients and start (.json, .npz).",
+            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase: the "
+            "fitted phase sampler, its levels, coefficients and start (.json, .npz); of --for: config (a "
+            "scheduler_config.json), or the row's own sigmas or timesteps.",
             autocompletion=o.complete_form,
         ),
     ] = None,
@@ -88,7 +99,8 @@ def choose(
     All processes and grids, each at the best T (or σ_max, β_max) found, by the exact W2 of the Gaussian with the
     data's mean and covariance, in the sampler chosen, SDE or ODE; and the steps that each needs for ε. σ_max
     is raised only where more of it gains 1 %, and no farther than float32 follows. Your own schedules are
-    ranked at their own number of steps.
+    ranked at their own number of steps, and so are tapes. What you run may be ranked in its own words: --for diffusers,
+    --for k-diffusion. A warning says when the data are far from Gaussian.
 
     \b
     Examples:
@@ -96,7 +108,8 @@ def choose(
       wbound choose --data digits --steps 20 --scheme hf,ddim,heun
       wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json
-      wbound choose --data digits --steps 20 --for diffusers
+      wbound choose --data digits --steps 20 --for diffusers -o scheduler_config.json
+      wbound choose --data samples.npy --steps 20 --for k-diffusion --samples-check
       wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
       wbound choose --data digits --steps 10 --as phase -o phase.json
       wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
@@ -108,28 +121,19 @@ def choose(
         raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
     if steps is None and eps is None and eps_rel is None:
         raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
-    if one_of("for", for_, ("own", "diffusers")) == "diffusers":
-        unused: dict[str, Any] = {
-            "eps": eps,
-            "eps-rel": eps_rel,
-            "process": process,
-            "grid": grid,
-            "sigmas": sigmas,
-        }
-        unused |= {
-            "betas": betas,
-            "alphas-cumprod": alphas_cumprod,
-            "figure": figure,
-            "row": row,
-            "as": as_,
-            "out": out,
-        }
+    if one_of("for", for_, ("own", "diffusers", "k-diffusion")) != "own":
+        unused: dict[str, Any] = {"eps": eps, "eps-rel": eps_rel, "process": process, "grid": grid}
+        unused |= {"sigmas": sigmas, "betas": betas, "alphas-cumprod": alphas_cumprod, "figure": figure}
         for option, value in unused.items():
             if value is not None:
-                raise BadInput(option, str(value), "does not go with --for diffusers")
-        from numerics.cli.scheduler_ranking import rank_schedulers
+                raise BadInput(option, str(value), f"does not go with --for {for_}")
+        from numerics.cli.scheduler_ranking import Asked, rank_samplers
 
-        rank_schedulers(data, key, steps, diffusers, o.number("top", top, 12.0), json)
+        first, which = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
+        if row is not None and out is None:
+            raise BadInput("row", row, "goes with -o FILE")
+        asked_of = (for_, data, key, steps, diffusers, sigma_min, sigma_max, tuple(tape or ()))
+        rank_samplers(Asked(*asked_of, check, first, which, as_, out), json)
         return
     shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if out is None and (as_ is not None or row is not None):
@@ -146,7 +150,10 @@ def choose(
     if figure is not None:
         drawable(figure, width)
     K = o.number("steps", steps)
-    loaded = s.dataset_from(data, key)
+    tapes = s.tapes_from(tape)
+    loaded, samples = s.dataset_and_samples(data, key)
+    if check and samples is None:
+        raise BadInput("samples-check", data, "needs samples: a spectrum has none")
     asked = None if K is None else count("steps", K)
     given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, steps=asked)
     for one in given:
@@ -163,6 +170,9 @@ def choose(
             processes=process or None,
             grids=grid or None,
             schedules=given,
+            tapes=tapes,
+            sigma_min=o.number("sigma_min", sigma_min),
+            sigma_max=o.number("sigma_max", sigma_max),
             watch=progress,
         )
     picked, written = None, None
@@ -174,6 +184,7 @@ def choose(
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
         picked = ranking.rows[k - 1]
         written = _write(picked, loaded, out, as_ or "sigmas", training, said)
+    checked = samples_check.checked(samples, data, _first(ranking, loaded)) if check else None
     say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
     columns = {name: [getattr(row, name) for row in ranking.rows] for name in COLUMNS}
 
@@ -195,6 +206,7 @@ def choose(
         "best": ranking.best.to_dict() | {"lam": ranking.best.schedule.lam},
         "best_named": None if best_named is None else best_named.to_dict(),
         "gain_over_named": gain,
+        "samples_check": checked,
         "figure": figure,
         "out": out,
         "written": None if picked is None else picked.rank,
@@ -209,16 +221,20 @@ def choose(
         "out": "no -o",
         "written": "no -o",
         "file": "no -o",
+        "samples_check": "no --samples-check",
     }
     for which in ("best", "best_named"):
         for key in ("limit", "last_decade"):
             reasons[f"{which}.{key}"] = "σ_max is an inner minimum, or the user's"
     for i in range(len(ranking.rows)):
+        reasons[f"rows.{i}.sigma_max"] = "it starts at pure noise"
         reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"
         reasons[f"rows.{i}.limit"] = reasons[f"rows.{i}.last_decade"] = (
             "σ_max is an inner minimum, or the user's"
         )
         reasons[f"rows.{i}.steps"] = "no --eps" if ranking.eps is None else "more than 5000, or not searched"
+
+    payload["warnings"] = samples_check.warned(samples)
 
     def text() -> str:
         names: list[tuple[str, Any]] = [
@@ -281,11 +297,28 @@ def choose(
         lines += ["", *few.row_lines(beside, loaded.spread)]
         if written is not None:
             lines += ["", *_written_lines(picked, written)]
+        if checked is not None:
+            lines += samples_check.checked_lines(checked)
         return "\n".join(
             [*lines, "", "What this says and does not say:", *(f"- {one}" for one in ranking.limits)]
         )
 
     emit(payload, json, text, reasons)
+
+
+def _first(ranking: Any, data: Any) -> list[tuple[int, str, float, Any]]:
+    """The best rows as tapes."""
+    from wbound.sampler.make_setting import setting
+    from wbound.sampler.tape_of_scheme import tape_of
+
+    out = []
+    for row in ranking.rows[: samples_check.BEST]:
+        made = row.tape
+        if made is None:
+            of = row.schedule
+            made = tape_of(setting(of.process, data.gaussian, scheme=row.scheme, grid=of.grid))
+        out.append((row.rank, f"{row.scheme}: {row.process} on {row.grid}", row.w2, made))
+    return out
 
 
 def _limits(rows: Any) -> list[str]:

@@ -39,6 +39,7 @@ def curve(
         ),
     ] = None,
     key: s.Key = None,
+    tape: s.Tapes = None,
     target: t.TargetName = None,
     q: t.TargetParameters = None,
     against: Annotated[
@@ -80,7 +81,7 @@ def curve(
     as a band, and the lower bound along K, T, d or M; log–log, with the slopes in K. Along eps: the steps K(ε)
     that each needs, with the powers of ε. The numbers are printed, and written with -o. With --data, the exact W2 of
     each K at the best T found on the Gaussian with the data's mean and covariance, for --process or for the eight
-    published.
+    published; with --tape too, the exact W2 of the tapes over their calls of the network.
 
     \b
     Examples:
@@ -90,6 +91,7 @@ def curve(
       wbound curve --process ve-sqrt --against eps --from 1e-4 --to 0.1 --figure steps.svg
       wbound curve --process vp-linear --target mixture --against M --K 200 --figure score-error.svg
       wbound curve --data digits --scheme em --to 1000 --figure digits.svg
+      wbound curve --data digits --tape ten.json --tape twenty.json --figure mine.svg
     """
     from numerics.studies import curves
     from wbound.errors import BadInput, count, nonnegative, one_of, positive
@@ -97,6 +99,18 @@ def curve(
     from wbound.sampler.scheme import scheme_named
 
     named = process is not None or f is not None or g is not None
+    if tape is not None:
+        given: dict[str, Any] = {"process": process, "f": f, "g": g, "p": p, "target": target, "q": q, "T": T}
+        given |= {"K": K, "d": d, "m0": m0, "L0": L0, "second_moment": second_moment, "n": n, "M1": M1}
+        given |= {"from": low, "to": high, "points": points}
+        for name, value in given.items():
+            if value:
+                raise BadInput(name, value, "does not go with --tape, which is one point of its own")
+        if data is None:
+            raise BadInput("tape", tape[0], "needs --data, which it is judged on")
+        out, figure = placed(out, figure, width)
+        _tapes(tape, data, key, out, figure, width, json)
+        return
     chosen = o.process_from(process, p, f, g) if named or data is None else None
     axis = one_of("against", against, curves.AXES)
     if target is not None:
@@ -289,6 +303,54 @@ def _steps(
         if math.isnan(value)
     }
     emit(payload, json, text, unreached | {"out": "no -o", "figure": "no --figure"})
+
+
+def _tapes(
+    files: list[str],
+    source: str,
+    key: str | None,
+    out: str | None,
+    figure: str | None,
+    width: str,
+    json: bool,
+) -> None:
+    """The exact W2 of tapes over their calls, on the Gaussian with the data's moments."""
+    from pathlib import Path
+
+    from numerics.studies.tapes import tape_curve
+
+    tapes = s.tapes_from(files)
+    loaded = s.dataset_from(source, key)
+    found = tape_curve([(Path(f).name, one) for f, one in zip(files, tapes, strict=True)], loaded)
+
+    def draw() -> Any:
+        from numerics.figures import curves as figures
+
+        return figures.tapes_figure(found, width)
+
+    keep(found.columns(), draw, out, figure)
+    payload = {
+        "data": loaded.to_dict(),
+        "tapes": list(found.names),
+        **found.columns(),
+        "slope": found.slope,
+        "out": out,
+        "figure": figure,
+    }
+
+    def text() -> str:
+        rows = [
+            [name, int(calls), w2, exact]
+            for name, calls, w2, exact in zip(
+                found.names, found.calls, found.w2, found.exact_start, strict=True
+            )
+        ]
+        if found.slope is not None:
+            rows.append(["slope", None, found.slope, None])
+        heads = ("tape", "calls", "W2", "W2 from the exact start")
+        return "\n".join([*s.dataset_lines(loaded), "", grid_table(heads, rows)])
+
+    emit(payload, json, text, {"out": "no -o", "figure": "no --figure", "slope": "fewer than three tapes"})
 
 
 def _on_data(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
 from numerics.cli.output import aligned, emit, grid_table, note, say
@@ -44,6 +46,14 @@ def verify(
     ] = None,
     seed: Annotated[str, o.numeric("--seed", "Seed of all samples.")] = "0",
     level: Annotated[str, o.numeric("--level", "Confidence of the bracket.")] = "0.99",
+    tape: Annotated[
+        str | None,
+        typer.Option(
+            "--tape",
+            metavar="FILE",
+            help="A recorded tape (.json, .npz), for --process, --T, --K and --scheme: its samples beside its exact law.",
+        ),
+    ] = None,
     samples: Annotated[
         str | None,
         o.numbers_in("--samples", "FILE", "Outputs of your own sampler, .npy of shape (n, d)."),
@@ -61,23 +71,58 @@ def verify(
     (products of laws on the line), else samples, whose bracket refutes if its lower end is above the bound
     and supports it if its upper end is below, at --level. Exit code 3 where a bound is refuted, where samples
     do not have the law that the referee computes (single coordinates and their joint law are tested, at a risk
-    of 1e-6), or where their bracket lies above a bound that the referee does not refute.
+    of 1e-6), or where their bracket lies above a bound that the referee does not refute. A tape has no bound: its
+    outputs are held against its exact law, on Gaussian targets.
 
     \b
     Examples:
       wbound verify --process vp-linear --T 4 --K 60 --target mixture --scheme hf
       wbound verify --process ou --T 4 --K 200 --target gaussian -q mean=1,0 -q cov=2,0.5 --theorem published
       wbound verify --process ve-sqrt --T 4 --K 60 --target "density=-x**2/2-log(1+exp(a*x))" -q a=1 --d 2
+      wbound verify --tape tape.json --target gaussian -q mean=1,0 -q cov=2,0.5
       wbound verify --all --out verify.json
     """
     from wbound.errors import BadInput, Inconsistent, count
 
     if all_:
-        given = {"p": p, "f": f, "g": g, "T": T, "K": K, "target": target, "q": q, "d": d, "samples": samples}
+        given: dict[str, Any] = {
+            "p": p,
+            "f": f,
+            "g": g,
+            "T": T,
+            "K": K,
+            "target": target,
+            "q": q,
+            "d": d,
+            "samples": samples,
+            "tape": tape,
+        }
         for name, value in given.items():
             if value:
                 raise BadInput(name, value, "does not go with --all, which has its own settings")
         _everything(process, n, count("seed", o.required("seed", seed), 0), jobs, out, json)
+        return
+    if tape is not None:
+        given = {"process": process, "p": p, "f": f, "g": g, "T": T, "K": K, "grid": grid, "grid_t": grid_t}
+        given |= {
+            "grid_lam": grid_lam,
+            "grid_sigma": grid_sigma,
+            "samples": samples,
+            "jobs": jobs,
+            "out": out,
+        }
+        for name, value in given.items():
+            if value:
+                raise BadInput(name, value, "does not go with --tape, which has its own levels and start")
+        points = o.number("n", n)
+        _tape(
+            s.tapes_from([tape])[0],
+            t.target_from(target or "gaussian", q, d),
+            None if points is None else count("n", points),
+            count("seed", o.required("seed", seed), 0),
+            o.required("level", level),
+            json,
+        )
         return
     if out is not None:
         raise BadInput("out", out, "goes with --all; --json prints a single verdict")
@@ -147,6 +192,47 @@ def verify(
     emit(payload, json, text, reasons)
     if v.verdict == "refuted" or not v.consistent:
         raise Inconsistent(f"{'refuted' if v.verdict == 'refuted' else 'inconsistent'}: {v.reason}")
+
+
+def _tape(tape: Any, target: Any, n: int | None, seed: int, level: float, json: bool) -> None:
+    """A tape's outputs beside its exact law. Raises `Inconsistent` where they do not have it."""
+    from numerics.verification.verdict import follow
+    from wbound.errors import Inconsistent
+
+    found = follow(None, target, scheme=tape, n=n, seed=seed, level=level)
+    name = str(tape.made.get("sampler") or tape.made.get("scheme") or "tape")
+    payload = {
+        "tape": name,
+        "calls": tape.K,
+        "target": type(target).__name__,
+        "d": target.d,
+        "exact": found.referee.w2,
+        "empirical": asdict(found.empirical),
+        "agreement": asdict(found.agreement) | {"holds": found.agreement.holds},
+        "consistent": found.agreement.holds,
+        "reason": found.reason,
+    }
+
+    def text() -> str:
+        told = found.agreement.holds
+        rows: list[tuple[str, Any, str]] = [
+            ("exact W2", found.referee.w2, "the exact law of the tape, from its own start"),
+            ("samples", found.empirical.w2, f"plug-in of n = {found.empirical.n}, biased upward"),
+            ("", found.empirical.low, f"W2 is at least this, at level {level:g}"),
+            ("", found.empirical.high, "W2 is at most this"),
+            (
+                "p-value",
+                found.agreement.p,
+                "no test tells the samples from that law" if told else "the samples do NOT have that law",
+            ),
+        ]
+        return "\n".join(
+            [f"{name}, {tape.K} calls; {type(target).__name__}, d = {target.d}", "", aligned(rows)]
+        )
+
+    emit(payload, json, text, {})
+    if not found.agreement.holds:
+        raise Inconsistent(f"inconsistent: {found.reason}")
 
 
 def _everything(

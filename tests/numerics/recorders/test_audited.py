@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from numerics.cli.main import main
+from numerics.laws.tape_parts import parts_of
 from numerics.recorders.audited import SAYS, Audit, audit_plan, audit_tape
 from numerics.recorders.callables import record
 from numerics.recorders.diffusers_schedulers import plan_of
-from numerics.recorders.parts import parts_of
 from numerics.recorders.remedies import remedies_of
 from numerics.targets import datasets
 from wbound.exact.law_of_tape import tape_law

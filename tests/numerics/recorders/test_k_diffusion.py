@@ -1,26 +1,29 @@
 """Every sampler of the real k-diffusion, where it is installed, against its own run with the exact denoiser.
 
 It is no extra of ours, for it pulls a web of packages: `make k-diffusion` puts it, without its dependencies, into a folder
-of its own, and its sampling module alone is loaded, with a stand-in for its ``utils``.
+of its own, from which `k_diffusion_sampling` loads its sampling module alone.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import json
 import math
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from numerics.cli.main import main
 from numerics.recorders.callables import record
+from numerics.recorders.k_diffusion_catalogue import ranked_k_diffusion
+from numerics.recorders.k_diffusion_library import k_diffusion_sampling
 from numerics.recorders.recording import NotRecorded
+from numerics.recorders.scheduler_source import Missing
+from numerics.targets import datasets
 from wbound.exact.law_of_tape import tape_law
 
 FOLDER = Path(__file__).resolve().parents[3] / ".venv-k-diffusion"
@@ -34,19 +37,12 @@ NOISY = [
 
 
 @pytest.fixture(scope="module")
-def sampling() -> Iterator[Any]:
-    package, utils = ModuleType("k_diffusion"), ModuleType("k_diffusion.utils")
-    package.__path__ = [str(FOLDER / "k_diffusion")]
-    utils.append_dims = lambda x, n: x[(...,) + (None,) * (n - x.ndim)]  # type: ignore[attr-defined]
-    package.utils = utils  # type: ignore[attr-defined]
-    sys.path.append(str(FOLDER))
-    sys.modules.update({"k_diffusion": package, "k_diffusion.utils": utils})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield importlib.import_module("k_diffusion.sampling")
-    sys.path.remove(str(FOLDER))
-    for name in [name for name in sys.modules if name.split(".")[0] in ("k_diffusion", "torchdiffeq")]:
-        del sys.modules[name]
+def sampling() -> Any:
+    before = {name for name in sys.modules if name.startswith("k_diffusion")}
+    module = k_diffusion_sampling(FOLDER)
+    assert {name for name in sys.modules if name.startswith("k_diffusion")} == before
+    assert str(FOLDER) not in sys.path
+    return module
 
 
 def real(sampler: Any, sigmas: Any, start: Any) -> Any:
@@ -93,3 +89,64 @@ def test_adaptive_steps_are_refused(sampling: Any) -> None:
     with pytest.raises(NotRecorded, match="adapts"):
         record(sampling.sample_dpm_adaptive, sigma_min=0.05, sigma_max=14.0)
     assert record(sampling.sample_dpm_fast, sigma_min=0.05, sigma_max=14.0, n=9).K == 9
+
+
+def test_ranked_at_equal_calls_within_the_range(sampling: Any) -> None:
+    """Every row makes the calls that are said, its levels lie in the range, and the pasted line gives its W2."""
+    import torch
+
+    data = datasets.from_spectrum(X)
+    rows = ranked_k_diffusion(data, 7, 0.05, 14.0, folder=FOLDER)
+    assert len(rows) >= 55 and all(row.failed is None for row in rows)
+    assert {row.calls for row in rows} == {7}
+    w2 = [row.w2 for row in rows if row.w2 is not None]
+    assert w2 == sorted(w2)
+    for row in rows:
+        assert row.levels is not None and row.levels[0] == "sigmas" and row.levels[1][-1] == 0.0
+        assert 0.05 * (1 - 1e-5) <= row.levels[1][-2] <= row.levels[1][0] <= 14.0 * (1 + 1e-5)
+    own = [row for row in rows if "torch.tensor" in row.line]
+    assert len(own) == 2
+    euler = [row.w2 for row in rows if row.line.startswith("sample_euler(") and row not in own]
+    ours = next(row.w2 for row in own if row.line.startswith("sample_euler("))
+    assert ours is not None and all(w is not None and ours < w for w in euler)
+    for row in (rows[0], own[0], own[1]):
+        names = {name: getattr(sampling, name) for name in dir(sampling)} | {"torch": torch}
+
+        def asked(sampler: Any, model: Any, x: Any, sigmas: Any, **options: Any) -> Any:
+            return sampler, sigmas, options
+
+        call = row.line.partition("(")
+        sampler, sigmas, options = eval(
+            f"asked({call[0]}, {call[2]}", {**names, "asked": asked, "model": 0, "x": 0}
+        )
+        tape = record(sampler, sigmas=[float(s) for s in sigmas], **options)
+        assert tape_law(tape, X).w2() == pytest.approx(row.w2, rel=1e-6), row.line
+
+
+def test_choose_for_k_diffusion(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    samples, out = tmp_path / "samples.npy", tmp_path / "sigmas.npy"
+    np.save(samples, np.random.default_rng(0).standard_normal((120, 2)) * [2.0, 0.5])
+    line = ["choose", "--data", str(samples), "--steps", "4", "--for", "k-diffusion", "--sigma-min", "0.05"]
+    line += ["--sigma-max", "14"]
+    assert main([*line, "--samples-check", "-o", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["best"]["w2"] == found["rows"][0]["w2"] and found["for"] == "k-diffusion"
+    check = found["samples_check"]
+    assert sorted(row["rank"] for row in check["rows"]) == [1, 2, 3, 4, 5] and check["floor"] > 0.0
+    seen = [row["w2_samples"] for row in check["rows"]]
+    assert seen == sorted(seen)
+    sigmas = np.load(out)
+    assert sigmas[0] == pytest.approx(14.0, rel=0.1) and sigmas[-1] == 0.0
+    assert main([*line, "--samples-check"]) == 0
+    assert "on your samples" in capsys.readouterr().out
+
+
+def test_without_the_package_it_is_said_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in (None, tmp_path):
+        with pytest.raises(Missing, match="--no-deps k-diffusion torchdiffeq"):
+            k_diffusion_sampling(folder)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from numerics.schedules.choice import choose
 from numerics.targets import datasets
 from numerics.targets.datasets import digits, from_samples, from_spectrum, load
 from wbound.errors import BadInput, IOFailure
+from wbound.exact.gaussian_law import exact_w2
 
 
 def test_digits() -> None:
@@ -109,7 +112,8 @@ def test_a_spectrum(tmp_path: Path) -> None:
         (np.array([[1.0, np.nan], [1.0, 2.0]]), "sample 0: must be finite"),
         (np.array([["a"], ["b"]]), "must be real numbers"),
         (np.array([[1j], [2j]]), "must be real numbers"),
-        (np.zeros((2, 9000)), "9000 dimensions"),
+        (np.zeros((9001, 9000), np.int8), "9000 dimensions"),
+        (np.zeros((2, 2**18 + 1), np.int8), "262145 dimensions"),
         (np.zeros((3, 0)), "0 dimensions"),
     ],
 )
@@ -148,6 +152,50 @@ def test_folders_and_files_that_cannot_be_used(tmp_path: Path) -> None:
     wide = tmp_path / "wide"
     wide.mkdir()
     for name in ("a", "b"):
-        Image.new("RGB", (200, 200)).save(wide / f"{name}.png")
+        Image.new("L", (520, 510)).save(wide / f"{name}.png")
     with pytest.raises(BadInput, match="reduce the images"):
         load(wide)
+
+
+def test_the_shrunk_covariance_is_that_of_scikit_learn() -> None:
+    """All eigenvalues, the shrinkage, and the mean's share of every axis, with no d × d array here and one there."""
+    from sklearn.covariance import ledoit_wolf
+
+    rng = np.random.default_rng(4)
+    for n, d in ((20, 50), (7, 7), (2, 9), (60, 61)):
+        x = rng.standard_normal((n, d)) * np.exp(-np.arange(d) / 10.0) + rng.standard_normal(d)
+        data = from_samples(x)
+        cov, shrinkage = ledoit_wolf(x)
+        values, vectors = np.linalg.eigh(cov)
+        np.testing.assert_allclose(data.eigenvalues, values, rtol=1e-9, atol=1e-13)
+        assert any(f"shrunk by {shrinkage:.4f}" in note for note in data.notes)
+        mean = x.mean(axis=0)
+        assert np.linalg.norm(data.coordinates) == pytest.approx(np.linalg.norm(mean), rel=1e-12)
+        many = d - n + 1  # axes of one eigenvalue share what is left, in whatever way
+        np.testing.assert_allclose(
+            np.abs(data.coordinates[many:]), np.abs(mean @ vectors[:, many:]), rtol=1e-6, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize("d", [12_288, 16_384])
+def test_image_and_latent_sizes(d: int) -> None:
+    """A spectrum of so many, and few samples of so many numbers: judged and ranked, in far less than d × d numbers."""
+    spectrum = 100.0 * np.arange(1.0, d + 1.0) ** -1.72
+    tracemalloc.start()
+    try:
+        few = from_samples(
+            np.random.default_rng(0).standard_normal((30, d)).astype(np.float32) * np.sqrt(spectrum)
+        )
+        whole = from_spectrum(spectrum)
+        assert few.d == whole.d == d and few.n == 30
+        for data in (few, whole):
+            ranking = choose(data, 8, processes=(), grids=["edm"], numerical=False)
+            row = ranking.best
+            known = exact_w2(row.schedule.process, data.gaussian, scheme="ddim", grid=row.schedule.grid)
+            assert row.w2 == pytest.approx(known, rel=1e-6)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.2 * 8.0 * d**2
+    total = float((few.eigenvalues).sum())
+    assert total == pytest.approx(float(spectrum.sum()), rel=0.4)
