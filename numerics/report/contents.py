@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numerics.report.sections import bounds, cancellation, schedules, clocks, orders, digits, environment, score_error, gap, lower_bound, verification, complexity, search, smoothed, summary, sde_or_ode
+from numerics.report.sections import bounds, cancellation, schedules, clocks, orders, digits, environment, score_error, gap, few_calls, lower_bound, verification, complexity, search, smoothed, summary, sde_or_ode
 from numerics.report import explorer
 from numerics.report.blocks import Section
 
@@ -11,6 +11,7 @@ __all__ = ["SECTIONS"]
 SECTIONS: tuple[Section, ...] = (
     Section("summary", "In three sentences", summary.build, weight=0.1, last=True),
     Section("complexity", "How many steps: the eight processes", complexity.build, weight=6.0),
+    Section("few-calls", "What no affine sampler can beat", few_calls.build, weight=4.0),
     Section("versus", "SDE or ODE: which needs fewer steps", sde_or_ode.build, weight=0.1),
     Section("orders", "Orders: published, derived, measured", orders.build, weight=4.0),
     Section("bounds", "Bound against exact value", bounds.build, weight=12.0),
