@@ -264,7 +264,7 @@ FAMILIES: tuple[Family, ...] = (
         "refitted",
         "the fitted phase sampler with θ of 2M's look back, then levels, coefficients and start fitted again to the spectrum and "
         "its copies down to x/4",
-        (0.15, 0.3, 0.5, 0.7, 0.85, 1.0),
+        (0.3, 0.5, 0.7, 0.85, 1.0),
         refitted,
     ),
 )

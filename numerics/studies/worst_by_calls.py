@@ -115,7 +115,8 @@ def worst_by_calls(
     """Lines of the figure for the class [1/L0, 1/m0] of ``data``: name → (calls, W2/√tr Σ), and ``shipped``'s versions.
 
     data: m0, L0, d and second moment, centred; scale: what images are divided by for a network (x). Kinds: *upper* (the
-    bounds, for these data), *exact* over 121 eigenvalues (samplers), *lower* (``affine``; ``ddim``: Eq. 17's floor from the exact start).
+    bounds, for these data), *exact* over 121 eigenvalues (samplers), *lower* (``affine``; ``ddim``: Eq. 17's floor
+    from the exact start).
     """
     a, kappa = 1.0 / data.L0, data.L0 / data.m0
     x = np.geomspace(a, a * kappa, POINTS)
