@@ -69,25 +69,25 @@ def row_lines(found: FewCalls, spread: float) -> list[str]:
     head = ("", "W2", "smoothed samples", "network's error ×", "width of states")
     lines = [f"With {found.calls} network calls, started at the data's mean:", "", grid_table(head, rows), ""]
     lines.append(
-        f"The last row is E_K √tr Σ, E_K = {found.floor:.4g}: on some Gaussian with eigenvalues within κ = {found.kappa:.4g} (that of the "
-        f"{found.directions} directions that vary) every affine sampler has at least that, exact scores, mean known, levels not drawn at "
-        "random (Theorem 6); for one known spectrum there may be less, as the first column shows. κ of few samples is uncertain: wbound "
-        "lower-bound --data."
-    )  # fmt: skip
+        f"The last row is E_K √tr Σ, E_K = {found.floor:.4g}: on some Gaussian with eigenvalues within κ = {found.kappa:.4g} "
+        f"(that of the {found.directions} directions that vary) every affine sampler has at least that, exact scores, mean "
+        "known, levels not drawn at random (Theorem 6); for one known spectrum there may be less, as the first column shows. "
+        "κ of few samples is uncertain: wbound lower-bound --data."
+    )
     if found.smoothing is not None:
         at = found.smoothing
         lines.append(
-            f"Smoothed samples: W2/{spread:.4g} to {at.points} of the samples smoothed by {at.tau:.4g} a coordinate, exact score, estimated "
-            f"from {at.pairs} pairs of draws from common noise: {found.why}."
-        )  # fmt: skip
+            f"Smoothed samples: W2/{spread:.4g} to {at.points} of the samples smoothed by {at.tau:.4g} a coordinate, exact "
+            f"score, estimated from {at.pairs} pairs of draws from common noise: {found.why}."
+        )
     else:
         lines.append(f"Beyond the Gaussian nothing was looked at: {found.why}.")
     if found.samplers:
         lines.append(
-            "Network's error: an error δ of the predicted noise in every direction and at every call, with its worst sign, moves the output by "
-            "at most so many times δ√tr Σ. Width: standard deviation of the states that the network sees over that of its training. Both on the "
-            "Gaussian. --as phase -o FILE.json writes the phase sampler."
-        )  # fmt: skip
+            "Network's error: an error δ of the predicted noise in every direction and at every call, with its worst sign, "
+            "moves the output by at most so many times δ√tr Σ. Width: standard deviation of the states that the network sees "
+            "over that of its training. Both on the Gaussian. --as phase -o FILE.json writes the phase sampler."
+        )
     return lines
 
 

@@ -4,7 +4,6 @@ fitted phase sampler, and DPM-Solver++(2M); on the Gaussian, and beyond it on th
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 

@@ -23,7 +23,17 @@ from wbound.sampler.tape import Tape
 from wbound.sampler.tape_writer import TapeWriter
 from wbound.typing import Array
 
-__all__ = ["FAMILIES", "PARENTS", "Family", "Spectrum", "phase_parent", "tuned", "tuned_levels"]
+__all__ = [
+    "FAMILIES",
+    "PARENTS",
+    "Family",
+    "Spectrum",
+    "fitted",
+    "phase_parent",
+    "refitted",
+    "tuned",
+    "tuned_levels",
+]
 
 #: Distinct eigenvalues (x², ascending) and how often each stands.
 Spectrum = tuple[tuple[float, ...], tuple[float, ...]]
@@ -31,6 +41,9 @@ Spectrum = tuple[tuple[float, ...], tuple[float, ...]]
 #: 1/100 of the smallest to half of the largest, or twice the smallest.
 HIGHS = tuple(np.geomspace(1.5, 150.0, 13).tolist())
 LOWS = 17
+#: Rounds of a fit at most, and when it is close enough.
+ROUNDS: int = 60
+CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
 
 
 @dataclass(frozen=True)
@@ -95,73 +108,78 @@ def blend(a: Tape, b: Tape, theta: float) -> Tape:
     )
 
 
-def two_m_from(levels: Array, nu: float, share: float = 1.0) -> Tape:
-    """2M on ``levels``, the last 0, from N(0, ν²), with ``share`` of its look back."""
-    writer = TapeWriter(levels.size - 1, 0, nu**2)
-    sigma = np.sqrt(levels)
-    state, before, step = writer.start(), None, math.inf
-    for k in range(levels.size - 1):
+def _walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> Tape:
+    """y ← keep y + (1 − keep)(D + share h_k/2h_{k−1} (D − D before)) at ``levels`` (K,) from N(0, ν²): 2M's look back in any
+    share; none in the first step, nor in one to 0, the last."""
+    writer = TapeWriter(levels.size, 0, nu**2)
+    h = 0.5 * np.log(levels[:-1] / levels[1:])
+    state, before = writer.start(), writer.start()
+    for k, keep in enumerate(keeps.tolist()):
         D = writer.evaluate(state, float(levels[k]))
-        keep = float(sigma[k + 1] / sigma[k])
-        h = -math.log(keep) if keep else math.inf
-        ahead = D
-        if before is not None and keep:
-            ahead = D + share * h / (2.0 * step) * (D - before)
-        state, before, step = keep * state + (1.0 - keep) * ahead, D, h
+        ahead = D + share * h[k] / (2.0 * h[k - 1]) * (D - before) if 0 < k < levels.size - 1 else D
+        state, before = keep * state + (1.0 - keep) * ahead, D
     return writer.finish(
-        state, start_std=nu / math.sqrt(1.0 + nu**2), made={"scheme": "dpmpp-2m", "K": levels.size - 1}
+        state, start_std=nu / math.sqrt(1.0 + nu**2), made={"scheme": name, "K": levels.size}
     )
 
 
-def _look_back(of: PhaseSampler, theta: float, exponent: float = 0.0) -> Tape:
-    """The phase sampler's levels and start, with keep = (z/λ)^{1−e}(√(λ′/λ))^e and θ of 2M's look back."""
-    writer = TapeWriter(of.K, 0, of.nu**2)
-    lam, z = of.levels, of.z
-    state, before, step = writer.start(), None, math.inf
-    for k in range(of.K):
-        D = writer.evaluate(state, float(lam[k]))
-        keep = float(z[k] / lam[k])
-        if exponent and k + 1 < of.K:
-            keep = keep ** (1.0 - exponent) * math.sqrt(float(lam[k + 1] / lam[k])) ** exponent
-        elif exponent:
-            keep *= 1.0 - exponent
-        h = 0.5 * math.log(float(lam[k] / lam[k + 1])) if k + 1 < of.K else math.inf
-        ahead = D if before is None or math.isinf(h) else D + theta * h / (2.0 * step) * (D - before)
-        state, before, step = keep * state + (1.0 - keep) * ahead, D, h
-    return writer.finish(
-        state, start_std=of.nu / math.sqrt(1.0 + of.nu**2), made={"scheme": "phase-2m", "K": of.K}
-    )
+def two_m_from(levels: Array, nu: float, share: float = 1.0) -> Tape:
+    """2M on ``levels`` (K+1,), the last 0, from N(0, ν²), with ``share`` of its look back."""
+    return _walked(levels[:-1], np.sqrt(levels[1:] / levels[:-1]), nu, share, "dpmpp-2m")
 
 
-def inflated(spectrum: Spectrum, theta: float) -> Spectrum:
-    """The spectrum with each eigenvalue x also at x/θ and at 9 values between: room for structure below the variance."""
+def _look_back(of: PhaseSampler, theta: float, clipped: float = 0.0) -> Tape:
+    """The phase sampler's levels and start, with keep = (z/λ)^{1−c}(√(λ′/λ))^c and θ of 2M's look back."""
+    keeps = of.z / of.levels
+    toward = np.sqrt(np.append(of.levels[1:], 0.0) / of.levels)
+    return _walked(of.levels, keeps ** (1.0 - clipped) * toward**clipped, of.nu, theta, "phase-2m")
+
+
+def inflated(spectrum: Spectrum, theta: float, copies: int = 7) -> Spectrum:
+    """The spectrum in ``copies``, from each eigenvalue x down to x/θ: room for structure narrower than the variance."""
     x, n = _law(spectrum)
-    factors = np.geomspace(1.0 / theta, 1.0, 11)
-    values = np.outer(factors, x).ravel()
+    values = np.outer(np.geomspace(1.0 / theta, 1.0, copies), x).ravel()
     order = np.argsort(values)
-    return tuple(values[order].tolist()), tuple(np.tile(n / 11.0, 11)[order].tolist())
+    return tuple(values[order].tolist()), tuple(np.tile(n / copies, copies)[order].tolist())
+
+
+def _misfit(made: Callable[[Array], Tape], spectrum: Spectrum) -> Callable[[Array], Array]:
+    """(√V − √x)/√tr Σ of a tape's law, eigenvalue by eigenvalue."""
+    x, n = _law(spectrum)
+    root = np.sqrt(n / float(n @ x))
+    return lambda q: np.asarray(root * (np.sqrt(tape_law(made(q), x).variance) - np.sqrt(x)))
+
+
+def _sampler(q: Array, K: int, share: float) -> Tape:
+    """One state and a look back: log ν, log λ_1, log of the steps in log λ (K − 1), and the logits of what each of the K
+    steps keeps; ``share`` of 2M's look back."""
+    levels = np.exp(q[1] - np.append(0.0, np.cumsum(np.exp(q[2 : K + 1]))))
+    return _walked(levels, 1.0 / (1.0 + np.exp(-q[K + 1 :])), math.exp(q[0]), share, "refitted")
 
 
 @lru_cache(maxsize=512)
-def fitted_2m(spectrum: Spectrum, K: int, share: float = 1.0) -> Tape:
-    """2M with ``share`` of its look back on K levels and a start that are fitted to the spectrum as the phase sampler's
-    nodes are: least squares of √V − √x, from the tuned levels; a local minimum."""
-    x, n = _law(spectrum)
+def refitted(spectrum: Spectrum, K: int, share: float, wide: float = 4.0) -> Tape:
+    """The fitted phase sampler with ``share`` of 2M's look back, and then its levels, coefficients and start fitted again,
+    to the spectrum and its copies down to x/wide: least squares of √V − √x from there; a local minimum."""
+    of, made = fitted(spectrum, K), lambda q: _sampler(q, K, share)
+    lam, keep = np.log(of.levels), of.z / of.levels
+    q0 = np.concatenate(([math.log(of.nu), lam[0]], np.log(-np.diff(lam)), np.log(keep / (1.0 - keep))))
+    misfit = _misfit(made, inflated(spectrum, wide))
+    return made(least_squares(misfit, q0, bounds=(q0 - 4.0, q0 + 4.0), max_nfev=ROUNDS, **CLOSE).x)
+
+
+@lru_cache(maxsize=512)
+def fitted_2m(spectrum: Spectrum, K: int) -> Tape:
+    """2M on K levels and from a start that are fitted to the spectrum in the same way, from the tuned levels."""
     first = np.log(np.array(tuned_levels(spectrum, K)[:-1]))
-    root = np.sqrt(n / float(n @ x))
 
     def made(q: Array) -> Tape:
         levels = np.exp(q[1] - np.append(0.0, np.cumsum(np.exp(q[2:]))))
-        return two_m_from(np.append(levels, 0.0), math.exp(q[0]), share)
-
-    def misfit(q: Array) -> Array:
-        return np.asarray(root * (np.sqrt(tape_law(made(q), x).variance) - np.sqrt(x)))
+        return two_m_from(np.append(levels, 0.0), math.exp(q[0]))
 
     q0 = np.concatenate(([0.5 * first[0], first[0]], np.log(-np.diff(first))))
-    found = least_squares(
-        misfit, q0, bounds=(q0 - 4.0, q0 + 3.0), xtol=1e-9, ftol=1e-9, gtol=1e-12, max_nfev=60
-    )
-    return made(found.x)
+    misfit = _misfit(made, spectrum)
+    return made(least_squares(misfit, q0, bounds=(q0 - 4.0, q0 + 3.0), max_nfev=ROUNDS, **CLOSE).x)
 
 
 def _shrunk(spectrum: Spectrum, K: int, theta: float) -> Tape:
@@ -195,23 +213,58 @@ PARENTS: dict[str, Callable[[Spectrum, int], Tape]] = {
     "dpmpp-2m": lambda spectrum, K: tuned("dpmpp-2m", spectrum, K),
 }
 
-_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
-_WIDER = (1.5, 2.0, 4.0, 10.0, 30.0)
+_SHARES, _WIDER = (0.1, 0.3, 0.6), (1.5, 4.0, 10.0)
 
 #: What was tried.
 FAMILIES: tuple[Family, ...] = (
-    Family("shrunk", "fitted phase nodes, every coefficient θ of the way to 2M's at the same levels", _SHARES, _shrunk),
-    Family("look-back", "the fitted phase sampler with θ of 2M's look back", _SHARES, lambda s, K, t: _look_back(fitted(s, K), t)),
-    Family("clipped", "the fitted phase sampler, what a step keeps θ of the way to ddim's", _SHARES, lambda s, K, t: _look_back(fitted(s, K), 0.0, t)),
-    Family("both", "the fitted phase sampler, θ of 2M's look back and what a step keeps θ of the way to ddim's", _SHARES, lambda s, K, t: _look_back(fitted(s, K), t, t)),
-    Family("inflated", "phase nodes fitted to the spectrum and its copies down to x/θ", _WIDER, lambda s, K, t: phase_parent(inflated(s, t), K)),
+    Family(
+        "shrunk",
+        "fitted phase nodes, every coefficient θ of the way to 2M's at the same levels",
+        _SHARES,
+        _shrunk,
+    ),
+    Family(
+        "look-back",
+        "the fitted phase sampler with θ of 2M's look back",
+        _SHARES,
+        lambda s, K, t: _look_back(fitted(s, K), t),
+    ),
+    Family(
+        "clipped",
+        "the fitted phase sampler, what a step keeps θ of the way to ddim's",
+        _SHARES,
+        lambda s, K, t: _look_back(fitted(s, K), 0.0, t),
+    ),
+    Family(
+        "inflated",
+        "phase nodes fitted to the spectrum and its copies down to x/θ",
+        _WIDER,
+        lambda s, K, t: phase_parent(inflated(s, t), K),
+    ),
     Family("class", "Theorem 6's sampler of [x_min/θ, x_max]", _WIDER, _class),
     Family("damped-2m", "2M on its tuned levels with 1 − θ of its look back", _SHARES, _at_2m),
-    Family("levels", "2M on levels θ of the way from the phase sampler's to its tuned ones", (0.0, 0.25, 0.5, 0.75, 0.9), _between_levels),
-    Family("wide-2m", "2M, its range tuned for the spectrum and its copies down to x/θ", _WIDER, _wide_tuned("dpmpp-2m")),
-    Family("fitted-2m", "2M, its levels and start fitted to the spectrum and its copies down to x/θ", _WIDER, lambda s, K, t: fitted_2m(inflated(s, t), K)),
-    Family("fitted-half", "the same with half of the look back", _WIDER, lambda s, K, t: fitted_2m(inflated(s, t), K, 0.5)),
-    Family("unipc", "UniPC, its range tuned for the spectrum and its copies down to x/θ (1: the spectrum)", (1.0, *_WIDER), _wide_tuned("unipc")),
-    Family("ab2", "Adams–Bashforth 2, its range tuned likewise", (1.0, *_WIDER), _wide_tuned("ab2")),
+    Family(
+        "levels",
+        "2M on levels θ of the way from the phase sampler's to its tuned ones",
+        (0.3, 0.6, 0.9),
+        _between_levels,
+    ),
+    Family("wide-2m", "2M, its range tuned for the copies down to x/θ too", _WIDER, _wide_tuned("dpmpp-2m")),
+    Family(
+        "unipc", "UniPC, its range tuned likewise (1: for the spectrum)", (1.0, *_WIDER), _wide_tuned("unipc")
+    ),
     Family("dpmpp-3m", "DPM-Solver++(3M), its range tuned likewise", (1.0, *_WIDER), _wide_tuned("dpmpp-3m")),
-)  # fmt: skip
+    Family(
+        "fitted-2m",
+        "2M, its levels and start fitted to the spectrum and its copies down to x/θ",
+        _WIDER,
+        lambda s, K, t: fitted_2m(inflated(s, t), K),
+    ),
+    Family(
+        "refitted",
+        "the fitted phase sampler with θ of 2M's look back, then levels, coefficients and start fitted again to the spectrum and "
+        "its copies down to x/4",
+        (0.3, 0.5, 0.7, 0.85, 1.0),
+        refitted,
+    ),
+)

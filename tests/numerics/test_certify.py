@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,34 @@ def test_a_mean_that_no_digit_says_is_not_certified(wb: Any) -> None:
     assert wb.ask("certify", *where, "--mean-norm", "0")["exact"]["mid"] == pytest.approx(
         answer["exact"], rel=1e-11
     )
+
+
+def test_sections_16_and_17(wb: Any, tmp_path: Path) -> None:
+    """E_K with the closed form's sampler, a sampler and a spectrum as exact text, Eq. 17; files check, and what does not fit
+    is refused."""
+    of_class = wb.ask("certify", "--kappa", "10", "--K", "1")
+    assert of_class["floor"]["lower"] <= 0.0110164356 * (1 + 1e-8) and of_class["attained"] < 1e-6
+    # nodes 1, 1, 1: λ = 3, z = 1/3, ν = 3; exact at x = 1, and at 4 the gain is 3 (4 + 1/3)/7
+    own = ("--kappa", "8", "--K", "1", "--levels", "3", "--zeros", "1/3", "--nu", "3")
+    out = str(tmp_path / "c.json")
+    given = wb.ask("certify", *own, "--spectrum", "1, 4", "-o", out)
+    assert given["w2"]["mid"] == pytest.approx(2.0 - 13.0 / 7.0, rel=1e-14)
+    assert given["worst"]["lower"] >= given["floor"]["upper"]
+    assert wb.ask("verify-certificate", out)["w2"] == given["w2"]
+    assert wb.ask("certify", *own, "--spectrum", "1")["w2"]["upper"] < 1e-40
+    ddim = wb.ask("certify", "--sigma0", "2", "--d", "3", "--K", "7", "--lam-max", "4")["ddim"]
+    assert ddim["mid"] == pytest.approx(2 * 3**0.5 * (1 - math.cos(math.pi / 28) ** 7), rel=1e-14)
+    code, text, _ = wb("certify", "--sigma0", "1", "--K", "20")
+    assert code == 0 and "Eq. 17" in text and "E_K" not in text
+    for words, said in (
+        (("--kappa", "8", "--K", "1", "--levels", "3"), "zeros = (not given)"),
+        (("--levels", "3", "--K", "1"), "levels = 3: goes with --kappa"),
+        (("--sigma0", "1", "--K", "2", "--spectrum", "1"), "spectrum = 1: goes with --kappa"),
+        (("--kappa", "8", "--K", "1", "--lam-max", "3"), "lam-max = 3: goes with --sigma0"),
+        (("--kappa", "8", "--K", "1", "--d", "3"), "d = 3: is not for --kappa"),
+        (("--kappa", "8", "--K", "1", "--T", "3"), "T = 3: is not for --kappa"),
+        (("--sigma0", "1", "--K", "2", "--m0", "3"), "m0 = 3: is not for --sigma0"),
+        (("--kappa", "8", "--K", "2", *own[4:]), "levels = 1: must be K = 2 levels"),
+        ((*own[:8], "--nu", "x"), "nu"),
+    ):
+        assert said in wb.refused("certify", *words), words

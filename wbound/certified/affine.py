@@ -193,7 +193,9 @@ def _w2(levels: list[Ball], z: list[Ball], nu: Ball, spectrum: list[str]) -> Bal
         if not x >= 0:
             raise BadInput("spectrum", text, "must be a number >= 0")
         total += (_gain(levels, z, nu, x) - x.sqrt()) ** 2
-    return total.sqrt()
+    # a sum of squares; where the sampler is exact its ball reaches below 0, and has no root
+    low = total.abs_lower() if total > 0 else flint().arb(0)
+    return low.sqrt().union(total.abs_upper().sqrt())
 
 
 def _worst(levels: list[Ball], z: list[Ball], nu: Ball, a: Ball, kappa: Ball, left_open: float) -> Enclosure:

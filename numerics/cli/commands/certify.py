@@ -27,6 +27,11 @@ NAMED = {
 }
 
 
+def _listed(name: str, text: str) -> Any:
+    """An option that takes numbers with commas between them."""
+    return typer.Option(name, metavar="LIST", help=text)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("certify")(certify)
@@ -49,6 +54,21 @@ def certify(
             "--kappa", "Theorem 6 instead: E_K of spectra in [a, κa], and the sampler that reaches it."
         ),
     ] = None,
+    spectrum: Annotated[
+        str | None, _listed("--spectrum", "With --kappa: the sampler's W2 on these eigenvalues too.")
+    ] = None,
+    levels: Annotated[
+        str | None, _listed("--levels", "With --kappa: a phase-law sampler's levels λ_j, K of them.")
+    ] = None,
+    zeros: Annotated[str | None, _listed("--zeros", "Its z_j = λ_j - c_j, with --levels.")] = None,
+    nu: Annotated[str | None, o.numeric("--nu", "Its start's standard deviation, with --levels.")] = None,
+    sigma0: Annotated[
+        str | None,
+        o.numeric(
+            "--sigma0", "Eq. 17: ddim's least W2 on N(0, σ_0² I) in --d dimensions, any grid of K steps."
+        ),
+    ] = None,
+    lam_max: Annotated[str | None, o.numeric("--lam-max", "λ(T) of Eq. 17 (default: infinite).")] = None,
     bits: Annotated[str, o.numeric("--bits", "Where the working precision starts.")] = "160",
     out: Annotated[str | None, o.out("Write the certificate (JSON).")] = None,
     json: o.Json = False,
@@ -60,42 +80,96 @@ def certify(
     0.1 is 1/10. Needs the extra certify (python-flint).
 
     With --kappa and --K: the floor E_K of every affine sampler (Theorem 6), and the worst case over the whole class
-    [1, κ] of the phase-law sampler whose levels are the doubles of the closed form. It is about Gaussian data.
+    [1, κ] of the phase-law sampler whose levels are the doubles of the closed form, or of --levels, --zeros and --nu; its
+    W2 on a --spectrum. With --sigma0 and --K: the floor of ddim (Eq. 17). Both are about Gaussian data.
 
     \b
     Examples:
       wbound certify --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme hf -o certificate.json
       wbound certify --kappa 1e6 --K 5
+      wbound certify --kappa 8 --K 1 --levels 3 --zeros 1/3 --nu 3 --spectrum 1,2,8
+      wbound certify --sigma0 1 --d 3 --K 20
     """
     from numerics.io.writing import write
     from wbound.certified.certificate import prove
     from wbound.errors import BadInput, count
 
-    if kappa is not None:
-        from wbound.certified.affine import certify_affine
-
-        others = {
-            "process": given.process.process,
-            "T": given.T,
-            "d": given.facts.d,
-            "m0": given.facts.m0,
-            "eps": eps,
-        }
-        for option, value in others.items():
-            if value is not None:
-                raise BadInput(option, value, "is not for --kappa, which takes --K and --bits alone")
-        of_class = certify_affine(
-            kappa, count("K", o.required("K", given.K)), bits=count("bits", o.required("bits", bits), 64)
+    about_affine = {"spectrum": spectrum, "levels": levels, "zeros": zeros, "nu": nu, "lam-max": lam_max}
+    if kappa is not None or sigma0 is not None:
+        others = {"process": given.process.process, "T": given.T, "m0": given.facts.m0, "L0": given.facts.L0}
+        of_class = _affine(
+            others | {"eps": eps},
+            kappa,
+            given.K,
+            given.facts.d,
+            bits,
+            sigma0,
+            about_affine,
         )
         if out is not None:
             note(write(out, of_class.to_json()))
         show_affine(of_class, json)
         return
+    for option, value in about_affine.items():
+        if value is not None:
+            raise BadInput(
+                option, value, "goes with --sigma0" if option == "lam-max" else "goes with --kappa"
+            )
     certificate = prove(given.exactly(eps, theta), count("bits", o.required("bits", bits), 64))
     if out is not None:
         note(write(out, certificate.to_json()))
     show(certificate, json)
+
+
+def _affine(
+    others: Mapping[str, str | None],
+    kappa: str | None,
+    K: str | None,
+    d: str | None,
+    bits: str,
+    sigma0: str | None,
+    more: Mapping[str, str | None],
+) -> AffineCertificate:
+    """What sections 16 and 17 certify, texts taken exactly. Raises `BadInput`."""
+    from wbound.certified.affine import certify_affine
+    from wbound.errors import BadInput, count
+
+    asked = "--kappa" if kappa is not None else "--sigma0"
+    for option, value in others.items():
+        if value is not None:
+            raise BadInput(option, value, f"is not for {asked}")
+    if sigma0 is None and d is not None:
+        raise BadInput("d", d, "is not for --kappa: E_K is relative")
+    if sigma0 is None and more["lam-max"] is not None:
+        raise BadInput("lam-max", more["lam-max"], "goes with --sigma0")
+    parts = {
+        name: None if (text := more[name]) is None else _texts(text)
+        for name in ("spectrum", "levels", "zeros")
+    }
+    nu = more["nu"]
+    given = [parts["levels"] is not None, parts["zeros"] is not None, nu is not None]
+    if any(given) and not all(given):
+        missing = ("levels", "zeros", "nu")[given.index(False)]
+        raise BadInput(missing, "(not given)", "a sampler is --levels, --zeros and --nu together")
+    if kappa is None:
+        for name in ("spectrum", "levels"):
+            if parts[name] is not None:
+                raise BadInput(name, more[name], "goes with --kappa")
+    return certify_affine(
+        "1" if kappa is None else kappa,
+        count("K", o.required("K", K)),
+        sampler={"levels": parts["levels"], "z": parts["zeros"], "nu": nu} if all(given) else None,
+        spectrum=parts["spectrum"],
+        sigma0=sigma0,
+        d=1 if d is None else count("d", o.required("d", d)),
+        lam_max=more["lam-max"],
+        bits=count("bits", o.required("bits", bits), 64),
+    )
+
+
+def _texts(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",")]
 
 
 def show(certificate: Certificate, json: bool) -> None:
@@ -151,7 +225,9 @@ def show_affine(certificate: AffineCertificate, json: bool) -> None:
     }
 
     def text() -> str:
-        rows = [(name, e.mid, f"± {e.radius:.1e}: {NAMED[name]}") for name, e in found.items()]
+        # κ = 1 stands where none was given
+        told = {name: e for name, e in found.items() if name != "floor" or certificate.inputs["kappa"] != "1"}
+        rows = [(name, e.mid, f"± {e.radius:.1e}: {NAMED[name]}") for name, e in told.items()]
         head = f"kappa = {certificate.inputs['kappa']}, K = {certificate.inputs['K']}"
         near = certificate.attained
         close = "" if near is None else f", worst/E_K - 1 <= {near:.1e}"
