@@ -32,7 +32,7 @@ GROUPS: dict[str, str] = {
     "Start here": "bound iterations table choose curve audit",
     "Processes and schedules": "processes show check optimal schedule schemes",
     "Theory": "statements orders tolerance lower-bound",
-    "Evidence": "verify peers search score-error smoothed sweep certify report",
+    "Evidence": "verify peers gaussian-errors search score-error smoothed sweep certify report",
     "Images": "images",
 }
 #: Commands that are views of another, by the name that a family gives them, which is also their old name.
