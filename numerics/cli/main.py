@@ -29,7 +29,7 @@ GROUPS: dict[str, str] = {
     "Start here": "bound iterations table choose curve audit",
     "Processes and schedules": "processes show check optimal schedule schemes",
     "Theory": "statements orders tolerance lower-bound",
-    "Evidence": "verify peers search score-error smoothed sweep certify report",
+    "Evidence": "verify peers gaussian-errors search score-error smoothed sweep certify report",
     "Images": "images",
 }
 #: Other old names that still run, and what they are now.

@@ -50,6 +50,7 @@ RIGHT: dict[str, str | None] = {
     "certify": "--process ou --T 2 --K 3 --d 3 --m0 1 --L0 1 --mean-norm 0 --scheme hf",
     "schemes": "--d 2 --eps 0.5 --scheme hf --process ou",
     "peers": "--law isotropic --a 0 --K 5",
+    "gaussian-errors": "--data 4,1 --K 3",
     "score-error": "--process ou --d 2 --T 2 --to 20 --points 2",
     "smoothed": "--tau 2 --K 2 --n 4",
     "search": "--seconds 0.02 --jobs 1",

@@ -24,24 +24,40 @@ def report(
         bool,
         typer.Option("--full", help="Make the stored results of the searches again first (half an hour)."),
     ] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="A note in LaTeX instead: DIR/note.tex and its figures.")
+    ] = False,
     json: o.Json = False,
 ) -> None:
-    """Write the report: a page, its numbers, its curves.
+    """Write the report: a page, its numbers, its curves; or a note in LaTeX.
 
     DIR/index.html opens from disk with no network; DIR/report.json holds every number on it, and a CSV file
     lies beside it for every figure and table. Long searches are stored results, whose age the page says; --full
     makes them again, in the sources.
 
+    --paper: statements with their hypotheses and citations, tables (booktabs),
+    figures at column width, the command behind each and the versions; pdflatex note.tex compiles it with Debian's
+    texlive-latex-recommended.
+
     \b
     Examples:
       wbound report --out report
       wbound report --full
+      wbound report --paper --out note
     """
-    from numerics.report import build
     from wbound.errors import BadInput
 
-    if full and quick:
-        raise BadInput("full", "with --quick", "give --full or --quick, one of them")
+    if full and (quick or paper):
+        raise BadInput("full", "with --quick" if quick else "with --paper", "give one of them")
+    if paper:
+        from numerics.report.paper import write_paper
+
+        note = write_paper(out, quick=quick, say=say, wrote=lambda path: WRITTEN.append(str(path)))
+        say(f"wrote {note} and {len(WRITTEN) - 1} figures beside it")
+        emit({"note": str(note), "files": list(WRITTEN)}, json, lambda: str(note))
+        return
+    from numerics.report import build
+
     if full:
         renew()
 
