@@ -19,7 +19,7 @@ from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_flow import FLOW
 from wbound.forward.catalogue_images import IMAGES, reaching
 from wbound.sampler.placement import PLACEMENTS
-from wbound.sampler.scheme import POINTWISE, SCHEMES, scheme_named
+from wbound.sampler.scheme import scheme_named
 from wbound.typing import Array
 
 __all__ = [
@@ -97,14 +97,14 @@ def seen_as(scheme: str, p: Process | None) -> str | None:
     """The scheme that this one is, seen through this process's clock; None if it sees α too."""
     if on_clock(scheme):
         return scheme
-    if scheme in POINTWISE:
+    if scheme_named(scheme).sees == "point":
         return None
     return twin(scheme) if p is None or p.family == "ve" else None
 
 
 def twin(scheme: str) -> str:
     """What em, ei or ode-ei is on a VE process; em-point and em-point-arrival tend to it as steps shrink."""
-    return "ode-hf" if SCHEMES[scheme].kind == "ode" else "hf"
+    return "ode-hf" if scheme_named(scheme).flow else "hf"
 
 
 def makers_of(processes: Sequence[str | Process] | None, facts: LogConcave) -> list[tuple[str, Maker]]:
@@ -123,7 +123,8 @@ def candidates_of(
     if "uniform" in grids:
         rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
     seen = told_apart(scheme, makers)
-    whole = scheme not in POINTWISE and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
+    pointwise = scheme_named(scheme).sees == "point"
+    whole = not pointwise and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
         place = PLACEMENTS[grid]
         known: Curvature = facts if grid == "optimal" else data
@@ -157,7 +158,7 @@ def told_apart(scheme: str, makers: list[tuple[str, Maker]]) -> list[tuple[str, 
     each α(λ) where it sees α, all where it sees f and g at a time."""
     if on_clock(scheme):
         return []
-    return list(makers) if scheme in POINTWISE else alpha_classes(makers)
+    return list(makers) if scheme_named(scheme).sees == "point" else alpha_classes(makers)
 
 
 def alpha_classes(makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:

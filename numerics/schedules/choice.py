@@ -50,7 +50,7 @@ from wbound.exact.law_of_tape import tape_law
 from wbound.sampler.grid import Grid, log_nodes
 from wbound.sampler.make_setting import has_density, setting
 from wbound.sampler.placement import PLACEMENTS
-from wbound.sampler.scheme import POINTWISE, Scheme, scheme_named
+from wbound.sampler.scheme import scheme_named
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import BEYOND
 from wbound.sampler.tape_writer import LONGEST
@@ -220,7 +220,7 @@ def choose(
         parts = [
             choose(
                 data,
-                _steps_for(count("steps", steps), scheme_named(name)),
+                scheme_named(name).steps_of(count("steps", steps)),
                 eps=eps,
                 eps_rel=eps_rel,
                 scheme=name,
@@ -297,11 +297,6 @@ def choose(
         choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
     choices.extend(tape_row(tape, data) for tape in tapes)
     return _ranked(choices, data, task, K, eps, limits, began)
-
-
-def _steps_for(calls: int, scheme: Scheme) -> int:
-    """The most steps that so many calls of the score allow, one at least."""
-    return max(calls if scheme.stages == 1 else (calls + (not scheme.at_zero)) // scheme.stages, 1)
 
 
 def _range(sigma_min: float | None, sigma_max: float | None) -> tuple[float, float]:
@@ -382,7 +377,7 @@ def _readers(
     if on_clock(scheme):
         return [("any", None)] if found else []
     names = {row.name for row, _ in found}
-    clock = scheme not in POINTWISE and (
+    clock = scheme_named(scheme).sees != "point" and (
         "any VE" in names or any(name in names and not sees_alpha(make) for name, make in makers)
     )
     return [("any VE", None)] * clock + list(told_apart(scheme, makers))

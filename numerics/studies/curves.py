@@ -22,6 +22,7 @@ from wbound.exact.floor import PROPOSITION_1
 from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import scheme_named
 from wbound.statement.statement_object import Bound, Statement
 from wbound.theory.statements import upper_bound
 from wbound.typing import Array
@@ -254,9 +255,7 @@ def bound_curve(
     if M1 is not None:
         wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
     sharp = upper_bound("sharp", scheme)
-    label = sharp.id.replace("theorem-", "Theorem ")
-    if label == "Theorem 2" and data.A1 is None:
-        label = "Theorem 2'"
+    label = sharp.name if data.A1 is not None or scheme_named(scheme).flow else f"{sharp.name}'"
     wanted.append(
         (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
     )

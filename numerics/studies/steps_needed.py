@@ -15,7 +15,7 @@ from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
 from wbound.exact.floor import LowerBound, lower_bound
 from wbound.forward.forward_process import Process
-from wbound.sampler.scheme import scheme_named
+from wbound.theory.statements import upper_bound
 
 __all__ = ["steps_curve"]
 
@@ -42,7 +42,7 @@ def steps_curve(
     """
     eps = np.sort([positive("eps", float(e)) for e in np.atleast_1d(np.asarray(at, float))])[::-1]
     target: Any = gaussian_data(data) if data.m0 == data.L0 else data
-    sharp = "Theorem 3" if scheme_named(scheme).kind == "ode" else "Theorem 2"
+    sharp = upper_bound("sharp", scheme)
 
     def bound(theorem: str, scheme: str) -> Callable[[float], Iterations]:
         a2 = M1 if theorem == "published" else None
@@ -54,7 +54,7 @@ def steps_curve(
     wanted: list[tuple[str, str, Callable[[float], Any]]] = []
     if M1 is not None:
         wanted.append(("theorem_1", "Theorem 1 (em)", bound("published", "em")))
-    wanted.append((sharp.lower().replace(" ", "_"), f"{sharp} ({scheme})", bound("sharp", scheme)))
+    wanted.append((sharp.id.replace("-", "_"), f"{sharp.name} ({scheme})", bound("sharp", scheme)))
     refusals: dict[str, str] = {}
     if score_bias:
         refusals["exact"] = f"a score with bias {score_bias:g} has no one law"

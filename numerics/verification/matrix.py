@@ -75,6 +75,7 @@ PROPER, ON_LINE = ("gaussian", "mixture", "logcosh", "density"), "mixture-1d"
 #: Beyond A1, with a curvature profile; the noisy score is on the first.
 BEYOND = ("modes", "peaks", "smoothed", "cloud")
 SCHEMES, ODE = ("em", "ei", "hf", "ddpm"), ("ode-hf", "ddim", "ode-ei")
+HEUN = ("heun", "heun-lam", "heun-lambda")
 #: Instead of a theorem: no bound, the sampler against its exact law.
 LAW = "none"
 #: λ(T) in data variances per coordinate, and K. Theorem 1 has a step-size condition: smaller steps.
@@ -125,10 +126,9 @@ def cells(processes: Iterable[str] = PUBLISHED) -> list[Cell]:
         ("sharp", BEYOND, SCHEMES, SHARP[:1], 0.0, 0.0, 0.0),
         ("sharp", BEYOND[:1], SCHEMES, SHARP[:1], 0.0, NOISE, 0.0),
         ("sharp", ("points",), SCHEMES, SHARP[:1], 0.0, 0.0, DELTA),
-        (LAW, PROPER, ("heun",), SHARP[:1], 0.0, 0.0, 0.0),
+        ("sharp", PROPER, HEUN, SHARP[:1], 0.0, 0.0, 0.0),
         (LAW, BEYOND[:2], (*ODE, "heun"), SHARP[:1], 0.0, 0.0, 0.0),
         ("sharp", PROPER, POINTWISE, SHARP[:1], 0.0, 0.0, 0.0),
-        (LAW, PROPER, ("heun-lam",), SHARP[:1], 0.0, 0.0, 0.0),
     ]
     return [
         Cell(theorem, p, scheme, target, far, K, M, V, delta)

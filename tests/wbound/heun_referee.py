@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 from scipy.integrate import quad
 
 Number = Any
@@ -21,6 +22,13 @@ class Facts:
     m0: float
     L0: float
     start: float = 0.0
+
+
+def sinh_levels(L0: float, lam_T: float, K: int) -> Any:
+    """λ_k = sinh²((K−k)h)/L_0, h = arsinh√(L_0λ(T))/K: (K+1,) decreasing values in x², the last 0."""
+    lam = np.sinh(math.asinh(math.sqrt(L0 * lam_T)) / K * np.arange(K, -1, -1.0)) ** 2 / L0
+    lam[0] = lam_T
+    return lam
 
 
 def coefficients(scheme: str, lo: Number, hi: Number) -> tuple[Number, Number, Number]:

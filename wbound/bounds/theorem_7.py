@@ -28,7 +28,7 @@ from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
 
-__all__ = ["THEOREM_7", "Local", "five", "local", "sinh_levels", "sinh_sum", "sums"]
+__all__ = ["THEOREM_7", "Local", "five", "local", "sinh_sum", "sums"]
 
 #: Steps whose integrals are held at once, and the most of them on which θ is chosen (any θ gives a bound).
 BLOCK, SAMPLED = 16384, 1024
@@ -287,16 +287,8 @@ CLOSER = 13
 # ---------------------------------------------------------------------- the grid with a closed form
 
 
-def sinh_levels(L0: float, lam_T: float, K: int) -> Array:
-    """λ_k = sinh²((K−k)h)/L_0, h = arsinh√(L_0λ(T))/K: (K+1,) decreasing values in x², the last 0."""
-    h = math.asinh(math.sqrt(L0 * lam_T)) / K
-    lam = np.sinh(h * np.arange(K, -1, -1.0)) ** 2 / L0
-    lam[0] = lam_T
-    return np.asarray(lam)
-
-
 def sinh_sum(d: int, m0: float, L0: float, lam_T: float, K: int) -> float:
-    """The discretisation part of Eq. 21 for heun-lambda on `sinh_levels`, in closed form, in x. *upper*
+    """The discretisation part of Eq. 21 for heun-lambda on the grid `sinh`, in closed form, in x. *upper*
 
     Raises `HypothesisFailed` where e^{2h} > 3 (too few steps).
     """

@@ -475,7 +475,7 @@ def exact_criterion(
     counts = np.bincount(group)
     c = 1.0 / float(variances.mean())
     # an ODE's steps multiply by about 1 in units of α(1 + cλ)^{1/2}, a stage more gains an order
-    power, more = (0.5, scheme.stages - 1.0) if scheme.kind == "ode" else (1.0, 0.0)
+    power, more = scheme.power, scheme.order - 1.0
 
     def w2(excess: Array, mean: Array) -> float:
         """W2 of the output to the data."""

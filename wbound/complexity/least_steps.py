@@ -419,9 +419,7 @@ def exact_iterations(
         by its root."""
         log_lam = ends_of(process, t)[1]
         v = target.eigenvalues
-        left = v * np.exp(-np.logaddexp(np.log(v), log_lam))
-        if chosen.kind == "ode":
-            left = np.sqrt(left)
+        left = (v * np.exp(-np.logaddexp(np.log(v), log_lam))) ** chosen.power
         sd = np.sqrt(v)
         narrowed = sd * -np.expm1(0.5 * np.log1p(-(left**2))) if left.max() < 1.0 else sd
         return math.sqrt(float(narrowed @ narrowed + ((left * target.coordinates) ** 2).sum()))
@@ -431,7 +429,7 @@ def exact_iterations(
         criterion,
         first,
         eps,
-        float(chosen.stages),
+        chosen.order,
         "exact law",
         "prior",
         T,

@@ -137,11 +137,10 @@ def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
         )
         out |= {f"{how}_sde": sde, f"{how}_ode": ode}
         out[f"{how}_gain"] = None if sde is None or ode is None else K[sde] / K[ode]
-        if how == "exact":
-            for name in TWICE:
-                out[f"exact_gain_{name}"] = (
-                    None if sde is None or name not in K else K[sde] / SCHEMES[name].calls(K[name])
-                )
+        for name in TWICE:
+            out[f"{how}_gain_{name}"] = (
+                None if sde is None or name not in K else K[sde] / SCHEMES[name].calls(K[name])
+            )
     return out
 
 
@@ -177,14 +176,13 @@ def scheme_rows(
 
     d: dimension, or several; eps: W2, not squared, in the data's units, or several; m0 ≤ L0 in 1/x²: the data
     are `table_data` (with m_0 = L_0 = 1 a VP process is stationary and frozen scores are exact: that flatters
-    ei and ode-ei). A row for each process, d and ε: for every scheme ``K_bound_NAME`` (Theorem 2, or 3 for an ODE,
-    7 for one of two stages) and ``K_exact_NAME`` (`exact_iterations`, of `table_data`), prior start, uniform
-    grid, T optimised;
-    the best SDE and one-stage ODE scheme by bound (bound_sde, bound_ode) and by exact law (exact_sde, exact_ode), and
-    how many times fewer steps the ODE needs (bound_gain, exact_gain: above 1 the ODE is better); exact_gain_NAME
-    is the same for heun, heun-lam and heun-lambda, whose step counts as two calls of the score (in all 2K − 1; heun-lambda
-    2K). Raises
-    `BadInput`. Kinds: *upper* and *exact*.
+    ei and ode-ei). A row for each process, d and ε: for every scheme ``K_bound_NAME`` (Theorem 2, or 3 for an
+    ODE, 7 for one of two stages) and ``K_exact_NAME`` (`exact_iterations`, of `table_data`), prior start,
+    uniform grid, T optimised; the best SDE and one-stage ODE scheme by bound (bound_sde, bound_ode) and by
+    exact law (exact_sde, exact_ode), and how many times fewer steps the ODE needs (bound_gain, exact_gain:
+    above 1 the ODE is better); bound_gain_NAME and exact_gain_NAME are the same for heun, heun-lam and
+    heun-lambda, whose step counts as two calls of the score (in all 2K − 1; heun-lambda 2K). Raises `BadInput`.
+    Kinds: *upper* and *exact*.
     """
     sizes = [d] if isinstance(d, int) else list(d)
     errors = [eps] if isinstance(eps, int | float) else list(eps)

@@ -198,7 +198,7 @@ def worst_iterations(
         its root."""
         v = spectra.sampled
         log_left = np.log(v) - np.logaddexp(np.log(v), ends_of(process, t)[1])
-        missing = -v * np.exp((1.0 if chosen.kind == "ode" else 2.0) * log_left)
+        missing = -v * np.exp(2.0 * chosen.power * log_left)
         return spectra.worst(np.stack((np.zeros_like(v), missing))).start
 
     return answer(
@@ -206,7 +206,7 @@ def worst_iterations(
         exact_criterion(process, spectra.gaussian, chosen, value),
         first,
         eps,
-        float(chosen.stages),
+        chosen.order,
         "exact law, worst spectrum",
         "prior",
         T,

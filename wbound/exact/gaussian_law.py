@@ -212,7 +212,7 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
         of = _remembered(s, variances)
         return _Law(of.variance - variances, of.mean_gain - 1.0)
     c = 1.0 / float(variances.mean()) if variances.any() else 1.0
-    power = 0.5 if s.scheme.kind == "ode" else 1.0  # units in which a step multiplies by about 1
+    power = s.scheme.power  # units in which a step multiplies by about 1
     V2 = s.score_noise**2 / s.data.d
     size = max(BLOCK // max(variances.size, 1), 64)
     log_P = np.zeros_like(variances)
@@ -270,7 +270,7 @@ def remaining(s: Setting, variances: Array) -> Array:
     if s.scheme.memory is not None:
         return _remembered(s, variances).variance
     c = 1.0 / float(variances.mean())
-    power = 0.5 if s.scheme.kind == "ode" else 1.0
+    power = s.scheme.power
     V2 = s.score_noise**2 / s.data.d
     log_P, out = np.zeros_like(variances), np.zeros_like(variances)
     size = max(BLOCK // variances.size, 64)

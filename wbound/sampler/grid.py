@@ -205,6 +205,12 @@ class Grid:
         return Grid("tangent", "log_lam", lambda r: placement.tangent(r.log_lam_T, r.K, r.data))
 
     @staticmethod
+    def sinh() -> Grid:
+        """λ_k = sinh²((K−k)h)/L_0, on which Theorem 7 for `heun-lambda` has a closed form (section 20); needs the data's
+        L_0 (A1)."""
+        return Grid("sinh", "log_lam", lambda r: placement.sinh(r.log_lam_T, r.K, r.data))
+
+    @staticmethod
     def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit forward times (K+1,), strictly decreasing to 0; with stop="early" to a time above 0."""
         t = _decreasing(values, "grid times", stop)
@@ -273,6 +279,7 @@ GRIDS: dict[str, Grid] = {
     **{name: _in_clock(name) for name in placement.PLACEMENTS},
     **{grid.name: grid for grid in (Grid.log_lam(), Grid.edm())},  # these can stop early
     "tangent": Grid.tangent(),
+    "sinh": Grid.sinh(),
 }
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "log_uniform",
     "optimal",
     "scale",
+    "sinh",
     "tangent",
 ]
 
@@ -53,14 +54,15 @@ def scale(data: Curvature | None) -> float:
     return math.sqrt(variance) if variance > 0.0 else 1.0
 
 
-def curvatures(data: Curvature | None) -> tuple[float, float]:
-    """(m_0, L_0) of strongly log-concave data, which the optimal grid is made of. Raises
-    `HypothesisFailed`."""
+def curvatures(
+    data: Curvature | None, grid: str = "optimal", statement: str = "Eq. 13"
+) -> tuple[float, float]:
+    """(m_0, L_0) of strongly log-concave data, which a grid is made of. Raises `HypothesisFailed`."""
     if data is None:
-        raise BadInput("grid", "optimal", "needs the data's m0 and L0")
+        raise BadInput("grid", grid, "needs the data's m0 and L0")
     facts = data.A1
     if facts is None:
-        raise HypothesisFailed("Eq. 13", "A1", "the optimal grid needs m0 and L0")
+        raise HypothesisFailed(statement, "A1", f"the {grid} grid needs m0 and L0")
     return facts
 
 
@@ -146,12 +148,29 @@ def tangent(log_lam_T: float, K: int, data: Curvature | None) -> Array:
     return _framed(log_lam_T, unit + 2.0 * np.log(sigma[1:-1]))
 
 
+def sinh(log_lam_T: float, K: int, data: Curvature | None) -> Array:
+    """Section 20's grid, λ_k = sinh²((K−k)h)/L_0: on it Theorem 7 for `heun-lambda` has a closed form, of order 2."""
+    log_L0 = math.log(curvatures(data, "sinh", "Theorem 7")[1])
+    half = 0.5 * (log_lam_T + log_L0)
+    # arsinh e^half, which neither overflows nor loses what is small
+    whole = (
+        math.asinh(math.exp(half))
+        if half < 0.0
+        else half + math.log1p(math.sqrt(1.0 + math.exp(-2.0 * half)))
+    )
+    x = whole * (1.0 - np.arange(1, K) / K)
+    log_sinh = np.where(
+        x < 1.0, np.log(np.sinh(np.minimum(x, 1.0))), x - math.log(2.0) + np.log1p(-np.exp(-2.0 * x))
+    )
+    return _framed(log_lam_T, 2.0 * log_sinh - log_L0)
+
+
 def _framed(log_lam_T: float, inner: Array) -> Array:
     return np.concatenate(([log_lam_T], inner, [-np.inf]))
 
 
 #: The grids of the clock by name, each (log λ(T), K, data) -> log λ (K+1,), that a search tries at many λ(T): not `tangent`,
-#: which is an integral over the spectrum each time.
+#: which is an integral over the spectrum each time, nor `sinh`, which is for one scheme.
 PLACEMENTS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
     "optimal": optimal,
     "gaussian": gaussian,

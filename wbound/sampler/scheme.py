@@ -65,11 +65,12 @@ class Steps(NamedTuple):
 
 @dataclass(frozen=True)
 class Scheme:
-    """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0); ``stages`` is
-    how often a step asks for the score (2: its `Steps` have a `Corrector`; an ODE's), ``at_zero`` whether the last
-    step asks for it at λ = 0 too. The coefficients of a scheme of your own are completed and checked by `Own`, which
-    raises `BadInput`. ``memory``: of a sampler that looks at earlier answers too, and of DDIM with η: it is known by
-    its tape, and its ``steps`` raise `HypothesisFailed`.
+    """A sampler: ``steps(batch)`` gives its `Steps`. ``kind`` is "sde" or "ode" (then Q = 0); ``stages`` is how
+    often a step asks for the score (2: its `Steps` have a `Corrector`; an ODE's), ``at_zero`` whether the last
+    step asks for it at λ = 0 too; ``sees`` what of a process its steps depend on: "clock" (λ alone, in units of
+    α), "alpha" (∫f and ∫g² too) or "point" (f and g at a time). The coefficients of a scheme of your own are
+    completed and checked by `Own`, which raises `BadInput`. ``memory``: of a sampler that looks at earlier
+    answers too, and of DDIM with η: it is known by its tape, and its ``steps`` raise `HypothesisFailed`.
     """
 
     name: str
@@ -80,6 +81,26 @@ class Scheme:
     stages: int = 1
     at_zero: bool = False
     memory: Multistep | None = None
+    sees: str = "point"
+
+    @property
+    def flow(self) -> bool:
+        """Whether it follows the probability-flow ODE."""
+        return self.kind == "ode"
+
+    @property
+    def power(self) -> float:
+        """Of (1 + ς^{−2}λ): what it multiplies by as its steps shrink, 1 along the SDE and ½ along the ODE."""
+        return 0.5 if self.flow else 1.0
+
+    @property
+    def order(self) -> float:
+        """The order of W2 in 1/K on smooth nodes (one call of the score, one order)."""
+        return float(self.stages)
+
+    def steps_of(self, calls: int) -> int:
+        """The most steps that so many calls of the score allow, one at least: the inverse of `calls`."""
+        return max(calls if self.stages == 1 else (calls + (not self.at_zero)) // self.stages, 1)
 
     def calls(self, K: int) -> int:
         """How often K steps down to λ = 0 ask for the score."""
@@ -87,6 +108,7 @@ class Scheme:
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, ("sde", "ode"))
+        one_of("sees", self.sees, ("clock", "alpha", "point"))
         if self.stages not in ((1, 2) if self.kind == "ode" else (1,)):
             raise BadInput("stages", self.stages, "must be 1, or 2 for an ODE scheme")
         if not isinstance(self.steps, Named | Own):
@@ -327,6 +349,7 @@ SCHEMES: dict[str, Scheme] = {
             "sde",
             Named(_em),
             "Gao, Nguyen & Zhu, arXiv 2311.11003",
+            sees="alpha",
         ),
         Scheme(
             "em-point",
@@ -342,18 +365,37 @@ SCHEMES: dict[str, Scheme] = {
             Named(_em_point_arrival),
             "f and g² at τ_k, where the step ends; the score at τ_{k−1}",
         ),
-        Scheme("ei", "exponential integrator", "sde", Named(_ei), "score frozen over the step"),
+        Scheme("ei", "exponential integrator", "sde", Named(_ei), "score frozen over the step", sees="alpha"),
         Scheme(
             "hf",
             "heat-flow Euler",
             "sde",
             Named(_hf),
             "α·score frozen; the conditional mean is exact (Lemma 3)",
+            sees="clock",
         ),
-        Scheme("ddpm", "DDPM ancestral", "sde", Named(_ddpm), "Ho et al., 2020: denoiser frozen"),
-        Scheme("ode-hf", "heat-flow Euler, ODE", "ode", Named(_ode_hf), "section 12: α·score frozen"),
-        Scheme("ddim", "DDIM", "ode", Named(_ddim), "Song, Meng & Ermon, 2021: denoiser frozen"),
-        Scheme("ode-ei", "exponential integrator, ODE", "ode", Named(_ode_ei), "Gao & Zhu, arXiv 2401.17958"),
+        Scheme(
+            "ddpm", "DDPM ancestral", "sde", Named(_ddpm), "Ho et al., 2020: denoiser frozen", sees="clock"
+        ),
+        Scheme(
+            "ode-hf",
+            "heat-flow Euler, ODE",
+            "ode",
+            Named(_ode_hf),
+            "section 12: α·score frozen",
+            sees="clock",
+        ),
+        Scheme(
+            "ddim", "DDIM", "ode", Named(_ddim), "Song, Meng & Ermon, 2021: denoiser frozen", sees="clock"
+        ),
+        Scheme(
+            "ode-ei",
+            "exponential integrator, ODE",
+            "ode",
+            Named(_ode_ei),
+            "Gao & Zhu, arXiv 2401.17958",
+            sees="alpha",
+        ),
         Scheme(
             "heun",
             "Heun in σ, last step Euler in σ; ODE",
@@ -361,6 +403,7 @@ SCHEMES: dict[str, Scheme] = {
             Named(_heun),
             "Karras et al., 2022, Algorithm 1 (σ = t)",
             2,
+            sees="clock",
         ),
         Scheme(
             "heun-lam",
@@ -369,6 +412,7 @@ SCHEMES: dict[str, Scheme] = {
             Named(trapezoid),
             "section 12: as heun, the last step ode-hf's",
             2,
+            sees="clock",
         ),
         Scheme(
             "heun-lambda",
@@ -378,13 +422,14 @@ SCHEMES: dict[str, Scheme] = {
             "section 20: the trapezoidal rule in the clock",
             2,
             True,
+            sees="clock",
         ),
     )
 }
 
 
 #: The schemes that see f and g at a time, and so more of a process than α and the clock.
-POINTWISE = ("em-point", "em-point-arrival")
+POINTWISE = tuple(name for name, scheme in SCHEMES.items() if scheme.sees == "point")
 
 
 def scheme_named(scheme: str | Scheme | Multistep) -> Scheme:
@@ -420,4 +465,4 @@ def remembering(m: Multistep) -> Scheme:
             f"{m.name} is known by its tape: its exact law and samples are there",
         )
 
-    return Scheme(m.name, m.title, m.kind, Named(steps), m.source, memory=m)
+    return Scheme(m.name, m.title, m.kind, Named(steps), m.source, memory=m, sees="clock")

@@ -163,7 +163,8 @@ def tolerance(
     from wbound.complexity.orders_published import compare
     from wbound.complexity.tolerance_search import score_tolerance
     from wbound.errors import one_of
-    from wbound.sampler.scheme import SCHEMES
+    from wbound.sampler.scheme import scheme_named
+    from wbound.theory.statements import upper_bound
 
     chosen, data = given.made, facts.made
     eps = target.of(data)
@@ -172,7 +173,7 @@ def tolerance(
         chosen, data, eps, theorem=theorem, scheme=scheme, start=start, share=o.required("share", share)
     )
     centred = "centred" if theorem == "sharp" and data.mean_norm == 0.0 else "prior"
-    flow = SCHEMES[scheme].kind == "ode"
+    by, flow = upper_bound(theorem, scheme), scheme_named(scheme).flow
     # M's order does not depend on the SDE scheme, nor on the ODE scheme
     own = "ode-hf" if flow else scheme if scheme in ("em", "ei", "hf") else "hf"
     order = derive(chosen, theorem, centred, own, measure=False).M
@@ -205,8 +206,7 @@ def tolerance(
         rows.append(("order", payload["order"], "derived, in d and ε"))
         if cell.published is not None:
             rows.append(("published", payload["published"], cell.verdict))
-        which = 1 if theorem == "published" else 2 if not flow else 3 if SCHEMES[scheme].stages == 1 else 7
-        lines = [f"{chosen.name}, Theorem {which}; {o.scale_text(data)}", ""]
+        lines = [f"{chosen.name}, {by.name}; {o.scale_text(data)}", ""]
         return "\n".join([*lines, aligned(rows), *(["", cell.footnote] if cell.footnote else [])])
 
     emit(payload, json, text, reasons)

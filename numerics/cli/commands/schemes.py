@@ -102,7 +102,7 @@ def schemes(
         gains = {
             "bound_gain": "ODE gain, bound",
             "exact_gain": "exact",
-            **{f"exact_gain_{name}": f"{name}, exact" for name in TWICE},
+            **{f"{how}_gain_{name}": f"{name}, {how}" for name in TWICE for how in ("bound", "exact")},
         }
         gains = {key: head for key, head in gains.items() if any(row[key] is not None for row in records)}
         table = grid_table(

@@ -7,6 +7,7 @@ from typing import Any
 
 from numerics.report.blocks import Column, Context, Part, Prose, Table
 from numerics.verification.counterexamples import COUNTEREXAMPLE, parsed
+from wbound.theory.statements import STATEMENTS
 
 __all__ = ["RESULTS", "build", "stored"]
 
@@ -32,10 +33,9 @@ def _where(case: dict[str, Any]) -> str:
 def build(context: Context) -> Part:
     """The part of this section."""
     found = stored()
-    names = {"theorem-1": "Theorem 1", "theorem-2": "Theorem 2", "theorem-3": "Theorem 3"}
     rows = [
         {
-            "statement": names[row["statement"]],
+            "statement": STATEMENTS[row["statement"]].name,
             "scheme": row["scheme"],
             "start": {"exact": "p_T", "prior": "prior"}[row["start"]],
             "ratio": row["ratio"],
@@ -45,8 +45,11 @@ def build(context: Context) -> Part:
         for row in found["search"]
     ]
     ratios = [row["ratio"] for row in (*found["search"], *found["grid"]) if row["ratio"] is not None]
+    # a part of the rows may be of a later run
+    dates = [row.get("date", found["date"])[:10] for row in found["search"]]
     data: dict[str, Any] = {
-        "date": found["date"][:10],
+        "first": min(dates),
+        "date": max(dates),
         "seconds": round(found["seconds"]),
         "ratio": min(ratios),
         "below": sum(ratio < COUNTEREXAMPLE for ratio in ratios),
@@ -62,7 +65,7 @@ def build(context: Context) -> Part:
         "bound to the exact value is {ratio:.10f}; {below:int} are below 1 by more than rounding. From p_T the start's "
         "error, which every bound can nearly attain, does not hide the terms of the steps. A number here is an upper "
         "limit on the smallest ratio there is.\n\n"
-        "These are stored results of {date} ({seconds:int} s). To look longer: `wbound search --seconds 600 --cells 1e6 "
+        "These are stored results of {first} to {date} ({seconds:int} s). To look longer: `wbound search --seconds 600 --cells 1e6 "
         "--out numerics/report/results/search.json` in the sources."
     )
     table = Table(

@@ -23,10 +23,10 @@ CASE = s.Case("vp-linear", {"a": 1.0, "b": 0.5}, 3.0, 40, 1.5, (0.5, 2.0), (1.0,
 
 
 def test_the_families_are_every_bound_there_is() -> None:
-    """Theorem 1, and the sharp bound of every scheme of one stage, from p_T and from the prior."""
-    assert len(s.FAMILIES) == 20 == len(set(s.FAMILIES))
-    assert {f.statement for f in s.FAMILIES} == {"theorem-1", "theorem-2", "theorem-3"}
-    schemes = {name for name, scheme in wbound.SCHEMES.items() if scheme.stages == 1}
+    """Theorem 1, and the sharp bound of every scheme, from p_T and from the prior."""
+    assert len(s.FAMILIES) == 26 == len(set(s.FAMILIES))
+    assert {f.statement for f in s.FAMILIES} == {"theorem-1", "theorem-2", "theorem-3", "theorem-7"}
+    schemes = set(wbound.SCHEMES)
     assert {f.scheme for f in s.FAMILIES if f.theorem == "sharp" and f.start == "exact"} == schemes
 
 
@@ -98,7 +98,7 @@ def test_the_dense_grid_has_as_many_cells_as_it_is_asked_for() -> None:
 
     for cells in (1000, 30_000, 10**5, 10**6):
         made = sum(read(plan).cells for plan in s.plans(cells).values())
-        assert cells <= made <= 2.1 * cells  # the smallest plan has one K: as many cells as schemes
+        assert cells <= made <= 2.8 * cells  # the smallest plan has one K: as many cells as schemes
 
 
 def test_the_command_and_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ import wbound
 from numerics import LogCosh, SymmetricMixture
 from numerics.laws import ode_on_line
 from numerics.targets.line_laws import Line
-from wbound.bounds.theorem_7 import THEOREM_7, sinh_levels
+from wbound.bounds.theorem_7 import THEOREM_7
+from wbound.sampler import placement
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import SCHEMES, Scheme
@@ -65,7 +66,7 @@ def test_theorem_7_holds_on_the_line(scheme: Scheme) -> None:
         else:
             target = LogCosh(1, size, size * 10.0 ** rng.uniform(0.1, 2.0))
         lam_T, K = 10.0 ** rng.uniform(-2.0, 4.0) / target.L0, int(10.0 ** rng.uniform(0.0, 1.4))
-        levels = sinh_levels(target.L0, lam_T, K)
+        levels = np.exp(placement.sinh(math.log(lam_T), K, target))
         if rng.random() < 0.5:
             levels = lam_T * np.linspace(1.0, 0.0, K + 1) ** rng.uniform(0.8, 4.0)
         start = str(rng.choice(["exact", "prior"]))
@@ -79,7 +80,7 @@ def test_theorem_7_holds_on_the_line(scheme: Scheme) -> None:
 
 def test_this_map_is_the_librarys() -> None:
     for target in (SymmetricMixture([0.6], 0.8), LogCosh(1, 0.5, 2.0)):
-        levels = sinh_levels(target.L0, 30.0, 6)
+        levels = np.exp(placement.sinh(math.log(30.0), 6, target))
         for scheme in (SCHEMES["heun"], SCHEMES["heun-lam"], SCHEMES["heun-lambda"]):
             s = setting(CLOCK, target, grid=Grid.from_lam(levels), scheme=scheme)
             assert w2(s, target.factors[0][0]) == pytest.approx(ode_on_line.flow1d(s).w2, rel=1e-5)

@@ -10,10 +10,11 @@ import heun_referee
 import mpmath as mp
 import numpy as np
 import pytest
+from heun_referee import sinh_levels
 
 import wbound
 from wbound.bounds import theorem_7
-from wbound.bounds.theorem_7 import THEOREM_7, sinh_levels, sinh_sum
+from wbound.bounds.theorem_7 import THEOREM_7, sinh_sum
 from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.gaussian import Gaussian
 from wbound.errors import HypothesisFailed
@@ -129,8 +130,7 @@ def test_the_order_in_K(kappa: float) -> None:
     lam_T, bounds = 1e3 * kappa, []
     for K, (bound, exact) in ORDER[kappa].items():
         data = Gaussian(np.zeros(8), np.geomspace(1.0, kappa, 8))
-        levels = sinh_levels(1.0, lam_T, K)
-        s = setting(CLOCK, data, grid=Grid.from_lam(levels), scheme=SCHEMES["heun-lambda"], start="exact")
+        s = setting(CLOCK, data, lam_T, K, grid="sinh", scheme=SCHEMES["heun-lambda"], start="exact")
         got = THEOREM_7(s)
         assert got.total == pytest.approx(bound, rel=1e-3) and got.initialisation == 0.0
         assert float(EXACT_LAW(s)) == pytest.approx(exact, rel=4e-3)

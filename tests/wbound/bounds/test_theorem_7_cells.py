@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from heun_referee import sinh_levels
 from hypothesis import settings
 from numpy.typing import NDArray
 
 import wbound
-from wbound.bounds.theorem_7 import local, sinh_levels
+from wbound.bounds.theorem_7 import local
 from wbound.bounds.theorem_7_integrals import first_constant, integrals, second_constant
 from wbound.data.log_concave import LogConcave
 from wbound.sampler.scheme import SCHEMES, Scheme

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -47,12 +48,30 @@ def test_grids_fall_from_lam_T_to_zero(name: str, log_lam_T: float, K: int) -> N
         "edm": placement.edm,
         "cosine": placement.cosine,
         "tangent": placement.tangent,
+        "sinh": placement.sinh,
     }[name]
     log_lam = place(log_lam_T, K, DATA)
     assert log_lam.shape == (K + 1,)
     assert log_lam[0] == log_lam_T
     assert log_lam[-1] == -np.inf
     assert (np.diff(log_lam) < 0).all()
+
+
+def test_sinh_against_mpmath() -> None:
+    """λ_k = sinh²((K−k)h)/L_0, also where λ(T) is beyond doubles or L_0λ(T) far below 1."""
+    mpmath.mp.dps = 40
+    for log_lam_T in (-60.0, -3.0, 0.5, 40.0, 2000.0):
+        K = 7
+        whole = mpmath.asinh(mpmath.sqrt(DATA.L0 * mpmath.exp(log_lam_T)))
+        want = [2 * mpmath.log(mpmath.sinh(whole * (K - k) / K)) - mpmath.log(DATA.L0) for k in range(K)]
+        got = placement.sinh(log_lam_T, K, DATA)
+        assert got[:-1] == pytest.approx(np.array(want, float), rel=1e-13, abs=1e-13)
+    for data, error in (
+        (None, BadInput),
+        (wbound.CurvatureProfile("1/(1+lam)", "2/(1+2*lam)", 1, 1.0), HypothesisFailed),
+    ):
+        with pytest.raises(error, match="sinh"):
+            placement.sinh(1.0, 4, data)
 
 
 @pytest.mark.parametrize("name", list(wbound.GRIDS))
