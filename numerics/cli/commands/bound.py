@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import aligned, emit
 
@@ -54,6 +55,8 @@ def bound(
     L0: o.NeededL0 = None,
     second_moment: o.NeededMoment = None,
     mean_norm: o.NeededMean = None,
+    data: s.Data = None,
+    key: s.Key = None,
     scheme: o.SchemeName = "em",
     theorem: o.Theorem = "sharp",
     M1: o.M1 = None,
@@ -75,24 +78,39 @@ def bound(
     """Bound the W2 error after K steps.
 
     The bound comes with its parts and, where m0 = L0 (Gaussian data), the exact value and the ratio.
-    --explain prints the statement's formula, the numbers in it, and terms that add up to the bound.
+    --data takes samples or a spectrum in place of --d, --m0, --L0 and the moments: the Gaussian with their mean and
+    covariance. --explain prints the statement's formula, the numbers in it, and terms that add up to the bound.
 
     \b
     Examples:
       wbound bound --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme em --theorem sharp
       wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
+      wbound bound --process vp-linear --T 4 --K 100 --data 4,1,0.25 --scheme em-point
     """
+    from wbound.errors import BadInput
     from wbound.sampler.make_setting import setting
     from wbound.theory.statements import upper_bound
 
     chosen = o.process_from(process, p, f, g)
-    data = o.data_from(d, m0, L0, second_moment, mean_norm)
+    known: Any
+    if data is None:
+        if key is not None:
+            raise BadInput("key", key, "names an array of --data")
+        known = o.data_from(d, m0, L0, second_moment, mean_norm)
+    else:
+        given = {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
+        for option, value in given.items():
+            if value is not None:
+                raise BadInput(option, value, "is known from --data: give one of them")
+        if certify:
+            raise BadInput("certify", "with --data", "proves a bound from --d, --m0, --L0 and the moments")
+        known = s.dataset_from(data, key).gaussian
     statement = upper_bound(theorem, scheme)
     a2 = o.m1_from(M1)
     where = setting(
         chosen,
-        data,
+        known,
         o.number("T", T),
         o.steps_from(K),
         scheme=scheme,
@@ -103,17 +121,19 @@ def bound(
         M1=None if a2 == "exact" else a2,
     )
     if a2 == "exact":  # m0 = L0 leaves no choice about the law, which knows its own constant
-        where = replace(where, M1=gaussian_of(data).M1(chosen, where.nodes.T))
+        where = replace(
+            where, M1=(known if data is not None else gaussian_of(known)).M1(chosen, where.nodes.T)
+        )
     b: wbound.Bound = statement(where)
     exact, why_not = exact_beside(where)
     ratio = None if exact is None or exact == 0.0 else b.total / exact
-    scale = o.scale_of(data)
+    scale = o.scale_of(known)
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,
         "T": where.nodes.T,
         "K": where.nodes.K,
-        "d": data.d,
+        "d": known.d,
         "scheme": where.scheme.name,
         "start": where.start,
         "theorem": theorem,
@@ -166,8 +186,8 @@ def bound(
         lines = [
             f"{chosen.name}{values}; {where.scheme.name}, start {where.start}, "
             f"T = {where.nodes.T:g}, K = {where.nodes.K}",
-            f"d = {data.d}, m0 = {data.m0:g}, L0 = {data.L0:g}, E|X_0|² = {data.second_moment:g}; "
-            + o.scale_text(data),
+            f"d = {known.d}, m0 = {known.m0:g}, L0 = {known.L0:g}, E|X_0|² = {known.second_moment:g}; "
+            + o.scale_text(known),
             "",
         ]
         note = "vacuous: sending everything to the origin would do as well" if b.vacuous else ""
