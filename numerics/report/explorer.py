@@ -44,7 +44,7 @@ OWN_TAPE = (
 )
 TITLES = {
     "em": "em, Euler–Maruyama (f, g² integrated)",
-    "em-point": "em-point (f, g² at the departure)",
+    "em-point": "em-point, as most packages do",
     "ei": "ei, exponential integrator",
     "hf": "hf, heat-flow Euler",
     "ddpm": "ddpm, ancestral",

@@ -133,7 +133,7 @@ function table(s, found) {
     return;
   }
   const one = found.theorem1, two = found.theorem2, rows = [
-    ["Theorem 1 (em)", one.failed ? `needs smaller steps (k = ${show(one.failed)})` : show(one.total),
+    ["Theorem 1 (em)", one.failed ? `steps too long (k = ${show(one.failed)})` : show(one.total),
       ...(one.failed ? ["—", "—", "—"] : [one.initialisation, one.discretisation, one.score].map((x) => show(x, 3))), steps(found.K.theorem1)],
     [`Theorem 2 (${two.statement})`, show(two.total), show(two.initialisation, 3), show(two.discretisation, 3), show(two.score, 3), steps(found.K.theorem2)],
     [`exact W2 (${s.scheme}, exact score)`, show(found.exact), "", "", "", steps(found.K.exact)],
@@ -182,15 +182,15 @@ function draw(s, found, lines) {
   level(found.trivial, "‖X₀‖", "level");
   level(s.eps, "ε", "level");
   const curve = (values, name, cls) => {
-    let d = "", last = null;
+    let d = "", last = null, seen = top;
     values.forEach((v, i) => {
       if (!(v >= 10 ** lo && v <= 10 ** hi * 1.0001)) { last = null; return; }
       d += `${last === null ? "M" : "L"}${x(KS[i]).toFixed(1)} ${y(v).toFixed(1)}`;
-      last = y(v);
+      last = seen = y(v);
     });
     if (!d) return;
     put("path", { class: cls, d });
-    ends.push([last === null ? top : last, name, cls]);
+    ends.push([seen, name, cls]);
   };
   curve(lines.floor, "floor of hf", "floor");
   curve(lines.one, "Theorem 1", "one");
