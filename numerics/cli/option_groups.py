@@ -196,12 +196,16 @@ class SettingOptions:
     @cached_property
     def made(self) -> wbound.Setting:
         """The setting in doubles. Raises `BadInput` and `HypothesisFailed`."""
+        return self.about(self.facts.made)
+
+    def about(self, data: Any) -> wbound.Setting:
+        """The setting with these data in place of facts."""
         from wbound.sampler.make_setting import setting
 
         wanted = o.m1_from(self.sampler.M1)
         found = setting(
             self.process.made,
-            self.facts.made,
+            data,
             o.number("T", self.T),
             o.steps_from(self.K),
             scheme=self.sampler.scheme,
@@ -211,7 +215,7 @@ class SettingOptions:
             M1=None if wanted == "exact" else wanted,
         )
         if wanted == "exact":  # m0 = L0 leaves no choice about the law, which knows its own constant
-            return replace(found, M1=gaussian_of(found.data).M1(found.process, found.nodes.T))
+            return replace(found, M1=gaussian_of(data).M1(found.process, found.nodes.T))
         return found
 
     def exactly(self, eps: str | None = None, theta: str | None = None) -> Inputs:
@@ -232,11 +236,12 @@ class SettingOptions:
         return replace(inputs, parameters={**inputs.parameters, **parameters}, data={**inputs.data, **exact})
 
 
-def gaussian_of(data: wbound.LogConcave) -> Gaussian:
-    """The Gaussian that m0 = L0 leaves no choice about. Raises `BadInput` for other data."""
+def gaussian_of(data: wbound.LogConcave | Gaussian) -> Gaussian:
+    """Gaussian data, or the Gaussian that m0 = L0 leaves no choice about. Raises `BadInput` for other data."""
+    from wbound.data.log_concave import LogConcave
     from wbound.errors import BadInput
 
-    law = data.gaussian()
+    law = data.gaussian() if isinstance(data, LogConcave) else data
     if law is None:
         raise BadInput("M1", "exact", "is known for Gaussian data (m0 = L0) only: give A2's constant")
     return law

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from numerics.cli.output import WRITTEN, say
+from numerics.io.time_left import TimeLeft
 
 __all__ = ["Progress", "announcing", "keeping", "rows_as_csv", "rows_as_json"]
 
@@ -16,33 +17,38 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 class Progress:
-    """Called with how many are done, of how many, and what was found: says so every few seconds, and keeps it."""
+    """Called with how many are done, of how many, and what was found: says so every few seconds, and keeps it.
+
+    What was found may say as ``share`` how much of the whole work is done, where the units are not alike.
+    """
 
     def __init__(self, what: str, every: float = 3.0) -> None:
         self.what, self.every = what, every
-        self.begun = self.told = time.monotonic()
+        self.left = TimeLeft(lambda: time.monotonic())
+        self.told = self.left.begun
         self.done = self.total = 0
         self.rows: list[dict[str, Any]] = []
 
     def __call__(self, done: int, total: int, row: Mapping[str, Any] | None = None) -> None:
         self.done, self.total = done, total
+        kept = dict(row or {})
+        share = kept.pop("share", done / total if total else 1.0)
         if row is not None:
-            self.rows.append(dict(row))
-        now = time.monotonic()
+            self.rows.append(kept)
+        left, now = self.left.after(share), time.monotonic()
         if now - self.told >= self.every and done:
-            self.told, passed = now, now - self.begun
-            left = passed / done * (total - done)
+            self.told, passed = now, self.left.passed
             say(f"{self.what}: {done} of {total}, {passed:.0f} s passed, about {left:.0f} s left")
 
 
 def announcing(what: str, total: int) -> Callable[[str], None]:
     """To be called with a name before each of ``total`` parts: says which it is, and the time left."""
-    begun, done = time.monotonic(), 0
+    left, done = TimeLeft(lambda: time.monotonic()), 0
 
     def announce(name: str) -> None:
         nonlocal done
-        left = (time.monotonic() - begun) / done * (total - done) if done else 0.0
-        say(f"{what} of {name} ({done + 1} of {total}{f', about {left:.0f} s left' if done else ''})")
+        said = f", about {left.after(done / total):.0f} s left" if done else ""
+        say(f"{what} of {name} ({done + 1} of {total}{said})")
         done += 1
 
     return announce

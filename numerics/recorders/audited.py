@@ -167,7 +167,7 @@ def audit_plan(
     steps: Sequence[int] = (10, 20, 50),
     *,
     start: str = "own",
-    watch: Callable[[int, int], None] | None = None,
+    watch: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Audit:
     """Run a diffusers scheduler at ``steps``, judge it on N(mean, covariance) of ``data``, look for what is wrong over
     all numbers of steps, and try changes one by one at the middle one of ``steps``.
@@ -231,7 +231,7 @@ def _over_steps(
     judge: _Judge,
     rows: Mapping[int, AuditRow],
     curve: dict[int, float | None],
-    watch: Callable[[int, int], None] | None,
+    watch: Callable[[int, int, dict[str, float]], None] | None,
 ) -> list[str]:
     """Where the library fails, where more steps are worse, where steps do not join, and whether it converges."""
     N = _training_steps(plan)
@@ -244,7 +244,9 @@ def _over_steps(
         every[k] = judge.row(k, lambda k=k: record_plan(replace(plan, K=k), trials=False), True)  # type: ignore[misc]
         curve[k] = _w2(every[k])
         if watch is not None:
-            watch(done + 1, len(wanted))
+            # a run of k steps and its law: some of it once, some k times
+            share = sum(5 + one for one in wanted[: done + 1]) / sum(5 + one for one in wanted)
+            watch(done + 1, len(wanted), {"share": share})
     out = _failures(every, plan.source.version)
     worse = []
     for k in sorted(curve):

@@ -69,7 +69,8 @@ class Context:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: ``build`` makes it; ``weight`` is its share of the time, for the progress line;
+    """A section of the page: ``build`` makes it; ``weight`` is its seconds on one machine, for the progress line, and
+    ``quick_weight`` those of its quick version (0: the same);
     ``last``: built after all others, whose parts it reads, wherever it stands on the page; ``fold``: evidence, which
     stands closed until somebody opens it, searches in it or prints."""
 
@@ -77,8 +78,13 @@ class Section:
     title: str
     build: Callable[[Context], Part]
     weight: float = 1.0
+    quick_weight: float = 0.0
     last: bool = False
     fold: bool = False
+
+    def share(self, quick: bool) -> float:
+        """Its part of the time, in seconds on one machine."""
+        return self.quick_weight if quick and self.quick_weight else self.weight
 
 
 @dataclass(frozen=True)

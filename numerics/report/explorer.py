@@ -25,18 +25,41 @@ SLIDERS = (
     ("T", "T", -1.0, 8.0, 3.0, "forward time, moved through λ(T) in units of 1/m_0"),
     ("K", "K", 0.0, 4.0, 2.0, "number of steps, uniform grid"),
 )
+#: The reader's own data and sampler: what is typed, and files, which the page reads itself.
+OWN_DATA = (
+    '<details id="explorer-mine"><summary>your own data</summary>'
+    '<div class="own"><label for="explorer-variances">variances, the eigenvalues of the covariance</label>'
+    '<textarea id="explorer-variances" rows="2" spellcheck="false" placeholder="4, 1, 0.25"></textarea>'
+    '<label for="explorer-samples">or a .npy file of samples, or of variances</label>'
+    '<input type="file" id="explorer-samples" accept=".npy">'
+    '<button type="button" id="explorer-dials" hidden>back to the dials</button></div></details>'
+    '<p class="source" id="explorer-data-said" role="status"></p>'
+)
+OWN_TAPE = (
+    '<details id="explorer-recorded"><summary>a recorded sampler</summary>'
+    '<div class="own"><label for="explorer-tape">a tape, as .json</label>'
+    '<input type="file" id="explorer-tape" accept=".json">'
+    '<button type="button" id="explorer-untape" hidden>back to the named samplers</button></div></details>'
+    '<p class="source" id="explorer-tape-said" role="status"></p>'
+)
 TITLES = {
     "em": "em, Euler–Maruyama (f, g² integrated)",
+    "em-point": "em-point, as most packages do",
     "ei": "ei, exponential integrator",
     "hf": "hf, heat-flow Euler",
     "ddpm": "ddpm, ancestral",
 }
-STARTS = {"prior": "prior, N(0, σ²(T) I)", "exact": "exact, p_T"}
+STARTS = {
+    "prior": "prior, N(0, σ²(T) I)",
+    "exact": "exact, p_T",
+    "own": "own, as recorded",
+    "standard": "standard, N(0, I)",
+}
 
 
 def _rules() -> str:
     """Gauss–Legendre rules by their number of nodes, and the one with running integrals."""
-    rules = {str(n): {"x": rule(n).x.tolist(), "w": rule(n).w.tolist()} for n in (2, 3, 5, 10)}
+    rules = {str(n): {"x": rule(n).x.tolist(), "w": rule(n).w.tolist()} for n in (2, 3, 5, 6, 10)}
     r = rule(8)
     panel = {"x": r.x.tolist(), "w": r.w.tolist(), "cumulative": r.cumulative.tolist()}
     return json.dumps({**rules, "panel": panel}, separators=(",", ":"))
@@ -50,6 +73,7 @@ def engine() -> str:
             javascript.constant("PROCESSES", javascript.processes(PUBLISHED)),
             javascript.constant("SCHEMES", javascript.scheme_code()),
             template("explorer-steps.js"),
+            template("explorer-own.js"),
             template("explorer-sums.js"),
         )
     )
@@ -107,7 +131,8 @@ def _form() -> str:
             for p in order
         )
         + '<p class="source"><code id="explorer-law"></code></p>',
-        "Data": dials["d"]
+        "Data": OWN_DATA
+        + dials["d"]
         + dials["m0"]
         + '<div class="tick"><input type="checkbox" id="explorer-gaussian" checked> '
         '<label for="explorer-gaussian">Gaussian: L<sub>0</sub> = m<sub>0</sub></label></div>' + dials["L0"],
@@ -115,7 +140,8 @@ def _form() -> str:
         + _select("start", "start", STARTS, "prior")
         + dials["T"]
         + dials["K"]
-        + '<button type="button" id="explorer-best">look for the T with fewest steps</button>',
+        + '<button type="button" id="explorer-best">look for the T with fewest steps</button>'
+        + OWN_TAPE,
         "Accuracy": dials["eps"] + dials["M"] + dials["M1"],
     }
     return "".join(
@@ -136,7 +162,15 @@ def _panel() -> str:
         '<div class="scroll" role="region" aria-label="Explorer: numbers" tabindex="0"><table>'
         "<caption>The explorer's numbers: W2 in the units of the data</caption><thead><tr>"
         + "".join(f'<th scope="col"{" class=r" if h else ""}>{escape(h) or "statement"}</th>' for h in heads)
-        + '</tr></thead><tbody id="explorer-rows"></tbody></table></div></div></div>'
+        + '</tr></thead><tbody id="explorer-rows"></tbody></table></div>'
+        '<figure id="fig-directions"><div id="explorer-directions" role="img" aria-label="W2 by direction of the data, '
+        'drawn by the script."></div><figcaption>Exact W2 by direction: a point for each principal axis of the data, over '
+        "its variance; the squares add up to W2².</figcaption></figure>"
+        '<details id="explorer-same"><summary>the same numbers from the command line and from Python</summary>'
+        '<div class="own"><p>Command <button type="button" data-copy="explorer-command">copy</button></p>'
+        '<pre><code id="explorer-command"></code></pre>'
+        '<p>Python <button type="button" data-copy="explorer-python">copy</button></p>'
+        '<pre><code id="explorer-python"></code></pre></div></details></div></div>'
         "<noscript><p>The explorer needs scripts; <code>wbound bound</code> computes the same.</p></noscript>"
     )
 

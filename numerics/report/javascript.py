@@ -18,7 +18,7 @@ from wbound.forward.row import Row
 __all__ = ["SCHEMES", "coefficients", "constant", "processes", "scheme_code"]
 
 #: The schemes of section 3 that the explorer knows.
-SCHEMES = ("em", "ei", "hf", "ddpm")
+SCHEMES = ("em", "em-point", "ei", "hf", "ddpm")
 
 LO, W, T = sp.Symbol("lo", nonnegative=True), sp.Symbol("w", positive=True), symbol("t")
 #: One step's ∫g² (family ve) or ∫f (stationary), κ of g² = 2κf, and σ² at the step's end nearer to the data.
@@ -69,6 +69,8 @@ def _expressions(row: Row) -> dict[str, tuple[str, sp.Expr]]:
     return {
         "f": ("t", f),
         "g2": ("t", g2),
+        "df": ("t", sp.diff(f, T)),
+        "dg2": ("t", sp.diff(g2, T)),
         "step": ("lo, w", step),
         "whole": ("t", whole),
         "logLam": ("t", log_lam),
@@ -119,11 +121,14 @@ def _increments(family: str) -> Mapping[str, sp.Expr]:
 
 
 def coefficients(scheme: str, family: str) -> dict[str, sp.Expr]:
-    """A, C, Q of a step, the exact step's minus these (a, c, q), and F, G, Q^hf (section 3)."""
+    """A, C, Q of a step, the exact step's minus these (a, c, q), and F, G, Q^hf (section 3).
+
+    Of em-point those of em: what f and g² at the departure change, `pointwise` in the page adds.
+    """
     i, zero = _increments(family), sp.Integer(0)
     common = {"F": i["F"], "G": i["G"], "Qhf": i["Q"]}
     grown = sp.exp(i["F"])
-    if scheme == "em":
+    if scheme in ("em", "em-point"):
         own = (1 + i["F"], i["G"], i["G"], i["A_minus"], i["C_minus_G"], i["Q_minus_G"])
     elif scheme == "ei":
         own = (grown, i["E"], i["Q"], zero, i["C_minus_E"], zero)
@@ -143,6 +148,6 @@ def scheme_code() -> str:
         for scheme in SCHEMES:
             got = coefficients(scheme, family)
             body = _body(list(got.values()), " ".join(f"o.{name} = {{}};" for name in got))
-            lines.append(f"    {scheme}: (I, kappa, s2, o) => {{ {body} }}")
+            lines.append(f'    "{scheme}": (I, kappa, s2, o) => {{ {body} }}')
         out.append(f"  {family}: {{\n" + ",\n".join(lines) + " }")
     return "{\n" + ",\n".join(out) + "\n}"

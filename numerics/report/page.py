@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from numerics.figures.style import INK
 from numerics.io.locks import locked
+from numerics.io.time_left import TimeLeft
 from numerics.io.writing import csv_text, write
 from numerics.report.blocks import (
     Block,
@@ -60,20 +60,19 @@ def build(
     written last, whole.
     """
     with locked(out) as folder:
-        started = time.monotonic()
+        left = TimeLeft()
         parts: dict[str, Part] = {}
         context = Context(parts, quick, say)
         order = [s for s in sections if not s.last] + [s for s in sections if s.last]
-        total, done = sum(s.weight for s in order), 0.0
+        total, done = sum(s.share(quick) for s in order), 0.0
         for i, section in enumerate(order):
-            passed = time.monotonic() - started
-            left = f", about {passed / done * (total - done):.0f} s left" if done > 0.0 else ""
-            say(f"[{i + 1}/{len(order)}] {section.title}  ({passed:.0f} s passed{left})")
+            more = f", about {left.after(done / total):.0f} s left" if done > 0.0 else ""
+            say(f"[{i + 1}/{len(order)}] {section.title}  ({left.passed:.0f} s passed{more})")
             part = section.build(context)
             parts[section.id] = Part(finite(part.data), part.blocks)
             for name, text in _tables(section, parts[section.id]).items():
                 wrote(write(folder / name, text))
-            done += section.weight
+            done += section.share(quick)
         data = {section.id: parts[section.id].data for section in sections}
         wrote(
             write(

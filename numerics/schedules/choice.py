@@ -64,6 +64,8 @@ SCAN_STEPS = 128
 #: log λ(T) is searched this far below and above the data's log variance a coordinate: √λ(T) from 1/20 of the
 #: data's standard deviation to 5e8 times it.
 BELOW, ABOVE = -6.0, 40.0
+#: What the search for a row's steps costs beside its λ(T), as a guess for those who wait.
+SEARCH = 2.5
 #: How near to an end of what could be searched a level counts as at the end.
 TOLERANCE = 0.05
 
@@ -231,9 +233,9 @@ def choose(
                 numerical=numerical,
                 sigma_min=sigma_min,
                 sigma_max=sigma_max,
-                watch=watch,
+                watch=_part(watch, i, len(chosen)),
             )
-            for name in chosen
+            for i, name in enumerate(chosen)
         ]
         return _together(parts, began)
     scheme = chosen[0]
@@ -260,16 +262,22 @@ def choose(
         rows = [within(row, *task.range) for row in rows]
     found: list[tuple[Candidate, Level]] = []
     total = len(rows) * (1 if eps is None else 2)
+    whole = len(rows) * (1.0 if eps is None else 1.0 + SEARCH)
     for i, row in enumerate(rows, 1):
         level = task.best(row, K)
-        watch(i, total, {"process": row.name, "grid": row.grid, "error": level.error})
+        watch(i, total, {"process": row.name, "grid": row.grid, "error": level.error, "share": i / whole})
         if math.isfinite(level.error):
             found.append((row, level))
     needed: list[int | None] = [None] * len(found)
     if eps is not None:
         for i, (row, level) in enumerate(found):
             needed[i] = task.steps_for(row, eps, K, level)
-            watch(len(rows) + i + 1, total, {"process": row.name, "grid": row.grid, "steps": needed[i]})
+            share = (len(rows) + SEARCH * (i + 1)) / whole
+            watch(
+                len(rows) + i + 1,
+                total,
+                {"process": row.name, "grid": row.grid, "steps": needed[i], "share": share},
+            )
     nodes = Numerical(gaussian, scheme, task.range[1]) if numerical and not remembers(scheme) else None
     read = _readers(scheme, found, makers) if nodes is not None else []
     fewest_read: list[int | None] = [None] * len(read)
@@ -306,6 +314,15 @@ def _range(sigma_min: float | None, sigma_max: float | None) -> tuple[float, flo
     if not low < high:
         raise BadInput("sigma_min", sigma_min, f"must be below sigma_max = {sigma_max}")
     return low, high
+
+
+def _part(
+    watch: Callable[[int, int, dict[str, Any]], None], i: int, n: int
+) -> Callable[[int, int, dict[str, Any]], None]:
+    """``watch`` for the i-th of n rankings: what is done, and its share, are of all of them."""
+    return lambda done, total, row: watch(
+        i * total + done, n * total, {**row, "share": (i + row["share"]) / n}
+    )
 
 
 def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float | None:

@@ -145,14 +145,26 @@ def unwatched(done: int, total: int, row: dict[str, Any]) -> None:
 
 
 class Counter:
-    """Tells a `Watch` of every point."""
+    """Tells a `Watch` of every point, and of the share of the work that is done; work: of each point, in their order."""
 
-    def __init__(self, watch: Watch, total: int) -> None:
-        self.watch, self.total, self.done = watch, total, 0
+    def __init__(self, watch: Watch, work: Sequence[float]) -> None:
+        self.watch, self.total, self.done = watch, len(work), 0
+        self.shares = np.cumsum(work) / max(sum(work), np.finfo(float).tiny)
 
     def __call__(self, line: str, at: float, value: float) -> None:
+        row = {"line": line, "at": at, "value": value, "share": float(self.shares[self.done])}
         self.done += 1
-        self.watch(self.done, self.total, {"line": line, "at": at, "value": value})
+        self.watch(self.done, self.total, row)
+
+
+#: Milliseconds of a point of each line, and more of them for each step: which of them is dear, no promise.
+WORK = {"theorem_1": (2.0, 6e-4), "samples": (50.0, 1e-2), "lower": (0.3, 0.0)}
+
+
+def work_of(key: str, axis: str, values: Sequence[float] | Array, K: int | None) -> list[float]:
+    """The work of one line's points, relative to other lines'."""
+    once, each = WORK.get(key, (1.0, 1.2e-4))
+    return [once + each * (x if axis == "K" else K or 0) for x in values]
 
 
 class _Point(NamedTuple):
@@ -264,7 +276,8 @@ def bound_curve(
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
     if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score
         wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))
-    tell = Counter(watch, (len(wanted) + bool(n)) * values.size)
+    keys = [key for key, _, _ in wanted] + ["samples"] * bool(n)
+    tell = Counter(watch, [one for key in keys for one in work_of(key, axis, values, K)])
     lines = [_collect(key, label, values, point, axis, tell) for key, label, point in wanted]
     if n:
         found = []
@@ -352,7 +365,7 @@ def exact_curve(
     scale = max(float(data.eigenvalues.mean()), np.finfo(float).tiny)
     best, time = np.empty(values.size), np.empty(values.size)
     ends = (math.log(far[0] * scale), math.log(far[1] * scale))
-    tell = Counter(watch, values.size)
+    tell = Counter(watch, [1.0 + float(K) / 2000.0 for K in values])
     coarse = np.linspace(*ends, 13)
     for i, K in enumerate(values):
 

@@ -341,3 +341,23 @@ def test_curve_on_real_data(wb: Any, tmp_path: Path) -> None:
     assert out["data"]["d"] == 3 and out["ou"][0] > out["ou"][1] > 0.0
     code, text, _ = wb(*common)
     assert code == 0 and "scale" in text
+
+
+def test_bound_takes_data(wb: Any, tmp_path: Path) -> None:
+    from numerics.targets import datasets
+
+    given = ["bound", "--process", "vp-linear", "--T", "4", "--K", "50", "--scheme", "em-point"]
+    file = tmp_path / "samples.npy"
+    np.save(file, np.random.default_rng(3).standard_normal((40, 3)) * [1.0, 2.0, 0.3] + 1.0)
+    for data, made in (("4,1,0.25", datasets.from_spectrum([4, 1, 0.25])), (str(file), datasets.load(file))):
+        got = wb.ask(*given, "--data", data)
+        p = wbound.process("vp-linear")
+        assert got["total"] == wbound.w2_bound(p, made.gaussian, T=4, K=50, scheme="em-point").total
+        assert got["exact"] == exact_w2(p, made.gaussian, T=4, K=50, scheme="em-point")
+        assert got["d"] == 3 and got["scale"] == pytest.approx(made.spread)
+    em = [word if word != "em-point" else "em" for word in given]
+    assert wb.ask(*em, "--data", "4,1", "--theorem", "published", "--M1", "exact")["M1"] > 0.0
+    assert "--data" in wb.refused(*given, "--data", "4,1", "--d", "2")
+    assert "A1" in wb.refused(*given, "--data", "4,1,0")
+    assert "certify" in wb.refused(*given, "--data", "4,1", "--certify")
+    assert "key" in wb.refused(*given, "--d", "2", "--m0", "1", "--L0", "1", "--mean-norm", "0", "--key", "x")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.option_groups import SettingOptions, grouped
 from numerics.cli.output import aligned, emit
@@ -34,6 +35,8 @@ def exact_beside(setting: wbound.Setting) -> tuple[float | None, str]:
 @grouped
 def bound(
     given: SettingOptions,
+    data: s.Data = None,
+    key: s.Key = None,
     certify: Annotated[
         bool, typer.Option("--certify", help="Prove the numbers in ball arithmetic (extra certify).")
     ] = False,
@@ -45,26 +48,40 @@ def bound(
     """Bound the W2 error after K steps.
 
     The bound comes with its parts and, where m0 = L0 (Gaussian data), the exact value and the ratio.
-    --explain prints the statement's formula, the numbers in it, and terms that add up to the bound.
+    --data takes samples or a spectrum in place of --d, --m0, --L0 and the moments: the Gaussian with their mean and
+    covariance. --explain prints the statement's formula, the numbers in it, and terms that add up to the bound.
 
     \b
     Examples:
       wbound bound --process vp-linear -p a=1 -p b=0.5 --T 4 --K 100 --d 3 --m0 0.5 --L0 0.5 \\
         --second-moment 6 --scheme em --theorem sharp
       wbound bound --process ou --T 4 --K 1000 --d 3 --m0 1 --L0 2 --mean-norm 0 --scheme ddpm --explain
+      wbound bound --process vp-linear --T 4 --K 100 --data 4,1,0.25 --scheme em-point
     """
-    where = given.made
-    chosen, data = where.process, where.data
+    from wbound.errors import BadInput
+
+    if data is None:
+        if key is not None:
+            raise BadInput("key", key, "names an array of --data")
+        where = given.made
+    else:
+        for option, value in vars(given.facts).items():
+            if value is not None:
+                raise BadInput(option, value, "is known from --data: give one of them")
+        if certify:
+            raise BadInput("certify", "with --data", "proves a bound from --d, --m0, --L0 and the moments")
+        where = given.about(s.dataset_from(data, key).gaussian)
+    chosen, known = where.process, where.data
     b: wbound.Bound = given.sampler.statement(where)
     exact, why_not = exact_beside(where)
     ratio = None if exact is None or exact == 0.0 else b.total / exact
-    scale = o.scale_of(data)
+    scale = o.scale_of(known)
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,
         "T": where.nodes.T,
         "K": where.nodes.K,
-        "d": data.d,
+        "d": known.d,
         "scheme": where.scheme.name,
         "start": where.start,
         "theorem": given.sampler.theorem,
@@ -114,8 +131,8 @@ def bound(
         lines = [
             f"{chosen.name}{values}; {where.scheme.name}, start {where.start}, "
             f"T = {where.nodes.T:g}, K = {where.nodes.K}",
-            f"d = {data.d}, m0 = {data.m0:g}, L0 = {data.L0:g}, E|X_0|² = {data.second_moment:g}; "
-            + o.scale_text(data),
+            f"d = {known.d}, m0 = {known.m0:g}, L0 = {known.L0:g}, E|X_0|² = {known.second_moment:g}; "
+            + o.scale_text(known),
             "",
         ]
         note = "vacuous: sending everything to the origin would do as well" if b.vacuous else ""

@@ -70,11 +70,13 @@ def build(context: Context) -> Part:
         "per_cent": affine_iterations(0.01, found.known.kappa),
         "rows": rows,
     }
-    others = ", ".join(f"[[{scheme}]]" for scheme in SCHEMES if scheme != best["scheme"])
+    worst = rows[-1]["scheme"]
+    others = ", ".join(f"[[{scheme}]]" for scheme in SCHEMES if scheme not in (best["scheme"], worst))
     text = (
         "Built-in data, {n:int} handwritten digits of {d:int} pixels, stand in for yours. At {calls:int} [[call]]s, of "
         f"{{tried:int}} pairs of sampler and schedule, [[{best['scheme']}]] on {{schedule}} has the smallest [[W2]]: "
-        "{share:.3g} of the data's scale; the best schedule of {worst} leaves {worst_share:.3g}. Tried beside it: "
+        "{share:.3g} of the data's scale; "
+        f"the best schedule of [[{worst}]] leaves {{worst_share:.3g}}. Tried beside it: "
         f"{others}.\n\n"
         "What no sampler can beat: no [[affine sampler]], whatever its schedule, brings W2 below {floor_few:.2g} of the scale "
         "with {few:int} calls, or below one per cent with fewer than {per_cent:int}, at the worst Gaussian data with the "

@@ -142,13 +142,13 @@ function timeOf(p, goal) {
 
 const unitAtT = (m) => Math.exp(-softplus(m.logM + m.logLamT));
 
-// E_0 of a centred law: ||X_0||, or Eq. 8 if smaller
+// E_0 of a law whose mean is known: ||X_0||, or Eq. 8 if smaller
 function startError(m) {
   if (m.start === "exact") return 0;
   const u = m.logM + m.logLamT, trivial = Math.sqrt(m.second);
   if (u <= 1e-15) return trivial;
   const centred = u > 20 ? m.d / m.m0 * Math.exp(-u) : -m.d * Math.exp(m.logLamT) * Math.log1p(-Math.exp(-2 * u));
-  return Math.min(trivial, Math.sqrt(centred));
+  return Math.min(trivial, Math.sqrt(m.mean * m.mean + centred));
 }
 
 // A criterion at K: constant + linear + (start^2 + squared^2)^(1/2)
@@ -289,13 +289,40 @@ function floorK(m) {
   return 4 * Math.pow(1 - varrho(m), 2) / (2 * u + u * u);
 }
 
-function evaluate(s) {
-  const m = prepare(s), found = at(m, s.K);
+// the facts of A1 of the reader's own data, which bounds go by
+function facts(data) {
+  const x = data.variances, square = data.mean.reduce((s, v) => s + v * v, 0);
+  return { d: x.length, m0: 1 / x[x.length - 1], L0: x[0] > 0 ? 1 / x[0] : null, mean_norm: Math.sqrt(square),
+    second_moment: x.reduce((s, v) => s + v, 0) + square };
+}
+
+// the exact W2 by direction for data or a sampler of the reader's own; data of the dials are N(0, I/m_0)
+function ownExact(s, m) {
+  const data = s.data || { variances: new Array(s.d).fill(1 / s.m0), mean: new Array(s.d).fill(0) };
+  const start = s.tape ? s.start : s.start === "exact" ? "exact" : "prior";
+  const squares = s.tape ? tapeLaw(s.tape, data, start) : ownLaw(m, s.K, data, start);
+  return { exact: total(squares), directions: { variances: data.variances, w2: squares.map(Math.sqrt) } };
+}
+
+function evaluate(given) {
+  const own = given.data ? facts(given.data) : {}, s = { ...given, ...own, L0: own.L0 || given.L0 };
+  if (given.data && own.L0 === null) s.L0 = s.m0;  // no bound: A1 needs a density
+  if (given.tape) {
+    const by = ownExact(s), x = by.directions.variances;
+    return { ...by, trivial: Math.sqrt(own.second_moment || x.reduce((a, b) => a + b, 0)) };
+  }
+  const m = prepare(s);
+  if (given.data) m.gaussian = false;
+  const found = at(m, s.K);
+  if (given.data) {
+    Object.assign(found, ownExact(s, m));
+    if (own.L0 === null) found.theorem1 = found.theorem2 = null;
+  }
   return {
     ...found, logLamT: m.logLamT, M1: m.M1, omega: m.omega, trivial: Math.sqrt(m.second),
     K: {
-      theorem1: iterations(m, "published", 0.5),
-      theorem2: iterations(m, "sharp", 1),
+      theorem1: found.theorem1 && iterations(m, "published", 0.5),
+      theorem2: found.theorem2 && iterations(m, "sharp", 1),
       exact: m.gaussian ? iterations(m, "law", 1) : null, floor: m.gaussian ? floorK(m) : null,
     },
   };

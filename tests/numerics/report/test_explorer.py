@@ -298,7 +298,7 @@ def test_redraw_is_quick_and_says_nothing_odd(made: Any) -> None:
     median = times[len(times) // 2]
     print(f"redraw, ms: median {median:.1f}, nine in ten below {times[54]:.1f}, worst of 60 {times[-1]:.1f}")
     assert median < 500.0  # the aim is 50; a busy machine may take ten times as long
-    assert len(explorer.script().encode()) < 60_000
+    assert len(explorer.script().encode()) < 75_000
     assert "http" not in explorer.script().replace("http://www.w3.org/2000/svg", "")
     assert source.count("wboundEvaluate") == 1
 

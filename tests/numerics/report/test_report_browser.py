@@ -21,13 +21,14 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no browser")
 MEASURE = """() => {
   const root = document.documentElement, width = innerWidth;
   const name = (e) => e.tagName + "." + (e.className.baseVal ?? e.className) + " " + e.textContent.trim().slice(0, 40);
-  const wide = [...document.body.querySelectorAll("*")].filter((e) => !e.closest(".scroll, svg, math") &&
+  const wide = [...document.body.querySelectorAll("*")].filter((e) => !e.closest(".scroll, svg, math") && e.checkVisibility() &&
     e.getBoundingClientRect().right > width + 1).map(name);
   // boxes of words, line by line; a formula is one box, and so is a drawing
-  const boxes = [...document.querySelectorAll("math, svg")].map((e) => [name(e), e.getBoundingClientRect()]);
+  const boxes = [...document.querySelectorAll("math, svg")].filter((e) => e.checkVisibility()).map((e) => [name(e), e.getBoundingClientRect()]);
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
   for (let node; (node = walk.nextNode()); ) {
-    if (!node.data.trim() || node.parentElement.closest("math, svg, script, style, option")) continue;
+    if (!node.data.trim() || node.parentElement.closest("math, svg, script, style, option, textarea")) continue;
+    if (!node.parentElement.checkVisibility()) continue;  // folded
     range.selectNodeContents(node);
     for (const box of range.getClientRects()) if (box.width && box.height) boxes.push([node.data.trim().slice(0, 40), box]);
   }
@@ -66,6 +67,22 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         )
         yield launched
         launched.close()
+
+
+#: Opens all that is folded.
+UNFOLD = "() => document.querySelectorAll('details').forEach((e) => { e.open = true; })"
+#: The words that a reader sees before the evidence, outside scripts and figures; and of the whole page as it opens.
+WORDS = """() => {
+  const count = (root) => {
+    const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), words = [];
+    for (let node; (node = walk.nextNode()); ) {
+      const e = node.parentElement;
+      if (!e.closest("script, style, svg, option, noscript") && e.checkVisibility()) words.push(...node.data.split(/\\s+/));
+    }
+    return words.filter((word) => /[\\p{L}\\p{N}]/u.test(word)).length;
+  };
+  return { first: count(document.body) - count(document.querySelector("#evidence")), all: count(document.body) };
+}"""
 
 
 class Opened:
@@ -107,10 +124,13 @@ def opened(request: pytest.FixtureRequest, browser: Browser, report: Any) -> Ite
 
 def test_it_fits_and_is_accessible(opened: Opened, report: Any) -> None:
     page = opened.page
-    got = page.evaluate(MEASURE)
     width = page.viewport_size["width"] if page.viewport_size else 0
-    assert got["scroll"] <= width and got["wide"] == []
-    assert got["overlaps"] == [] and got["boxes"] > 500 and got["labels"] > 10
+    for least in (200, 500):  # as it opens, and with all that is folded
+        got = page.evaluate(MEASURE)
+        assert got["scroll"] <= width and got["wide"] == []
+        assert got["overlaps"] == [] and got["boxes"] > least and got["labels"] > 10
+        if least == 200:
+            page.evaluate(UNFOLD)
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     assert (got["paper"] == "rgb(255, 255, 255)") is not dark
     assert opened.serious() == []
@@ -123,7 +143,7 @@ def test_tables_sort(browser: Browser, report: Any) -> None:
     data = json.loads((report.folder / "report.json").read_text("utf-8"))
     page = browser.new_page()
     page.goto((report.folder / "index.html").as_uri())
-    table = page.locator("#complexity table")
+    table = page.locator("#complexity table").first
 
     def names() -> list[str]:
         return [text.strip() for text in table.locator("tbody tr > :first-child").all_inner_texts()]
@@ -137,6 +157,70 @@ def test_tables_sort(browser: Browser, report: Any) -> None:
         orders.append([rows[name]["K_sharp"] for name in names()])
     assert orders[0] == sorted(orders[0]) and orders[1] == sorted(orders[1], reverse=True) != orders[0]
     assert table.locator("th[aria-sort]").count() == 1
+    page.close()
+
+
+def test_a_reader_meets_1500_words_at_most(browser: Browser, report: Any) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    opened = Opened(page, report.folder / "index.html")
+    got = page.evaluate(WORDS)
+    assert 500 < got["first"] <= 1500 and got["all"] - got["first"] < 120
+    page.evaluate(UNFOLD)
+    assert page.evaluate(WORDS)["all"] > 5000  # the count sees what is there
+    assert opened.said == []
+    page.close()
+
+
+def test_folded_evidence_is_found_printed_and_opened_by_a_link(browser: Browser, report: Any) -> None:
+    file = (report.folder / "index.html").as_uri()
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(file)
+    is_open = "id => document.getElementById(id).open"
+    assert not page.evaluate(is_open, "clocks") and not page.locator("#clocks table").is_visible()
+    page.emulate_media(media="print")
+    assert page.locator("#clocks table").evaluate(
+        "e => e.checkVisibility() && e.getBoundingClientRect().height > 100"
+    )
+    page.emulate_media(media="screen")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(is_open, "clocks")
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert not page.evaluate(is_open, "clocks")
+    page.click("a[href='#word-ddpm']")
+    page.wait_for_function("() => document.getElementById('words').open")
+    # the browser's own search goes into what is folded, and opens it
+    page.goto("about:blank")
+    page.goto(f"{file}#:~:text=read%20with%20different%20clocks")
+    page.wait_for_function(
+        "() => document.querySelector('#clocks').open || document.querySelector('#words').open", timeout=5000
+    )
+    page.close()
+
+
+def test_the_keyboard_goes_through_the_dials(browser: Browser, report: Any) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto((report.folder / "index.html").as_uri())
+    page.wait_for_selector("#explorer-plot text")
+    page.focus("#explorer-process")
+    reached = []
+    for _ in range(24):
+        reached.append(
+            page.evaluate("() => document.activeElement.id || document.activeElement.textContent.trim()")
+        )
+        page.keyboard.press("Tab")
+    wanted = ["process", "p-a", "p-b", "d", "m0", "gaussian", "scheme", "start", "T", "K", "best", "eps", "M"]
+    places = [reached.index(f"explorer-{name}") for name in wanted]
+    assert places == sorted(places) and "your own data" in reached and "a recorded sampler" in reached
+    before = page.locator("#explorer-said").text_content()
+    page.focus("#explorer-K")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "said => document.getElementById('explorer-said').textContent !== said", arg=before
+    )
+    assert (
+        page.get_attribute("#explorer-K", "aria-valuetext") == page.locator("#explorer-K-out").text_content()
+    )
+    assert page.get_attribute("#explorer-said", "role") == "status"
     page.close()
 
 

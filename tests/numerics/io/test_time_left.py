@@ -1,0 +1,71 @@
+"""The time left is right within a factor of 2 once a tenth of the work is done: over profiles recorded from real runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from numerics.io.time_left import TimeLeft
+from numerics.report.contents import SECTIONS
+from numerics.schedules.choice import SEARCH
+from numerics.studies.curves import work_of
+
+#: Seconds of each unit of real runs on one machine, with what the unit was.
+RECORDED = json.loads(Path(__file__).with_name("profiles.json").read_text("utf-8"))
+
+
+def wrong(times: Sequence[float], shares: Sequence[float]) -> float:
+    """The worst factor between the seconds said to be left and those that are, from a tenth of the work to nine."""
+    now, total = [0.0], float(sum(times))
+    left, worst = TimeLeft(lambda: now[0]), 1.0
+    for seconds, share in zip(times, shares, strict=True):
+        now[0] += seconds
+        said, true = left.after(share), total - now[0]
+        if 0.1 * total <= now[0] <= 0.9 * total:
+            worst = max(worst, said / true, true / said if said else np.inf)
+    return worst
+
+
+def shares_of(work: Sequence[float]) -> list[float]:
+    return (np.cumsum(work) / np.sum(work)).tolist()
+
+
+def test_a_curve_along_K() -> None:
+    run = RECORDED["curve"]
+    work = [work_of(key, "K", [K], None)[0] for key, K in run["units"]]
+    assert wrong(run["seconds"], shares_of(work)) < 2.0
+    # and the control: as if all points cost the same
+    assert wrong(run["seconds"], shares_of([1.0] * len(work))) > 2.0
+
+
+@pytest.mark.parametrize("name", ["choose", "choose, eps", "verify", "data"])
+def test_rows_and_cells(name: str) -> None:
+    run = RECORDED[name]
+    n = len(run["seconds"])
+    work = [1.0] * (n // 2) + [SEARCH] * (n // 2) if name == "choose, eps" else [1.0] * n
+    assert wrong(run["seconds"], shares_of(work)) < 2.0
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_report(quick: bool) -> None:
+    """On another day and under another load than the weights were taken."""
+    seconds = RECORDED["report, quick" if quick else "report"]
+    order = [s for s in SECTIONS if not s.last] + [s for s in SECTIONS if s.last]
+    assert set(seconds) == {s.id for s in order}
+    assert wrong([seconds[s.id] for s in order], shares_of([s.share(quick) for s in order])) < 2.0
+
+
+def test_what_happens_once_is_left_out() -> None:
+    assert wrong([20.0] + [1.0] * 99, shares_of([1.0] * 100)) == pytest.approx(1.0)
+    grows = [1.0 + k for k in range(50)]
+    assert wrong(grows, shares_of(grows)) == pytest.approx(1.0)
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    now[0] = 3.0
+    assert left.after(0.25) == pytest.approx(9.0) and left.passed == 3.0
+    assert left.after(0.25) == pytest.approx(9.0)  # nothing more is done
+    assert left.after(1.0) == 0.0
