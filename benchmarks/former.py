@@ -119,9 +119,10 @@ def compare(cases: dict[str, tuple[str, dict[str, Any]]], pairs: int = 5) -> lis
 def _sweep(K: list[int], most: int) -> Callable[[], object]:
     """Batches as a worker gets them, from the start: nothing is known of the run before."""
     try:
+        from numerics.sweep_config import read
+
         from numerics import sweep_cells as cells
         from numerics.sweep import _size as size
-        from numerics.sweep_config import read
     except ImportError:
         from numerics.sweep import cells
         from numerics.sweep.config import read
