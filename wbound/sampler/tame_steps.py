@@ -32,7 +32,8 @@ class TameSteps:
 
 
 def tamed(batch: Batch, scheme: Scheme) -> TameSteps | None:
-    """The `TameSteps`; None where the steps are not tame (as `GridBatch.tame`, but for `LONGEST`), are too many, or have a memory."""
+    """The `TameSteps`; None where the steps are not tame (as `GridBatch.tame`, but for `LONGEST`), are too many,
+    or have a memory."""
     if not isinstance(batch, GridBatch) or scheme.memory is not None:
         return None
     # no step so long that the coefficients' differences would lose more than two digits
