@@ -116,9 +116,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "ancestral_sums": "wbound.bounds.ddpm",
         "ancestral": "wbound.bounds.ddpm",
     },
-    "wbound.ode": {
-        "tallied": "wbound.complexity.criteria",
-    },
+    "wbound.ode": {},
 }
 
 

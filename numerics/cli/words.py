@@ -12,6 +12,7 @@ PROCESSES = (
     *("ve-exponential", "ve-constant", "ve-sqrt", "ve-polynomial", "ou", "vp-linear", "vp-polynomial"),
     *("vp-exponential", "sub-vp", "optimal-ve", "optimal-vp", "image-ve-original", "image-ve-v1"),
     *("image-ve-v2", "image-ve-v3", "image-vp-original", "image-vp-v1", "image-vp-v2", "image-vp-v3"),
+    "rectified-flow",
 )
 #: `wbound.SCHEMES` and `wbound.MULTISTEP`
 SCHEMES = (
@@ -31,7 +32,7 @@ SCHEMES = (
     *("heun-lambda", "dpmpp-2m", "dpmpp-3m", "ab2", "ab3", "ab4", "deis2", "deis3", "unipc", "unipc-3"),
 )
 #: `wbound.GRIDS`
-GRIDS = ("uniform", "optimal", "gaussian", "log-lam", "edm", "cosine", "tangent")
+GRIDS = ("uniform", "optimal", "gaussian", "log-lam", "edm", "cosine", "tangent", "sinh")
 #: `wbound.theory.statements.THEOREMS`
 THEOREMS = ("published", "sharp")
 #: `wbound.sampler.make_setting.STARTS`

@@ -15,8 +15,6 @@ import threading
 import time
 from typing import Any
 
-import psutil
-
 __all__ = ["closed_form"]
 
 #: Processor seconds for sympy, counted from the moment the child has loaded it: a busy machine changes no answer.
@@ -89,6 +87,10 @@ def closed_form(
 
 def _processor_seconds(pid: int) -> float:
     """What a child has used so far; one that is gone has nothing more to say than the pipe holds."""
+    import psutil
+
+    import psutil
+
     try:
         used = psutil.Process(pid).cpu_times()
     except psutil.Error:

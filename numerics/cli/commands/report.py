@@ -29,13 +29,13 @@ def report(
     ] = False,
     json: o.Json = False,
 ) -> None:
-    """Write the report: a page, its numbers, its curves; or a note in LaTeX.
+    """Write the report: a page, its numbers, its curves.
 
     DIR/index.html opens from disk with no network; DIR/report.json holds every number on it, and a CSV file
     lies beside it for every figure and table. Long searches are stored results, whose age the page says; --full
     makes them again, in the sources.
 
-    --paper: statements with their hypotheses and citations, tables (booktabs),
+    --paper writes a note in LaTeX instead: statements with their hypotheses and citations, tables (booktabs),
     figures at column width, the command behind each and the versions; pdflatex note.tex compiles it with Debian's
     texlive-latex-recommended.
 
