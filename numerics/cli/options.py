@@ -36,7 +36,7 @@ def _statements() -> Iterable[str]:
 complete_process = completing(lambda: words.PROCESSES)
 complete_scheme = completing(lambda: words.SCHEMES)
 complete_grid = completing(lambda: words.GRIDS)
-complete_form = completing(lambda: (*words.FORMS, "phase"))
+complete_form = completing(lambda: words.FORMS)
 complete_statement = completing(_statements)
 complete_theorem = completing(lambda: (*words.THEOREMS, "both"))
 

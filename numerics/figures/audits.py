@@ -10,7 +10,7 @@ from numerics.figures.style import COLOURS, MUTED, Entry, log_frame, styled, wid
 from numerics.io.writing import csv_text
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from numerics.recorders.audited import Audit
 
@@ -23,7 +23,7 @@ def audit_csv(audit: Audit) -> str:
     return csv_text({"steps": [k for k, _ in curve], "w2": ["" if w is None else w for _, w in curve]})
 
 
-def audit_figure(audit: Audit, width: str | float = "report") -> Figure:
+def audit_figure(audit: Audit, width: str | float = "report", *, ax: Axes | None = None) -> Axes:
     """W2 (not squared, in the data's units) over K, both logarithmic; the best change of each kind as a mark."""
     inches = width_of(width)
     seen = [(k, w) for k, w in audit.curve if w is not None and w > 0.0]
@@ -45,9 +45,9 @@ def audit_figure(audit: Audit, width: str | float = "report") -> Figure:
         x = (float(at.min()), float(max(at.max(), 2.0 * at.min())))
         y = y_range_of([values, np.array([w for _, w, _ in marks] or [values.min()])])
         entries = [Entry(x[1], float(values[-1]), "as it is", look)]
-        figure, axes = log_frame(
-            inches, 0.75 * min(inches, 5.2), x, y, entries, f"W2 of {audit.what.partition(' (')[0]}"
-        )
+        title = f"{audit.what.partition(' (')[0]}\nof what it returns; start: {audit.start}; "
+        title += f"data of scale {audit.scale:.4g}"
+        _, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, title, ax=ax)
         axes.plot(at, values, clip_on=False, **look)
         for k, w, _ in marks:
             axes.plot([k], [w], color=COLOURS["vp-polynomial"], marker="D", markersize=4.0, clip_on=False)
@@ -55,4 +55,5 @@ def audit_figure(audit: Audit, width: str | float = "report") -> Figure:
             if found is None:
                 axes.plot([k], [y[0]], color=MUTED, marker="x", markersize=3.5, clip_on=False)
         x_label(axes, "steps K")
-    return figure
+        axes.set_ylabel("W2, units of the data")
+    return axes

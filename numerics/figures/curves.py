@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from numerics.figures.output import SUFFIXES, save, svg
 from numerics.figures.style import (
     COLOURS,
     DASHES,
     INK,
+    MARKERS,
     MUTED,
     Entry,
     colour,
@@ -29,6 +29,9 @@ from numerics.io.writing import csv_text
 from numerics.studies.curves import AXES, Curve
 from numerics.studies.tapes import TapeCurve
 from wbound.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "COLOURS",
@@ -79,11 +82,52 @@ def _looks(shade: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def bound_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
+def held(curve: Curve) -> str:
+    """What a curve's title says under its first line: the data, what is not on the axis, the start."""
+    f, lam = curve.facts, curve.process.lam
+    words = [str(f["data"])] if f.get("data") else []
+    words += [f"d = {f['d']}"] if curve.axis != "d" else []
+    start = "p_T" if f["start"] == "exact" else f"the {f['start']} start"
+    words.append(f"{f['scheme']} from {start}")
+    T = f.get("T")
+    if isinstance(T, float | int):
+        words.append(f"T = {T:.4g}, λ(T) = {float(lam(T)):.3g}")
+    elif curve.axis != "T":
+        words.append("best T found")
+    words += [f"K = {f['K']}"] if f.get("K") is not None and curve.axis != "K" else []
+    words += [f"score error M = {f['score_bias']:g}"] if f.get("score_bias") else []
+    return "; ".join(words)
+
+
+def useful_from(curve: Curve, key: str) -> tuple[float, bool] | None:
+    """Where a bound's line crosses the trivial error ‖X_0‖, by interpolation in logarithms, and whether it is vacuous
+    to the left of it; None where it does not cross."""
+    line = curve.line(key)
+    if line is None:
+        return None
+    size = float(curve.facts["trivial"])
+    trivial = (
+        size * np.sqrt(curve.at / float(curve.facts["d"]))
+        if curve.axis == "d"
+        else np.full(curve.at.size, size)
+    )
+    over = np.log(line.values / trivial)
+    for i in range(over.size - 1):
+        a, b = over[i], over[i + 1]
+        if np.isfinite(a) and np.isfinite(b) and (a >= 0.0) != (b >= 0.0):
+            share = a / (a - b)
+            return float(curve.at[i] * (curve.at[i + 1] / curve.at[i]) ** share), bool(a >= 0.0)
+    return None
+
+
+def bound_figure(
+    curve: Curve, width: str | float = "report", title: str | None = None, *, ax: Axes | None = None
+) -> Axes:
     """Theorem 1, Theorem 2, the exact W2, samples and the lower bound of one process, log–log, labelled.
 
-    Bounds are cut at `HEADROOM` times the trivial error ‖X_0‖, which is drawn where it is in sight. Samples
-    are the band between the ends of their bracket.
+    Bounds are cut at `HEADROOM` times the trivial error ‖X_0‖, which is drawn where it is in sight; an upright line says
+    where a bound stops being vacuous. Samples are the band between the ends of their bracket. title: the first line
+    (default: the process); what is held stands under it. ax: axes of the caller's to draw on.
     """
     inches = width_of(width)
     trivial = float(curve.facts["trivial"])
@@ -120,7 +164,9 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
         heading = title if title is not None else curve.process.name
         for band, low, top in bands:
             entries.append(Entry(x[1], math.sqrt(low[-1] * top[-1]), band.label, looks[band.key]))
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, heading)
+        _, axes = log_frame(
+            inches, 0.66 * min(inches, 5.2), x, y, entries, f"{heading}\n{held(curve)}", legend="W2 by", ax=ax
+        )
         for band, low, top in bands:
             axes.fill_between(curve.at, low, top, color=shade, alpha=looks[band.key]["alpha"], linewidth=0.0)
         if y[0] < trivial < y[1] and curve.axis != "d":
@@ -134,6 +180,18 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
             )  # fmt: skip
         for line, values in drawn:
             axes.plot(curve.at, values, clip_on=False, **looks[line.key])
+        for key in ("theorem_1", "theorem_2", "theorem_3"):
+            found = useful_from(curve, key)
+            if found is None or not min(x) < found[0] < max(x):
+                continue
+            at, left = found
+            axes.axvline(at, color=MUTED, linewidth=0.7, linestyle=looks[key]["linestyle"])
+            # the words stand on the side on which it is
+            axes.annotate(
+                f"{key.replace('theorem_', 'Theorem ')} vacuous", (at, y[0]), xytext=(-2 if left else 2, 3),
+                textcoords="offset points", color=MUTED, fontsize=7.0, ha="right" if left else "left", va="bottom",
+                rotation=90,
+            )  # fmt: skip
         for i, text in enumerate(high):
             axes.annotate(
                 text, (1.0, 1.0), xycoords="axes fraction", xytext=(-2, -3 - 10 * i),
@@ -141,10 +199,12 @@ def bound_figure(curve: Curve, width: str | float = "report", title: str | None 
             )  # fmt: skip
         x_label(axes, AXES[curve.axis])
         axes.set_ylabel("W2 error, units of the data")
-    return figure
+    return axes
 
 
-def steps_figure(curve: Curve, width: str | float = "report", title: str | None = None) -> Figure:
+def steps_figure(
+    curve: Curve, width: str | float = "report", title: str | None = None, *, ax: Axes | None = None
+) -> Axes:
     """K(ε) of both theorems, the exact law and the floor of one process (`numerics.studies.steps_needed.steps_curve`), each
     with the power of ε that its end fits; ε falls to the right."""
     inches = width_of(width)
@@ -160,17 +220,32 @@ def steps_figure(curve: Curve, width: str | float = "report", title: str | None 
             Entry(*end, with_slope(line.label, line.slope, "ε"), looks[line.key]) for line, end in ends if end
         ]
         heading = title if title is not None else curve.process.name
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, heading)
+        _, axes = log_frame(
+            inches,
+            0.66 * min(inches, 5.2),
+            x,
+            y,
+            entries,
+            f"{heading}\n{held(curve)}",
+            legend="steps by",
+            ax=ax,
+        )
         for line in lines:
             axes.plot(curve.at, line.values, clip_on=False, **looks[line.key])
         x_label(axes, AXES["eps"])
         axes.set_ylabel("steps K")
-    return figure
+    return axes
 
 
 def processes_figure(
-    curves: Sequence[Curve], key: str, ylabel: str, width: str | float = "report", title: str = ""
-) -> Figure:
+    curves: Sequence[Curve],
+    key: str,
+    ylabel: str,
+    width: str | float = "report",
+    title: str = "",
+    *,
+    ax: Axes | None = None,
+) -> Axes:
     """One line of each process in its own colour, log–log, labelled directly."""
     inches = width_of(width)
     with styled():
@@ -180,19 +255,26 @@ def processes_figure(
         entries, looks = [], []
         for curve, line in lines:
             name = curve.process.name
-            looks.append({"color": colour(name), "linestyle": DASHES.get(name[:2], "-")})
+            looks.append(
+                {
+                    "color": colour(name),
+                    "linestyle": DASHES.get(name[:2], "-"),
+                    "marker": MARKERS.get(name, "o"),
+                }
+            )
             end = last_point(curve.at, line.values, y)
             if end is not None:
                 entries.append(Entry(*end, name, looks[-1]))
-        figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, title)
+        said = f"{title or ylabel}\n{held(curves[0])}"
+        _, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, said, legend="process", ax=ax)
         for (curve, line), look in zip(lines, looks, strict=True):
-            axes.plot(curve.at, line.values, marker="o", clip_on=False, **look)
+            axes.plot(curve.at, line.values, clip_on=False, **look)
         x_label(axes, AXES[curves[0].axis])
         axes.set_ylabel(ylabel)
-    return figure
+    return axes
 
 
-def tapes_figure(curve: TapeCurve, width: str | float = "report") -> Figure:
+def tapes_figure(curve: TapeCurve, width: str | float = "report", *, ax: Axes | None = None) -> Axes:
     """W2 (not squared, in the data's units) of tapes over their calls of the network, log–log; dotted from the exact
     start."""
     inches = width_of(width)
@@ -206,11 +288,13 @@ def tapes_figure(curve: TapeCurve, width: str | float = "report") -> Figure:
         entries = [
             Entry(float(curve.calls[-1]), float(values[-1]), label, look)
             for values, label, look in zip(
-                (curve.w2, curve.exact_start), ("W2", "from the exact start"), looks, strict=True
+                (curve.w2, curve.exact_start), ("its own", "exact"), looks, strict=True
             )
         ]
-        figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, "W2 of tapes")
+        said = f"W2 of tapes\n{curve.data}, d = {curve.d}"
+        _, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, said, legend="start", ax=ax)
         for values, look in zip((curve.w2, curve.exact_start), looks, strict=True):
             axes.plot(curve.calls, values, marker="o", clip_on=False, **look)
         x_label(axes, "calls of the network")
-    return figure
+        axes.set_ylabel("W2")
+    return axes

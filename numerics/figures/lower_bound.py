@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from numerics.figures.style import INK, Entry, colour, log_frame, styled, width_of, x_label, y_range_of
 from numerics.studies.curves import AXES
 from numerics.studies.lower_bound import Cancellation, Floor
 from wbound.typing import Array
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["affine_figure", "cancellation_figure", "floor_figure"]
 
 
-def floor_figure(check: Floor, width: str | float = "report") -> Figure:
+def floor_figure(check: Floor, width: str | float = "report", *, ax: Axes | None = None) -> Axes:
     """Proposition 1's floor under the exact W2 of hf, from both starts and on two grids."""
     inches = width_of(width)
     dots, thin = {"linestyle": (0, (2, 1.2))}, {"linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9}
@@ -30,21 +32,31 @@ def floor_figure(check: Floor, width: str | float = "report") -> Figure:
         x = (float(check.K.min()), float(check.K.max()))
         y = y_range_of([values for values, _, _ in series])
         entries = [Entry(x[1], float(values[-1]), label, look) for values, label, look in series]
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
+        title = f"hf, N(0, {check.sigma0**2:g} I), d = {check.d}\nλ(T) = {check.lam_T:.3g}; uniform: {check.process.name} in t"
+        _, axes = log_frame(
+            inches, 0.66 * min(inches, 5.2), x, y, entries, title, legend="grid, start", ax=ax
+        )
         for values, _, look in series:
             axes.plot(check.K, values, **look)
         x_label(axes, AXES["K"])
         axes.set_ylabel("W2 error, units of the data")
-    return figure
+    return axes
 
 
-def affine_figure(columns: Mapping[str, Array], width: str | float = "report") -> Figure:
+def affine_figure(
+    columns: Mapping[str, Array],
+    width: str | float = "report",
+    *,
+    kappa: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """What hf, `ddim` and every affine sampler cannot go below at the worst spectrum (Gaussian data); below the last line,
-    shaded, there is no affine sampler (Theorem 6). columns: of `numerics.studies.floors_by_sampler.floor_columns`."""
+    shaded, there is no affine sampler (Theorem 6). columns: of `numerics.studies.floors_by_sampler.floor_columns`; kappa: the κ
+    that they are of, which the title says."""
     inches, K = width_of(width), columns["K"]
     looks: dict[str, tuple[str, dict[str, Any]]] = {
-        "hf": ("hf (Eq. 11)", {"color": "#D55E00"}),
-        "ddim": ("ddim (Eq. 17)", {"color": "#0072B2"}),
+        "hf": ("hf (Eq. 11)", {"color": "#D55E00", "linestyle": (0, (5, 1.6))}),
+        "ddim": ("ddim (Eq. 17)", {"color": "#0072B2", "linestyle": (0, (1.2, 1.2))}),
         "affine": ("every affine sampler", {"color": INK}),
     }
     with styled():
@@ -56,16 +68,22 @@ def affine_figure(columns: Mapping[str, Array], width: str | float = "report") -
             Entry(x[1], max(float(columns[name][last[name]]), y[0]), label, look)
             for name, (label, look) in looks.items()
         ]
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
+        known = "" if kappa is None else f"; κ = {kappa:.6g}"
+        title = (
+            f"No sampler below these lines\nworst spectrum of Gaussian data, λ(T) → ∞, exact scores{known}"
+        )
+        _, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, title, legend="floor of", ax=ax)
         axes.fill_between(K, 1e-300, np.maximum(columns["affine"], 1e-300), color="#BBBBBB", linewidth=0)
         for name, (_, look) in looks.items():
             axes.plot(K, np.maximum(columns[name], 1e-300), **look)  # what is below the frame is cut by it
         x_label(axes, "evaluations K")
         axes.set_ylabel("W2 / sqrt(tr Σ), worst spectrum")
-    return figure
+    return axes
 
 
-def cancellation_figure(point: Cancellation, width: str | float = "report") -> Figure:
+def cancellation_figure(
+    point: Cancellation, width: str | float = "report", *, ax: Axes | None = None
+) -> Axes:
     """Exact W2 from the prior start against λ(T): it vanishes at one tuned λ(T), at finite K."""
     inches = width_of(width)
     lam, w2 = point.curve
@@ -78,7 +96,8 @@ def cancellation_figure(point: Cancellation, width: str | float = "report") -> F
             Entry(x[1], float(w2[-1]), "from the prior", {"color": orange}),
             Entry(x[1], point.floor, "floor (Eq. 11)", floor),
         ]
-        figure, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries)
+        title = f"hf, N(0, {point.sigma0**2:g} I), d = {point.d}\nK = {point.K}, gaussian grid"
+        _, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, title, legend="W2", ax=ax)
         axes.plot(lam, np.maximum(w2, y[0]), color=orange)
         axes.plot(x, (point.floor, point.floor), **floor)
         axes.plot([point.lam_T], [point.exact], color=blue, marker="o", markersize=4.5, linestyle="")
@@ -89,4 +108,4 @@ def cancellation_figure(point: Cancellation, width: str | float = "report") -> F
         )  # fmt: skip
         x_label(axes, "λ(T), units of the data squared")
         axes.set_ylabel("W2 error, units of the data")
-    return figure
+    return axes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from numerics.figures.style import (
     DASHES,
     INK,
+    MARKERS,
     MUTED,
     Entry,
     colour,
@@ -31,6 +31,9 @@ from numerics.studies.gap import Gap
 from numerics.studies.score_error import Fading
 from wbound.forward.forward_process import Process
 from wbound.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "BEST",
@@ -58,7 +61,14 @@ def _look(process: str) -> dict[str, Any]:
     return {"color": colour(process), "linestyle": DASHES.get(process[:2], "-")}
 
 
-def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, over: bool = False) -> Figure:
+def gap_figure(
+    gap: Gap,
+    keys: Sequence[str],
+    width: str | float = "report",
+    *,
+    over: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
     """K·ε/(σ_0√d) of the lines ``keys`` and the floor's as ε falls to the right; ``over``: K over the floor's
     K, with a line at 3/2, up to `CEILING`. One clock under two names is one line."""
     inches = width_of(width)
@@ -86,7 +96,11 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
         for names, values, look in groups:
             leaves = "" if values[-1] <= top else f", to {values[-1]:.3g}"
             entries.append(Entry(x[1], min(float(values[-1]), top), ", ".join(names) + leaves, look))
-        figure, axes = log_frame(inches, 0.8 * min(inches, 5.2), x, y, entries)
+        what = "Steps over the floor's" if over else "Steps for ε"
+        title = f"{what}: hf from p_T\nN(0, {gap.sigma0**2:g} I), d = {gap.d}; λ(T) where a prior start adds 1 % of ε"
+        _, axes = log_frame(
+            inches, 0.8 * min(inches, 5.2), x, y, entries, title, legend="clock or bound", ax=ax
+        )
         if over:
             axes.axhline(1.5, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
             axes.annotate(
@@ -97,7 +111,7 @@ def gap_figure(gap: Gap, keys: Sequence[str], width: str | float = "report", *, 
         axes.plot(gap.u, below, **floor)
         x_label(axes, "u = ε/(σ₀√d), smaller to the right")
         axes.set_ylabel("K over the floor's K" if over else "K ε/(σ₀√d)")
-    return figure
+    return axes
 
 
 #: Where W2 from the prior stands against the floor: bands with their words and how dense they are.
@@ -109,7 +123,7 @@ BANDS: tuple[tuple[float, float, str, str, float], ...] = (
 )
 
 
-def landscape_figure(land: Landscape, width: str | float = "report") -> Figure:
+def landscape_figure(land: Landscape, width: str | float = "report", *, ax: Axes | None = None) -> Axes:
     """W2 from the prior over (T, K) in units of the floor, as bands, with the curve on which it is 0."""
     inches = width_of(width)
     with styled():
@@ -122,7 +136,10 @@ def landscape_figure(land: Landscape, width: str | float = "report") -> Figure:
             entries.append(Entry(x[1], float(place), words, look))
         if curve["T"].size:
             entries.append(Entry(x[1], float(steps[0]), "W2 = 0", {"color": INK, "linewidth": 1.6}))
-        figure, axes = log_frame(inches, 0.7 * min(inches, 5.2), x, y, entries)
+        title = (
+            f"{land.process.name}, uniform grid\nhf from the prior, N(0, {land.sigma0**2:g} I), d = {land.d}"
+        )
+        _, axes = log_frame(inches, 0.7 * min(inches, 5.2), x, y, entries, title, legend="exact W2", ax=ax)
         # signed, so that the narrow bands beside the curve can be interpolated
         ratio = land.sign * land.prior / land.floor
         most = float(np.abs(ratio).max()) + 1.0
@@ -136,12 +153,17 @@ def landscape_figure(land: Landscape, width: str | float = "report") -> Figure:
         axes.grid(False)
         x_label(axes, "forward time T")
         axes.set_ylabel("steps K")
-    return figure
+    return axes
 
 
 def clock_figure(
-    processes: Sequence[Process], log_lam_T: float, variance: float, width: str | float = "report"
-) -> Figure:
+    processes: Sequence[Process],
+    log_lam_T: float,
+    variance: float,
+    width: str | float = "report",
+    *,
+    ax: Axes | None = None,
+) -> Axes:
     """λ/σ_0² against the share t/T of forward time, all with the same λ(T): the clocks side by side."""
     inches = width_of(width)
     share = np.concatenate((np.geomspace(1e-3, 0.02, 20), np.linspace(0.02, 1.0, 99)[1:]))
@@ -160,15 +182,21 @@ def clock_figure(
         # they meet at the end: each is named where it is at half time
         middle = int(np.searchsorted(share, 0.5))
         entries = [Entry(0.5, float(v[middle]), ", ".join(names), look) for names, v, look in lines]
-        figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), (0.0, 1.0), y, entries, linear_x=True)
+        title = f"Clocks\nall with λ(T) = {top:.4g} σ₀², σ₀² = {variance:g}"
+        height = 0.75 * min(inches, 5.2)
+        _, axes = log_frame(
+            inches, height, (0.0, 1.0), y, entries, title, linear_x=True, legend="process", ax=ax
+        )
         for _, values, look in lines:
             axes.plot(share, np.where(values >= y[0], values, np.nan), **look)
         x_label(axes, "t/T")
         axes.set_ylabel("λ(t)/σ₀²")
-    return figure
+    return axes
 
 
-def nodes_figure(clocks: Clockwork, width: str | float = "report", variance: float = 1.0) -> Figure:
+def nodes_figure(
+    clocks: Clockwork, width: str | float = "report", variance: float = 1.0, *, ax: Axes | None = None
+) -> Axes:
     """Where each schedule puts its nodes in λ, best first, with its factor over the numerical optimum."""
     inches = width_of(width)
     with styled():
@@ -176,7 +204,11 @@ def nodes_figure(clocks: Clockwork, width: str | float = "report", variance: flo
         positive = np.concatenate([lane.lam[:-1] for lane in clocks.lanes]) / variance
         top = clocks.lam_max / variance
         low = max(float(positive.min()), 1e-6 * top)
-        figure, axes = row_frame(inches, rows, (low / 1.5, top * 1.3), ("", "W2 over optimum"))
+        judged = "exact W2" if clocks.objective == "exact" else "Theorem 2"
+        start = "p_T" if clocks.start == "exact" else "the prior"
+        title = f"Nodes of {clocks.K} steps\n{clocks.scheme} from {start}; {judged}; "
+        title += f"λ(T) = {clocks.lam_max:.4g}, σ₀² = {variance:g}"
+        _, axes = row_frame(inches, rows, (low / 1.5, top * 1.3), ("schedule", "over optimum"), title, ax=ax)
         for i, lane in enumerate(clocks.lanes):
             shade = colour(lane.name) if lane.kind == "process" else KINDS[lane.kind]
             at = lane.lam[:-1] / variance
@@ -186,10 +218,12 @@ def nodes_figure(clocks: Clockwork, width: str | float = "report", variance: flo
         unit = "" if variance == 1.0 else " over the data's variance"
         x_label(axes, f"λ at the nodes{unit}; the last is 0")
         axes.grid(False, axis="y")
-    return figure
+    return axes
 
 
-def ranking_figure(ranking: Ranking, top: int | None = None, width: str | float = "report") -> Figure:
+def ranking_figure(
+    ranking: Ranking, top: int | None = None, width: str | float = "report", *, ax: Axes | None = None
+) -> Axes:
     """The chooser's rows as points on one axis, best first, with the factor to the best."""
     inches = width_of(width)
     chosen = ranking.rows if top is None else ranking.rows[:top]
@@ -202,19 +236,23 @@ def ranking_figure(ranking: Ranking, top: int | None = None, width: str | float 
         errors = np.array([row.error for row in chosen])
         low, high = float(errors.min()), float(errors.max())
         x = (low / 1.15, max(high, 1.5 * low) * 1.15)
-        figure, axes = row_frame(inches, rows, x, ("", "of the best"))
+        title = (
+            f"Schedules for {ranking.data.name}\nGaussian of the data's mean and covariance, d = {ranking.data.d}; "
+            f"{ranking.scheme}, K = {ranking.steps}; each at the best λ(T) found"
+        )
+        _, axes = row_frame(inches, rows, x, ("schedule", "of the best"), title, ax=ax)
         for i, row in enumerate(chosen):
             alone = row.kind == "named" and not row.process.startswith("any")
             shade = colour(row.process) if alone else KINDS[row.kind]
             axes.plot([row.error], [i], color=shade, marker="o", markersize=5.0, linestyle="", clip_on=False)
         if ranking.eps is not None and x[0] < ranking.eps < x[1]:
             axes.axvline(ranking.eps, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
-        x_label(axes, f"exact W2 at K = {ranking.steps}, {ranking.scheme}, units of the data")
+        x_label(axes, "exact W2, units of the data")
         axes.grid(False, axis="y")
-    return figure
+    return axes
 
 
-def fading_figure(found: Fading, width: str | float = "report") -> Figure:
+def fading_figure(found: Fading, width: str | float = "report", *, ax: Axes | None = None) -> Axes:
     """Bound (dashed) and exact W2 (solid) along K: exact score, noisy score, biased score, and M S(T)."""
     inches = width_of(width)
     shades = {"": INK, "_noise": "#0072B2", "_bias": "#D55E00"}
@@ -232,19 +270,26 @@ def fading_figure(found: Fading, width: str | float = "report") -> Figure:
         x = (float(found.K.min()), float(found.K.max()))
         y = y_range_of([values for values, _, _ in series])
         entries = [Entry(x[1], float(values[-1]), label, look) for values, label, look in series]
-        figure, axes = log_frame(inches, 0.75 * min(inches, 5.2), x, y, entries, found.process)
+        title = f"{found.process}, {found.scheme}\nN(0, {found.variance:g} I), d = {found.d}; from the prior; T = {found.T:.4g}"
+        height = 0.75 * min(inches, 5.2)
+        _, axes = log_frame(inches, height, x, y, entries, title, legend="score, W2 by", ax=ax)
         for values, _, look in series:
             axes.plot(found.K, values, clip_on=False, **look)
         if y[0] < found.floor < y[1]:
             axes.plot(x, (found.floor, found.floor), color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)))
         x_label(axes, "steps K")
         axes.set_ylabel("W2 error, units of the data")
-    return figure
+    return axes
 
 
 def orders_figure(
-    rows: Sequence[Mapping[str, Any]], title: str, y: tuple[float, float], width: str | float = "report"
-) -> Figure:
+    rows: Sequence[Mapping[str, Any]],
+    title: str,
+    y: tuple[float, float],
+    width: str | float = "report",
+    *,
+    ax: Axes | None = None,
+) -> Axes:
     """K(ε) of one theorem, a line a process, with the fitted powers of ε. ``rows``: name, eps, K, power."""
     inches = width_of(width)
     with styled():
@@ -255,12 +300,12 @@ def orders_figure(
             end = last_point(np.asarray(row["eps"]), np.asarray(row["K"]), y)
             if end is not None:
                 entries.append(Entry(*end, with_slope(row["name"], row["power"], "ε"), _look(row["name"])))
-        figure, axes = log_frame(inches, 0.8 * min(inches, 5.2), x, y, entries, title)
+        _, axes = log_frame(inches, 0.8 * min(inches, 5.2), x, y, entries, title, legend="process", ax=ax)
         for row in rows:
-            axes.plot(row["eps"], row["K"], marker="o", **_look(row["name"]))
+            axes.plot(row["eps"], row["K"], marker=MARKERS.get(row["name"], "o"), **_look(row["name"]))
         x_label(axes, "ε, smaller to the right")
         axes.set_ylabel("steps K")
-    return figure
+    return axes
 
 
 def span(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

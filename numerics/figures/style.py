@@ -25,6 +25,7 @@ __all__ = [
     "COLOURS",
     "DASHES",
     "INK",
+    "MARKERS",
     "MUTED",
     "RULE",
     "STYLE",
@@ -78,6 +79,20 @@ KIN = {
 }
 #: A second cue beside the colour: the variance-preserving ones are dashed.
 DASHES: dict[str, Any] = {"vp": (0, (5, 1.6)), "ou": (0, (1.2, 1.2)), "su": (0, (5, 1.6, 1, 1.6))}
+
+#: A third cue: a mark for each process, where lines have marks.
+MARKERS: dict[str, str] = {
+    "ve-exponential": "o",
+    "ve-constant": "s",
+    "ve-sqrt": "^",
+    "ve-polynomial": "D",
+    "ou": "v",
+    "vp-linear": "o",
+    "vp-polynomial": "s",
+    "vp-exponential": "^",
+    "sub-vp": "D",
+    "optimal": "P",
+}
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",

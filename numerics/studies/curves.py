@@ -294,6 +294,7 @@ def bound_curve(
     facts = {
         "process": process.name,
         "parameters": process.parameters,
+        "data": in_words(data),
         "scheme": scheme,
         "start": start,
         "d": data.d,
@@ -306,6 +307,24 @@ def bound_curve(
         "trivial": math.sqrt(data.second_moment),
     }
     return Curve(process, axis, values, kept, facts, {line.key: line.reason for line in lines if line.reason})
+
+
+def in_words(data: Any) -> str:
+    """The law or the facts of data, short enough for a title."""
+    if isinstance(data, LogConcave):
+        mean = (
+            ""
+            if data.mean_norm is None
+            else f", |E X_0| = {data.mean_norm:g}"
+            if data.mean_norm
+            else ", centred"
+        )
+        if data.m0 != data.L0:
+            return f"m_0 = {data.m0:g}, L_0 = {data.L0:g}{mean}"
+        return f"N({'0' if data.mean_norm == 0.0 else 'μ'}, {1.0 / data.m0:g} I)"
+    if isinstance(data, Gaussian):
+        return "Gaussian"
+    return str(getattr(data, "name", "") or type(data).__name__)
 
 
 class Tail(NamedTuple):
@@ -389,6 +408,7 @@ def exact_curve(
         "parameters": process.parameters,
         "scheme": scheme,
         "start": start,
+        "data": "Gaussian of the data's mean and covariance",
         "d": data.d,
     }
     return Curve(process, "K", values, (line, horizon_line), facts, {})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numerics.studies.curves import Counter, Curve, Line, Watch, slope, unwatched
+from numerics.studies.curves import Counter, Curve, Line, Watch, in_words, slope, unwatched
 from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
@@ -96,6 +96,7 @@ def steps_curve(
     facts = {
         "process": process.name,
         "parameters": process.parameters,
+        "data": in_words(data),
         "scheme": scheme,
         "start": start,
         "d": data.d,

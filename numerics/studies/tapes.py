@@ -20,13 +20,16 @@ __all__ = ["TapeCurve", "tape_curve"]
 @dataclass(frozen=True, eq=False)
 class TapeCurve:
     """``names`` and ``calls`` of the tapes, fewest calls first; ``w2`` of what each returns from its own start, and
-    ``exact_start`` from q_λ (W2, not squared, in x); ``slope``: the fitted power of the calls, None below three."""
+    ``exact_start`` from q_λ (W2, not squared, in x); ``slope``: the fitted power of the calls, None below three;
+    ``data``: their name, in ``d`` dimensions."""
 
     names: tuple[str, ...]
     calls: Array
     w2: Array
     exact_start: Array
     slope: float | None
+    data: str
+    d: int
 
     def columns(self) -> dict[str, Array]:
         """The numbers as columns."""
@@ -43,4 +46,4 @@ def tape_curve(tapes: Sequence[tuple[str, Tape]], data: Dataset) -> TapeCurve:
     rows = sorted(tapes, key=lambda one: one[1].K)
     calls = np.array([tape.K for _, tape in rows], dtype=float)
     w2, exact = (np.array([parts_on(tape, data, start).w2 for _, tape in rows]) for start in ("own", "exact"))
-    return TapeCurve(tuple(name for name, _ in rows), calls, w2, exact, slope(calls, w2))
+    return TapeCurve(tuple(name for name, _ in rows), calls, w2, exact, slope(calls, w2), data.name, data.d)

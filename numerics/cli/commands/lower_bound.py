@@ -447,7 +447,7 @@ def _keep_floors(kappa: float, out: str | None, figure: str | None, width: str) 
     from numerics.studies.floors_by_sampler import floor_columns
 
     columns = floor_columns(kappa)
-    keep(columns, lambda: figures_lower_bound.affine_figure(columns, width), out, figure)
+    keep(columns, lambda: figures_lower_bound.affine_figure(columns, width, kappa=kappa), out, figure)
 
 
 __all__ = ["ORDER", "lower_bound", "register"]

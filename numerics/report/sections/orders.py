@@ -89,10 +89,11 @@ def build(context: Context) -> Part:
         "in {seconds:.0f} s, with `" + stored["renew"] + "`."
     )
     ranged = span([*lines[1], *lines[2]])
+    under = f"\nd = {stored['epsilons']['d']}, m_0 = L_0 = 1; em; best T found"
     drawn = [
         Figure(
             f"orders-{number}",
-            curves.svg(orders_figure(lines[number], NAMES[number], ranged), f"or{number}"),
+            curves.svg(orders_figure(lines[number], NAMES[number] + under, ranged), f"or{number}"),
             f"Steps that Theorem {number} asks for against ε, at d = {stored['epsilons']['d']}, both axes "
             "logarithmic, a line a process; the table gives the fitted powers.",
             f"K(ε) of Theorem {number}, d = {stored['epsilons']['d']}, m_0 = L_0 = 1.",

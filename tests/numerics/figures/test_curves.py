@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
+from numerics.figures import audits, samplers, schedules, style
 from numerics.figures import curves as figures
 from numerics.figures import lower_bound as figures_lower_bound
-from numerics.figures import schedules, style
 from numerics.studies import curves, lower_bound
+from numerics.studies.floors_by_sampler import floor_columns
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 
@@ -42,12 +43,16 @@ class Made(NamedTuple):
     fading: Any
     clocks: Any
     ranking: Any
+    calls: Any
+    audit: Any
 
 
 @pytest.fixture(scope="module")
 def made(curve: curves.Curve) -> Made:
+    from numerics.recorders.audited import audit_tape
     from numerics.schedules.choice import choose
     from numerics.schedules.grid_comparison import side_by_side
+    from numerics.studies.calls import by_calls
     from numerics.studies.exact_over_horizons import landscape
     from numerics.studies.gap import gap_closed
     from numerics.studies.score_error import fading
@@ -64,6 +69,8 @@ def made(curve: curves.Curve) -> Made:
         fading(wbound.process("vp-linear"), [10, 100, 1000], T=3.4),
         side_by_side(LogConcave(10, 0.2, 5.0, 50.0, 0.0), 10, 5000.0),
         choose(datasets.load("digits"), 20, eps_rel=0.2, scheme="hf"),
+        by_calls(datasets.digits(), [4, 30], ["ddim", "heun"]),
+        audit_tape(wbound.MULTISTEP["dpmpp-2m"].tape([100.0, 1.0, 0.1, 0.0]), datasets.digits()),
     )
 
 
@@ -85,8 +92,105 @@ def every(made: Made, width: str) -> dict[str, Any]:
         "clocks": schedules.clock_figure(optimal, math.log(1000.0), 1.0, width),
         "nodes": schedules.nodes_figure(made.clocks, width, 5.0),
         "ranking": schedules.ranking_figure(made.ranking, 12, width),
-        "orders": schedules.orders_figure(rows, "Theorem 1", (1.0, 1e13), width),
+        "orders": schedules.orders_figure(rows, "Theorem 1\nd = 10", (1.0, 1e13), width),
+        "affine": figures_lower_bound.affine_figure(floor_columns(1e4, 200), width, kappa=1e4),
+        "calls": samplers.calls_figure(made.calls, width),
+        "audit": audits.audit_figure(made.audit, width),
     }
+
+
+def plotting() -> dict[str, Any]:
+    """Every public function of the figures' files that is called a figure."""
+    import inspect
+    import pkgutil
+    from importlib import import_module
+
+    import numerics.figures as room
+
+    found = {}
+    for info in pkgutil.iter_modules(room.__path__):
+        module = import_module(f"numerics.figures.{info.name}")
+        for name, value in vars(module).items():
+            if name.endswith("_figure") and inspect.isfunction(value) and value.__module__ == module.__name__:
+                found[name] = value
+    return found
+
+
+def test_every_plotting_function_stands_alone_and_draws_on_axes_of_the_caller_s(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Title with what was held, labels, at least two ticks on every logarithmic axis, a heading over the labels; and
+    ``ax=`` draws there and nowhere else."""
+    import inspect
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    seen: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def remembering(module: Any, name: str, function: Any) -> Any:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            seen.setdefault(name, (arguments, named))
+            return function(*arguments, **named)
+
+        return wrapped
+
+    known = plotting()
+    for name, function in known.items():
+        assert inspect.signature(function).parameters["ax"].default is None, name
+        module = inspect.getmodule(function)
+        monkeypatch.setattr(module, name, remembering(module, name, function))
+    every(made, "report")
+    assert set(seen) == set(known)  # the walk above is complete
+    for name, (arguments, named) in seen.items():
+        own = known[name](*arguments, **named)
+        assert isinstance(own, Axes), name
+        figure = style.figure_of(own)
+        assert figure.axes == [own], name
+        texts = [t.get_text() for t in (*own.texts, *figure.texts) if t.get_text()]
+        bold = [t for t in (*own.texts, *figure.texts) if t.get_fontweight() == "bold"]
+        small = [t for t in (*own.texts, *figure.texts) if t.get_fontsize() == style.SMALL]
+        assert len(bold) == 1 and small, (name, texts)
+        assert own.get_xlabel(), name
+        for axis, scale in ((own.xaxis, own.get_xscale()), (own.yaxis, own.get_yscale())):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [v for v in axis.get_majorticklocs() if low <= v <= high]
+            assert scale != "log" or len(ticks) >= 2, (name, scale, ticks)
+        canvas = Figure(figsize=(9.0, 4.0))
+        left, right = canvas.subplots(1, 2)
+        got = known[name](*arguments, **named, ax=right)
+        assert got is right and not left.has_data() and (right.has_data() or right.collections), name
+        assert got.get_title(loc="left") and got.get_xlabel() == own.get_xlabel(), name
+        legend = got.get_legend()
+        assert legend is None or legend.get_title().get_text() or name == "audit_figure", name
+
+
+@given(st.floats(-12.0, 12.0), st.floats(0.02, 20.0), st.integers(2, 9))
+def test_a_logarithmic_axis_has_two_ticks_at_least(low: float, decades: float, most: int) -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    ends = (10.0**low, 10.0 ** (low + decades))
+    axes.set_yscale("log")
+    axes.set_ylim(*ends)
+    style.log_axis(axes.yaxis, *ends, most=most)
+    ticks = [v for v in axes.yaxis.get_majorticklocs() if ends[0] * (1 - 1e-6) <= v <= ends[1] * (1 + 1e-6)]
+    words = [axes.yaxis.get_major_formatter()(v) for v in ticks]
+    assert 2 <= len(ticks) and len(set(words)) == len(words), (ends, ticks, words)
+
+
+def test_a_vacuous_bound_is_marked_where_it_ends(curve: curves.Curve) -> None:
+    one, trivial = curve.line("theorem_1"), curve.facts["trivial"]
+    assert one is not None and np.nanmax(one.values) > trivial > np.nanmin(one.values)
+    at, left = figures.useful_from(curve, "theorem_1") or (0.0, False)
+    before, after = curve.at[one.values > trivial].max(), curve.at[one.values < trivial].min()
+    assert left and before <= at <= after
+    axes = figures.bound_figure(curve)
+    assert [t.get_text() for t in axes.texts if "vacuous" in t.get_text()] == ["Theorem 1 vacuous"]
+    assert any(
+        np.ptp(line.get_xdata()) == 0.0 and line.get_xdata()[0] == pytest.approx(at) for line in axes.lines
+    )
+    assert figures.useful_from(curve, "exact") is None and figures.useful_from(curve, "theorem_3") is None
 
 
 def test_every_process_has_one_colour_that_no_other_has() -> None:
@@ -149,7 +253,8 @@ def _ink(label: Any, width: int, height: int, dpi: float) -> np.ndarray:
 def test_nothing_is_drawn_outside_the_figure_or_over_another_label(made: Made, named: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    for name, figure in every(made, named).items():
+    for name, drawn in every(made, named).items():
+        figure = style.figure_of(drawn)
         assert figure.get_figwidth() == style.WIDTHS[named], name
         canvas = FigureCanvasAgg(figure)
         with style.styled():
@@ -206,9 +311,9 @@ def test_labels_are_spread_apart_and_stay_near(wanted: list[float], gap: float) 
 
 def test_bounds_out_of_sight_are_said(curve: curves.Curve) -> None:
     high = curves.bound_curve(wbound.process("ve-constant"), DATA, [10, 100, 1000], scheme="hf", M1="exact")
-    texts = [t.get_text() for t in figures.bound_figure(high).axes[0].texts]
+    texts = [t.get_text() for t in figures.bound_figure(high).texts]
     assert any("Theorem 1 (em) is above" in t or "does not apply" in t for t in texts)
-    assert any("trivial error" in t.get_text() for t in figures.bound_figure(curve).axes[0].texts)
+    assert any("trivial error" in t.get_text() for t in figures.bound_figure(curve).texts)
 
 
 def test_one_value_and_no_value_can_be_drawn() -> None:
@@ -224,7 +329,7 @@ def test_widths(curve: curves.Curve) -> None:
     for wrong in ("broad", "0", "nan", "1e9"):
         with pytest.raises(wbound.BadInput):
             figures.width_of(wrong)
-    assert figures.bound_figure(curve, "page").get_size_inches()[0] == 6.9
+    assert style.figure_of(figures.bound_figure(curve, "page")).get_size_inches()[0] == 6.9
 
 
 def test_csv_keeps_every_digit() -> None:

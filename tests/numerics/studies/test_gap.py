@@ -118,13 +118,13 @@ def found_T(name: str, lam_T: float) -> float:
 
 def test_figures_are_drawn_and_say_what_leaves(gap: Gap, land: Landscape) -> None:
     keys = [line.key for line in gap.lines if line.key != "theorem_1"]
-    figure = schedules.gap_figure(gap, keys, over=True)
+    figure = style.figure_of(schedules.gap_figure(gap, keys, over=True))
     said = [text.get_text() for text in figure.axes[0].texts]
     assert "ve-exponential, ou" in said and any(text.startswith("ve-constant, to ") for text in said)
     nodes = schedules.nodes_figure(side_by_side(LogConcave(1, 1.0, 1.0, 1.0, 0.0), 5, 50.0), "column")
     processes = [wbound.process(name) for name in (*wbound.PUBLISHED, "optimal")]
     clocks = schedules.clock_figure(processes, math.log(1e3), 1.0)
-    for one in (figure, schedules.landscape_figure(land), nodes, clocks):
+    for one in map(style.figure_of, (figure, schedules.landscape_figure(land), nodes, clocks)):
         assert output.svg(one, "x").startswith("<svg")
         # a label outside the canvas would be cut
         box = one.get_tightbbox()

@@ -13,6 +13,7 @@ import pytest
 from numerics import Gaussian, LogCosh, SymmetricMixture, law1d_w2
 from numerics.cli.main import main
 from numerics.figures import curves as figures
+from numerics.figures import style
 from numerics.studies import curves
 from numerics.verification.verdict import bracket
 from wbound.data.log_concave import LogConcave
@@ -119,7 +120,7 @@ def test_points_along_the_axes_of_the_factors(axes: str) -> None:
 
 def test_a_figure_with_a_band(tmp_path: Path) -> None:
     curve = curves.bound_curve(OU, MIXTURE, [10, 40], T=3.0, scheme="hf", n=2000)
-    figure = figures.bound_figure(curve)
+    figure = style.figure_of(figures.bound_figure(curve))
     bands = [c for axes in figure.axes for c in axes.collections]
     assert len(bands) == 1
     path = bands[0].get_paths()[0].vertices
@@ -128,7 +129,7 @@ def test_a_figure_with_a_band(tmp_path: Path) -> None:
     assert path[:, 1].max() == pytest.approx(line.high.max())
     assert any("samples" in text.get_text() for axes in figure.axes for text in axes.texts)
     plain = figures.bound_figure(curves.bound_curve(OU, MIXTURE, [10, 40], T=3.0, scheme="hf"))
-    assert not [c for axes in plain.axes for c in axes.collections]
+    assert not plain.collections
     first, second = (figures.svg(figures.bound_figure(curve), "x") for _ in range(2))
     assert first == second and figures.save(figure, tmp_path / "x.pdf").stat().st_size > 1000
 
@@ -136,7 +137,7 @@ def test_a_figure_with_a_band(tmp_path: Path) -> None:
 def test_along_d_nothing_is_cut_at_the_trivial_error_of_another_d() -> None:
     data = LogConcave(1, 0.5, 0.5, 2.0, 0.0)
     curve = curves.bound_curve(OU, data, [1, 1e6], axis="d", T=0.5, K=10, scheme="hf", M1="exact")
-    figure = figures.bound_figure(curve)
+    figure = style.figure_of(figures.bound_figure(curve))
     drawn = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 2]
     assert max(float(np.nanmax(line.get_ydata())) for line in drawn) >= values(curve, "theorem_2")[1]
     assert not any("trivial" in text.get_text() for axes in figure.axes for text in axes.texts)
