@@ -35,7 +35,9 @@ from numerics.cifar10.network_error import final_law
 from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.sampling import (
     MOST_SEED,
+    SCHEMES,
     Score,
+    by_family,
     plan,
     room,
     sample_images,
@@ -45,7 +47,7 @@ from numerics.cifar10.sampling import (
 )
 from numerics.transport.samples import LEAST
 from wbound.complexity.least_steps import iterations
-from wbound.errors import BadInput, WboundError, count, positive
+from wbound.errors import BadInput, WboundError, count, one_of, positive
 from wbound.exact.gaussian_law import EXACT_LAW
 
 __all__ = [
@@ -94,7 +96,7 @@ class Sweep:
             raise BadInput("seeds", self.seeds, f"with n = {self.n} there must be at most {MOST_SEED} images")
         positive("eps_rel", self.eps_rel)
         positive("tau", self.tau)
-        theory_scheme(self.scheme)
+        one_of("scheme", self.scheme, SCHEMES)
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def theory_of(process: ImageProcess, law: GaussianImages, sweep: Sweep) -> Theor
     """The `Theory` of a process on the Gaussian surrogate ``law`` of the data."""
     data = final_law(process, law)
     eps = sweep.eps_rel * math.sqrt(float(law.eigenvalues.sum()))
-    owner = theory_scheme(sweep.scheme)
+    owner = theory_scheme(by_family(process, sweep.scheme))
     if owner is None:
         return Theory(process.name, eps, None, "the predictor–corrector is no linear step", {})
     found = (

@@ -23,7 +23,16 @@ from numerics.cifar10.kept_cells import CellStore
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.networks_in_use import in_use
 from numerics.cifar10.processes import NAMES, ImageProcess, image_process
-from numerics.cifar10.runs import OF_ALL, Config, Run, load_run, make_config, score_of
+from numerics.cifar10.runs import (
+    OF_ALL,
+    Config,
+    Run,
+    load_run,
+    make_config,
+    paper_parameters,
+    range_of,
+    score_of,
+)
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
 from numerics.io.reading import is_file
@@ -36,7 +45,10 @@ __all__ = ["SWEEPS", "Job", "Prepared", "device_of", "prepared", "snapshots_of",
 SWEEPS: dict[str, tuple[int | None, Sweep]] = {
     "smoke": (400, Sweep(steps=(10, 30, 100), at=30, n=200, seeds=2)),
     "small": (None, Sweep(steps=(10, 30, 100, 300), at=100, n=400, seeds=3)),
-    "paper": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=300, n=5000, seeds=3)),
+    **{
+        name: (None, Sweep(steps=(10, 30, 100, 300, 1000), at=1000, n=20_000, seeds=1, scheme="paper"))
+        for name in ("paper", "paper-deep")
+    },
     "large": (None, Sweep(steps=(10, 30, 100, 300, 1000), at=300, n=5000, seeds=3)),
 }
 #: Checkpoints that a comparison follows training by.
@@ -119,8 +131,7 @@ def _side(job: Job, judge: Judge | None = None) -> Side:
         if not job.quiet:
             print(text, file=sys.stderr, flush=True)
 
-    c = job.config
-    process = c.image_process() if job.process == c.process else image_process(job.process)
+    process = _process_of(job)
     if job.network is not None:
         judge = judge or _judge(job)
         theirs = in_use(None, job.network, device, process=process, shape=judge.shape)
@@ -132,6 +143,10 @@ def _side(job: Job, judge: Judge | None = None) -> Side:
     run = trained(job.folder, job.config, job.device, False if job.quiet or job.threads else None)
     tell(f"{job.process}: trained or loaded in {time.perf_counter() - began:.1f} s")
     return measure(judge or _judge(job), process, snapshots_of(run, device, process=process), tell, store)
+
+
+def _process_of(job: Job) -> ImageProcess:
+    return image_process(job.process, **paper_parameters(job.config.preset, job.process))
 
 
 def _judge(job: Job) -> Judge:
@@ -176,7 +191,11 @@ class Prepared:
             from joblib import Parallel, delayed
 
             sides = Parallel(n_jobs=self.many, backend="loky")(delayed(_side)(job) for job in self.jobs)
-        return assemble(self.judge, sides, time.perf_counter() - began, _said(first))
+        ranges = {
+            job.process[:2]: f"{job.process[:2].upper()}: {range_of(_process_of(job))}" for job in self.jobs
+        }
+        notes = (*_said(first), *ranges.values())
+        return assemble(self.judge, sides, time.perf_counter() - began, notes)
 
 
 def prepared(
@@ -211,6 +230,8 @@ def prepared(
     names = tuple(dict.fromkeys(processes))
     configs = []
     for name in (OF_ALL,) if one_network else names:
+        if not one_network:
+            settings["parameters"] = paper_parameters(preset, name)
         made = make_config(name, data, preset, **settings)
         every = max(1, made.steps // FOLLOWED)
         settled = {"checkpoint_every": every, "keep": FOLLOWED + 1} | settings
@@ -238,8 +259,9 @@ def prepared(
         for name, c, place in zip(names, configs, places, strict=True)
     ]
     for name in names:
+        process = image_process(name, **paper_parameters(preset, name))
         for K in {*chosen.steps, chosen.at}:
-            plan(image_process(name), K, chosen.scheme, chosen.grid)
+            plan(process, K, chosen.scheme, chosen.grid)
     judge = _judge(todo[0])
     if network is not None:  # what can be refused is, before
         in_use(None, network, on, shape=judge.shape)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from numerics.cifar10.networks import ScoreNetwork
+from numerics.recorders.scheduler_source import quiet
 from wbound.errors import one_of
 
 __all__ = ["PRECISIONS", "Speed", "made_fast"]
@@ -61,7 +62,10 @@ def made_fast(
         network.unet = network.unet.to(memory_format=torch.channels_last)
     said = [how.precision]
     dtype = torch.bfloat16 if how.precision == "bf16" else torch.float32
-    unet: nn.Module = network.unet.to(dtype)
+    unet: nn.Module = network.unet
+    if dtype != torch.float32:
+        with quiet():  # it says that no layer has to stay in float32
+            unet = unet.to(dtype)
     graphs = gpu and sum(p.numel() for p in unet.parameters()) < SMALL
     if how.compiled:
         lacking = _lacking(on)

@@ -1,4 +1,4 @@
-"""U-Nets of diffusers as score networks: DDPM++-like for VP, NCSN++-like for VE, in four sizes; one for every σ.
+"""U-Nets of diffusers as score networks: DDPM++-like for VP, NCSN++-like for VE, in five sizes; one for every σ.
 
 Of kind "sigma": Karras et al.'s preconditioning (2022, table 1), one network for the data smoothed by any σ. With F
 the U-Net and D = c_skip y + c_out F(c_in y, c_noise) the denoiser, its score (D − y)/σ² is written so that nothing
@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import Attention
+from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import Tensor, nn
 
@@ -22,10 +24,10 @@ from wbound.errors import BadInput, one_of
 
 __all__ = ["PRESETS", "UNSAID", "Architecture", "ScoreNetwork", "architecture"]
 
-PRESETS = ("smoke", "small", "paper", "large")
+PRESETS = ("smoke", "small", "paper", "paper-deep", "large")
 
 #: Fields of `Architecture` that files of older versions lack, as they were then.
-UNSAID: dict[str, Any] = {"sigma_data": 0.0}
+UNSAID: dict[str, Any] = {"sigma_data": 0.0, "reference": False}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Architecture:
 
     ``widths`` of the levels, each half as large as the one before; ``blocks`` a level; ``attention``: levels
     with it, besides the middle; ``sigma_min``, ``sigma_max``: the range of a VE network's embedding;
-    ``sigma_data``: √(E|X_0|²/d) of the data, for kind "sigma".
+    ``sigma_data``: √(E|X_0|²/d) of the data, for kind "sigma"; ``reference``: layers as in Song et al.'s code
+    (`_as_in_the_reference`).
     """
 
     preset: str
@@ -52,15 +55,19 @@ class Architecture:
     sigma_min: float = 0.0
     sigma_max: float = 0.0
     sigma_data: float = 0.0
+    reference: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON gives them back."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-def architecture(preset: str, kind: str, channels: int, size: int, **sigmas: float) -> Architecture:
+def architecture(
+    preset: str, kind: str, channels: int, size: int, *, reference: bool | None = None, **sigmas: float
+) -> Architecture:
     """The preset's architecture for images (channels, size, size) and ``kind`` "vp", "ve" or "sigma"; ``sigmas``
-    are the fields of that name. Raises `BadInput`."""
+    are the fields of that name. ``reference`` False: the large ones as versions before 0.1.0's last had them. Raises
+    `BadInput`."""
     one_of("preset", preset, PRESETS)
     ve = kind == "ve"
     base = Architecture(preset, kind, channels, size, (), 0, **sigmas)
@@ -69,16 +76,17 @@ def architecture(preset: str, kind: str, channels: int, size: int, **sigmas: flo
     elif preset == "small":
         out = replace(base, widths=(32, 64), blocks=2, attention=(1,))
     else:
-        width = 32 if preset == "paper" else 128
+        width = 128 if preset == "large" else 32
         out = replace(
             base,
             widths=(width, 2 * width, 2 * width, 2 * width),
-            blocks=4,
+            blocks=8 if preset == "paper-deep" else 4,
             attention=(1,),
             dropout=0.1,
             groups=32,
             fourier=ve,
             skip=ve,
+            reference=reference is not False,
         )
     parts = 2 ** (len(out.widths) - 1)
     if size % parts:
@@ -106,9 +114,42 @@ def _unet(a: Architecture) -> UNet2DModel:
         norm_num_groups=a.groups,
         norm_eps=1e-6,
         attn_norm_num_groups=a.groups,
-        attention_head_dim=8 if max(a.widths) <= 64 else 64,
+        attention_head_dim=None if a.reference else 8 if max(a.widths) <= 64 else 64,  # None: one head
         add_attention=a.middle_attention,
     )
+
+
+class _Same(nn.Module):
+    """Stands where the library has a layer and the reference has none."""
+
+    def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+        return x
+
+
+def _as_in_the_reference(unet: UNet2DModel) -> UNet2DModel:
+    """In both families: GroupNorm of min(channels/4, 32) groups, blocks that end at 0 and are added over √2, and on the
+    way up one attention a level, after its last block."""
+
+    def norm(former: nn.GroupNorm) -> nn.GroupNorm:
+        return nn.GroupNorm(min(former.num_channels // 4, 32), former.num_channels, eps=1e-6)
+
+    for module in unet.modules():
+        if isinstance(module, ResnetBlock2D):
+            module.norm1, module.norm2 = norm(module.norm1), norm(module.norm2)
+            module.output_scale_factor = math.sqrt(2.0)
+            nn.init.zeros_(module.conv2.weight)
+            nn.init.zeros_(module.conv2.bias)
+        elif isinstance(module, Attention):
+            module.group_norm = norm(module.group_norm)
+            module.rescale_output_factor = math.sqrt(2.0)
+            for parameter in module.to_out[0].parameters():
+                nn.init.zeros_(parameter)
+    for block in unet.up_blocks:
+        if isinstance(getattr(block, "attentions", None), nn.ModuleList):
+            for i in range(len(block.attentions) - 1):
+                block.attentions[i] = _Same()
+    unet.conv_norm_out = norm(unet.conv_norm_out)
+    return unet
 
 
 class ScoreNetwork(nn.Module):
@@ -120,7 +161,7 @@ class ScoreNetwork(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
         self.architecture = shape
-        self.unet = _unet(shape)
+        self.unet = _as_in_the_reference(_unet(shape)) if shape.reference else _unet(shape)
         # the output begins at 0, as in the literature
         for parameter in self.unet.conv_out.parameters():
             nn.init.zeros_(parameter)

@@ -30,7 +30,19 @@ from numerics.io.reading import is_file, load_json
 from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure, count, nonnegative, one_of, positive, real
 
-__all__ = ["Config", "Run", "Trained", "digest", "gpus", "load_run", "make_config", "score_of", "versions"]
+__all__ = [
+    "Config",
+    "Run",
+    "Trained",
+    "digest",
+    "gpus",
+    "load_run",
+    "make_config",
+    "paper_parameters",
+    "range_of",
+    "score_of",
+    "versions",
+]
 
 #: What a network reads: a process's time, or the noise level of the data alone, which serves every process.
 CONDITIONINGS = ("process", "sigma")
@@ -49,6 +61,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "smoke": {"steps": 600, "batch": 64, "lr": 4e-3, "warmup": 50, "ema": 0.995, "decay": "cosine"},
     "small": {"steps": 6000, "batch": 128, "lr": 2e-3, "warmup": 200, "ema": 0.999, "decay": "cosine"},
     "paper": {"steps": 400_000, "batch": 128, "lr": 2e-4, "warmup": 5000, "ema": None, "decay": "none"},
+    "paper-deep": {"steps": 400_000, "batch": 128, "lr": 2e-4, "warmup": 5000, "ema": None, "decay": "none"},
     "large": {"steps": 400_000, "batch": 128, "lr": 2e-4, "warmup": 5000, "ema": None, "decay": "none"},
 }
 
@@ -101,15 +114,25 @@ class Config:
         process.check()
         return process
 
-    def architecture(self, channels: int, size: int, sigma_data: float = 1.0) -> Architecture:
-        """The network's, for images (channels, size, size); ``sigma_data``, measured, is of use for "sigma" alone."""
+    def architecture(
+        self, channels: int, size: int, sigma_data: float = 1.0, *, reference: bool | None = None
+    ) -> Architecture:
+        """The network's, for images (channels, size, size); ``sigma_data``, measured, is of use for "sigma" alone;
+        ``reference``: see `architecture`."""
         if self.conditioning == "sigma":
             return architecture(
-                self.preset, "sigma", channels, size, sigma_data=positive("sigma_data", sigma_data)
+                self.preset,
+                "sigma",
+                channels,
+                size,
+                sigma_data=positive("sigma_data", sigma_data),
+                reference=reference,
             )
         values = image_process(self.process, **self.parameters).parameters
         sigmas = {k: v for k, v in values.items() if k.startswith("sigma")}
-        return architecture(self.preset, self.process.partition("-")[0], channels, size, **sigmas)
+        return architecture(
+            self.preset, self.process.partition("-")[0], channels, size, reference=reference, **sigmas
+        )
 
     def images(self, device: torch.device | str) -> ImageSet:
         """The training part of the data. Raises `BadInput`, `IOFailure`."""
@@ -159,6 +182,26 @@ def make_config(process: str, data: str = "digits", preset: str = "small", **giv
     if made.root is not None:
         whole["root"] = str(Path(made.root).absolute())
     return replace(made, **whole)
+
+
+def paper_parameters(preset: str, process: str) -> dict[str, float]:
+    """The parameters of the published experiments (Gao, Nguyen & Zhu, with Song et al.'s code) for the presets "paper"
+    and "paper-deep", where others are not said: ρ = 7 for VE and 5 for VP, and for VE images in [0, 1], that is, in the
+    units of [−1, 1], a sigma_min and sigma_max twice as large."""
+    if preset not in ("paper", "paper-deep"):
+        return {}
+    out = {"sigma_min": 0.02, "sigma_max": 100.0} if process.startswith("ve") else {}
+    return out | {"ve-v3": {"rho": 7.0}, "vp-v2": {"rho": 5.0}}.get(process, {})
+
+
+def range_of(process: ImageProcess) -> str:
+    """The range of the images that the SDE acts on, in words."""
+    if process.kind == "vp":
+        return "images in [-1, 1]"
+    low, high = process.parameters["sigma_min"], process.parameters["sigma_max"]
+    return (
+        f"images in [-1, 1], sigma from {low:g} to {high:g}: on [0, 1] it is {low / 2.0:g} to {high / 2.0:g}"
+    )
 
 
 def versions() -> dict[str, str]:
@@ -228,7 +271,12 @@ class Run:
             values = dict(content["config"])
             config = make_config(values.pop("process"), values.pop("data"), values.pop("preset"), **values)
             recorded: dict[str, Any] = UNSAID | dict(content["architecture"])
-            found = config.architecture(recorded["channels"], recorded["size"], recorded["sigma_data"] or 1.0)
+            found = config.architecture(
+                recorded["channels"],
+                recorded["size"],
+                recorded["sigma_data"] or 1.0,
+                reference=recorded["reference"],
+            )
         except BadInput:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:

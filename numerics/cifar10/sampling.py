@@ -32,6 +32,7 @@ __all__ = [
     "SNR",
     "Plan",
     "Score",
+    "by_family",
     "nodes_of",
     "noise_of",
     "plan",
@@ -52,7 +53,9 @@ _OWNERS = {
     "pc": "hf",
     "ode-heun": "heun",
 }
-SCHEMES = tuple(_OWNERS)
+#: By family, as in the published experiments: Euler–Maruyama of Song et al.'s code for VP, predictor–corrector for VE.
+_PAPER = {"vp": "em-point", "ve": "pc"}
+SCHEMES = (*_OWNERS, "paper")
 #: The corrector's signal-to-noise ratio of Song et al., 2021, for CIFAR-10.
 SNR = 0.16
 #: torch's generator on the CPU takes a seed modulo 2³²: beyond, two seeds could be one image.
@@ -87,9 +90,14 @@ class Plan:
         return self.K * (1 + self.langevin) + twice
 
 
+def by_family(process: ImageProcess, scheme: str) -> str:
+    """The scheme itself; "paper" is em-point for VP and pc for VE. Raises `BadInput`."""
+    return _PAPER[process.kind] if one_of("scheme", scheme, SCHEMES) == "paper" else scheme
+
+
 def theory_scheme(scheme: str) -> str | None:
-    """The scheme of `wbound.sampler.scheme` that this one is, None for the predictor–corrector."""
-    return None if one_of("scheme", scheme, SCHEMES) == "pc" else _OWNERS[scheme]
+    """The scheme of `wbound.sampler.scheme` that this one is, None for the predictor–corrector. Raises `BadInput`."""
+    return None if one_of("scheme", scheme, tuple(_OWNERS)) == "pc" else _OWNERS[scheme]
 
 
 def start_of(process: ImageProcess) -> str:
@@ -107,7 +115,7 @@ def theory_setting(
     process: ImageProcess, data: Gaussian, K: int, scheme: str = "em", grid: str | Grid = "uniform"
 ) -> Setting | None:
     """The same sampler as a `Setting` for exact laws and bounds, on ``data`` as it ends with; None for "pc"."""
-    owner = theory_scheme(scheme)
+    owner = theory_scheme(by_family(process, scheme))
     if owner is None:
         return None
     made = setting(process.process, data, 1.0, K, scheme=owner, start=start_of(process))
@@ -123,7 +131,8 @@ def plan(
     undoes a step of the forward chain, here the process's exact transition (mean factor e^{−F} = α_{k−1}/α_k,
     variance v): A = 2 − e^{−F}, C = Q = v; for VP it is theirs with √(1 − β_i) = e^{−F}, for VE it is em.
     """
-    owner = STEPS[_OWNERS[one_of("scheme", scheme, SCHEMES)]]
+    scheme = by_family(process, scheme)
+    owner = STEPS[_OWNERS[scheme]]
     nodes = nodes_of(process, K, grid)
     steps = owner.steps(nodes.batch)
     A, C, Q = (np.asarray(v, float) for v in (steps.A, steps.C, steps.Q))
@@ -165,6 +174,7 @@ def sample_images(
     ``watch(k, t, x, s)`` sees every state and score of the (first) stage, ``progress(images)`` each finished
     step. Raises `BadInput`; a score that is not finite is the caller's to judge.
     """
+    scheme = by_family(process, scheme)
     steps = plan(process, K, scheme, grid, langevin)
     n, size = len(seeds), tuple(count("shape", side) for side in shape)
     room(n, size, batch, 1 + steps.K * (1 + steps.langevin))

@@ -42,7 +42,7 @@ Scheme = Annotated[
         "--scheme",
         metavar="NAME",
         help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, "
-        "ddpm, pc, ode-heun.",
+        "ddpm, pc, ode-heun; paper: em-point for VP, pc for VE.",
     ),
 ]
 GridName = Annotated[

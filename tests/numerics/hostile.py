@@ -66,6 +66,7 @@ IMAGES: dict[str, str] = {
     "images check": "--data digits",
     "images sample": "run --K 2 --n 2 --figure x.png",
     "images evaluate": "run --K 2 --n 16 --seeds 1",
+    "images fid-stats": "--data digits -o stats.npz",
     "images compare": "--process vp-original --K 2 --n 16 --seeds 1 --steps 1 --jobs 1 -o compared",
     "images score-error": "gaussian --K 2 --n 16",
 }

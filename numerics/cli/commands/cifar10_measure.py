@@ -31,7 +31,7 @@ def compare(
         str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
     ] = None,
     preset: Annotated[
-        str, typer.Option("--preset", metavar="NAME", help="smoke, small, paper, large.")
+        str, typer.Option("--preset", metavar="NAME", help="smoke, small, paper, paper-deep, large.")
     ] = "smoke",
     process: Annotated[
         list[str] | None,

@@ -35,7 +35,10 @@ Root = Annotated[
     str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
 ]
 Preset = Annotated[
-    str, typer.Option("--preset", metavar="NAME", help="Network and defaults: smoke, small, paper, large.")
+    str,
+    typer.Option(
+        "--preset", metavar="NAME", help="Network and defaults: smoke, small, paper, paper-deep, large."
+    ),
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (torchrun: auto or cpu).")
@@ -166,17 +169,19 @@ def train(
       torchrun --nproc-per-node 4 --no-python wbound images train --data cifar10 ... -o runs/all
     """
     installed()
-    from numerics.cifar10.runs import OF_ALL, make_config
+    from numerics.cifar10.runs import OF_ALL, make_config, paper_parameters
     from numerics.cifar10.training import train as start
     from wbound.errors import BadInput
 
     if process is None and conditioning == "process":
         raise BadInput("process", "(not given)", "give --process NAME, or --conditioning sigma")
+    chosen = OF_ALL if process is None else process
+    published = {} if conditioning == "sigma" else paper_parameters(preset, chosen)
     config = make_config(
-        OF_ALL if process is None else process,
+        chosen,
         data,
         preset,
-        parameters=parameters(p),
+        parameters=published | parameters(p),
         root=root,
         steps=o.number("steps", steps),
         batch=o.number("batch", batch),

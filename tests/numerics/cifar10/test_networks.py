@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from numerics.cifar10.networks import PRESETS, Architecture, ScoreNetwork, architecture
+from numerics.cifar10.processes import image_process
+from numerics.cifar10.runs import paper_parameters, range_of
 
 SIGMAS = {"sigma_min": 0.01, "sigma_max": 50.0}
 
@@ -88,7 +93,8 @@ def test_the_library_divides_by_sigma_and_embeds_its_logarithm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "millions"), [("smoke", 0.16), ("small", 1.05), ("paper", 3.8), ("large", 61)]
+    ("preset", "millions"),
+    [("smoke", 0.16), ("small", 1.05), ("paper", 3.8), ("paper-deep", 6.6), ("large", 60.5)],
 )
 def test_sizes(preset: str, millions: float) -> None:
     with torch.device("meta"):  # shapes without memory
@@ -96,13 +102,66 @@ def test_sizes(preset: str, millions: float) -> None:
     for network in made:
         count = sum(p.numel() for p in network.parameters())
         assert 1e-6 * count == pytest.approx(millions, rel=0.03)
-    widths = {"paper": 32, "large": 128}
+    widths = {"paper": 32, "paper-deep": 32, "large": 128}
     if preset in widths:
         a: Architecture = made[0].architecture
-        assert (a.widths[0], a.blocks, len(a.widths)) == (widths[preset], 4, 4)
+        assert (a.widths[0], a.blocks, len(a.widths)) == (
+            widths[preset],
+            8 if preset == "paper-deep" else 4,
+            4,
+        )
 
 
 def test_architectures_are_data() -> None:
-    assert len({architecture(p, k, 1, 8) for p in PRESETS for k in ("vp", "ve")}) == 8
+    assert len({architecture(p, k, 1, 8) for p in PRESETS for k in ("vp", "ve", "sigma")}) == 15
     a = architecture("small", "ve", 1, 8, **SIGMAS)
     assert a.to_dict()["widths"] == [32, 64] and a.to_dict()["sigma_max"] == 50.0
+
+
+@pytest.mark.parametrize("kind", ["vp", "ve", "sigma"])
+@pytest.mark.parametrize("preset", ["paper", "paper-deep"])
+def test_layers_of_the_papers_networks(preset: str, kind: str) -> None:
+    """Song et al.'s models/layerspp.py and ncsnpp.py (nf = 32, ch_mult 1, 2, 2, 2, attention at 16 × 16): groups of
+    min(C/4, 32), blocks that end at 0 and are added over √2, attention of one head after each block on the way down and
+    once on the way up."""
+    torch.manual_seed(0)
+    sigmas = {"ve": SIGMAS, "sigma": {"sigma_data": 0.5}}.get(kind, {})
+    unet = ScoreNetwork(architecture(preset, kind, 3, 32, **sigmas)).unet
+    blocks = 8 if preset == "paper-deep" else 4
+    resnets = [m for m in unet.modules() if isinstance(m, ResnetBlock2D)]
+    for m in resnets:
+        assert m.output_scale_factor == pytest.approx(2.0**0.5) and not m.conv2.weight.any()
+        for norm in (m.norm1, m.norm2):
+            assert norm.num_groups == min(norm.num_channels // 4, 32) and norm.eps == 1e-6
+    down, up = (
+        sum(hasattr(b, "resnets") * len(b.resnets) for b in part)
+        for part in (unet.down_blocks, unet.up_blocks)
+    )
+    assert (down, up) == (4 * blocks, 4 * (blocks + 1))
+    heads = [m for m in unet.modules() if isinstance(m, Attention)]
+    assert len(heads) == blocks + 1 + 1  # down, middle, up
+    for a in heads:
+        assert (
+            a.heads == 1
+            and a.rescale_output_factor == pytest.approx(2.0**0.5)
+            and not a.to_out[0].weight.any()
+        )
+        assert a.group_norm.num_groups == 16
+    assert unet.conv_norm_out.num_groups == 8
+    former = architecture(preset, kind, 3, 32, reference=False, **sigmas)
+    assert ScoreNetwork(former).unet.conv_norm_out.num_groups == 32  # as runs of older versions have it
+
+
+def test_parameters_of_the_published_experiments() -> None:
+    assert paper_parameters("paper", "ve-v3") == {"sigma_min": 0.02, "sigma_max": 100.0, "rho": 7.0}
+    assert paper_parameters("paper-deep", "vp-v2") == {"rho": 5.0}
+    assert paper_parameters("small", "ve-v3") == {} and paper_parameters("paper", "vp-v1") == {}
+    on_unit = image_process("ve-v3", **paper_parameters("paper", "ve-v3"))
+    reference = image_process("ve-v3", sigma_min=0.01, sigma_max=50.0, rho=7.0)
+    t = np.linspace(0.0, 1.0, 9)
+    # x in [0, 1] is (y + 1)/2: the same SDE, in other units
+    np.testing.assert_allclose(on_unit.std(t), 2.0 * reference.std(t), rtol=1e-9)
+    assert (
+        "on [0, 1] it is 0.01 to 50" in range_of(on_unit)
+        and range_of(image_process("vp-v1")) == "images in [-1, 1]"
+    )

@@ -71,7 +71,7 @@ def exact_law(
     ("name", "scheme", "grid"),
     [
         *((name, "em", "uniform") for name in NAMES),
-        *(("vp-v2", s, "uniform") for s in SCHEMES if s not in ("em", "pc")),
+        *(("vp-v2", s, "uniform") for s in SCHEMES if s not in ("em", "pc", "paper")),
         ("ve-v3", "ode-heun", "uniform"),
         ("ve-original", "hf", "edm"),
         ("vp-v1", "ddpm", "cosine"),
@@ -131,6 +131,16 @@ def test_predictor_corrector_coefficients_are_those_of_a_chain() -> None:
     em, pc = plan(ve, K, "em"), plan(ve, K, "pc")
     for a, b in ((em.A, pc.A), (em.C, pc.C), (em.Q, pc.Q), (np.ones(K), pc.alpha)):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_papers_scheme_is_by_family() -> None:
+    for name, owner in (("vp-v2", "em-point"), ("ve-v2", "pc")):
+        process = image_process(name)
+        a, b = plan(process, 7, "paper"), plan(process, 7, owner)
+        assert np.array_equal(a.A, b.A) and np.array_equal(a.Q, b.Q) and a.langevin == b.langevin
+        x, y = (sample_images(lambda x, t: -x, process, SHAPE, 3, s, [5]) for s in ("paper", owner))
+        assert torch.equal(x, y)  # pc's last noise is left out in both
+    assert theory_setting(image_process("ve-v2"), Gaussian(np.zeros(1), np.ones(1)), 5, "paper") is None
 
 
 def test_the_langevin_step_is_algorithm_5s() -> None:

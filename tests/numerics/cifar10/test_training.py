@@ -466,5 +466,7 @@ def test_bad_devices_and_sizes(tmp_path: Path) -> None:
         train(tmp_path / "b", config_of(), device="cuda:99")
     with pytest.raises(BadInput, match="preset = paper: takes images whose size is a multiple of 8"):
         make_config("ve-v1", preset="paper").architecture(3, 20)
-    with pytest.raises(BadInput, match="preset = huge: must be one of smoke, small, paper, large"):
+    with pytest.raises(
+        BadInput, match="preset = huge: must be one of smoke, small, paper, paper-deep, large"
+    ):
         make_config("ve-v1", preset="huge")
