@@ -35,8 +35,8 @@ def weakly_log_concave(
 ) -> CurvatureProfile:
     """The profile of weakly log-concave data: m = α/(1+αλ) − M/(1+αλ)², L = L_0/(1+L_0λ), or 1/λ without L_0.
 
-    Implements section 11 of docs/theory.md: *exact* for the symmetric mixture (α = 1/s², M = |c|²/s⁴, L_0 = α), else m a *lower* and
-    L an *upper* bound of the curvature. Hypothesis, the user's word: p_0 ∝ e^{−U} with
+    Implements section 11 of docs/theory.md: *exact* for the symmetric mixture (α = 1/s², M = |c|²/s⁴, L_0 = α), else m a *lower*
+    and L an *upper* bound of the curvature. Hypothesis, the user's word: p_0 ∝ e^{−U} with
     ⟨∇U(x) − ∇U(y), x − y⟩ ≥ αr² − r f_M(r), r = |x − y|, f_M(r) = 2√M tanh(½√M r), and ∇²U ⪯ L_0 I where L_0 is given.
 
     alpha, M > 0 and L0 ≥ alpha in 1/x²; d: dimension; second_moment: E|X_0|² in x²; mean_norm: |E X_0| in x or None. Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -145,6 +146,21 @@ def test_its_terms_are_the_integrals_they_stand_for() -> None:
     assert 0.3 * t.M < worst <= t.M
 
 
+@pytest.mark.parametrize("a", [0.0, 5.0])
+def test_the_score_s_change_where_the_mean_decides(a: float) -> None:
+    """M over all steps one after the other, a mean of 30: falling towards the data and rising towards the noise."""
+    from numerics.studies.bounds_compared import rising_beta
+
+    law = Gaussian(np.array([30.0]), np.array([0.9]))
+    s = wbound.setting(rising_beta(a), law, 1.0, 7, scheme=MODIFIED_EI, start="standard")
+    each = []
+    for hi, lo in zip(s.nodes.t, s.nodes.t[1:], strict=False):
+        late, early = (float(s.process.alpha(t)) for t in (hi, lo))
+        w = (1.0 - 0.1 * late**2) * (1.0 - 0.1 * early**2)
+        each.append(0.5 * 30.0 * float(s.process.g(hi)) ** 2 * early * (1.0 + 0.1 * late * early) / w)
+    assert terms(s).M == pytest.approx(max(each), rel=1e-12)
+
+
 #: Strasman et al.'s public configuration at a = 0: a run of their code, and ours (docs/theory.md, section 19).
 THEIRS = {"isotropic": (44.3, 44.4905), "heteroscedastic": (1.9e4, 19356.5), "correlated": (169.0, 170.619)}
 
@@ -233,12 +249,11 @@ def test_a_term_that_is_less_is_noticed(name: str, wrong: Any, monkeypatch: pyte
 def test_the_score_s_error_and_the_parts() -> None:
     law = Gaussian(np.array([0.5]), np.array([0.4]))
     s = linear(1.0, 0.5, 1.0, 3, law)
-    import dataclasses
-
     biased = dataclasses.replace(s, score_bias=0.2)
     b = MODIFIED_SCORE(biased)
     assert b.score == pytest.approx(0.2 * 1.0 * 1.5, rel=1e-9)
-    assert b.total == pytest.approx(b.initialisation + b.discretisation + b.score) and b.vacuous
+    assert b.total == b.additive == pytest.approx(b.initialisation + b.discretisation + b.score)
+    assert b.trivial == pytest.approx(math.sqrt(0.65), rel=1e-14) and b.vacuous
 
 
 def test_it_is_a_scheme_for_vp_alone() -> None:

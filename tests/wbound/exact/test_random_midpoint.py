@@ -99,6 +99,41 @@ def test_moments_over_a_time_do_not_cancel(q: float) -> None:
         assert got[1][0] == pytest.approx(float(spread / first**2), rel=1e-9)
 
 
+def test_the_bounds_of_w2() -> None:
+    """low and high of two steps in two directions, from each start, by sums over a product rule in u, one and two."""
+    u, w = np.polynomial.legendre.leggauss(40)
+    u, w = 0.5 * (u + 1.0), 0.5 * w
+    variances, lam = np.array([0.7, 2.0]), [3.0, 0.8, 0.0]
+    both = np.outer(w, w)
+    p = wbound.process("ou", theta=0.5, sigma=1.0)
+    for kind in ("sde", "ode"):
+        for start, begun in (("prior", [3.0, 3.0]), ("exact", [3.7, 5.0]), ("standard", [4.0, 4.0])):
+            # the standard start of this process is N(0, I) in x: 1/α² = 1 + λ(T)
+            got = random_midpoint_law(
+                p, Gaussian(np.zeros(2), variances), kind=kind, start=start, grid=Grid.from_lam(lam)
+            )
+            low = high = 0.0
+            for i, x in enumerate(variances):
+                one, two = (
+                    [step(float(x), a, b, float(v), kind) for v in u]
+                    for a, b in zip(lam, lam[1:], strict=False)
+                )
+                (r1, n1), (r2, n2) = (np.array(m, float).T for m in (one, two))
+                gain = np.outer(r1, r2)
+                given = gain**2 * begun[i] + n1[:, None] * r2**2 + n2
+                m = float((both * given).sum())
+                assert got.second_moment[i] == pytest.approx(m, rel=1e-10)
+                low += (math.sqrt(m) - math.sqrt(x)) ** 2
+                if kind == "ode":
+                    high += float((both * (gain * math.sqrt(begun[i]) - math.sqrt(x)) ** 2).sum())
+                else:
+                    spread = float((both * (given - m) ** 2).sum())
+                    first = (math.sqrt(m) - math.sqrt(x)) ** 2 + math.sqrt(x) * spread / m**1.5
+                    high += min(first, float((both * (given - x) ** 2).sum()) / x)
+            assert got.low == pytest.approx(math.sqrt(low), rel=1e-7)
+            assert got.high == pytest.approx(math.sqrt(high), rel=1e-7)
+
+
 @pytest.mark.parametrize("kind", ["sde", "ode"])
 def test_the_order(kind: str) -> None:
     """Two, in the second moment; the upper bound of W2 falls like K^{−3/2}."""
