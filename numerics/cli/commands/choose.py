@@ -88,7 +88,7 @@ def choose(
             help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase: the "
             "fitted phase sampler, its levels, coefficients and start (.json, .npz); of --for: config (a "
             "scheduler_config.json), or the row's own sigmas or timesteps.",
-            autocompletion=o.completing(lambda: (*words.FORMS, "phase", "config")),
+            autocompletion=o.completing(lambda: (*names.FORMS, "phase", "config")),
         ),
     ] = None,
     out: Annotated[str | None, o.out("Write the best schedule for a sampler.")] = None,
