@@ -90,7 +90,7 @@ MOVED: dict[str, str] = {
     "numerics.report.parts": "numerics.report.blocks",
     "numerics.report.search": "numerics.report.sections.search",
     "numerics.report.smoothed": "numerics.report.sections.smoothed",
-    "numerics.report.summary": "numerics.report.sections.summary",
+    "numerics.report.summary": "numerics.report.sections.answer",
     "numerics.report.versus": "numerics.report.sections.sde_or_ode",
     "numerics.scatter": "numerics.verification.theorem_3_at_random",
     "numerics.scheduler_config": "numerics.recorders.scheduler_nodes",

@@ -41,7 +41,7 @@ def test_on_digits_the_numerical_grid_is_at_least_as_good_as_every_named_one(wb:
     assert any("guarantees nothing" in line for line in out["limits"])
     # the winner's error is the exact law's, through the library's own door
     data = datasets.digits().gaussian
-    at = {"scheme": "hf", "grid": Grid.from_lam(out["best"]["lam"])}
+    at = {"scheme": "ddim", "grid": Grid.from_lam(out["best"]["lam"])}
     p = wbound.process("vp-linear")
     assert exact_w2(p, data, start="exact", **at) == pytest.approx(out["best"]["w2_exact_start"], rel=1e-9)
     assert exact_w2(p, data, start="prior", **at) == pytest.approx(out["best"]["w2"], rel=1e-9)

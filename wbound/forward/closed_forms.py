@@ -89,8 +89,6 @@ def _processor_seconds(pid: int) -> float:
     """What a child has used so far; one that is gone has nothing more to say than the pipe holds."""
     import psutil
 
-    import psutil
-
     try:
         used = psutil.Process(pid).cpu_times()
     except psutil.Error:

@@ -9,9 +9,10 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import few_calls_rows as few
 from numerics.cli import options as o
-from numerics.cli import samples_check, words
+from numerics.cli import samples_check
 from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
+from numerics.cli.words import FORMS
 
 
 def register(app: typer.Typer) -> None:
@@ -88,7 +89,7 @@ def choose(
             help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase: the "
             "fitted phase sampler, its levels, coefficients and start (.json, .npz); of --for: config (a "
             "scheduler_config.json), or the row's own sigmas or timesteps.",
-            autocompletion=o.completing(lambda: (*names.FORMS, "phase", "config")),
+            autocompletion=o.completing(lambda: (*FORMS, "phase", "config")),
         ),
     ] = None,
     out: Annotated[str | None, o.out("Write the best schedule for a sampler.")] = None,
