@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ import pytest
 
 import numerics.studies.lower_bound
 import wbound
-from numerics.cli import options, output
-from numerics.cli.families import COMMANDS, Families, brief
+from numerics.cli import commands, options, output
+from numerics.cli.families import COMMANDS, VIEWS, Families, brief
 from numerics.cli.main import main
 
 DATA = ["--d", "3", "--m0", "0.5", "--L0", "0.5", "--second-moment", "6"]
@@ -89,6 +90,16 @@ def test_the_line_of_a_command_is_what_its_help_begins_with() -> None:
     for name, command in Families().items():
         assert command.name == name
         assert brief([]).commands[name].get_short_help_str(200) == command.get_short_help_str(200), name
+
+
+def test_every_command_of_every_file_is_listed() -> None:
+    folder = Path(commands.__path__[0])
+    registered = {
+        name
+        for file in folder.glob("*.py")
+        for name in re.findall(r'app\.command\("([\w-]+)"', file.read_text())
+    }
+    assert registered - {"images"} == (set(COMMANDS) | set(VIEWS)) - {"images"}
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "images"])
