@@ -41,7 +41,8 @@ WORSE = 1.3
 
 @dataclass(frozen=True)
 class Claim:
-    """One ratio: ``name`` over ``against``, how it is to be (``sense`` and ``asked``; None: only watched)."""
+    """One ratio: ``name`` over ``against``, how it is to be (``sense`` and ``asked``; None: only watched), and the smallest
+    and largest of the rounds whose median it is, where they are known."""
 
     family: str
     name: str
@@ -50,6 +51,7 @@ class Claim:
     sense: str = "at most"
     asked: float | None = None
     seconds: float | None = None
+    spread: list[float] | None = None
 
     @property
     def key(self) -> str:
@@ -97,6 +99,22 @@ def spine(quick: bool) -> list[Claim]:
                 Claim("spine", case, "log1p + expm1 pass", row["ratio"], asked=row["limit"], seconds=seconds)
             )
     return claims
+
+
+def start(quick: bool) -> list[Claim]:
+    """What a shell waits for before anything is computed."""
+    import start as bench
+
+    rows = bench.measure(5 if quick else 15)
+    return [
+        Claim(
+            *("start", r["name"], r["against"], r["ratio"]),
+            asked=r["asked"],
+            seconds=r["seconds"],
+            spread=r["spread"],
+        )
+        for r in rows
+    ]
 
 
 def sampler(quick: bool) -> list[Claim]:
@@ -294,6 +312,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 FAMILIES: dict[str, Callable[[bool], list[Claim]]] = {
+    "start": start,
     "spine": spine,
     "sampler": sampler,
     "transport": transport,
@@ -340,8 +359,11 @@ def table(claims: Sequence[Claim], kept: dict[str, float]) -> str:
     for c in claims:
         asked = "" if c.asked is None else f"{c.sense} {c.asked:.4g}"
         before = f"{kept[c.key]:.3g}" if c.key in kept else ""
-        rows.append((c.family, c.name, c.against, f"{c.ratio:.3g}", asked, before, "" if c.met else "MISSED"))
-    return tabulate(rows, ["family", "claim", "against", "ratio", "asked", "kept", ""], disable_numparse=True)
+        spread = "" if c.spread is None else f"{c.spread[0]:.3g} … {c.spread[1]:.3g}"
+        missed = "" if c.met else "MISSED"
+        rows.append((c.family, c.name, c.against, f"{c.ratio:.3g}", spread, asked, before, missed))
+    heads = ["family", "claim", "against", "ratio", "spread", "asked", "kept", ""]
+    return tabulate(rows, heads, disable_numparse=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

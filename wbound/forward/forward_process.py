@@ -22,7 +22,6 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
-from wbound.calculus.asymptotics import Unrecognised
 from wbound.calculus.parser import accept, function, spelled, symbol
 from wbound.calculus.quadrature import integrate
 from wbound.errors import BadInput, real
@@ -426,6 +425,8 @@ class Process:
         """Where λ, f or g is infinite, or f or g leaves its domain; ∞ if nowhere."""
         if self.name != "user":
             return self._ends_at
+        from wbound.calculus.asymptotics import Unrecognised  # whose expansions the named ones never need
+
         try:
             end = end_of(
                 self._f,

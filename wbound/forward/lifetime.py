@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import sympy as sp
 
-from wbound.calculus.asymptotics import Unrecognised
 from wbound.calculus.parser import symbol
 from wbound.calculus.to_numpy import function
 from wbound.forward.optimal_clock import OptimalClock, life
@@ -39,6 +38,8 @@ def end_of(f: sp.Expr, g: sp.Expr, values: Mapping[sp.Symbol, sp.Rational]) -> s
         times = np.geomspace(1e-3, 1e3, 400)
         wrong = times[(at(times)[0] < 0.0) | (at(times)[1] < 0.0)]
     if wrong.size:
+        from wbound.calculus.asymptotics import Unrecognised
+
         raise Unrecognised(f"f or g becomes negative near t = {wrong[0]:.3g}")
     return None
 

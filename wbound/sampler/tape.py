@@ -6,7 +6,6 @@ They are kept in the units in which nothing is large: inputs as y/√(1 + λ), a
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
@@ -334,4 +333,6 @@ def _numbers(name: str, value: Any) -> Any:
 def _digest(content: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical text of the content: shows an edit, and proves nothing about who made it."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    import hashlib  # loads a library of its own
+
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
