@@ -11,7 +11,6 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table
 
-
 #: What f and g alone cannot show.
 ASKED = (
     "f and g alone may belong to another process than the one trained: give --marginal-std (and --mean-factor), the noise "
