@@ -12,6 +12,7 @@ OLDEST := .venv-oldest
 AUDIT  := .venv-audit
 K_DIFFUSION := .venv-k-diffusion
 LIGHT := .venv-light
+OLDEST_DIFFUSERS := .venv-oldest-diffusers
 # What make oldest runs: all but what needs the extras cifar10 and diffusers, or a browser.
 OLDEST_TESTS ?= tests/wbound tests/numerics --ignore=tests/numerics/cifar10 --ignore=tests/numerics/recorders \
   --ignore=tests/numerics/report/test_report_browser.py
@@ -20,7 +21,7 @@ DECLARED := setup.cfg pyproject.toml constraints.txt
 INSTALL  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test deep oldest light audit k-diffusion lint types docs notebooks benchmarks clean
+.PHONY: help report test deep oldest oldest-diffusers light audit k-diffusion lint types docs notebooks benchmarks clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +30,7 @@ help:
 	@echo "make deep        the long searches: hours, not minutes"
 	@echo "make oldest      the tests on the oldest versions that setup.cfg allows"
 	@echo "make light       pip install wbound without extras, in an environment of its own: what it does, and what it names"
+	@echo "make oldest-diffusers  the recorders' tests on the oldest diffusers, beside this torch"
 	@echo "make audit       known vulnerabilities of what is installed, and build/sbom.json"
 	@echo "make lint types notebooks docs benchmarks clean"
 
@@ -50,6 +52,12 @@ oldest: $(OLDEST)/.made
 # -P: tests/ has folders called as the packages
 light: $(LIGHT)/.made
 	$(LIGHT)/bin/python -P tests/light_base.py
+
+# The oldest diffusers and the hub it was made for lie in a folder of their own, before those of .venv: torch stays.
+oldest-diffusers: $(VENV)/.dev
+	@[ -d $(OLDEST_DIFFUSERS)/diffusers ] || $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
+	  --target $(OLDEST_DIFFUSERS) diffusers==0.30.0 huggingface-hub==0.25.2
+	PYTHONPATH=$(OLDEST_DIFFUSERS) $(BIN)/python -m pytest -q -n $(JOBS) -o filterwarnings=default tests/numerics/recorders
 
 audit: $(AUDIT)/.made
 	@$(AUDIT)/tools/bin/python tools/audit.py $(AUDIT)/runtime/bin/python build/sbom.json

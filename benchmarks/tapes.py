@@ -195,6 +195,48 @@ def measure(rounds: int = 9, K: int = 50, E: int = 3072) -> list[dict[str, Any]]
     return rows
 
 
+#: Processor seconds that a ranking of the library's schedulers on digits may take when all are run anew.
+ANEW = 20.0
+
+
+def rank(rounds: int = 3, calls: int = 20) -> dict[str, float]:
+    """Processor seconds of `ranked_schedulers` on digits: ``anew`` with an empty folder of tapes, ``kept`` with a full one;
+    of ``run``, one DDIM run of so many steps on the digits' 64 directions; and how many ``rows``."""
+    import os
+    import tempfile
+
+    import torch
+
+    from numerics.recorders.scheduler_catalogue import ranked_schedulers
+    from numerics.targets.datasets import digits
+
+    data, threads, kept, runs = digits(), torch.get_num_threads(), [], []
+    torch.set_num_threads(1)
+    before = os.environ.get("XDG_CACHE_HOME")
+    try:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # diffusers' own
+            os.environ["XDG_CACHE_HOME"] = folder
+            anew = _seconds(1, ranked_schedulers, data, calls)
+            rows = len(ranked_schedulers(data, calls))
+            for _ in range(rounds):
+                runs.append(_seconds(CALLS, responses, "DDIM", calls, data.eigenvalues, 0))
+                kept.append(_seconds(1, ranked_schedulers, data, calls))
+    finally:
+        torch.set_num_threads(threads)
+        os.environ.pop("XDG_CACHE_HOME")
+        if before is not None:
+            os.environ["XDG_CACHE_HOME"] = before
+    ratio = statistics.median(k / r for k, r in zip(kept, runs, strict=True))
+    return {
+        "anew": anew,
+        "kept": statistics.median(kept),
+        "run": statistics.median(runs),
+        "ratio": ratio,
+        "rows": rows,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -209,6 +251,11 @@ def main() -> None:
             f"compiled {1e3 * row['compiled']:.2f} ms, {row['compiled_ratio']:.1f} x "
             f"(gains apart by {row['apart']:.1e})"
         )
+    found = rank()
+    print(
+        f"{found['rows']} schedulers ranked on digits: anew {found['anew']:.1f} s of {ANEW:g}; with kept tapes "
+        f"{1e3 * found['kept']:.0f} ms, {found['ratio']:.1f} x one 20-step DDIM run ({1e3 * found['run']:.1f} ms)"
+    )
     for key in ("ratio", "compiled_ratio"):
         print(f"median {key}: {statistics.median(row[key] for row in rows):.1f} x")
 

@@ -81,15 +81,18 @@ class Plan:
 
 
 def _laid_out(scheduler: Any, source: Source, placing: Mapping[str, Any]) -> Any:
-    """``set_timesteps`` on a list; some classes take only a tensor, whatever their documentation says."""
+    """``set_timesteps`` on a list; some classes take only a tensor or an array, whatever their documentation says."""
     import torch
 
     try:
         scheduler.set_timesteps(**placing)
+        return scheduler
     except AttributeError:
-        scheduler = source.make()
-        lists = {k: torch.tensor(v) if isinstance(v, list) else v for k, v in placing.items()}
-        scheduler.set_timesteps(**lists)
+        made: Callable[[Any], Any] = torch.tensor
+    except TypeError:  # diffusers 0.30's flow matching computes with it as it is
+        made = np.array
+    scheduler = source.make()
+    scheduler.set_timesteps(**{k: made(v) if isinstance(v, list) else v for k, v in placing.items()})
     return scheduler
 
 

@@ -7,6 +7,7 @@ import math
 import random
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ if (HERE := str(Path(__file__).resolve().parent)) not in sys.path:  # the tests 
 
 from real_runs import run_real
 
+#: make oldest-diffusers runs this file too.
+OLD = tuple(int(part) for part in version("diffusers").split(".")[:2]) < (0, 31)
 LIN = {"beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 COSINE = {"beta_schedule": "squaredcos_cap_v2"}
@@ -81,6 +84,8 @@ def figures(row: int, at: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("row", range(len(FIGURES)))
 def test_known_figures(row: int) -> None:
+    if OLD and FIGURES[row][1].get("algorithm_type"):
+        pytest.skip("diffusers 0.30 raises there: it has no stochastic third order")
     figures(row, (10,))
 
 
@@ -338,6 +343,8 @@ def test_what_the_network_is_told_and_where_the_sampler_is_are_both_kept() -> No
     ],
 )
 def test_where_it_ends(kind: str, config: dict[str, Any], alpha: float, level: float) -> None:
+    if OLD and kind == "EDMEulerScheduler":
+        pytest.skip("diffusers 0.30 has no such end of EDMEulerScheduler")
     tape = record(kind, 6, changes=config)
     assert tape.alpha_out == pytest.approx(alpha, abs=1e-7) and tape.level_out == pytest.approx(
         level, rel=1e-3

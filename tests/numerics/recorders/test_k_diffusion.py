@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import wbound
 from numerics.cli.main import main
 from numerics.recorders.callables import record
 from numerics.recorders.k_diffusion_catalogue import ranked_k_diffusion
@@ -24,7 +25,10 @@ from numerics.recorders.k_diffusion_library import k_diffusion_sampling
 from numerics.recorders.recording import NotRecorded
 from numerics.recorders.scheduler_source import Missing
 from numerics.targets import datasets
+from wbound.data.gaussian import Gaussian
+from wbound.exact.gaussian_law import exact_w2
 from wbound.exact.law_of_tape import tape_law
+from wbound.sampler.grid import Grid
 
 FOLDER = Path(__file__).resolve().parents[3] / ".venv-k-diffusion"
 X = np.array([4.0, 1.0, 0.25, 0.04])
@@ -150,3 +154,23 @@ def test_without_the_package_it_is_said_how_to_install_it(
     for folder in (None, tmp_path):
         with pytest.raises(Missing, match="--no-deps k-diffusion torchdiffeq"):
             k_diffusion_sampling(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "scheme"),
+    [
+        ("euler", {}, "ddim"),
+        ("euler_ancestral", {}, "ddpm"),
+        ("euler_ancestral", {"eta": 0.5}, "ddim(eta=0.5)"),
+        ("heun", {}, "heun"),
+        ("dpmpp_2m", {}, "dpmpp-2m"),
+        ("lms", {}, "ab4"),
+    ],
+)
+def test_the_table_of_schemes(sampling: Any, name: str, options: dict[str, Any], scheme: str) -> None:
+    """docs/howto/choose-a-schedule.md: each function is that scheme, from √λ Z."""
+    sigmas = np.append(np.geomspace(14.0, 0.05, 9), 0.0)
+    tape = record(getattr(sampling, f"sample_{name}"), sigmas=sigmas, **options)
+    grid, data = Grid.from_sigma(sigmas), Gaussian(np.zeros(X.size), X)
+    ours = exact_w2(wbound.process("ve-constant"), data, scheme=scheme, grid=grid)
+    assert tape_law(tape, X).w2() == pytest.approx(ours, rel=1e-9)
