@@ -67,7 +67,7 @@ def _starts() -> Iterable[str]:
 def _forms() -> Iterable[str]:
     from numerics.schedules.schedule_formats import FORMS
 
-    return (*FORMS, "phase")
+    return (*FORMS, "phase", "refitted")
 
 
 def _widths() -> Iterable[str]:
