@@ -35,7 +35,7 @@ SAMPLERS: dict[str, Callable[[Spectrum, int], Tape]] = {
 #: The least standard deviation (x) that spectra are given: images lie on a lattice of bytes, networks stop above 0.
 LEAST = 0.02
 #: Calls of the network's own fine run.
-FINE = 100
+FINE = 60
 
 
 def denoiser_of(trained: Trained) -> Callable[[torch.Tensor, float], torch.Tensor]:
@@ -86,10 +86,10 @@ def run_tape(
 
 
 def few_call_rows(
-    trained: Trained, calls: Sequence[int] = (5, 7, 10), n: int = 300, seed: int = 0
+    trained: Trained, calls: Sequence[int] = (5, 10), n: int = 200, seed: int = 0
 ) -> list[dict[str, Any]]:
     """For each sampler and number of calls, over √tr Σ of the training images: ``flow``, W2 (plug-in, common noise) to the
-    network's own probability flow in 100 calls of UniPC, which is the sampler's own error; ``held_out``, W2 (plug-in, biased
+    network's own probability flow in 60 calls of UniPC, which is the sampler's own error; ``held_out``, W2 (plug-in, biased
     upward) to held-out images, in which the network's error is too. The first row is the flow's own. Raises `BadInput`.
     """
     n = count("n", n)

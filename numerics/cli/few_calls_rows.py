@@ -1,4 +1,4 @@
-"""The last rows of wbound choose: what any affine sampler could reach, the fitted phase sampler, and DPM-Solver++(2M)."""
+"""The last rows of wbound choose: what any affine sampler could reach, and three samplers for a few calls."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from numerics.cli import options as o
 from numerics.cli.output import grid_table
 
 if TYPE_CHECKING:
-    from numerics.schedules.few_calls import FewCalls
+    from numerics.schedules.few_call_samplers import FewCalls
     from numerics.schedules.ranking import Ranking
     from numerics.targets.datasets import Dataset
 
-__all__ = ["AS", "few_rows", "row_lines", "row_payload", "writable_phase", "write_phase"]
+__all__ = ["AS", "few_rows", "row_lines", "row_payload", "writable_sampler", "write_sampler"]
 
-#: The name of --as that writes the phase sampler's tape, and what its file may end in.
-AS, ENDINGS = "phase", (".json", ".npz")
+#: The names of --as that write a sampler's tape, and what its file may end in.
+AS, ENDINGS = ("phase", "refitted"), (".json", ".npz")
+TITLES = {
+    "phase": "phase sampler, fitted",
+    "refitted": "refitted, with a look back",
+    "dpmpp-2m": "DPM-Solver++(2M), its range tuned",
+}
 
 
-def writable_phase(out: str, row: str | None) -> None:
+def writable_sampler(out: str, row: str | None) -> None:
     """Refuse, before the work, what --as phase cannot write. Raises `BadInput`."""
     from wbound.errors import BadInput, one_of
 
@@ -32,7 +37,7 @@ def writable_phase(out: str, row: str | None) -> None:
 
 def few_rows(text: str, key: str | None, data: Dataset, ranking: Ranking) -> FewCalls:
     """The rows for as many calls as the ranking's rows make. Raises `BadInput` and `IOFailure`."""
-    from numerics.schedules.few_calls import MOST_CALLS, MOST_DIMENSIONS, few_calls
+    from numerics.schedules.few_call_samplers import MOST_CALLS, MOST_DIMENSIONS, few_calls
     from numerics.targets.datasets import samples_of
 
     calls = max((row.calls for row in ranking.rows if row.kind != "given"), default=ranking.steps)
@@ -58,9 +63,8 @@ def row_payload(found: FewCalls) -> tuple[dict[str, Any], dict[str, str]]:
 
 def row_lines(found: FewCalls, spread: float) -> list[str]:
     """The table and its sentences."""
-    titles = {"phase": "phase sampler, fitted", "dpmpp-2m": "DPM-Solver++(2M), its range tuned"}
     rows = [
-        [titles[s.name], s.w2, s.smoothed, s.amplification, f"{s.width_low:.3g} to {s.width:.3g}"]
+        [TITLES[s.name], s.w2, s.smoothed, s.amplification, f"{s.width_low:.3g} to {s.width:.3g}"]
         for s in found.samplers
     ]
     rows.append(
@@ -86,14 +90,14 @@ def row_lines(found: FewCalls, spread: float) -> list[str]:
         lines.append(
             "Network's error: an error δ of the predicted noise in every direction and at every call, with its worst sign, "
             "moves the output by at most so many times δ√tr Σ. Width: standard deviation of the states that the network sees "
-            "over that of its training. Both on the Gaussian. --as phase -o FILE.json writes the phase sampler."
+            "over that of its training. Both on the Gaussian. --as phase or refitted, -o FILE.json writes a sampler."
         )
     return lines
 
 
-def write_phase(found: FewCalls, out: str) -> dict[str, Any]:
-    """The phase sampler's tape as a file, and what it is. Raises `BadInput` and `IOFailure`."""
-    sampler = found.phase
+def write_sampler(found: FewCalls, name: str, out: str) -> dict[str, Any]:
+    """A sampler's tape as a file, and what it is. Raises `BadInput` and `IOFailure`."""
+    sampler = found.sampler(name)
     sampler.tape.save(out)
     made = dict(sampler.tape.made)
-    return {"form": AS, "start_std": made["start_std"], "w2": sampler.w2, "notes": [str(made["step"])]}
+    return {"form": name, "start_std": made["start_std"], "w2": sampler.w2, "notes": [str(made["step"])]}

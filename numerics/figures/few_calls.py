@@ -28,7 +28,7 @@ LEAST = 1e-8
 
 
 def few_calls_figure(found: Mapping[str, Any], width: str | float = "report") -> Figure:
-    """Lines of `numerics.studies.worst_by_calls.worst_by_calls`; shaded: below E_K, where no affine sampler stays at its
+    """Lines of `numerics.studies.worst_by_calls.lines_by_calls`; shaded: below E_K, where no affine sampler stays at its
     worst spectrum (Theorem 6; Gaussian data, exact scores, levels not drawn at random)."""
     inches, lines = width_of(width), found["lines"]
     shown = {

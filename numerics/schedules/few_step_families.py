@@ -34,6 +34,7 @@ __all__ = [
     "refitted",
     "tuned",
     "tuned_levels",
+    "walked",
 ]
 
 #: Distinct eigenvalues (x², ascending) and how often each stands.
@@ -42,6 +43,11 @@ Spectrum = tuple[tuple[float, ...], tuple[float, ...]]
 #: 1/100 of the smallest to half of the largest, or twice the smallest.
 HIGHS = tuple(np.geomspace(1.5, 150.0, 13).tolist())
 LOWS = 17
+#: What a loop of one's own does with the numbers that a tape of `walked` keeps.
+STEP = (
+    "y from mean + start_std xi; y <- keep y + (1 - keep)(D + look_back h_k/(2 h_{k-1}) (D - D before)), "
+    "h_k = log(sigma_k/sigma_{k+1}), without the look back in the first and in the last step"
+)
 #: Rounds of a fit at most, and when it is close enough.
 ROUNDS: int = 60
 CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
@@ -109,7 +115,7 @@ def blend(a: Tape, b: Tape, theta: float) -> Tape:
     )
 
 
-def _walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> Tape:
+def walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> Tape:
     """y ← keep y + (1 − keep)(D + share h_k/2h_{k−1} (D − D before)) at ``levels`` (K,) from N(0, ν²): 2M's look back in any
     share; none in the first step, nor in one to 0, the last."""
     writer = TapeWriter(levels.size, 0, nu**2)
@@ -119,21 +125,28 @@ def _walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> 
         D = writer.evaluate(state, float(levels[k]))
         ahead = D + share * h[k] / (2.0 * h[k - 1]) * (D - before) if 0 < k < levels.size - 1 else D
         state, before = keep * state + (1.0 - keep) * ahead, D
-    return writer.finish(
-        state, start_std=nu / math.sqrt(1.0 + nu**2), made={"scheme": name, "K": levels.size}
-    )
+    made = {
+        "scheme": name,
+        "K": int(levels.size),
+        "sigmas": np.sqrt(levels).tolist(),
+        "keep": keeps.tolist(),
+        "start_std": nu,
+        "look_back": share,
+        "step": STEP,
+    }
+    return writer.finish(state, start_std=nu / math.sqrt(1.0 + nu**2), made=made)
 
 
 def two_m_from(levels: Array, nu: float, share: float = 1.0) -> Tape:
     """2M on ``levels`` (K+1,), the last 0, from N(0, ν²), with ``share`` of its look back."""
-    return _walked(levels[:-1], np.sqrt(levels[1:] / levels[:-1]), nu, share, "dpmpp-2m")
+    return walked(levels[:-1], np.sqrt(levels[1:] / levels[:-1]), nu, share, "dpmpp-2m")
 
 
 def _look_back(of: PhaseSampler, theta: float, clipped: float = 0.0) -> Tape:
     """The phase sampler's levels and start, with keep = (z/λ)^{1−c}(√(λ′/λ))^c and θ of 2M's look back."""
     keeps = of.z / of.levels
     toward = np.sqrt(np.append(of.levels[1:], 0.0) / of.levels)
-    return _walked(of.levels, keeps ** (1.0 - clipped) * toward**clipped, of.nu, theta, "phase-2m")
+    return walked(of.levels, keeps ** (1.0 - clipped) * toward**clipped, of.nu, theta, "phase-2m")
 
 
 def inflated(spectrum: Spectrum, theta: float, copies: int = 7) -> Spectrum:
@@ -193,7 +206,7 @@ def refitted(spectrum: Spectrum, K: int, share: float = 0.7, wide: float = 8.0) 
         **CLOSE,
     )
     nu, levels, keeps = (part[0] for part in _parts(found.x[None], K))
-    return _walked(levels, keeps, float(nu), share, "refitted")
+    return walked(levels, keeps, float(nu), share, "refitted")
 
 
 @lru_cache(maxsize=512)

@@ -34,7 +34,7 @@ from wbound.sampler.scheme import scheme_named
 from wbound.theory.statements import w2_bound
 from wbound.typing import Array
 
-__all__ = ["CALLS", "KEPT", "as_shipped", "record_shipped", "shipped", "worst_by_calls", "worst_of_class"]
+__all__ = ["CALLS", "KEPT", "as_shipped", "lines_by_calls", "record_shipped", "shipped", "worst_of_class"]
 
 #: Calls of the network on the axis; bounds go on to `BOUND_CALLS`.
 CALLS = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 100)
@@ -109,7 +109,7 @@ def shipped(kappa: float, a: float, scale: float) -> dict[str, Any]:
         return kept if same else {"worst": {}, "versions": {}, "scheduler": SHIPPED}
 
 
-def worst_by_calls(
+def lines_by_calls(
     data: LogConcave, scale: float, calls: Sequence[int] = CALLS, bounds: Sequence[int] = BOUND_CALLS
 ) -> dict[str, Any]:
     """Lines of the figure for the class [1/L0, 1/m0] of ``data``: name → (calls, W2/√tr Σ), and ``shipped``'s versions.

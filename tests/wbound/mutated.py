@@ -140,6 +140,8 @@ TARGETS: dict[str, Target] = {
         "test_random_midpoint.test_moments* test_random_midpoint.test_the_bounds* test_random_midpoint.test_stopped*",
     ),
     "exact.leading_order": Target("test_leading_order", "test_leading_order.test_*"),
+    "exact.tape_response": Target("test_tape_response", "test_tape_response.test_*"),
+    "exact.ddim_angles": Target("test_ddim_angles test_phase", "test_ddim_angles.test_*"),
 }
 
 #: The recursion that is compiled from its source for many steps: it is watched where it is called.

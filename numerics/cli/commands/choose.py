@@ -86,10 +86,10 @@ def choose(
         typer.Option(
             "--as",
             metavar="FORM",
-            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase: the "
-            "fitted phase sampler, its levels, coefficients and start (.json, .npz); of --for: config (a "
+            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase or "
+            "refitted: that sampler, its levels, coefficients and start (.json, .npz); of --for: config (a "
             "scheduler_config.json), or the row's own sigmas or timesteps.",
-            autocompletion=o.completing(lambda: (*FORMS, "phase", "config")),
+            autocompletion=o.completing(lambda: (*FORMS, "phase", "refitted", "config")),
         ),
     ] = None,
     out: Annotated[str | None, o.out("Write the best schedule for a sampler.")] = None,
@@ -139,8 +139,8 @@ def choose(
     shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if out is None and (as_ is not None or row is not None):
         raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
-    if out is not None and as_ == few.AS:
-        few.writable_phase(out, row)
+    if out is not None and as_ in few.AS:
+        few.writable_sampler(out, row)
     elif out is not None:
         _writable(out, as_)
     training: Any = None
@@ -178,8 +178,8 @@ def choose(
         )
     picked, written = None, None
     beside = few.few_rows(data, key, loaded, ranking)
-    if out is not None and as_ == few.AS:
-        written = few.write_phase(beside, out)
+    if out is not None and as_ in few.AS:
+        written = few.write_sampler(beside, as_, out)
     elif out is not None:
         if k > len(ranking.rows):
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
@@ -366,7 +366,9 @@ def _write(row: Any, data: Any, out: str, form: str, training: Any, notes: tuple
 def _written_lines(row: Any, written: dict[str, Any]) -> list[str]:
     """What is in the file, the start that its number assumes, and the number."""
     which, scheme = (
-        ("the phase sampler", "it") if row is None else (f"row {row.rank} as {written['form']}", row.scheme)
+        (f"the sampler {written['form']}", "it")
+        if row is None
+        else (f"row {row.rank} as {written['form']}", row.scheme)
     )
     return [
         f"Written: {which}. From x ~ N({'mean' if row is None else 0}, s² I), s = {written['start_std']:.6g}, "

@@ -8,7 +8,7 @@ from numerics.figures import curves
 from numerics.figures.few_calls import LOOKS, few_calls_figure
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
 from numerics.studies.floors_by_sampler import NOTHING
-from numerics.studies.worst_by_calls import CALLS, worst_by_calls
+from numerics.studies.worst_by_calls import CALLS, lines_by_calls
 from numerics.targets import datasets
 from wbound.data.log_concave import LogConcave
 
@@ -24,7 +24,7 @@ def build(context: Context) -> Part:
     x = x[x > NOTHING * x[-1]]
     facts = LogConcave(int(x.size), 1.0 / float(x[-1]), 1.0 / float(x[0]), float(x.sum()), 0.0)
     calls, most = ((5, 10, 20), (100, 1000)) if context.quick else (CALLS, None)
-    found = worst_by_calls(facts, SCALE, calls) if most is None else worst_by_calls(facts, SCALE, calls, most)
+    found = lines_by_calls(facts, SCALE, calls) if most is None else lines_by_calls(facts, SCALE, calls, most)
     lines = found["lines"]
     by = {name: dict(zip(*line, strict=True)) for name, line in lines.items()}
     rows: list[dict[str, Any]] = [

@@ -91,7 +91,7 @@ def test_the_fast_twin_is_the_tapes_law(K: int, share: float) -> None:
     gains = f._gains(q, K, share, x)
     for row, got in zip(q, gains, strict=True):
         nu, lam, keep = (part[0] for part in f._parts(row[None], K))
-        law = tape_law(f._walked(lam, keep, float(nu), share, "test"), x)
+        law = tape_law(f.walked(lam, keep, float(nu), share, "test"), x)
         assert got == pytest.approx(np.sqrt(law.variance), rel=1e-11)
     slope = f._gains(q[:1] + 1e-30j * np.eye(2 * K + 1)[:1], K, share, x).imag / 1e-30
     moved = f._gains(q[:1] + 1e-6 * np.eye(2 * K + 1)[:1], K, share, x)

@@ -23,7 +23,7 @@ FACTS = wbound.LogConcave(d=3, m0=1e-2, L0=4.0, second_moment=100.0, mean_norm=0
 
 def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(w, "shipped", lambda *_: {"worst": {"5": 0.5}, "versions": {"diffusers": "0"}})
-    found = w.worst_by_calls(FACTS, 1.0, (2, 4, 8), (20, 200))
+    found = w.lines_by_calls(FACTS, 1.0, (2, 4, 8), (20, 200))
     lines, kappa = found["lines"], found["kappa"]
     assert kappa == 400.0 and set(lines) == {*LOOKS, "affine"}
     floor = dict(zip(*lines["affine"], strict=True))

@@ -1,5 +1,5 @@
-"""What a few calls could reach on these data, and what two samplers do with them: the floor of all affine samplers, the
-fitted phase sampler, and DPM-Solver++(2M); on the Gaussian, and beyond it on the samples themselves (section 17).
+"""What a few calls could reach on these data, and what three samplers do with them: the floor of all affine samplers; the
+fitted phase sampler, the refitted one, and DPM-Solver++(2M), on the Gaussian and on the samples themselves (section 17).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.schedules.few_step_families import fitted, tuned_levels
+from numerics.schedules.few_step_families import fitted, refitted, tuned_levels, walked
 from numerics.targets.datasets import Dataset
 from numerics.targets.mixtures import SmoothedData
 from numerics.verification.common_noise import CommonNoise
@@ -24,11 +24,17 @@ from wbound.sampler.tape import Tape
 
 __all__ = ["MOST_CALLS", "FewCalls", "Sampler", "Smoothing", "few_calls"]
 
-#: Calls up to which the two samplers are made: beyond, the phase sampler is exact to rounding on most spectra.
+#: Calls up to which the samplers are made: beyond, the phase sampler is exact to rounding on most spectra.
 MOST_CALLS = 30
 #: Samples that make the smoothed law, pairs of draws, calls of the fine run, the smoothing over the data's standard
 #: deviation a coordinate, and the dimension up to which it is sampled.
 POINTS, PAIRS, FINE, SHARE, MOST_DIMENSIONS = 800, 400, 100, 0.1, 4096
+#: What is said of the sampler that stands first.
+FIRST = {
+    "phase": "the phase sampler has the least W2 on the smoothed samples too",
+    "refitted": "the refitted sampler has the least W2 on the smoothed samples and stands first",
+    "dpmpp-2m": "DPM-Solver++(2M) wins on the smoothed samples and stands first, whatever the Gaussian says",
+}
 #: An eigenvalue below this share of the largest is none: nothing varies in its direction.
 NOTHING = 1e-10
 
@@ -80,13 +86,12 @@ class FewCalls:
     smoothing: Smoothing | None
     why: str
 
-    @property
-    def phase(self) -> Sampler:
-        """The fitted phase sampler. Raises `BadInput` where there is none."""
+    def sampler(self, name: str) -> Sampler:
+        """The one called so. Raises `BadInput` where there is none."""
         for one in self.samplers:
-            if one.name == "phase":
+            if one.name == name:
                 return one
-        raise BadInput("steps", self.calls, f"must be at most {MOST_CALLS} for a fitted phase sampler")
+        raise BadInput("steps", self.calls, f"must be at most {MOST_CALLS} for a {name} sampler")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -98,11 +103,11 @@ class FewCalls:
 
 
 def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, seed: int = 0) -> FewCalls:
-    """The floor (*lower*, for the class of the data's κ on the directions that vary), and the fitted phase sampler and
-    DPM-Solver++(2M) on log-uniform levels, their range tuned on the Gaussian, with `calls` calls each.
+    """The floor (*lower*, for the class of the data's κ on the directions that vary), and the fitted phase sampler, the
+    refitted one and DPM-Solver++(2M) on log-uniform levels, their range tuned on the Gaussian, with ``calls`` calls each.
 
-    samples (n, …): the data themselves, for a look beyond the Gaussian; without them (a spectrum) there is none. Where 2M has
-    the smaller W2 there, it stands first. Raises `BadInput`.
+    samples (n, …): the data themselves, for a look beyond the Gaussian; without them (a spectrum) there is none. What has the
+    least W2 there stands first, 2M too. Raises `BadInput`.
     """
     K = count("steps", calls)
     x = data.eigenvalues[data.eigenvalues > NOTHING * data.eigenvalues[-1]]
@@ -114,36 +119,22 @@ def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, se
     common = _common(data, samples, seed)
     values, number, _ = spectral_bins(data.eigenvalues, most=64)
     coarse = (tuple(values.tolist()), tuple(number.tolist()))
-    rival = multistep_named("dpmpp-2m").tape(np.array(tuned_levels(coarse, K)))
-    found = [_looked_at("phase", _phase(data, K), data, common), _looked_at("dpmpp-2m", rival, data, common)]
-    phase, two_m = found
-    if phase.smoothed is None or two_m.smoothed is None:
+    whole = (tuple(data.eigenvalues.tolist()), (1.0,) * data.d)
+    of = fitted(whole, K)
+    tapes = {
+        "phase": walked(of.levels, of.z / of.levels, of.nu, 0.0, "phase"),
+        "refitted": refitted(whole, K),
+        "dpmpp-2m": multistep_named("dpmpp-2m").tape(np.array(tuned_levels(coarse, K))),
+    }
+    found = [_looked_at(name, tape, data, common) for name, tape in tapes.items()]
+    if common is None:
         why = "no samples to run on: in the order of W2 on the Gaussian, which is what the phase sampler is made for"
         return replace(blank, samplers=tuple(sorted(found, key=lambda s: s.w2)), why=why)
-    if two_m.smoothed < phase.smoothed:
-        why = "DPM-Solver++(2M) wins on the smoothed samples and stands first, whatever the Gaussian says"
-    else:
-        why = "the phase sampler has the smaller W2 on the smoothed samples too"
-    assert common is not None
+    found.sort(key=lambda s: s.smoothed or 0.0)
     smoothing = Smoothing(
         len(common.target.points), float(common.target.variances[0]) ** 0.5, common.noise.shape[1]
     )
-    return replace(
-        blank, samplers=tuple(sorted(found, key=lambda s: s.smoothed or 0.0)), smoothing=smoothing, why=why
-    )
-
-
-def _phase(data: Dataset, K: int) -> Tape:
-    """The fitted sampler's tape, with what a loop of one's own needs of it: σ, what a step keeps, and the start's size."""
-    of = fitted((tuple(data.eigenvalues.tolist()), (1.0,) * data.d), K)
-    plain = {
-        "sigmas": np.sqrt(of.levels).tolist(),
-        "keep": (of.z / of.levels).tolist(),
-        "start_std": of.nu,
-        "step": "y <- keep y + (1 - keep) D(y, sigma), from mean + start_std xi",
-    }
-    made = of.tape()
-    return replace(made, made={**made.made, **plain})
+    return replace(blank, samplers=tuple(found), smoothing=smoothing, why=FIRST[found[0].name])
 
 
 def _common(data: Dataset, samples: NDArray[Any] | None, seed: int) -> CommonNoise | None:
