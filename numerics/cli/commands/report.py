@@ -23,7 +23,7 @@ def report(
     ] = False,
     json: o.Json = False,
 ) -> None:
-    """Write the report: a page, its numbers, its curves; or a note in LaTeX.
+    """Write the report: a page and its numbers; or a note.
 
     DIR/index.html opens from disk with no network; DIR/report.json holds every number on it, and a CSV file
     lies beside it for every figure and table. --paper: statements with their hypotheses and citations, tables (booktabs),
