@@ -79,7 +79,7 @@ class Peer:
     def short(self) -> str:
         """A word for a table's head: T1, T2, Strasman."""
         words = self.name.split()
-        return f"T{words[1]}" if words[0] == "Theorem" else words[1]
+        return f"T{words[1]}" if words[0] == "Theorem" else words[0]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -137,7 +137,7 @@ def _tried(scheme: str | Scheme, start: str) -> list[tuple[Statement, str, str |
         (THEOREM_2, "Theorem 2", _fitting(scheme, "sde", 1, "ei"), start),
         (THEOREM_3, "Theorem 3", _fitting(scheme, "ode", 1, "ddim"), start),
         (THEOREM_7, "Theorem 7", _fitting(scheme, "ode", 2, "heun-lambda"), start),
-        (MODIFIED_SCORE, "after Strasman et al.", MODIFIED_EI, "standard"),
+        (MODIFIED_SCORE, "Strasman (after)", MODIFIED_EI, "standard"),
     ]
 
 
@@ -204,7 +204,7 @@ def peers(
     floors = [Floor("Eq. 17", "ddim from p_T, any grid, these data", ddim_floor(K, values, process_end(s)))]
     if values.min() > 0.0:
         worst = affine_floor(float(values.max() / values.min()), K) * math.sqrt(float(values.sum()))
-        about = f"affine samplers, {K} evaluations; worst such spectrum"
+        about = f"affine, {K} evaluations, worst spectrum"
         floors.append(Floor("Theorem 6", about, worst))
     return Peers(
         s.scheme.name,

@@ -186,6 +186,9 @@ PRINTED = [
     "score-error --process ou --to 20 --points 2",
     "smoothed --data digits --K 10 --n 50",
     "search --view scatter --cells 20 --jobs 1",
+    "peers --law correlated --a -5,0",
+    "peers --process ou -p theta=1 --T 2 --K 20 --start prior --target gaussian -q cov=2,0.5",
+    "gaussian-errors --data digits --K 5",
     "verify --process vp-linear --T 4 --K 20 --target gaussian --n 100",
     f"certify --process vp-linear --T 4 --K 20 {FACTS}",
 ]

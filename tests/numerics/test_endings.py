@@ -65,6 +65,8 @@ WRITERS = {
     "certify": f"certify {OU} {FACTS} --scheme hf -o FILE.json",
     "sweep": "sweep plan.toml --jobs 1 -o DIR",
     "report": "report --quick -o DIR",
+    "peers": f"peers {RIGHT['peers']} -o FILE.csv",
+    "gaussian-errors": f"gaussian-errors {RIGHT['gaussian-errors']} -o FILE.csv",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -61,7 +62,7 @@ def gaussian_errors(
     out: o.Numbers = None,
     json: o.Json = False,
 ) -> None:
-    """Exact W2 of each sampler on a spectrum, steps stopped early or not.
+    """Exact W2 of samplers on any spectrum.
 
     The rows of Pierret & Galerne (arXiv 2405.14250): Euler-Maruyama with f and g² at the departure (em-point), the
     exponential integrator, DDPM, and Euler, Heun and RK4 in t for the probability-flow ODE; and what remains without
@@ -122,11 +123,11 @@ def gaussian_errors(
         heads = ["sampler", "K", *(f"ε = {at:g}" for at in stops)]
         return "\n".join(
             [
-                f"{name}, d = {values.size}, √tr Σ = {payload['scale']:.6g}; {chosen.name}, T = {end:g}; "
+                f"{name}, d = {values.size}, √tr Σ = {payload['scale']:.6g}; {chosen.name}, T = {end:g}",
                 f"start {start}, output {output}; W2, exact",
                 "",
                 grid_table(heads, body),
-                *(f"none: {reason}" for reason in why),
+                *(textwrap.fill(f"none: {reason}", 80) for reason in why),
             ]
         )
 

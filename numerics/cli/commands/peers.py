@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,12 +68,12 @@ def peers(
     out: o.Numbers = None,
     json: o.Json = False,
 ) -> None:
-    """Every bound of one setting beside the truth, others' bounds included.
+    """Every bound of one setting beside the truth.
 
-    Theorems 1, 2, 3 and 7, the bound after Strasman et al. (arXiv 2402.04650), ‖X_0‖, the exact W2 and the floors, on
-    Gaussian data with the exact score. A bound is about one sampler and start: each row says which, has the exact
-    value of that very sampler beside it, and says which hypothesis of its own fails, if one does. Then the question the
-    other way: which of the schedules does each bound call best, and which does the exact law of --scheme.
+    Ours and others': Theorems 1, 2, 3 and 7, the bound after Strasman et al. (arXiv 2402.04650), ‖X_0‖, the exact W2 and
+    the floors, on Gaussian data with the exact score. A bound is about one sampler and start: each row says which, has
+    the exact value of that very sampler beside it, and says which hypothesis of its own fails, if one does. Then the
+    question the other way: which of the schedules does each bound call best, and which does the exact law of --scheme.
 
     \b
     Examples:
@@ -184,8 +185,8 @@ def _text(name: str, by: dict[str, Peers], payload: dict[str, Any]) -> str:
         ]
         for row in table.rows
     ]
-    lines.append(grid_table(["bound", "of", "W2 at most", "exact", "ratio", "holds"], body))
-    lines += [f"{row.name}: {row.fails}" for row in table.rows if row.fails]
+    lines.append(grid_table(["bound", "sampler", "W2 ≤", "exact", "ratio", "holds"], body))
+    lines += [textwrap.fill(f"{row.name}: {row.fails}", 80) for row in table.rows if row.fails]
     rows: list[tuple[str, Any, str]] = [
         ("exact", table.exact, f"{table.scheme}, start {table.start}"),
         ("trivial", table.trivial, "‖X_0‖: everything sent to the origin"),

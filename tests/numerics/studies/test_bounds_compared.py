@@ -134,7 +134,7 @@ def test_the_command(wb: Any, tmp_path: Path, tables: Any) -> None:
     lines = (tmp_path / "rows.csv").read_text("utf-8").splitlines()
     assert len(lines) == 1 + 2 * 2 * 5 and lines[0].startswith("law,schedule,statement")
     code, out, _ = wb("peers", "--law", "isotropic")
-    assert code == 0 and "44.491" in out and "a = 10" in out and max(map(len, out.splitlines())) <= 100
+    assert code == 0 and "44.491" in out and "a = 10" in out and max(map(len, out.splitlines())) <= 80
     own = ("--f", "(b+c*exp(a*t))/2", "--g", "sqrt(b+c*exp(a*t))", "-p", "a=-2", "-p", "b=1", "-p", "c=3")
     answer = wb.ask("peers", *own, "--T", "2", "--target", "gaussian", "-q", "cov=0.5", "--d", "3")
     rows = answer["laws"]["gaussian"]["schedules"]["user"]["rows"]
