@@ -20,6 +20,7 @@ from wbound.data.curvature import Curvature
 from wbound.data.log_concave import LogConcave
 from wbound.design.phase_design import phase_sampler
 from wbound.design.placed_numerically import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
+from wbound.design.schedule_of_sigmas import sigmas
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
 from wbound.exact.ddim_angles import ddim_floor, ddim_iterations
 from wbound.exact.floor import LowerBound, lower_bound
@@ -103,6 +104,7 @@ __all__ = [
     "scheme_table",
     "score_tolerance",
     "setting",
+    "sigmas",
     "tape_law",
     "tape_of",
     "w2_bound",
