@@ -82,9 +82,18 @@ def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
     lines[:] = links.linked(text, ANCHORS).split("\n")
 
 
+def _entry(word: str, gloss: str, means: str, section: int) -> str:
+    """A word of the report's glossary as a definition list's entry."""
+    return f"\n`{word}`\n: *{gloss}.* {means} [Section {section}](theory.md#section-{section}).\n"
+
+
 def _source(app: Sphinx, name: str, content: list[str]) -> None:
     if name == "theory":
         content[0] = links.with_modules(content[0])
+    if name == "glossary":
+        from numerics.report.glossary import WORDS
+
+        content[0] += "".join(_entry(word, *entry) for word, entry in WORDS.items())
 
 
 def setup(app: Sphinx) -> None:

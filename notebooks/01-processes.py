@@ -61,7 +61,7 @@ assert np.isfinite(far) and far > 10_000
 # where the curve is steep: this is all that tells the processes apart for the sampler `hf`.
 
 # %%
-clock_figure([wbound.process(name) for name in wbound.PUBLISHED], log_lam_T=np.log(1e3), variance=1.0)
+clock_figure([wbound.process(name) for name in wbound.PUBLISHED], log_lam_T=np.log(1e3), variance=1.0).figure
 
 # %%
 same = {}

@@ -73,7 +73,7 @@ ours
 
 # %%
 curve = bound_curve(p, data, np.geomspace(10, 10_000, 10).round(), scheme="hf", M1="exact", n=500)
-bound_figure(curve, title="ve-exponential, data N(0, 2 I), d = 3")
+bound_figure(curve, title="ve-exponential, data N(0, 2 I), d = 3").figure
 
 # %%
 law, second, first = (curve.line(key) for key in ("exact", "theorem_2", "theorem_1"))

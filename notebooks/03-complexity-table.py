@@ -88,7 +88,7 @@ for name in wbound.PUBLISHED:
     K = [wbound.iterations(wbound.process(name), data, eps=e, scheme="hf").K for e in eps]
     fit = slope(eps, K, decades=4.0)
     lines.append({"name": name, "eps": eps.tolist(), "K": K, "power": fit})
-orders_figure(lines, "Theorem 2, hf", span(lines))
+orders_figure(lines, "Theorem 2, hf", span(lines)).figure
 
 # %%
 power = {line["name"]: line["power"] for line in lines}

@@ -43,7 +43,7 @@ assert math.isclose(need.K, 4 / (2 * need.u + need.u**2))
 
 # %%
 check = floor_check(d=3, sigma0=1.0, at=np.geomspace(10, 1e4, 7).round())
-floor_figure(check)
+floor_figure(check).figure
 
 # %%
 assert check.closest >= 1.0
@@ -59,7 +59,7 @@ pd.DataFrame(check.columns())
 
 # %%
 point = cancellation(d=1, sigma0=math.sqrt(2.0), K=50)
-cancellation_figure(point)
+cancellation_figure(point).figure
 
 # %%
 assert abs(point.lam_T - 9.883061) < 1e-6 and point.prior < 1e-6 < point.floor <= point.exact
@@ -78,7 +78,7 @@ else:
 # %%
 shown = ("ve-exponential", "vp-linear", "vp-exponential")
 gap = gap_closed(np.geomspace(0.3, 3e-3, 5), d=100, processes=shown)
-gap_figure(gap, [*shown, "optimal", "gaussian", "theorem_2"], over=True)
+gap_figure(gap, [*shown, "optimal", "gaussian", "theorem_2"], over=True).figure
 
 # %%
 for line in gap.lines:
@@ -108,7 +108,7 @@ assert np.allclose([gaussian, section7, bound], [0.028379, 0.031471, 0.041766], 
 
 # %%
 lanes = side_by_side(wbound.LogConcave(10, 0.5, 0.5, 20.0, 0.0), 20, 2e4)
-nodes_figure(lanes, variance=2.0)
+nodes_figure(lanes, variance=2.0).figure
 
 # %%
 assert all(lane.factor >= 1.0 - 1e-9 for lane in lanes.lanes)

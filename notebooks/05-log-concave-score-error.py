@@ -75,7 +75,7 @@ pd.DataFrame(rows, columns=["target", "exact W2", "its error", "Theorem 2", "rat
 
 # %%
 curve = bound_curve(p, mixture, np.geomspace(10, 2000, 7).round(), scheme="hf", M1="exact", n=20_000)
-bound_figure(curve, title="vp-linear, symmetric mixture")
+bound_figure(curve, title="vp-linear, symmetric mixture").figure
 
 # %%
 assert (curve.line("theorem_2").values >= curve.line("exact").values).all()

@@ -53,7 +53,7 @@ pd.DataFrame([vars(f) for f in wrong.findings])[["name", "ok", "level", "detail"
 data = Gaussian(np.zeros(3), 2.0 * np.eye(3))
 facts = wbound.LogConcave(d=3, m0=0.5, L0=0.5, second_moment=6.0, mean_norm=0.0)
 curve = bound_curve(p, data, np.geomspace(10, 3000, 8).round(), scheme="hf", M1="exact")
-bound_figure(curve, title="g = (1+t)^3, data N(0, 2 I), d = 3")
+bound_figure(curve, title="g = (1+t)^3, data N(0, 2 I), d = 3").figure
 
 # %%
 assert (curve.line("theorem_2").values >= curve.line("exact").values).all()

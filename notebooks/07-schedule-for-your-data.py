@@ -42,7 +42,7 @@ assert (digits.n, digits.d, digits.rank) == (1797, 64, 61)
 
 # %%
 ranking = choose(digits, 20, scheme="hf")
-ranking_figure(ranking, top=12)
+ranking_figure(ranking, top=12).figure
 
 # %%
 shown = ["rank", "process", "grid", "kind", "error", "w2", "factor", "sigma_max"]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wbound.data.log_concave import LogConcave
     from wbound.design.phase_design import phase_sampler
     from wbound.design.placed_numerically import NumericalGrid, grid_gaps, numerical_grid, optimal_grid
+    from wbound.design.schedule_of_sigmas import sigmas
     from wbound.errors import BadInput, HypothesisFailed, Inconsistent, IOFailure, Unreachable, WboundError
     from wbound.exact.ddim_angles import ddim_floor, ddim_iterations
     from wbound.exact.floor import LowerBound, lower_bound
@@ -79,6 +80,7 @@ _HOME, _found, __dir__ = _front_door(
         "wbound.data.log_concave": "LogConcave",
         "wbound.design.phase_design": "phase_sampler",
         "wbound.design.placed_numerically": "NumericalGrid grid_gaps numerical_grid optimal_grid",
+        "wbound.design.schedule_of_sigmas": "sigmas",
         "wbound.errors": "BadInput HypothesisFailed Inconsistent IOFailure Unreachable WboundError",
         "wbound.exact.ddim_angles": "ddim_floor ddim_iterations",
         "wbound.exact.floor": "LowerBound lower_bound",
@@ -174,6 +176,7 @@ __all__ = [
     "scheme_table",
     "score_tolerance",
     "setting",
+    "sigmas",
     "tape_law",
     "tape_of",
     "transport",

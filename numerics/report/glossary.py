@@ -42,7 +42,7 @@ WORDS: dict[str, Word] = {
         3,
     ),
     "ddim": Word(
-        "its noiseless form: Euler of the ODE in σ",
+        "Euler of the ODE in σ, no noise",
         "One step of the probability-flow ODE with the denoiser frozen, which is Euler's step in σ = √λ. No noise.",
         12,
     ),

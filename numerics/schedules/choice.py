@@ -65,7 +65,7 @@ SCAN_STEPS = 128
 #: data's standard deviation to 5e8 times it.
 BELOW, ABOVE = -6.0, 40.0
 #: What the search for a row's steps costs beside its λ(T), as a guess for those who wait.
-SEARCH = 2.5
+SEARCH = 4.0
 #: How near to an end of what could be searched a level counts as at the end.
 TOLERANCE = 0.05
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numerics.schedules.candidates import seen_as
 from numerics.schedules.schedule_formats import FORMS, Schedule, ve, vp
 from numerics.targets.datasets import Dataset
 from wbound import Process
+from wbound.calculus.notebook import html_table
 from wbound.errors import BadInput
 from wbound.sampler.scheme import scheme_named
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["MOST_STEPS", "Choice", "Ranking"]
 
@@ -114,6 +118,21 @@ class Ranking:
     def best_named(self) -> Choice:
         """The best row that is neither numerically optimised nor the user's."""
         return next(row for row in self.rows if row.kind == "named")
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The rows as a pandas table, best first, W2 in x; ``parameters`` are one column."""
+        import pandas as pd
+
+        return pd.DataFrame([row.to_dict() for row in self.rows]).set_index("rank")
+
+    def _repr_html_(self, most: int = 12) -> str:
+        heads = ("rank", "sampler", "schedule", "process", "calls", "σ_max", "W2", "× best")
+        rows = [
+            (r.rank, r.scheme, r.grid, r.process, r.calls, r.sigma_max, r.error, r.factor)
+            for r in self.rows[:most]
+        ]
+        more = f" (the best {most} of {len(self.rows)})" if len(self.rows) > most else ""
+        return html_table(f"Schedules for {self.data.name}, exact W2 of its Gaussian{more}", rows, heads)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +26,9 @@ from wbound.sampler.scheme import scheme_named
 from wbound.statement.statement_object import Bound, Statement
 from wbound.theory.statements import upper_bound
 from wbound.typing import Array
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = [
     "AXES",
@@ -92,6 +95,12 @@ class Curve:
     def line(self, key: str) -> Line | None:
         """The line called so, if it is there."""
         return next((line for line in self.lines if line.key == key), None)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The numbers as a pandas table, over the axis."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns()).set_index(self.axis)
 
     def columns(self) -> dict[str, Array]:
         """The numbers as columns, the axis first."""

@@ -19,6 +19,9 @@ from wbound.theory.statements import upper_bound
 
 __all__ = ["steps_curve"]
 
+#: The work of a point of each line beside the sharp theorem's, as a guess for those who wait.
+WORK = {"theorem_1": 4.0, "exact": 2.0, "lower": 2.0}
+
 
 def steps_curve(
     process: Process,
@@ -72,9 +75,8 @@ def steps_curve(
             return lower_bound(data.d, sigma0, e, float(process.lam(time)))
 
         wanted.append(("lower", "lower bound (hf)", floor))
-    dear = {"theorem_1": 4.0, "exact": 2.0, "lower": 2.0}
     lines, times = [], {}
-    tell = Counter(watch, [dear.get(key, 1.0) for key, _, _ in wanted for _ in eps])
+    tell = Counter(watch, [WORK.get(key, 1.0) for key, _, _ in wanted for _ in eps])
     for key, label, needed in wanted:
         K, time, reason = np.full(eps.size, np.nan), np.full(eps.size, np.nan), ""
         for i, e in enumerate(eps):

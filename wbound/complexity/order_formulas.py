@@ -15,6 +15,7 @@ import sympy as sp
 from sympy.simplify.fu import TR7, TR8
 
 from wbound.calculus.asymptotics import LEVELS, ONE, Scale, U, Unrecognised
+from wbound.calculus.notebook import html_table
 from wbound.calculus.parser import symbol
 from wbound.errors import BadInput, one_of
 from wbound.forward.forward_process import Process
@@ -82,6 +83,25 @@ class Orders:
     powers: Mapping[str, Exponents] = field(default_factory=dict)
     #: measured powers "K_eps", "K_d", "T_eps", "T_d", in place of what was not recognised
     slopes: Mapping[str, float] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        if not self.recognised:
+            return html_table("Orders", [("not recognised", "; ".join(self.notes))])
+        rows = [(name, getattr(self, name)) for name in ("K", "eta", "M", "T")]
+        return html_table(self.text.partition(":")[0], rows)
+
+    def _repr_latex_(self) -> str | None:
+        if not self.recognised or self.K is sp.oo:
+            return None
+        names = {"K": "K", "eta": r"\eta", "M": "M", "T": "T"}
+        found = {
+            letter: getattr(self, name) for name, letter in names.items() if getattr(self, name) is not None
+        }
+        return (
+            "$"
+            + r",\quad ".join(rf"{letter} \asymp {sp.latex(value)}" for letter, value in found.items())
+            + "$"
+        )
 
     @property
     def text(self) -> str:

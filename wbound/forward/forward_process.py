@@ -22,6 +22,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
+from wbound.calculus.notebook import html_table
 from wbound.calculus.parser import accept, function, spelled, symbol
 from wbound.calculus.quadrature import integrate
 from wbound.errors import BadInput, real
@@ -609,6 +610,14 @@ class Process:
         if self.name == "user":
             return f"Process(f={str(self._f)!r}, g={str(self._g)!r}{values})"
         return f"process({self.name!r}{values})"
+
+    def _repr_latex_(self) -> str:
+        f, g = sp.latex(self._f), sp.latex(self._g)
+        return rf"$dX = -f(t)\,X\,dt + g(t)\,dB,\quad f(t) = {f},\quad g(t) = {g}$"
+
+    def _repr_html_(self) -> str:
+        rows = [("f(t)", str(self._f)), ("g(t)", str(self._g)), *self.parameters.items()]
+        return html_table(f"process {self.name}: dX = −f(t) X dt + g(t) dB", rows)
 
     def _key(self) -> tuple[Any, ...]:
         return (self.name, tuple(self.parameters.items()), self._f, self._g, self._increment)

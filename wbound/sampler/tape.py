@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from wbound.calculus.notebook import html_table
 from wbound.errors import BadInput, IOFailure, nonnegative, real
 from wbound.sampler.tape_recurrence import Recurrence, recurrence
 from wbound.typing import Array
@@ -124,6 +125,23 @@ class Tape:
             raise BadInput(
                 "tape.made", type(self.made).__name__, f"must be a JSON object ({error})"
             ) from None
+
+    def _repr_html_(self) -> str:
+        made = self.made.get("sampler") or self.made.get("scheme") or self.made.get("scheduler")
+        rows = [
+            ("calls of the network", self.K),
+            ("noises", self.J),
+            (
+                "levels λ",
+                f"{float(self.levels[0]):.6g} … {float(self.levels[-1]):.6g}, ending at {self.level_out:.6g}",
+            ),
+            (
+                "start",
+                f"N({self.start_mean:.6g}, {self.start_std:.6g}²) in units of √(1 + λ) at λ = {self.start_level:.6g}",
+            ),
+            ("recorded from", None if made is None else str(made)),
+        ]
+        return html_table("Tape of an affine sampler", rows)
 
     @property
     def K(self) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from wbound.calculus.notebook import html_table
 from wbound.sampler.make_setting import Setting
 from wbound.statement.formula import Formula
 
@@ -47,6 +49,20 @@ class Bound:
     def vacuous(self) -> bool:
         """Whether total ≥ ‖X_0‖ (an infinite or overflowed bound is)."""
         return not self.total < self.trivial
+
+    def __str__(self) -> str:
+        sign = {"lower": ">=", "exact": "="}.get(self.kind, "<=")
+        rest = "; vacuous: sending everything to the origin would do as well" if self.vacuous else ""
+        parts = f"initialisation {self.initialisation:.4g}, discretisation {self.discretisation:.4g}, score {self.score:.4g}"
+        return f"W2 {sign} {self.total:.6g} ({self.statement}: {parts}; trivial {self.trivial:.4g}{rest})"
+
+    def _repr_html_(self) -> str:
+        names = ("total", "initialisation", "discretisation", "score", "trivial", "vacuous", "kind")
+        return html_table(f"W2 by {self.statement}", [(name, getattr(self, name)) for name in names])
+
+    def _repr_latex_(self) -> str:
+        sign = {"lower": r"\ge", "exact": "="}.get(self.kind, r"\le")
+        return f"$W_2 {sign} {self.total:.6g}$" if math.isfinite(self.total) else rf"$W_2 {sign} \infty$"
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,14 @@ class Statement:
     hypotheses: tuple[Hypothesis, ...]
     evaluate: Callable[[Setting], Any]
     covers: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        held = ", ".join(h.name for h in self.hypotheses) or "none"
+        rows = [("kind", self.kind), ("source", self.source), ("hypotheses", held), ("section", self.section)]
+        return html_table(self.name, rows)
+
+    def _repr_latex_(self) -> str:
+        return f"$${self.latex}$$"
 
     @property
     def anchor(self) -> str:

@@ -26,7 +26,9 @@ __all__ = ["BOUNDS", "STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 BOUNDS: tuple[Theorem, ...] = (THEOREM_1, THEOREM_2, THEOREM_3, THEOREM_7)
 
 #: Every statement of docs/theory.md that the code computes.
-STATEMENTS: dict[str, Statement] = {s.id: s for s in (*BOUNDS, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)}
+STATEMENTS: dict[str, Statement] = {
+    s.id: s for s in (*BOUNDS, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)
+}
 
 #: The upper bounds by the name a user gives; each says for which schemes it is meant, the first where none is.
 THEOREMS: dict[str, tuple[Theorem, ...]] = {

@@ -338,3 +338,12 @@ def test_csv_keeps_every_digit() -> None:
     lines = [line.split(",") for line in text.splitlines()]
     assert lines[0] == ["K", "x", "name"] and [line[0] for line in lines[1:]] == ["1", "2", "3"]
     assert float(lines[1][1]) == 1 / 3 and lines[2][1] == "" and float(lines[3][1]) == 1e300
+
+
+def test_frames(made: Made) -> None:
+    rows = made.ranking.to_frame()
+    assert rows.index.name == "rank" and list(rows["error"]) == [row.error for row in made.ranking.rows]
+    columns = made.curve.to_frame()
+    assert columns.index.name == "K" and list(columns["exact"]) == made.curve.line("exact").values.tolist()  # type: ignore[union-attr]
+    shown = made.ranking._repr_html_()
+    assert shown.count("<tr>") == 13 and f"of {len(made.ranking.rows)}" in shown
