@@ -1,11 +1,15 @@
-"""Images a second of training, fp32 as one writes it down beside ours, and of sampling, on a GPU or the CPU.
+"""Images a second of training and of sampling, float32 as one writes it down beside ours, on a GPU or the CPU; and what
+checkpoints hold training up.
 
-Usage: ``python benchmarks/images.py [--presets paper large] [--batch 128] [--rounds 5] [--steps 20] [--json FILE]``.
-Baseline: the same network and loss in float32 without TF32, compilation, channels-last, fused Adam or tables.
-Ours: `numerics.cifar10.training`'s own step (on a GPU bf16, TF32, compiled, channels-last). A round times both,
-warm, one after the other; what is claimed are medians over rounds of ratios. Sampling is timed as the commands do
-it, float32 and eager, beside nothing. Floating-point operations are
-counted by torch on the baseline's step; the matrix rate is that of a large product, measured here. Without a
+Usage: ``python benchmarks/images.py [--presets paper large] [--batch 128] [--rounds 5] [--steps 20] [--K 20] [--compile]
+[--precision bf16] [--only sampling] [--json FILE]``.
+Baseline of training: the same network and loss in float32 without TF32, compilation, channels-last, fused Adam or
+tables; ours is `numerics.cifar10.training`'s own step (on a GPU bf16, TF32, compiled, channels-last). Baseline of
+sampling: version faadd9f's, float32, eager, a label computed at every evaluation; ours is what ``wbound images sample``
+runs on a run's directory, with --precision and --compile as given (their defaults: a GPU's are bf16 and compiled, a
+CPU's float32 and eager). A round times both, warm, one after the other, so compilation is in neither; what is claimed
+are medians over rounds of ratios. Floating-point operations are counted by torch on the baseline's step; the matrix rate
+is that of a large product, measured here. Checkpoints: the share of five minutes that one holds training up. Without a
 GPU the presets are smoke and small at 8 × 8, and the table says so.
 """
 
@@ -15,18 +19,24 @@ import argparse
 import json
 import platform
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
+from numerics.cifar10.checkpoints import CheckpointWriter
+from numerics.cifar10.fast_networks import Speed
 from numerics.cifar10.images import ImageSet
 from numerics.cifar10.networks import ScoreNetwork
-from numerics.cifar10.runs import make_config, score_of
+from numerics.cifar10.networks_in_use import in_use
+from numerics.cifar10.runs import Run, make_config
 from numerics.cifar10.sampling import sample_images
 from numerics.cifar10.training import _State
 
@@ -114,6 +124,8 @@ def measure(preset: str, kind: str, args: argparse.Namespace) -> dict[str, Any]:
     state = _State(
         engine, config, config.image_process(), ImageSet("noise", pixels), ScoreNetwork(shape).to(device)
     )
+    if args.only == "sampling":
+        return {"rows": sampling(state, args)}
     baseline = Baseline(state)
     works = {"baseline": baseline.step, "ours": lambda: state.advance()}
     with FlopCounterMode(display=False) as counted:
@@ -147,35 +159,82 @@ def measure(preset: str, kind: str, args: argparse.Namespace) -> dict[str, Any]:
                 "ratio": statistics.median(b / o for b, o in zip(training["baseline"], times, strict=True)),
             }
         )
-    rows.append(sampling(state, baseline, args))
-    return {"rows": rows, "flops_per_step": flops}
+    share = held_up(state)
+    print(f"{preset}, {config.process}: a checkpoint every 5 minutes takes {100 * share:.3g} % of the time")
+    return {"rows": [*rows, *sampling(state, args)], "flops_per_step": flops, "checkpoint_share": share}
 
 
-def sampling(state: _State, baseline: Baseline, args: argparse.Namespace) -> dict[str, Any]:
-    """Images a second of the sampler ``em`` as the commands run it: the network in float32, not compiled. There is
-    nothing of ours to compare it with."""
-    network, K = baseline.network.eval(), 5
+def former_score(
+    network: ScoreNetwork, state: _State
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The network as version faadd9f sampled with it: the time to the host, std there, and back, at every call."""
+
+    def score(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        times = t.double().cpu().numpy()
+        both = np.stack(np.broadcast_arrays(times, state.process.std(times))).reshape(2, -1)
+        at, std = torch.from_numpy(both).to(x.device, x.dtype).expand(2, len(x))
+        with torch.no_grad():
+            return network(x, at, std)
+
+    return score
+
+
+def sampling(state: _State, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Images a second of ``em`` at K steps: faadd9f's way, and what the command runs on the same weights."""
     shape = (state.data.channels, state.data.size, state.data.size)
-    score = score_of(network, state.process)
+    former = ScoreNetwork(state.network.architecture).to(state.device).eval().requires_grad_(False)
+    said: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder) / "run")
+        run.begin(state.config, state.network.architecture)
+        writer = CheckpointWriter(run.checkpoints)
+        state.save(writer)
+        writer.wait()
+        speed = Speed(args.precision, args.compile or None)
+        ours = in_use(str(run.folder), None, state.device, speed=speed, tell=said.append)
+    scores = {"faadd9f": former_score(former, state), "ours": ours.score}
 
-    def run() -> object:
-        return sample_images(
-            score, state.process, shape, K, "em", range(args.batch), state.device, args.batch
-        )
+    def work_of(score: Any) -> Callable[[], object]:
+        seeds, many = range(args.batch), args.batch
+        return lambda: sample_images(score, state.process, shape, args.K, "em", seeds, state.device, many)
 
-    strictly(True)
-    run()
-    spent = [seconds(run, 1) for _ in range(args.rounds)]
-    return {
-        "preset": state.config.preset,
-        "process": state.config.process,
-        "what": f"sampling, K = {K}",
-        "who": "as is",
-        "images_per_second": args.batch / statistics.median(spent),
-        "peak_gib": None,
-        "share_of_matrix_rate": None,
-        "ratio": None,
-    }
+    works = {name: work_of(score) for name, score in scores.items()}
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    for name, work in works.items():
+        strictly(name == "faadd9f")
+        work()
+    for _ in range(args.rounds):
+        for name, work in works.items():
+            strictly(name == "faadd9f")
+            spent[name].append(seconds(work, 1))
+    for line in said:
+        print(line, file=sys.stderr)
+    return [
+        {
+            "preset": state.config.preset,
+            "process": state.config.process,
+            "what": f"sampling, K = {args.K}",
+            "who": name if name == "faadd9f" else ours.about.partition(", ")[2],
+            "images_per_second": args.batch / statistics.median(times),
+            "peak_gib": None,
+            "share_of_matrix_rate": None,
+            "ratio": statistics.median(a / b for a, b in zip(spent["faadd9f"], times, strict=True)),
+        }
+        for name, times in spent.items()
+    ]
+
+
+def held_up(state: _State) -> float:
+    """The share of five minutes that a checkpoint for recovery holds training up, the median of nine."""
+    with tempfile.TemporaryDirectory() as folder:
+        writer = CheckpointWriter(Path(folder))
+        times = []
+        for _ in range(9):
+            begin = time.perf_counter()
+            state.save(writer, "recovery")
+            times.append(time.perf_counter() - begin)
+            writer.wait()  # five minutes are enough for it
+    return statistics.median(times) / 300.0
 
 
 def main() -> None:
@@ -185,6 +244,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128 if gpu else 32)
     parser.add_argument("--rounds", type=int, default=5 if gpu else 3)
     parser.add_argument("--steps", type=int, default=20 if gpu else 3)
+    parser.add_argument("--kinds", nargs="+", default=["vp", "ve"])
+    parser.add_argument("--K", type=int, default=20)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--only", choices=("sampling",))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     where = (
@@ -195,17 +259,17 @@ def main() -> None:
     print(f"{where}, torch {torch.__version__}, batch {args.batch}; ratio: times the baseline's speed")
     rows: list[dict[str, Any]] = []
     for preset in args.presets:
-        for kind in ("vp", "ve"):
+        for kind in args.kinds:
             rows += measure(preset, kind, args)["rows"]
     print(
-        f"{'preset':8}{'process':13}{'what':17}{'who':10}{'images/s':>10}{'ratio':>7}{'peak GiB':>10}{'of matrix rate':>16}"
+        f"{'preset':8}{'process':13}{'what':17}{'who':24}{'images/s':>10}{'ratio':>7}{'peak GiB':>10}{'of matrix rate':>16}"
     )
     for r in rows:
         memory = "—" if r["peak_gib"] is None else f"{r['peak_gib']:.2f}"
         ratio = "—" if r["ratio"] is None else f"{r['ratio']:.2f}"
         share = "—" if r["share_of_matrix_rate"] is None else f"{100 * r['share_of_matrix_rate']:.1f} %"
         print(
-            f"{r['preset']:8}{r['process']:13}{r['what']:17}{r['who']:10}{r['images_per_second']:10.0f}"
+            f"{r['preset']:8}{r['process']:13}{r['what']:17}{r['who']:24}{r['images_per_second']:10.0f}"
             f"{ratio:>7}{memory:>10}{share:>16}"
         )
     if not gpu:

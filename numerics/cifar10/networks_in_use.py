@@ -58,6 +58,10 @@ def in_use(
     assert network is not None
     if step is not None:
         raise BadInput("step", step, "goes with a run directory")
+    if speed not in (None, Speed()):
+        raise BadInput(
+            "precision", str(speed), "goes with a run directory: other people's networks run as they are"
+        )
     found = foreign_network(network, device)
     if shape is not None and found.shape is not None and shape != found.shape:
         raise BadInput("shape", shape, f"must be {found.shape}, as the network says")

@@ -46,9 +46,8 @@ def sample_tape(
     """
     size, numbers = tuple(count("shape", side) for side in shape), seeds_of(seeds)
     if np.isinf(tape.levels).any() and mean is None:
-        raise BadInput(
-            "tape", "level infinity", "asks for the denoiser at pure noise, the data's mean: give --data"
-        )
+        said = "asks for the denoiser at pure noise, the data's mean, which this network does not say"
+        raise BadInput("tape", "level infinity", said)
     room(len(seeds), size, batch, 1 + tape.J)
     out = torch.empty((len(seeds), *size), dtype=dtype, device=device)
     for first in range(0, len(numbers), count("batch", batch)):

@@ -98,7 +98,9 @@ def sample(
     )
     steps, many = i.integer("K", K, 100), i.integer("n", n, 64)
     first, at_once = i.integer("seed", seed, 0, 0), i.integer("batch", batch, 256)
-    held = _tape_of(tape, {"--K": K, "--process": process, "--snr": snr, "--denoise": denoise})
+    others = {"K": K, "process": process, "snr": snr, "denoise": denoise}
+    others |= {"scheme": None if scheme == "em" else scheme, "grid": None if grid == "uniform" else grid}
+    held = _tape_of(tape, others)
     room(many, drawn.shape)
     ratio = nonnegative("snr", o.number("snr", snr, SNR))
     evaluations = held.K if held is not None else plan(drawn.process, steps, scheme, grid).evaluations
@@ -190,9 +192,7 @@ def _tape_of(path: str | None, others: dict[str, Any]) -> Tape | None:
         return None
     for option, value in others.items():
         if value is not None:
-            raise BadInput(
-                option.lstrip("-"), str(value), "does not go with --tape: the tape is the whole sampler"
-            )
+            raise BadInput(option, str(value), "does not go with --tape: the tape is the whole sampler")
     return Tape.load(path)
 
 

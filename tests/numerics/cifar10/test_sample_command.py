@@ -77,6 +77,10 @@ def test_a_tape_is_a_sampler(run: str, wb: Any, tmp_path: Path) -> None:
         "images", "sample", run, "--tape", str(tmp_path / "em.json"), "--K", "3", "-o", str(out)
     )
     assert "does not go with --tape" in refused
+    for more in (["--scheme", "hf"], ["--grid", "edm"], ["--process", "vp-v1"]):
+        assert "does not go with --tape" in wb.refused(
+            "images", "sample", run, "--tape", str(tmp_path / "em.json"), *more, "-o", str(out)
+        )
 
 
 def test_other_peoples_networks(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,6 +112,7 @@ def test_other_peoples_networks(wb: Any, tmp_path: Path, monkeypatch: pytest.Mon
         (["--shape", "3,4"], "must be C,H,W"),
         (["--shape", "3,4,4", "--step", "3"], "goes with a run directory"),
         (["--network", "x.pkl", "--shape", "3,4,4"], "only safetensors"),
+        (["--shape", "3,4,4", "--precision", "bf16"], "run as they are"),
         (["run", "--shape", "3,4,4"], "one of them"),
     ):
         base = [w for w in words if "--network" not in more or w not in ("--network", "theirs:nan")]

@@ -88,7 +88,7 @@ def test_a_tape_that_asks_at_pure_noise_needs_the_mean(law: GaussianImages) -> N
         start_level=np.inf,
         start_std=1.0,
     )
-    with pytest.raises(BadInput, match="give --data"):
+    with pytest.raises(BadInput, match="pure noise, the data's mean"):
         sample_tape(law.level_score, tape, SHAPE)
     mean = torch.full(SHAPE, 0.25, dtype=torch.float64)
     g = torch.Generator().manual_seed(0)
