@@ -64,7 +64,8 @@ for said in ranking.limits:
 full = schedule_formats.from_array(np.linspace(1e-4, 0.02, 1000), "betas")
 own = schedule_formats.from_array(np.sqrt(full.lam[:-1:50]), "sigmas", name="linear betas, every 50th")
 print(check_schedule(own, data=digits.gaussian).consistent, own.K, "steps,", *own.notes)
-beside = choose(digits, own.K, schedules=[own], processes=["vp-linear"], grids=["uniform", "edm", "optimal"])
+kept = {"processes": ["vp-linear"], "grids": ["uniform", "edm", "optimal"]}
+beside = choose(digits, own.K, scheme="hf", schedules=[own], **kept)
 mine = next(row for row in beside.rows if row.kind == "given")
 print(f"rank {mine.rank} of {len(beside.rows)}, {mine.factor:.2f} times the best")
 assert mine.factor >= 1.0

@@ -32,7 +32,7 @@ OFF_CENTRE = 0.5
 @dataclass(frozen=True)
 class Departure:
     """One way in which data are not what a ranking by the Gaussian takes them for. ``kind``: "tails", "clusters",
-    "shape", "centre" or "few"; ``size``: W2 along the worst direction at variance 1; |mean| over the spread; n/d."""
+    "shape", "centre" or "few"; ``size``: W2 along the worst direction at variance 1; ‖mean‖ over the spread; n/d."""
 
     kind: str
     size: float

@@ -213,6 +213,7 @@ NO_STEPS = (
     "exact.leading_order", "data.beyond_log_concave.CurvatureProfile.kinks",
     "data.beyond_log_concave._crossings", "bounds.theorem_7_integrals.second_constant",
     "bounds.theorem_7_integrals._highest", "bounds.theorem_7_integrals._exponential",
+    "data.weak_log_concavity", "exact.random_midpoint._by_quadrature",
 )
 
 #: Slow references, computed once for all mutants.
@@ -229,6 +230,7 @@ REMEMBERED = (
 EQUIVALENT: dict[str, str] = {
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
+    "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",

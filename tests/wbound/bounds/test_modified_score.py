@@ -146,13 +146,16 @@ def test_its_terms_are_the_integrals_they_stand_for() -> None:
     assert 0.3 * t.M < worst <= t.M
 
 
-@pytest.mark.parametrize("a", [0.0, 5.0])
-def test_the_score_s_change_where_the_mean_decides(a: float) -> None:
-    """M over all steps one after the other, a mean of 30: falling towards the data and rising towards the noise."""
-    from numerics.studies.bounds_compared import rising_beta
+@pytest.mark.parametrize(
+    "process", [("vp-linear", 20.0, 0.1), ("vp-linear", 0.0, 1.0), ("vp-exponential", 1.0, 4.0)]
+)
+def test_the_score_s_change_where_the_mean_decides(process: tuple[str, float, float]) -> None:
+    """M over all steps one after the other, a mean of 30; the largest is inside, at the data, at the noise."""
+    name, first, second = process
+    p = wbound.process(name, a=first, b=second) if first else wbound.process("ou", theta=0.5, sigma=1.0)
 
     law = Gaussian(np.array([30.0]), np.array([0.9]))
-    s = wbound.setting(rising_beta(a), law, 1.0, 7, scheme=MODIFIED_EI, start="standard")
+    s = wbound.setting(p, law, 1.0, 7, scheme=MODIFIED_EI, start="standard")
     each = []
     for hi, lo in zip(s.nodes.t, s.nodes.t[1:], strict=False):
         late, early = (float(s.process.alpha(t)) for t in (hi, lo))

@@ -12,6 +12,7 @@ from scipy.integrate import quad
 
 import wbound
 from wbound.bounds import ddpm, theorem_1, theorem_2
+from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.complexity import criteria
 from wbound.complexity.criteria import value_at
 from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
@@ -21,6 +22,7 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler.make_setting import setting
+from wbound.theory.statements import upper_bound
 
 NAMES = (
     "ve-exponential",
@@ -58,7 +60,7 @@ def test_the_tally_equals_the_sum(name: str, scheme: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", ["ve-sqrt", "vp-linear", "sub-vp"])
 def test_the_tally_of_theorem_1_and_of_the_exact_law(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = wbound.process(name)
-    first = criteria.published_criterion(p, FACTS, "prior", 0.1, 0.3)
+    first = criteria.published_criterion(p, FACTS, wbound.SCHEMES["em"], "prior", 0.1, 0.0, 0.3)
     assert value_at(first, 2.5, 30_000, CHECKED).total == pytest.approx(
         _summed(monkeypatch, first, 2.5, 30_000), rel=1e-9
     )
@@ -88,9 +90,11 @@ def test_horizons_together_are_each_alone(which: str, quality: Quality) -> None:
     law = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
     data = early_stopped(0.5, 0.05, 1, 0.25, 0.0) if which == "stopped early" else law
     criterion = {
-        "Theorem 1": lambda: criteria.published_criterion(p, law, "prior", 0.1, "exact"),
+        "Theorem 1": lambda: criteria.published_criterion(
+            p, law, wbound.SCHEMES["em"], "prior", 0.1, 0.0, "exact"
+        ),
         "exact": lambda: criteria.exact_criterion(p, law, wbound.SCHEMES["em"]),
-        "ode-hf": lambda: criteria.ode_criterion(p, law, wbound.SCHEMES["ode-hf"], "prior", 0.1),
+        "ode-hf": lambda: criteria.theta_criterion(THEOREM_3, p, law, wbound.SCHEMES["ode-hf"], "prior", 0.1),
     }.get(
         which,
         lambda: criteria.sharp_criterion(
@@ -318,15 +322,11 @@ def test_no_other_horizon_needs_fewer_steps(
     )
     law = Gaussian(np.zeros(len(variances)), np.array(variances))
     eps = 10.0**size * math.sqrt(law.second_moment)
-    if kind == "published":
-        found = wbound.iterations(p, law, eps, theorem="published", M1="exact")
-        criterion = criteria.published_criterion(p, law, "prior", 0.0, "exact")
-    else:
-        scheme = wbound.SCHEMES[kind]
-        found = wbound.iterations(p, law, eps, scheme=scheme)
-        make = criteria.ode_criterion if scheme.kind == "ode" else criteria.sharp_criterion
-        noise = () if scheme.kind == "ode" else (0.0,)
-        criterion = make(p, law, scheme, "prior", 0.0, *noise)
+    theorem, name = ("published", "em") if kind == "published" else ("sharp", kind)
+    scheme, M1 = wbound.SCHEMES[name], "exact" if kind == "published" else None
+    found = wbound.iterations(p, law, eps, scheme=scheme, theorem=theorem, M1=M1)
+    by = upper_bound(theorem, scheme)
+    criterion = criteria.criterion_of(by, p, law, scheme, "prior", 0.0, 0.0, M1)
     assert value_at(criterion, found.T, float(found.K), FINE).total <= eps * (1.0 + 1e-9)
     fewer = float(found.K) * (1.0 - 1e-3)
     fewer = math.floor(fewer) if fewer < 1e9 else fewer
