@@ -24,7 +24,7 @@ from numerics.studies.floors_by_sampler import floor_columns
 from numerics.studies.gap import gap_closed
 from numerics.tables.booktabs import booktabs_table
 from numerics.tables.complexity import complexity_text
-from wbound.complexity.tables import complexity_table
+from wbound.complexity.tables import complexity_rows
 from wbound.forward.catalogue import process
 from wbound.theory.statements import STATEMENTS
 
@@ -222,7 +222,7 @@ def write_paper(
     values: dict[str, Any] = {"d": 10, "eps": 0.1, "m0": 1.0, "L0": 1.0}
     with locked(out) as folder:
         say("[1/4] steps for the eight processes")
-        steps = _fitted(complexity_text(complexity_table(**values), "latex", values), wide=True)
+        steps = _fitted(complexity_text(complexity_rows(**values), "latex", values), wide=True)
         say("[2/4] bounds beside the exact values")
         compared = _peers_tables()
         say("[3/4] exact errors on a spectrum")

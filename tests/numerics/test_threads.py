@@ -67,6 +67,7 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
     "orders": lambda s: wbound.orders(s.own).text,
     "exact": lambda s: exact_w2(s.named, s.law, T=3.0, K=30, scheme="em"),
     "optimal": lambda s: wbound.optimal_grid(s.facts, K=9, lam_max=1e3).tolist(),
+    "levels": lambda s: wbound.sigmas([4.0, 1.0], K=5).tolist(),
     "lower": lambda s: wbound.lower_bound(d=3, sigma0=1.0, eps=0.1).K,
     "grid": lambda s: wbound.w2_bound(s.general, s.facts, T=3.0, K=20, scheme="hf", grid="edm").total,
     "early": lambda s: (

@@ -35,7 +35,7 @@ from wbound.calculus.balls import (
 from wbound.certified import flow_statements as flow
 from wbound.certified import statements as terms
 from wbound.certified.certificate_file import OLD, read, written
-from wbound.certified.inputs import Inputs, inputs_of
+from wbound.certified.inputs import BETWEEN, Inputs, inputs_of
 from wbound.certified.path import Path
 from wbound.certified.theorem_1_terms import Slack, theorem_1
 from wbound.data.gaussian import Gaussian
@@ -191,10 +191,10 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
         upper_bound(inputs.theorem, where.scheme).check(where)
     thetas = _thetas_of(inputs, where)
     if inputs.theta is None and thetas:
-        inputs = replace(inputs, theta=",".join(theta.hex() for theta in thetas))
+        inputs = replace(inputs, theta=BETWEEN.join(theta.hex() for theta in thetas))
         where = inputs.setting
     if inputs.theta is not None:
-        given = [double_of("theta", text) for text in inputs.theta.split(",")]
+        given = [double_of("theta", text) for text in inputs.theta.split(BETWEEN)]
         if len(given) != max(len(thetas), 1) or min(given) < 0.0:
             many = f"{len(thetas)} numbers >= 0, with commas" if len(thetas) > 1 else "a number >= 0"
             raise BadInput("theta", inputs.theta, f"must be {many}")
@@ -388,7 +388,7 @@ def _sharp(
 def _flow(
     inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
 ) -> tuple[str, Ball]:
-    thetas = [exact_ball("theta", text) for text in str(inputs.theta).split(",")]
+    thetas = [exact_ball("theta", text) for text in str(inputs.theta).split(BETWEEN)]
     by = upper_bound(str(inputs.theorem), where.scheme).id
     of = {"theorem-3": flow.theorem_3, "theorem-7": flow.theorem_7}[by]
     return by, of(path, data, inputs.scheme, inputs.start, M, thetas)

@@ -24,6 +24,10 @@ from wbound.sampler.scheme import scheme_named
 __all__ = ["Inputs", "inputs_of", "mapping"]
 
 
+#: Stands between the two θ of Theorem 7.
+BETWEEN = ","
+
+
 @dataclass(frozen=True)
 class Inputs:
     """All that a certificate depends on, as exact text (see the module). Raises `BadInput` where it is read.
@@ -190,7 +194,7 @@ def inputs_of(
         if own_M1 is None:
             raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
         M1 = own_M1(process, nodes.T)
-    many = [part if isinstance(theta, str) else theta for part in str(theta).split(",")]
+    many = [part if isinstance(theta, str) else theta for part in str(theta).split(BETWEEN)]
     optional = {"M1": M1, "eps": eps}
     return Inputs(
         process=process.name,
@@ -206,7 +210,7 @@ def inputs_of(
         nodes=None if plain else tuple(float(t).hex() for t in nodes.t),
         score_bias=exact_text("score_bias", score_bias),
         score_noise=exact_text("score_noise", score_noise),
-        theta=None if theta is None else ",".join(exact_text("theta", one) for one in many),
+        theta=None if theta is None else BETWEEN.join(exact_text("theta", one) for one in many),
         **{k: None if v is None else exact_text(k, v) for k, v in optional.items()},
     )
 

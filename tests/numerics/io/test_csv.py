@@ -33,6 +33,8 @@ LINES = {
     "lower-bound --view gap": "lower-bound --view gap --points 1 --u-from 0.1 --u-to 0.1 -o FILE",
     "lower-bound --view landscape": "lower-bound --view landscape --points 6 --K-to 5 -o FILE",
     "lower-bound": "lower-bound --K-to 20 -o FILE",
+    "peers": "peers --law isotropic --a 0 --K 5 -o FILE",
+    "gaussian-errors": "gaussian-errors --data 4,1 --K 5 -o FILE",
     "optimal": "optimal --K 3 --d 2 --figure FILE",
     "schedule": f"schedule {OU} -o FILE",
     "score-error": "score-error --process ou -o FILE",
@@ -47,9 +49,11 @@ FILES = {
     "complexity",
     "curve",
     "gap",
+    "gaussian_errors",
     "lower_bound",
     "optimal",
     "orders",
+    "peers",
     "schedule",
 }
 
