@@ -85,6 +85,9 @@ OTHERWISE = {
     "wbound/calculus/balls.py": {"python-flint"},
     "wbound/bounds/theorem_2.py": {"numba"},
     "wbound/exact/compiled_tape.py": {"numba"},
+    "wbound/exact/compiled_law.py": {"numba"},
+    "wbound/bounds/compiled_bounds.py": {"numba"},
+    "wbound/bounds/compiled_theta.py": {"numba"},
 }
 #: Rooms whose door names the extra before any file of theirs is imported, and that extra.
 DOORS = {

@@ -11,6 +11,7 @@ from numerics.targets.datasets import Dataset
 from wbound import Process
 from wbound.calculus.notebook import html_table
 from wbound.errors import BadInput
+from wbound.extras import needing
 from wbound.sampler.scheme import scheme_named
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
@@ -121,7 +122,8 @@ class Ranking:
 
     def to_frame(self) -> pandas.DataFrame:
         """The rows as a pandas table, best first, W2 in x; ``parameters`` are one column."""
-        import pandas as pd
+        with needing("data"):
+            import pandas as pd
 
         return pd.DataFrame([row.to_dict() for row in self.rows]).set_index("rank")
 

@@ -20,6 +20,7 @@ from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
 from wbound.exact.floor import PROPOSITION_1
 from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.extras import needing
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import scheme_named
@@ -98,7 +99,8 @@ class Curve:
 
     def to_frame(self) -> pandas.DataFrame:
         """The numbers as a pandas table, over the axis."""
-        import pandas as pd
+        with needing("data"):
+            import pandas as pd
 
         return pd.DataFrame(self.columns()).set_index(self.axis)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from wbound.errors import BadInput
+from wbound.extras import needing
 from wbound.typing import Array
 
 __all__ = ["Departure", "departures"]
@@ -83,7 +84,8 @@ def _worst(rows: Array) -> tuple[float, float]:
     columns = [rows[:, i] for i in np.argsort(rows.var(axis=0))[::-1][:COORDINATES]]
     count = min(DIRECTIONS, d, n - 1)
     if count and rows.any():
-        from sklearn.utils.extmath import randomized_svd
+        with needing("data"):
+            from sklearn.utils.extmath import randomized_svd
 
         _, _, axes = randomized_svd(rows, count, random_state=0)
         columns += list((rows @ axes.T).T)

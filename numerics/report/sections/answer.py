@@ -16,11 +16,13 @@ __all__ = ["CALLS", "SCHEMES", "build"]
 #: Calls of the network of the table, and the samplers that are ranked at them.
 CALLS = 20
 SCHEMES = ("ddpm", "em-point", "ddim", "heun", "dpmpp-2m")
+#: Between the schemes of --scheme.
+SEVERAL = ","
 COMMAND = " ".join(
     (
         "wbound choose --data digits",
         f"--steps {CALLS}",
-        f"--scheme {','.join(SCHEMES)}",
+        f"--scheme {SEVERAL.join(SCHEMES)}",
         *(f"--process {name}" for name in TRIED),
     )
 )
