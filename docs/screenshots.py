@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 FIGURES = Path(__file__).with_name("figures")
 #: File → width and height of the window, colour scheme, what is scrolled to the top of it.
 SHOTS: dict[str, tuple[int, int, str, str]] = {
-    "report.webp": (1400, 1000, "light", "#bounds"),
+    "report.webp": (1400, 1000, "light", "h1"),
     "report-explorer.webp": (1400, 1100, "light", "#explorer"),
     "report-phone.webp": (390, 844, "dark", "#explorer figure"),
 }

@@ -22,9 +22,11 @@ def sigmas(data: Any, K: int = 20, sampler: str = "ddim") -> Array:
     covariance, as `numerical_grid` finds them, the first level too. Kind: *exact* for that Gaussian; the best that the
     search found. `wbound choose` compares other samplers and named schedules.
 
+    Data are variances, the eigenvalues of a covariance; or samples, more of them than dimensions; or a
+    `wbound.data.gaussian.Gaussian`, or an object with one as ``gaussian``.
+
     Args:
-        data: variances (d,), the eigenvalues of a covariance, in x²; or samples (n, …), n above their number of
-            dimensions; or a `wbound.data.gaussian.Gaussian`, or any object with one as ``gaussian``.
+        data: variances (d,) in x², samples (n, …) in x, or a Gaussian.
         K: steps, an integer >= 1.
         sampler: hf, ddpm, ode-hf, ddim, heun or heun-lam.
 
