@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import signal
 import sys
 import threading
@@ -350,4 +351,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console entry point."""
+    gc.set_threshold(50_000)  # imports make living objects, which the collector would go through a hundred times
     sys.exit(main())
