@@ -59,7 +59,8 @@ def made_fast(
     if gpu:
         torch.set_float32_matmul_precision("highest" if how.precision == "fp32" else "high")
         torch.backends.cudnn.allow_tf32 = how.precision != "fp32"
-        network.unet = network.unet.to(memory_format=torch.channels_last)
+        held: Any = network.unet  # whose own types know no memory_format
+        held.to(memory_format=torch.channels_last)
     said = [how.precision]
     dtype = torch.bfloat16 if how.precision == "bf16" else torch.float32
     unet: nn.Module = network.unet
@@ -77,7 +78,8 @@ def made_fast(
     if not how.compiled:
         said.append("eager")
     if dtype != torch.float32 or how.compiled:
-        network.unet = _Fast(unet, dtype, bool(how.compiled), graphs, tell)
+        fast: Any = _Fast(unet, dtype, bool(how.compiled), graphs, tell)
+        network.unet = fast
     return ", ".join(said)
 
 

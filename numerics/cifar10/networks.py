@@ -70,7 +70,7 @@ def architecture(
     `BadInput`."""
     one_of("preset", preset, PRESETS)
     ve = kind == "ve"
-    base = Architecture(preset, kind, channels, size, (), 0, **sigmas)
+    base = replace(Architecture(preset, kind, channels, size, (), 0), **sigmas)  # type: ignore[arg-type]
     if preset == "smoke":
         out = replace(base, widths=(16, 32), blocks=1, middle_attention=False)
     elif preset == "small":
@@ -138,16 +138,18 @@ def _as_in_the_reference(unet: UNet2DModel) -> UNet2DModel:
             module.norm1, module.norm2 = norm(module.norm1), norm(module.norm2)
             module.output_scale_factor = math.sqrt(2.0)
             nn.init.zeros_(module.conv2.weight)
-            nn.init.zeros_(module.conv2.bias)
+            if module.conv2.bias is not None:
+                nn.init.zeros_(module.conv2.bias)
         elif isinstance(module, Attention):
             module.group_norm = norm(module.group_norm)
             module.rescale_output_factor = math.sqrt(2.0)
             for parameter in module.to_out[0].parameters():
                 nn.init.zeros_(parameter)
     for block in unet.up_blocks:
-        if isinstance(getattr(block, "attentions", None), nn.ModuleList):
-            for i in range(len(block.attentions) - 1):
-                block.attentions[i] = _Same()
+        attentions = getattr(block, "attentions", None)
+        if isinstance(attentions, nn.ModuleList):
+            for i in range(len(attentions) - 1):
+                attentions[i] = _Same()
     unet.conv_norm_out = norm(unet.conv_norm_out)
     return unet
 

@@ -226,7 +226,7 @@ def quality_of(
     real, _ = features_of(train, extractor)
     known = statistics or Statistics.of(real, kind, data.name)
     apart, _ = features_of(held, extractor)
-    kids = None, None
+    kids: tuple[Any, Any] = None, None
     if extractor is not None:
         a, b, c = (torch.from_numpy(v) for v in (real, found, apart))
         kids = kid(a, b), kid(a, c)

@@ -52,7 +52,7 @@ def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
         made = {name: _taken(kind, values) for name, kind in groups.items()}
         return command(**made, **values)
 
-    del taken.__wrapped__  # type: ignore[attr-defined]  # or the parser would read that one's signature
+    del taken.__wrapped__  # or the parser would read that one's signature
     taken.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
     taken.__annotations__ = {p.name: p.annotation for p in flat}
     return taken

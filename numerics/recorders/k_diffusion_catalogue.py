@@ -97,7 +97,7 @@ def ranked_k_diffusion(
     if not low < high:
         raise BadInput("sigma_min", low, f"must be below sigma_max = {high:g}")
     sampling = k_diffusion_sampling(folder)
-    found = {}
+    found: dict[str, Sequence[float]] = {}
     for name, scheme in OWN.items() if own else ():
         best = choose(data, calls, scheme=scheme, processes=(), sigma_min=low, sigma_max=high).best
         found[name] = [*(best.schedule.lam[:-1] ** 0.5).tolist(), 0.0]

@@ -40,7 +40,7 @@ class TapeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     order = 1
 
-    @register_to_config  # type: ignore[untyped-decorator]
+    @register_to_config
     def __init__(
         self,
         tape: Tape | Mapping[str, Any],
@@ -134,7 +134,7 @@ class TapeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         return SchedulerOutput(prev_sample=moved) if return_dict else (moved,)
 
     def _denoised(self, answer: torch.Tensor, sample: torch.Tensor, sigma: float) -> torch.Tensor:
-        wanted = self.config.prediction_type
+        wanted = self.config["prediction_type"]
         if wanted == "epsilon":
             return sample - sigma * answer
         if wanted == "sample":
@@ -142,7 +142,7 @@ class TapeScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         return sample / (1.0 + sigma**2) - answer * (sigma / math.sqrt(1.0 + sigma**2))
 
     def __len__(self) -> int:
-        return int(self.config.num_train_timesteps)
+        return int(self.config["num_train_timesteps"])
 
 
 def _timesteps(wanted: Array, log_sigma: Array, outside: str) -> Array:

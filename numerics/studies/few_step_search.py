@@ -108,7 +108,7 @@ def search(
     parents = {name: [measured(t, K, name) for t, K in cells] for name in PARENTS}
     better = np.min(list(parents.values()), axis=0)
     on_line = len(first) * len(calls)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for family in families:
         found = {}
         for theta in family.thetas:

@@ -224,9 +224,9 @@ def choose(
         "file": "no -o",
         "samples_check": "no --samples-check",
     }
-    for which in ("best", "best_named"):
+    for row in ("best", "best_named"):
         for key in ("limit", "last_decade"):
-            reasons[f"{which}.{key}"] = "σ_max is an inner minimum, or the user's"
+            reasons[f"{row}.{key}"] = "σ_max is an inner minimum, or the user's"
     for i in range(len(ranking.rows)):
         reasons[f"rows.{i}.sigma_max"] = "it starts at pure noise"
         reasons[f"rows.{i}.T"] = "the scheme sees the clock alone: sigma_max says where it starts"

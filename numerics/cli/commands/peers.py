@@ -112,7 +112,8 @@ def peers(
         laws: dict[str, Any] = {"gaussian": made}
     else:
         laws = {
-            name.strip(): study.law_named(name.strip()) for name in (study.LAWS if law is None else law.split(","))
+            name.strip(): study.law_named(name.strip())
+            for name in (study.LAWS if law is None else law.split(","))
         }
     tables = {
         name: {
