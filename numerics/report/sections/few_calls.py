@@ -46,9 +46,12 @@ def build(context: Context) -> Part:
         "How few calls of the network could do? For Gaussian data whose eigenvalues lie within κ = {kappa:.3g}, as those of "
         "the digits' {d:int} directions do, exact scores and a known mean, no sampler that scales states, adds answers and draws "
         "noise, its levels not drawn at random, stays below E_K of tr Σ's root at its worst spectrum (Theorem 6): {floor:.2g} "
-        "after {K:int} calls, and the phase sampler is at {phase:.2g} there. DPM-Solver++(2M) on the best log-uniform levels found is at "
-        "{two_m:.2g}, ddim from the exact start at {ddim:.2g} or more. So the published lower bound is about Euler's steps and not "
-        "about sampling. And this is a fact about Gaussian data: on other laws and with a network the phase sampler is not always the "
+        "after {K:int} calls, and the phase sampler is at {phase:.2g} there. DPM-Solver++(2M) on the best log-uniform "
+        "levels found is at "
+        "{two_m:.2g}, ddim from the exact start at {ddim:.2g} or more. So the published lower bound is about Euler's "
+        "steps and not "
+        "about sampling. And this is a fact about Gaussian data: on other laws and with a network the phase sampler is "
+        "not always the "
         "better one, as `wbound choose` says of your own data."
     )
     flat = [(name, K, v) for name, (at, values) in lines.items() for K, v in zip(at, values, strict=True)]
@@ -59,7 +62,8 @@ def build(context: Context) -> Part:
         "W2 over the root of the trace against network calls, both axes logarithmic: the published bound and Theorem 2 fall to "
         "a hundredth after thousands of calls, DPM-Solver++ after twenty, the phase sampler runs along the edge of a shaded "
         "region into which no affine sampler comes and is at a hundred-millionth after fifteen.",
-        "Samplers at their worst spectrum within κ = {kappa:.3g}, hf, Heun and 2M on the best log-uniform levels found for it; UniPC "
+        "Samplers at their worst spectrum within κ = {kappa:.3g}, hf, Heun and 2M on the best log-uniform levels found "
+        "for it; UniPC "
         "as shipped ({shipped}), whose levels end at σ = 0.03, above the narrowest directions. The two bounds are for "
         "the digits' own m_0, L_0 and second moment on uniform grids of vp-linear with the best T found.",
         columns,

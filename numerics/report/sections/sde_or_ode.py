@@ -101,7 +101,8 @@ def build(context: Context) -> Part:
         "two calls of the score a step, needs fewer calls in {lam_better:int} settings, up to {heun_gain:.3g} times "
         "fewer, and in {heun_small:int} of the {small:int} in which ε is at most a hundredth of √d; heun (the same "
         "rule, its last step Euler in σ, as Karras et al. have it) in {heun_better:int}: where the clock begins like t, "
-        "the last of these uniform steps leaves an error of first order. Theorem 7 bounds both, and heun-lambda (the rule in λ).\n\n"
+        "the last of these uniform steps leaves an error of first order. Theorem 7 bounds both, and heun-lambda (the "
+        "rule in λ).\n\n"
         "Only ε/√d matters for data of this kind; d = {d_last:int} is shown at ε = {eps_last:g}. These are stored "
         "results of {date} ({seconds:.0f} s); to renew them: `" + RENEW + "` in the sources."
     )

@@ -65,7 +65,8 @@ def build(context: Context) -> Part:
         "bound to the exact value is {ratio:.10f}; {below:int} are below 1 by more than rounding. From p_T the start's "
         "error, which every bound can nearly attain, does not hide the terms of the steps. A number here is an upper "
         "limit on the smallest ratio there is.\n\n"
-        "These are stored results of {first} to {date} ({seconds:int} s). To look longer: `wbound search --seconds 600 --cells 1e6 "
+        "These are stored results of {first} to {date} ({seconds:int} s). To look longer: `wbound search --seconds 600 "
+        "--cells 1e6 "
         "--out numerics/report/results/search.json` in the sources."
     )
     table = Table(

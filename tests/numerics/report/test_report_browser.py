@@ -24,7 +24,8 @@ MEASURE = """() => {
   const wide = [...document.body.querySelectorAll("*")].filter((e) => !e.closest(".scroll, svg, math") && e.checkVisibility() &&
     e.getBoundingClientRect().right > width + 1).map(name);
   // boxes of words, line by line; a formula is one box, and so is a drawing
-  const boxes = [...document.querySelectorAll("math, svg")].filter((e) => e.checkVisibility()).map((e) => [name(e), e.getBoundingClientRect()]);
+  const boxes = [...document.querySelectorAll("math, svg")].filter((e) => e.checkVisibility())
+    .map((e) => [name(e), e.getBoundingClientRect()]);
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), range = document.createRange();
   for (let node; (node = walk.nextNode()); ) {
     if (!node.data.trim() || node.parentElement.closest("math, svg, script, style, option, textarea")) continue;
