@@ -138,7 +138,51 @@ def _sweep(K: list[int], most: int) -> Callable[[], object]:
     return run
 
 
-CASES: dict[str, Callable[..., Callable[[], object]]] = {"sweep": _sweep}
+def _gaussian(d: int, variance: float) -> Any:
+    import numpy as np
+
+    try:
+        from wbound.data.gaussian import Gaussian
+    except ImportError:
+        from wbound.gaussian import Gaussian
+    return Gaussian(np.zeros(d), variance)
+
+
+def _iterations(process: str, eps: float, **options: Any) -> Callable[[], object]:
+    import wbound
+
+    p, data = wbound.process(process), _gaussian(10, 1.0)
+    return lambda: wbound.iterations(p, data, eps, **options)
+
+
+def _users(f: str, g: str, eps: float) -> Callable[[], object]:
+    import wbound
+
+    p, data = wbound.Process(f=f, g=g), _gaussian(10, 1.0)
+    return lambda: wbound.iterations(p, data, eps, scheme="em")
+
+
+def _search(n: int) -> Callable[[], object]:
+    """Evaluations of the directed search at points that both builds draw alike."""
+    import numpy as np
+
+    try:
+        from numerics import search as s
+    except ImportError:
+        from numerics.verification import counterexamples as s
+    family = s.Family("sharp", "em", "exact")
+    box = np.array(s._box("vp-linear", family))
+    points = np.random.default_rng(0).uniform(*box.T, size=(n, len(box)))
+    objective = s._Objective(family, float("inf"), 0.0).at("vp-linear")
+    return lambda: [objective(x) for x in points]
+
+
+CASES: dict[str, Callable[..., Callable[[], object]]] = {
+    "sweep": _sweep,
+    "iterations": _iterations,
+    "users": _users,
+    "search": _search,
+}
 
 
 def serve() -> None:

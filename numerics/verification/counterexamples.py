@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -115,8 +116,13 @@ class Case:
         return Case(**{**value, "variances": tuple(value["variances"]), "mean": tuple(value["mean"])})
 
 
+@lru_cache(maxsize=8)
+def _made(name: str, parameters: tuple[tuple[str, Any], ...]) -> Process:
+    return named(name, **dict(parameters))
+
+
 def _process(name: str, parameters: Mapping[str, Any]) -> Process:
-    return named(name, **parameters)
+    return _made(name, tuple(parameters.items()))  # a case is placed, then evaluated: one process for both
 
 
 def evaluate(family: Family, case: Case) -> tuple[float, float]:
@@ -129,7 +135,12 @@ def evaluate(family: Family, case: Case) -> tuple[float, float]:
     at = {"T": case.T, "K": case.K} if grid == "uniform" else {}
     M1 = data.M1(process, case.T, rtol=1e-2) if family.theorem == "published" else None
     s = setting(process, data, scheme=family.scheme, start=family.start, grid=grid, M1=M1, **at)  # type: ignore[arg-type]
-    return float(upper_bound(family.theorem, family.scheme)(s).total), float(EXACT_LAW(s))
+    from numerics.sweep.passes import Passes, PassesOfData, compiles
+
+    if not compiles():
+        return float(upper_bound(family.theorem, family.scheme)(s).total), float(EXACT_LAW(s))
+    passes = PassesOfData(Passes(), set())
+    return float(passes.bound(s, family.theorem).total), passes.exact(s)
 
 
 # ---------------------------------------------------------------------- an optimiser's coordinates

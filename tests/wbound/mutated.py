@@ -254,8 +254,8 @@ EQUIVALENT: dict[str, str] = {
     "calculus.stable.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
     "forward.step_integrals.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0`"
     " halved": "enough terms for twice F",
-    "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
-    "forward.step_integrals.GeneralSteps._integrals: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
+    "forward.step_integrals.GeneralSteps._mesh: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
+    "forward.step_integrals.GeneralSteps._mesh: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
     "data.beyond_log_concave.Profile._inner: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
     "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
     " 6)`": "then the steps are refined instead",

@@ -92,6 +92,10 @@ class _Code:
             return self.slots[expr]
         if not expr.free_symbols:
             return self.constant(to_float(expr))
+        kept = _keeping_digits(expr)
+        if kept is not None:
+            self.slots[expr] = self.visit(kept)
+            return self.slots[expr]
         if isinstance(expr, sympy.Add):
             return self.total(expr)
         if isinstance(expr, sympy.Mul):
@@ -185,7 +189,8 @@ class _Code:
     def arrays(self, *arguments: Any) -> Any:
         values = self.start.copy()
         values[: len(arguments)] = arguments
-        shape = np.broadcast_shapes(*(argument.shape for argument in arguments))
+        shapes = [argument.shape for argument in arguments]
+        shape = shapes[0] if shapes.count(shapes[0]) == len(shapes) else np.broadcast_shapes(*shapes)
         for (slot, operation, first, second), over in zip(self.steps, self.over, strict=True):
             operands = (values[first],) if second < 0 else (values[first], values[second])
             if over >= 0 and values[over].shape == shape:
@@ -193,6 +198,24 @@ class _Code:
             else:
                 values[slot] = operation(*operands)
         return values[self.result]
+
+
+def _keeping_digits(expr: sympy.Expr) -> sympy.Expr | None:
+    """log(1 + x) as log1p(x), and e^x − 1 or 1 − e^x by expm1(x): near 0 the plain ones are rounding, which a quadrature
+    would refine without end. None for anything else."""
+    if (
+        isinstance(expr, sympy.log)
+        and isinstance(expr.args[0], sympy.Add)
+        and sympy.S.One in expr.args[0].args
+    ):
+        return log1p(sympy.Add(*(term for term in expr.args[0].args if term != 1)))
+    if isinstance(expr, sympy.Add):
+        for one in (sympy.S.One, sympy.S.NegativeOne):
+            for term in expr.args if one in expr.args else ():
+                if isinstance(-one * term, sympy.exp):
+                    rest = (other for other in expr.args if other not in (one, term))
+                    return sympy.Add(*rest, -one * expm1((-one * term).args[0]))
+    return None
 
 
 @lru_cache(maxsize=1024)

@@ -131,15 +131,10 @@ class GridBatch(Batch):
 
 def batch(process: Process, lo: Array, hi: Array) -> Batch:
     """The `Batch` of any steps [lo_i, hi_i], arrays (N,) of forward times, lo < hi."""
+    n = lo.size
+    log_alpha, log_lam = process.law(np.concatenate((lo, hi)))  # at once: both ends have one way from 0
     return Batch(
-        lo,
-        hi,
-        process.log_alpha(lo),
-        process.log_alpha(hi),
-        process.log_lam(lo),
-        process.log_lam(hi),
-        process.steps(lo, hi),
-        process,
+        lo, hi, log_alpha[:n], log_alpha[n:], log_lam[:n], log_lam[n:], process.steps(lo, hi), process
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mpmath
 import numpy as np
 import pytest
@@ -84,3 +86,21 @@ def test_missing_values_and_special_functions() -> None:
 
 def test_cached_by_expression() -> None:
     assert function(parse("t+1"), T) is function(parse("1+t"), T)
+
+
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [
+        ("log(1+t)", mpmath.log1p),
+        ("exp(t)-1", mpmath.expm1),
+        ("1-exp(-t)", lambda t: -mpmath.expm1(-t)),
+        ("log(1+t+t^2)", lambda t: mpmath.log1p(t + t * t)),
+    ],
+)
+def test_digits_are_kept_near_zero(text: str, exact: Callable[[mpmath.mpf], mpmath.mpf]) -> None:
+    """Plain differences have 1e-16/t of rounding, which a quadrature would refine without end."""
+    of = function(parse(text, "t"), T)
+    for t in (1e-10, 1e-3, 0.7, 5.0):
+        with mpmath.workdps(50):
+            value = exact(mpmath.mpf(t))
+            assert abs(of(np.array([t]))[0] / value - 1) < 4e-15
