@@ -150,13 +150,16 @@ def _rounded(value: float) -> float | None:
 
 
 def table(record: dict[str, Any]) -> str:
-    """The record in Markdown: the parents, and of each family the member whose largest ratio is least."""
+    """The record in Markdown: the parents, and of each family the member whose largest ratio is least. Rows of the record
+    may hold their ratio alone (``w2`` null)."""
     cells = [tuple(cell) for cell in record["cells"]]
     names = list(dict.fromkeys(target for target, _ in cells))
     head = ["sampler", "θ", *names, "worst ratio", "mean ratio"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
 
-    def line(name: str, theta: str, values: list[float | None], worst: str, mean: str) -> str:
+    def line(name: str, theta: str, values: list[float | None] | None, worst: str, mean: str) -> str:
+        if values is None:
+            return "| " + " | ".join((name, theta, *("" for _ in names), worst, mean)) + " |"
         by = dict(zip(cells, values, strict=True))
         told = [
             ", ".join("–" if (v := by[n, K]) is None else f"{v:.3g}" for t, K in cells if t == n)
@@ -171,7 +174,7 @@ def table(record: dict[str, Any]) -> str:
     for family in record["families"]:
         rows = [row for row in record["rows"] if row["family"] == family]
         best = min(rows, key=lambda row: (not row["everywhere"], row["worst"] or math.inf))
-        worst, mean = ("∞" if best[k] is None else f"{best[k]:.3g}" for k in ("worst", "mean"))
+        worst, mean = ("" if best[k] is None else f"{best[k]:.3g}" for k in ("worst", "mean"))
         lines.append(line(family, f"{best['theta']:g}", best["w2"], worst, mean))
     return "\n".join(lines) + "\n"
 

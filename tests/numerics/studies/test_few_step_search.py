@@ -30,6 +30,9 @@ def test_the_record_is_of_these_families_and_its_winners_are_its_rows() -> None:
     better = np.min([RECORDED["parents"][name] for name in f.PARENTS], axis=0)
     winners = []
     for row in RECORDED["rows"]:
+        if row["w2"] is None:  # of these the record holds the ratio alone: none is near
+            assert row["worst"] > 1.3
+            continue
         values = [v for v in row["w2"] if v is not None]
         assert row["everywhere"] == (len(values) == len(cells))
         worst = float((np.array(values) / better[: len(values)]).max())

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import wbound
 from numerics.figures.few_calls import LOOKS, few_calls_figure
-from numerics.report.blocks import Context
+from numerics.report import Section, build
 from numerics.report.sections import few_calls
 from numerics.studies import worst_by_calls as w
 from wbound.exact.law_of_tape import tape_law
@@ -78,8 +80,12 @@ def test_without_the_library_the_record_stands_for_these_data_alone(monkeypatch:
     assert w.shipped(kept["kappa"], kept["a"], 1.0)["worst"] == {}
 
 
-def test_the_section() -> None:
-    part = few_calls.build(Context({}, True, lambda line: None))
-    assert part.data["K"] == 10 and part.data["phase"] < 1e-5 < 1e-2 < part.data["ddim"]
-    (figure,) = part.blocks[1].figures  # type: ignore[union-attr]
-    assert "<svg" in figure.svg and len({len(v) for v in figure.columns.values()}) == 1
+def test_the_section(tmp_path: Path) -> None:
+    """On a page of its own: its numbers are those of the JSON, its figure's CSV is long."""
+    page = build(tmp_path, quick=True, sections=(Section("few-calls", "Few calls", few_calls.build),))
+    assert "<svg" in page.read_text("utf-8")
+    data = json.loads((tmp_path / "report.json").read_text("utf-8"))["few-calls"]
+    assert data["K"] == 10 and data["phase"] < 1e-5 < 1e-2 < data["ddim"]
+    rows = list(csv.DictReader((tmp_path / "few-calls.csv").read_text("utf-8").splitlines()))
+    assert {row["line"] for row in rows} >= {"affine", "phase", "dpmpp-2m", "theorem-2"}
+    assert (tmp_path / "few-calls-table.csv").is_file()
