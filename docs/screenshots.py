@@ -36,6 +36,7 @@ def main(page: Path) -> None:
                 color_scheme="dark" if scheme == "dark" else "light",
                 device_scale_factor=2 if width < 600 else 1,
             )
+            view.set_default_timeout(240_000)  # a busy machine
             view.goto(page.resolve().as_uri())
             view.wait_for_selector("#explorer-plot text")
             view.add_style_tag(content="html { scroll-behavior: auto !important; }")

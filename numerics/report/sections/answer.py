@@ -97,7 +97,7 @@ def build(context: Context) -> Part:
     table = Table(
         "rows",
         f"The best schedule found of each sampler at {CALLS} calls. A schedule says where the calls lie: numerical, optimised "
-        "one by one; optimal, by Theorem 2; edm and log-lam, even in σ^(1/7) and in log λ; uniform, even in a process's time",
+        "one by one; optimal, for a bound; edm and log-lam, even in σ^(1/7) and in log λ; uniform, even in a process's time",
         (
             Column("scheme", "sampler"),
             Column("schedule", "schedule"),
