@@ -74,7 +74,15 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# The notebooks on the site are those that `make notebooks` executed; one that it has not is shown without its answers.
 docs: $(VENV)/.docs
+	@rm -rf docs/notebooks && mkdir -p docs/notebooks
+	@set -e; for text in notebooks/[0-9]*.py; do \
+	  name=$${text##*/}; name=$${name%.py}; executed=build/notebooks/$$name.ipynb; \
+	  if [ "$$executed" -nt "$$text" ]; then cp "$$executed" docs/notebooks/; else \
+	    $(BIN)/jupytext --quiet --to ipynb --output "docs/notebooks/$$name.ipynb" "$$text"; fi; \
+	  sed -i.former 's#\.\./docs/#../#g' "docs/notebooks/$$name.ipynb"; \
+	done; rm -f docs/notebooks/*.former
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "wrote docs/_build/html/index.html"
 
@@ -88,7 +96,7 @@ notebooks: $(VENV)/.dev
 	done; \
 	if [ $$found -eq 0 ]; then echo "notebooks: none yet, nothing to execute"; else \
 	  echo "notebooks: executing $$found"; \
-	  MPLBACKEND=agg $(BIN)/python -m pytest -q -n $(JOBS) --nbmake --nbmake-timeout=300 \
+	  MPLBACKEND=agg $(BIN)/python -m pytest -q -n $(JOBS) --nbmake --nbmake-timeout=300 --overwrite \
 	    -o filterwarnings=default build/notebooks; \
 	fi
 
