@@ -351,7 +351,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console entry point."""
-    gc.set_threshold(
-        50_000
-    )  # imports make living objects, which the collector would go through a hundred times
+    # imports make living objects, which the collector would go through a hundred times
+    gc.set_threshold(50_000)
     sys.exit(main())

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
 
 from numerics.laws.sde_on_line import law1d
 from wbound.bounds.theorem_1 import THEOREM_1
@@ -407,7 +407,7 @@ def exact_curve(
         j = int(np.argmin(tried))
         between = (float(coarse[max(j - 1, 0)]), float(coarse[min(j + 1, coarse.size - 1)]))
         # more steps want a longer horizon: the next search starts below this best
-        found = minimize_scalar(w2, bounds=between, method="bounded", options={"xatol": 1e-2})
+        found = scipy.optimize.minimize_scalar(w2, bounds=between, method="bounded", options={"xatol": 1e-2})
         at_best = float(found.x) if found.fun < tried[j] else float(coarse[j])
         best[i], time[i] = min(float(found.fun), tried[j]), float(process.time_of(at_best)[()])
         tell(process.name, float(K), float(best[i]))

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 
 from numerics.studies.curves import slope
 from wbound.data.gaussian import Gaussian
@@ -121,7 +121,9 @@ def cancellation(d: int, sigma0: float, K: int) -> Cancellation:
 
     # near the data the start's negative term wins, far away the discretisation
     scale = 2.0 * math.log(sigma0)
-    root = float(brentq(excess, scale - 6.0, scale + 0.5 * math.log(K) + 6.0, xtol=1e-15, rtol=1e-15))
+    root = float(
+        scipy.optimize.brentq(excess, scale - 6.0, scale + 0.5 * math.log(K) + 6.0, xtol=1e-15, rtol=1e-15)
+    )
     lam_T = math.exp(root)
     away = np.geomspace(1e-3, math.log(100.0), 60)  # dense near the root, where W2 falls to 0
     around = lam_T * np.exp(np.concatenate((-away[away < math.log(10.0)][::-1], [0.0], away)))
