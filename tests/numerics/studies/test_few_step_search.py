@@ -55,7 +55,7 @@ def test_a_part_of_it_again() -> None:
         (row,) = [r for r in RECORDED["rows"] if (r["family"], r["theta"]) == ("refitted", 8.0)]
         assert measured(target, 5, "refitted", 8.0) == pytest.approx(row["w2"][at[target, 5]], rel=0.02)
     some = [x for x in f.FAMILIES if x.name in ("look-back", "refitted")]
-    found = search(LINE[:1], (), (5,), some, say=lambda line: None)
+    found = search(LINE[3:], (), (5,), some, say=lambda line: None)
     assert found["winners"] and all(name == "refitted" for name, _ in found["winners"])
     assert all(row["everywhere"] and row["worst"] is not None for row in found["rows"])
 
