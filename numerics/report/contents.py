@@ -18,6 +18,7 @@ from numerics.report.sections import (
     lower_bound,
     orders,
     peers,
+    scheduler_facts,
     schedules,
     score_error,
     sde_or_ode,
@@ -50,6 +51,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("digits", "The same on real data: digits", digits.build, weight=6, fold=True),
     Section("smoothed", "Digits from their exact score, no network", smoothed.build, weight=3.9, fold=True),
     Section("chooser", "Every schedule of one sampler", schedules.build, weight=3.3, fold=True),
+    Section("facts", "Samplers as shipped", scheduler_facts.build, weight=0.05, fold=True),
     Section("words", "The words of this page", words.build, weight=0.01, fold=True),
     Section(
         "environment",
