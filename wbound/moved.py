@@ -138,7 +138,11 @@ def front_door(
                 return _file(f"{room}.{name}")
         raise AttributeError(f"module {room!r} has no attribute {name!r}")
 
-    return home, found, lambda: sorted({*vars(sys.modules[room]), *home})
+    def listed() -> list[str]:
+        there = vars(sys.modules[room])
+        return sorted({*there, *home, *there.get("__all__", ())})
+
+    return home, found, listed
 
 
 class _NoSuchFile(Exception):
