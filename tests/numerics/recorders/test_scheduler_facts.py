@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from numerics.recorders.scheduler_facts import CASES, SHOWN, TRAININGS, VARIANCES, fact
 from numerics.report.blocks import Context
 from numerics.report.sections import scheduler_facts as section
 
