@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from numerics.figures.style import INK, MUTED, Entry, log_frame, styled, width_of, x_label
 
@@ -27,7 +27,9 @@ LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
 LEAST = 1e-8
 
 
-def few_calls_figure(found: Mapping[str, Any], width: str | float = "report") -> Figure:
+def few_calls_figure(
+    found: Mapping[str, Any], width: str | float = "report", *, ax: Axes | None = None
+) -> Axes:
     """Lines of `numerics.studies.worst_by_calls.lines_by_calls`; shaded: below E_K, where no affine sampler stays at its
     worst spectrum (Theorem 6; Gaussian data, exact scores, levels not drawn at random)."""
     inches, lines = width_of(width), found["lines"]
@@ -41,7 +43,8 @@ def few_calls_figure(found: Mapping[str, Any], width: str | float = "report") ->
         for name, (at, values) in shown.items():
             last = int(np.flatnonzero(values >= LEAST)[-1])
             entries.append(Entry(float(at[last]), min(float(values[last]), y[1]), *LOOKS[name]))
-        figure, axes = log_frame(inches, 0.8 * min(inches, 5.6), x, y, entries)
+        said = f"W2 at the worst spectrum\nGaussian data of κ = {found['kappa']:.3g}, exact scores"
+        _, axes = log_frame(inches, 0.8 * min(inches, 5.6), x, y, entries, said, legend="sampler", ax=ax)
         at, floor = (np.asarray(v, dtype=np.float64) for v in lines["affine"])
         # E_K between whole K is no number of calls: steps, each up to the next K
         axes.fill_between(
@@ -55,4 +58,4 @@ def few_calls_figure(found: Mapping[str, Any], width: str | float = "report") ->
             axes.plot(calls[inside], values[inside], **LOOKS[name][1])
         x_label(axes, "calls of the network")
         axes.set_ylabel("W2 / sqrt(tr Σ)")
-    return figure
+    return axes

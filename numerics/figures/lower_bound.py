@@ -69,7 +69,7 @@ def affine_figure(
             for name, (label, look) in looks.items()
         ]
         known = "" if kappa is None else f"; κ = {kappa:.6g}"
-        title = f"What each kind of sampler cannot go below\nworst spectrum of Gaussian data, λ(T) → ∞, exact scores{known}"
+        title = f"The floor of each kind of sampler\nworst spectrum of Gaussian data, λ(T) → ∞, exact scores{known}"
         _, axes = log_frame(inches, 0.66 * min(inches, 5.2), x, y, entries, title, legend="floor of", ax=ax)
         axes.fill_between(K, 1e-300, np.maximum(columns["affine"], 1e-300), color="#BBBBBB", linewidth=0)
         for name, (_, look) in looks.items():

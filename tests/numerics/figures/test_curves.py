@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics.figures import audits, samplers, schedules, style
+from numerics.figures import audits, few_calls, samplers, schedules, style
 from numerics.figures import curves as figures
 from numerics.figures import lower_bound as figures_lower_bound
 from numerics.studies import curves, lower_bound
@@ -75,10 +75,23 @@ def made(curve: curves.Curve) -> Made:
 
 
 def every(made: Made, width: str) -> dict[str, Any]:
+    from numerics.studies.tapes import tape_curve
+    from numerics.targets import datasets
+
     optimal = [wbound.process(name) for name in (*wbound.PUBLISHED, "optimal")]
     eps = np.array([1e-2, 1e-4, 1e-6])
     rows = [{"name": n, "eps": eps, "K": eps**-2.0, "power": -2.0} for n in wbound.PUBLISHED]
     lines = [line.key for line in made.gap.lines]
+    falling = {
+        name: ([2, 5, 20], [0.5, 0.1, 10.0 ** (-1.5 - 0.2 * i)]) for i, name in enumerate(few_calls.LOOKS)
+    }
+    heights = [4.0 ** np.arange(n, -1, -1.0) for n in (4, 9)]
+    recorded = [(f"{K.size - 1}", wbound.MULTISTEP["dpmpp-2m"].tape([*K[:-1], 0.0])) for K in heights]
+    tapes = tape_curve(recorded, datasets.from_spectrum([4.0, 1.0, 0.25]))
+    few = {
+        "kappa": 4.3e5,
+        "lines": falling | {"affine": (list(range(1, 21)), [0.6**k for k in range(1, 21)])},
+    }
     return {
         "bound": figures.bound_figure(made.curve, width),
         "steps": figures.steps_figure(made.needed, width),
@@ -95,7 +108,9 @@ def every(made: Made, width: str) -> dict[str, Any]:
         "orders": schedules.orders_figure(rows, "Theorem 1\nd = 10", (1.0, 1e13), width),
         "affine": figures_lower_bound.affine_figure(floor_columns(1e4, 200), width, kappa=1e4),
         "calls": samplers.calls_figure(made.calls, width),
+        "few calls": few_calls.few_calls_figure(few, width),
         "audit": audits.audit_figure(made.audit, width),
+        "tapes": figures.tapes_figure(tapes, width),
     }
 
 

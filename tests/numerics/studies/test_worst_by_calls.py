@@ -13,6 +13,7 @@ import pytest
 
 import wbound
 from numerics.figures.few_calls import LOOKS, few_calls_figure
+from numerics.figures.style import figure_of
 from numerics.report import Section, build
 from numerics.report.sections import few_calls
 from numerics.studies import worst_by_calls as w
@@ -47,7 +48,7 @@ def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("theorem-1", "theorem-2"):
         values = lines[name][1]
         assert all(math.isfinite(v) and v > 0 for v in values) and sorted(values, reverse=True) == values
-    figure = few_calls_figure(found)
+    figure = figure_of(few_calls_figure(found))
     drawn = {text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text"))}
     assert {label for label, _ in LOOKS.values()} <= drawn
 
