@@ -1,4 +1,4 @@
-"""Writes docs/howto/scheduler-facts.md and numerics/report/results/schedulers.json, from real runs: no number is typed.
+"""Writes docs/howto/scheduler-facts.md and numerics/studies/results/schedulers.json, from real runs: no number is typed.
 
 Run as ``python docs/scheduler_facts.py [--jobs 2]`` (a minute or two; the extra diffusers); ``--page`` writes the page
 alone, from the stored rows. A test runs a tenth of the rows again and holds the page to the stored ones.
@@ -14,7 +14,7 @@ from typing import Any
 from numerics.recorders.scheduler_facts import LIN, SD, SHOWN, scheduler_facts
 
 HERE = Path(__file__).resolve().parent
-STORED = HERE.parent / "numerics" / "report" / "results" / "schedulers.json"
+STORED = HERE.parent / "numerics" / "studies" / "results" / "schedulers.json"
 PAGE = HERE / "howto" / "scheduler-facts.md"
 
 HEAD = """# Facts of diffusers' schedulers

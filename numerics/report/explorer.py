@@ -181,7 +181,7 @@ def build(context: Context) -> Part:
     text = (
         "Turn a dial, paste the variances of your own data or drop a file of samples, choose a sampler or load its [[tape]]: all "
         "follows at once, in this page; nothing leaves it. You see W2 by [[Theorem 1]], by [[Theorem 2]] and exactly, from the "
-        "[[prior]] or from p_T, and the least K for [[ε]]. Samplers: [[em]], em-point, [[ei]], [[hf]], ddpm."
+        "[[prior]] or from p_T, and the least K for [[ε]]. Samplers: [[em]], [[em-point]], [[ei]], [[hf]], ddpm."
     )
     small = (
         "Formulas are printed from the toolkit's own expressions, for {processes:int} processes and {schemes:int} schemes. With "

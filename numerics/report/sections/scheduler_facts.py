@@ -11,7 +11,7 @@ from numerics.report.blocks import Column, Context, Part, Prose, Table
 
 __all__ = ["RENEW", "RESULTS", "build", "stored"]
 
-#: The stored rows, within this package, and the command that makes them.
+#: The stored rows, within `numerics.studies`, and the command that makes them.
 RESULTS = ("results", "schedulers.json")
 RENEW = "python docs/scheduler_facts.py"
 
@@ -20,7 +20,7 @@ RENEW = "python docs/scheduler_facts.py"
 def stored() -> dict[str, Any]:
     """The results that come with the package."""
     found: dict[str, Any] = json.loads(
-        resources.files("numerics.report").joinpath(*RESULTS).read_text("utf-8")
+        resources.files("numerics.studies").joinpath(*RESULTS).read_text("utf-8")
     )
     return found
 
