@@ -101,9 +101,9 @@ def sample(
     others = {"K": K, "process": process, "snr": snr, "denoise": denoise}
     others |= {"scheme": None if scheme == "em" else scheme, "grid": None if grid == "uniform" else grid}
     held = _tape_of(tape, others)
-    room(many, drawn.shape)
     ratio = nonnegative("snr", o.number("snr", snr, SNR))
     evaluations = held.K if held is not None else plan(drawn.process, steps, scheme, grid).evaluations
+    room(many, drawn.shape, at_once, 1 + evaluations)
 
     def draw(seeds: Sequence[int]) -> Any:
         if held is not None:
