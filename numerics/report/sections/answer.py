@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numerics.figures import curves
-from numerics.figures.samplers import calls_figure
-from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
-from numerics.studies.calls import TRIED, by_calls
+from numerics.report.blocks import Column, Context, Figures, Part, Prose, Table
+from numerics.report.sections.few_calls import found_lines, lines_drawn, shipped_words
+from numerics.schedules.choice import choose
+from numerics.studies.floors_by_sampler import conditioning
 from numerics.targets import datasets
 from wbound.bounds.theorem_6 import affine_floor, affine_iterations
 
@@ -16,6 +16,10 @@ __all__ = ["CALLS", "SCHEMES", "build"]
 #: Calls of the network of the table, and the samplers that are ranked at them.
 CALLS = 20
 SCHEMES = ("ddpm", "ddim", "heun", "dpmpp-2m")
+#: Every grid of the clock, and the uniform grids of two processes: what is tried for each sampler.
+TRIED = ("vp-linear", "ve-exponential")
+#: Fewer calls, at which the floor is said too.
+FEW = 5
 #: Between the schemes of --scheme.
 SEVERAL = ","
 COMMAND = " ".join(
@@ -31,14 +35,12 @@ COMMAND = " ".join(
 def build(context: Context) -> Part:
     """The part of this section."""
     source = datasets.digits()
-    at = (5, CALLS, 80) if context.quick else (5, 10, 20, 40, 80)
-    found = by_calls(source, at, SCHEMES)
-    context.say(f"    {len(SCHEMES)} samplers at {len(at)} numbers of calls")
-    when = list(at).index(CALLS)
-    least = min(rows[when].error for rows in found.best.values())
+    ranking = choose(source, CALLS, scheme=SCHEMES, processes=TRIED)
+    known, lines = conditioning(source.gaussian.eigenvalues), found_lines(context.quick)
+    least = ranking.best.error
     rows: list[dict[str, Any]] = []
     for scheme in SCHEMES:
-        row = found.best[scheme][when]
+        row = next(row for row in ranking.rows if row.scheme == scheme)  # best first
         rows.append(
             {
                 "scheme": scheme,
@@ -57,20 +59,21 @@ def build(context: Context) -> Part:
         "n": source.n,
         "d": source.d,
         "scale": source.spread,
-        "kappa": found.known.kappa,
-        "directions": found.known.directions,
+        "kappa": known.kappa,
+        "directions": known.directions,
         "calls": CALLS,
-        "tried": found.tried[when],
+        "tried": len(ranking.rows),
         "best": best["scheme"],
         "schedule": best["schedule"],
         "share": best["share"],
         "worst": rows[-1]["scheme"],
         "worst_share": rows[-1]["share"],
-        "floor": affine_floor(found.known.kappa, CALLS),
-        "floor_few": affine_floor(found.known.kappa, int(at[0])),
-        "few": int(at[0]),
-        "per_cent": affine_iterations(0.01, found.known.kappa),
+        "floor": affine_floor(known.kappa, CALLS),
+        "floor_few": affine_floor(known.kappa, FEW),
+        "few": FEW,
+        "per_cent": affine_iterations(0.01, known.kappa),
         "rows": rows,
+        "shipped": shipped_words(lines),
     }
     worst = rows[-1]["scheme"]
     others = ", ".join(f"[[{scheme}]]" for scheme in SCHEMES if scheme not in (best["scheme"], worst))
@@ -84,15 +87,6 @@ def build(context: Context) -> Part:
         "with {few:int} calls, or below one per cent with fewer than {per_cent:int}, at the worst Gaussian data with the "
         "digits' [[κ]], {kappa:.3g}. That is the [[floor]] of Theorem 6; on the digits' own spectrum a sampler may do better.\n\n"
         "For your own data: `wbound choose --data samples.npy --steps 20 --scheme ddim,heun,dpmpp-2m`, or the explorer below."
-    )
-    drawn = Figure(
-        "answer",
-        curves.svg(calls_figure(found), "ans"),
-        f"Exact W2 over the scale of the digits against calls of the network, both axes logarithmic, for the best schedule of "
-        f"{len(SCHEMES)} samplers; in the lower left corner, shaded, what no affine sampler reaches.",
-        "Exact for the Gaussian with the digits' mean and covariance and a perfect network; shaded: below Theorem 6's floor.",
-        found.columns(),
-        COMMAND,
     )
     table = Table(
         "rows",
@@ -109,4 +103,4 @@ def build(context: Context) -> Part:
         csv="answer-table.csv",
         command=COMMAND,
     )
-    return Part(content, (Prose(text, lead=True), Figures((drawn,)), table))
+    return Part(content, (Prose(text, lead=True), Figures((lines_drawn(lines),)), table))

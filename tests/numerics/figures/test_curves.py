@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics.figures import audits, few_calls, samplers, schedules, style
+from numerics.figures import audits, few_calls, schedules, style
 from numerics.figures import curves as figures
 from numerics.figures import lower_bound as figures_lower_bound
 from numerics.studies import curves, lower_bound
@@ -43,7 +43,6 @@ class Made(NamedTuple):
     fading: Any
     clocks: Any
     ranking: Any
-    calls: Any
     audit: Any
 
 
@@ -52,7 +51,6 @@ def made(curve: curves.Curve) -> Made:
     from numerics.recorders.audited import audit_tape
     from numerics.schedules.choice import choose
     from numerics.schedules.grid_comparison import side_by_side
-    from numerics.studies.calls import by_calls
     from numerics.studies.exact_over_horizons import landscape
     from numerics.studies.gap import gap_closed
     from numerics.studies.score_error import fading
@@ -69,7 +67,6 @@ def made(curve: curves.Curve) -> Made:
         fading(wbound.process("vp-linear"), [10, 100, 1000], T=3.4),
         side_by_side(LogConcave(10, 0.2, 5.0, 50.0, 0.0), 10, 5000.0),
         choose(datasets.load("digits"), 20, eps_rel=0.2, scheme="hf"),
-        by_calls(datasets.digits(), [4, 30], ["ddim", "heun"]),
         audit_tape(wbound.MULTISTEP["dpmpp-2m"].tape([100.0, 1.0, 0.1, 0.0]), datasets.digits()),
     )
 
@@ -107,7 +104,6 @@ def every(made: Made, width: str) -> dict[str, Any]:
         "ranking": schedules.ranking_figure(made.ranking, 12, width),
         "orders": schedules.orders_figure(rows, "Theorem 1\nd = 10", (1.0, 1e13), width),
         "affine": figures_lower_bound.affine_figure(floor_columns(1e4, 200), width, kappa=1e4),
-        "calls": samplers.calls_figure(made.calls, width),
         "few calls": few_calls.few_calls_figure(few, width),
         "audit": audits.audit_figure(made.audit, width),
         "tapes": figures.tapes_figure(tapes, width),
