@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from numerics.recorders.scheduler_facts import LIN, SD, SHOWN, scheduler_facts
+from numerics.recorders.scheduler_facts import LIN, SD, SHOWN, all_facts
 
 HERE = Path(__file__).resolve().parent
 STORED = HERE.parent / "numerics" / "studies" / "results" / "schedulers.json"
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--page", action="store_true")
     asked = parser.parse_args()
     if not asked.page:
-        found = scheduler_facts(asked.jobs)
+        found = all_facts(asked.jobs)
         STORED.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", "utf-8")
     PAGE.write_text(page(json.loads(STORED.read_text("utf-8"))), "utf-8")
 

@@ -15,8 +15,9 @@ from numerics.recorders.recording import NotRecorded
 from numerics.recorders.scheduler_source import diffusers_library, quiet
 from wbound.errors import count
 from wbound.exact.law_of_tape import tape_law
+from wbound.extras import needing
 
-__all__ = ["CASES", "SHOWN", "VARIANCES", "Case", "fact", "scheduler_facts"]
+__all__ = ["CASES", "SHOWN", "VARIANCES", "Case", "all_facts", "fact"]
 
 
 #: The variances on which they are judged, and the numbers of steps of the table.
@@ -123,11 +124,13 @@ def fact(case: Case, steps: Iterable[int] = (*SHOWN, *FITTED)) -> dict[str, Any]
     }
 
 
-def scheduler_facts(jobs: int = 1) -> dict[str, Any]:
+def all_facts(jobs: int = 1) -> dict[str, Any]:
     """Every row of `CASES`, made by so many processes, with the versions that they hold for. Raises `Missing`."""
     library = diffusers_library()
     import torch
-    from joblib import Parallel, delayed
+
+    with needing("samplers"):
+        from joblib import Parallel, delayed
 
     rows = Parallel(n_jobs=count("jobs", jobs))(delayed(fact)(case) for case in CASES)
     return {
