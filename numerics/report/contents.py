@@ -31,13 +31,13 @@ from numerics.report.sections import (
 __all__ = ["SECTIONS"]
 
 SECTIONS: tuple[Section, ...] = (
-    Section("answer", "Which sampler and schedule, and what none can beat", answer.build, weight=34),
+    Section("answer", "Which sampler and schedule, and what none can beat", answer.build, weight=9),
     Section("explorer", "Explorer: your data, your sampler", explorer.build, weight=0.24),
     Section("complexity", "How many steps: the eight processes", complexity.build, weight=2.3),
     Section("bounds", "Bound against exact value", bounds.build, weight=6.6),
-    Section("few-calls", "What no affine sampler can beat", few_calls.build, weight=1.5, fold=True),
+    Section("few-calls", "What no affine sampler can beat", few_calls.build, weight=0.001, fold=True),
     Section("verification", "Verified: bounds against referees", verification.build, weight=8.4, fold=True),
-    Section("peers", "Other bounds beside ours", peers.build, weight=1.0, fold=True),
+    Section("peers", "Other bounds beside ours", peers.build, weight=2, fold=True),
     Section("search", "A search for counterexamples", search.build, weight=0.01, fold=True),
     Section("orders", "Orders: published, derived, measured", orders.build, weight=1.4, fold=True),
     Section("versus", "SDE or ODE: which needs fewer steps", sde_or_ode.build, weight=0.26, fold=True),
@@ -51,7 +51,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("digits", "The same on real data: digits", digits.build, weight=6, fold=True),
     Section("smoothed", "Digits from their exact score, no network", smoothed.build, weight=3.9, fold=True),
     Section("chooser", "Every schedule of one sampler", schedules.build, weight=3.3, fold=True),
-    Section("facts", "Samplers as shipped", scheduler_facts.build, weight=0.05, fold=True),
+    Section("facts", "Samplers as shipped", scheduler_facts.build, weight=0.001, fold=True),
     Section("words", "The words of this page", words.build, weight=0.01, fold=True),
     Section(
         "environment",

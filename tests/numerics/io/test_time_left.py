@@ -57,7 +57,7 @@ def test_rows_and_cells(name: str) -> None:
 
 
 def test_the_report() -> None:
-    """Of another run than the weights were taken from, with twice as many points in its first section."""
+    """Of another run than the weights were taken from."""
     seconds = RECORDED["report"]
     order = [s for s in SECTIONS if not s.last] + [s for s in SECTIONS if s.last]
     assert set(seconds) == {s.id for s in order}

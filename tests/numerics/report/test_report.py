@@ -273,7 +273,7 @@ def test_commands_on_the_page_are_commands(page: Page, folder: Path) -> None:
 
 def test_the_page_is_one_file_that_needs_no_network(folder: Path, page: Page) -> None:
     source = (folder / "index.html").read_text("utf-8")
-    assert len(source) < 2_000_000
+    assert len(source) < 2_500_000
     loads = [a.get(key) for _, a in page.elements for key in ("src", "data", "srcset", "poster", "action")]
     drawn = [link for link in loads if link and str(link).startswith("data:image/png;base64,")]
     assert len(drawn) == 1 and not [link for link in loads if link and link not in drawn]
