@@ -37,7 +37,7 @@ from wbound.typing import Array
 __all__ = ["CALLS", "KEPT", "as_shipped", "lines_by_calls", "record_shipped", "shipped", "worst_of_class"]
 
 #: Calls of the network on the axis; bounds go on to `BOUND_CALLS`.
-CALLS = (1, 2, 3, 5, 7, 10, 20, 50, 100)
+CALLS = (1, 2, 3, 5, 7, 10, 14, 20, 50, 100)
 BOUND_CALLS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 #: Eigenvalues of the class that are looked at.
 POINTS = 121
