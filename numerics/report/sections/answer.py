@@ -78,7 +78,8 @@ def build(context: Context) -> Part:
     worst = rows[-1]["scheme"]
     others = ", ".join(f"[[{scheme}]]" for scheme in SCHEMES if scheme not in (best["scheme"], worst))
     text = (
-        "Built-in data, {n:int} handwritten digits of {d:int} pixels, stand in for yours. What costs is a [[call]]: at {calls:int} of them, of "
+        "Built-in data, {n:int} handwritten digits of {d:int} pixels, stand in for yours. "
+        "What costs is a [[call]]: at {calls:int} of them, of "
         f"{{tried:int}} pairs of sampler and schedule, [[{best['scheme']}]] on {{schedule}} has the smallest [[W2]]: "
         "{share:.3g} of the data's scale; "
         f"the best schedule of [[{worst}]] leaves {{worst_share:.3g}}. Tried beside it: "
