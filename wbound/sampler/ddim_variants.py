@@ -38,7 +38,8 @@ def geometric_step(levels: ArrayLike) -> tuple[float, bool]:
             f"steps from {steps.min():.6g} to {steps.max():.6g}",
             "must be geometric: log(lam_{k-1}/lam_k) one number",
         )
-    h = math.log(float(positive_levels[0] / positive_levels[-1])) / (positive_levels.size - 1)
+    logs = np.log(positive_levels[[0, -1]])  # their ratio may leave double precision
+    h = float(logs[0] - logs[1]) / (positive_levels.size - 1)
     return h, bool(lam[-1] == 0.0)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
@@ -170,12 +170,20 @@ def test_the_density_is_stationary(logs: list[float], log_high: float) -> None:
 )
 def test_equation_18(log_h: float, K: int, log_high: float, to_zero: bool, log_x: list[float]) -> None:
     h = 10.0**log_h
+    assume(h * K < 650.0)  # else the last level is no double
     levels = 10.0**log_high * np.exp(-h * np.arange(K + 1))
     levels = np.append(levels, 0.0) if to_zero else levels
     x = 10.0 ** np.array(log_x)
     log_r = 0.5 * np.log(tape_law(ddim_inflated(levels), x).variance / x)  # the scalar h/8 is in the start
     allowed = geometric_error(levels, x)
     assert (np.abs(log_r) <= allowed * (1 + 1e-9) + 1e-12).all()
+
+
+def test_levels_whose_ratio_is_no_double() -> None:
+    levels = 1e3 * np.exp(-19.1 * np.arange(36))
+    assert geometric_step(levels)[0] == pytest.approx(19.1, rel=1e-12)
+    wide = np.append(np.exp(355.0 - 71.0 * np.arange(11)), 0.0)  # from e^355 to e^-355
+    assert geometric_step(wide) == (pytest.approx(71.0, rel=1e-12), True)
 
 
 def test_equation_18_is_attained_at_its_ends() -> None:
