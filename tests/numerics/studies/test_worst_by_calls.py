@@ -15,7 +15,7 @@ import wbound
 from numerics.figures.few_calls import LOOKS, few_calls_figure
 from numerics.figures.style import figure_of
 from numerics.report import Section, build
-from numerics.report.sections import few_calls
+from numerics.report.sections import answer, few_calls
 from numerics.studies import worst_by_calls as w
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import zolotarev_levels
@@ -82,8 +82,9 @@ def test_without_the_library_the_record_stands_for_these_data_alone(monkeypatch:
 
 
 def test_the_section(tmp_path: Path) -> None:
-    """On a page of its own: its numbers are those of the JSON, its figure's CSV is long."""
-    page = build(tmp_path, quick=True, sections=(Section("few-calls", "Few calls", few_calls.build),))
+    """On a page of its own, with the answer that shows its figure: numbers as in the JSON, a long CSV of the lines."""
+    shown = (Section("answer", "Answer", answer.build), Section("few-calls", "Few calls", few_calls.build))
+    page = build(tmp_path, quick=True, sections=shown)
     assert "<svg" in page.read_text("utf-8")
     data = json.loads((tmp_path / "report.json").read_text("utf-8"))["few-calls"]
     assert data["K"] == 10 and data["phase"] < 1e-5 < 1e-2 < data["ddim"]
