@@ -47,6 +47,7 @@ class Case:
 
 def _cases() -> Iterable[Case]:
     off = {"clip_sample": False}
+    options: dict[str, Any]
     for training in ("LIN", "SD"):
         for spacing in ("leading", "linspace", "trailing"):
             yield Case("DDIMScheduler", training, {**off, "timestep_spacing": spacing})
