@@ -65,7 +65,6 @@ MISSING: dict[str, tuple[str, str]] = {
     "sweep plan.toml": ("loky", "sweep"),
     "report --quick -o page": ("jinja2", "report"),
     "choose --data folder --steps 3 --process ou": ("PIL", "data"),
-    "choose --data few.npy --steps 3 --process ou": ("sklearn", "data"),
     "images check": ("", "cifar10"),
     "certify --process ou --T 2 --K 3 --d 3 --m0 1 --L0 1 --mean-norm 0": ("python-flint", "certify"),
     "audit --diffusers DDIMScheduler --data 4,1 --steps 5": ("", "diffusers"),
@@ -145,7 +144,6 @@ def run() -> None:
         Path("folder").mkdir()
         for name in ("a.png", "b.png"):
             Path("folder", name).write_bytes(b"")
-        np.save("few.npy", np.random.default_rng(0).standard_normal((3, 5)))
         Path("plan.toml").write_text("")
         before = set(os.listdir())
         for line, (package, extra) in MISSING.items():

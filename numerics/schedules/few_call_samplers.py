@@ -5,7 +5,7 @@ fitted phase sampler, the refitted one, and DPM-Solver++(2M), on the Gaussian an
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from numerics.schedules.few_step_families import fitted, refitted, tuned_levels, walked
 from numerics.targets.datasets import Dataset
 from numerics.targets.mixtures import SmoothedData
-from numerics.verification.common_noise import CommonNoise
 from wbound.bounds.theorem_6 import affine_floor
 from wbound.data.binned_spectrum import spectral_bins
 from wbound.errors import BadInput, count
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.tape_response import amplification, state_widths
+from wbound.extras import MissingLibrary
 from wbound.sampler.multistep import multistep_named
 from wbound.sampler.tape import Tape
+
+if TYPE_CHECKING:
+    from numerics.verification.common_noise import CommonNoise
 
 __all__ = ["MOST_CALLS", "FewCalls", "Sampler", "Smoothing", "few_calls"]
 
@@ -116,7 +119,11 @@ def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, se
     blank = FewCalls(K, kappa, int(x.size), floor, floor * data.spread, (), None, "")
     if K > MOST_CALLS:
         return replace(blank, why=f"the samplers are made for up to {MOST_CALLS} calls")
-    common = _common(data, samples, seed)
+    common, lacking = None, "no samples to run on"
+    try:
+        common = _common(data, samples, seed)
+    except MissingLibrary as missing:  # the rest needs none: said, not refused
+        lacking = str(missing)
     values, number, _ = spectral_bins(data.eigenvalues, most=64)
     coarse = (tuple(values.tolist()), tuple(number.tolist()))
     whole = (tuple(data.eigenvalues.tolist()), (1.0,) * data.d)
@@ -128,7 +135,7 @@ def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, se
     }
     found = [_looked_at(name, tape, data, common) for name, tape in tapes.items()]
     if common is None:
-        why = "no samples to run on: in the order of W2 on the Gaussian, which is what the phase sampler is made for"
+        why = f"{lacking}: in the order of W2 on the Gaussian, which is what the phase sampler is made for"
         return replace(blank, samplers=tuple(sorted(found, key=lambda s: s.w2)), why=why)
     found.sort(key=lambda s: s.smoothed or 0.0)
     smoothing = Smoothing(
@@ -140,6 +147,8 @@ def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, se
 def _common(data: Dataset, samples: NDArray[Any] | None, seed: int) -> CommonNoise | None:
     if samples is None or data.d > MOST_DIMENSIONS:
         return None
+    from numerics.verification.common_noise import CommonNoise
+
     flat = np.asarray(samples, dtype=np.float64).reshape(len(samples), -1)
     if len(flat) > POINTS:
         flat = flat[np.sort(np.random.default_rng(seed).permutation(len(flat))[:POINTS])]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from wbound.errors import BadInput
-from wbound.extras import needing
 from wbound.typing import Array
 
 __all__ = ["Departure", "departures"]
@@ -19,6 +18,8 @@ __all__ = ["Departure", "departures"]
 
 #: So many directions of largest variance are looked at, and so many coordinates.
 DIRECTIONS, COORDINATES = 8, 256
+#: Rows or columns up to which all singular vectors are made.
+SMALL = 512
 #: Samples that are looked at.
 ROWS = 4000
 #: W2 between a direction's law, at variance 1, and N(0, 1) from which it is called far: Laplace's law is at 0.22, the
@@ -78,17 +79,22 @@ def departures(samples: NDArray[Any]) -> tuple[Departure, ...]:
     return tuple(out)
 
 
+def _axes(rows: Array, count: int) -> Array:
+    """The ``count`` first right singular vectors (count, d)."""
+    if min(rows.shape) <= SMALL:
+        return np.asarray(np.linalg.svd(rows, full_matrices=False)[2][:count])
+    from scipy.sparse.linalg import svds
+
+    return np.asarray(svds(rows, count, v0=np.ones(min(rows.shape)))[2])
+
+
 def _worst(rows: Array) -> tuple[float, float]:
     """(W2 from N(0, 1) at variance 1, excess kurtosis) of the direction that is farthest."""
     n, d = rows.shape
     columns = [rows[:, i] for i in np.argsort(rows.var(axis=0))[::-1][:COORDINATES]]
     count = min(DIRECTIONS, d, n - 1)
     if count and rows.any():
-        with needing("data"):
-            from sklearn.utils.extmath import randomized_svd
-
-        _, _, axes = randomized_svd(rows, count, random_state=0)
-        columns += list((rows @ axes.T).T)
+        columns += list((rows @ _axes(rows, count).T).T)
     normal = ndtri((np.arange(n) + 0.5) / n)
     found = [(0.0, 0.0)]
     for column in columns:
