@@ -25,7 +25,7 @@ MOVED: dict[str, str] = {
     "wbound.balls": "wbound.calculus.balls",
     "wbound.catalogue": "wbound.forward.catalogue",
     "wbound.cells": "wbound.complexity.orders_published",
-    "wbound.certified_inputs": "wbound.certified.inputs",
+    "wbound.certified_inputs": "wbound.sampler.description",
     "wbound.certified_path": "wbound.certified.path",
     "wbound.certified_published": "wbound.certified.theorem_1_terms",
     "wbound.certified_terms": "wbound.certified.statements",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -17,8 +17,8 @@ from numerics.cli import options as o
 
 if TYPE_CHECKING:
     import wbound
-    from wbound.certified.inputs import Inputs
     from wbound.data.gaussian import Gaussian
+    from wbound.sampler.description import Description
     from wbound.statement.statement_object import Statement
 
 __all__ = [
@@ -103,6 +103,11 @@ class ProcessOptions:
         return self.process is not None or self.f is not None or self.g is not None
 
     @cached_property
+    def texts(self) -> dict[str, Any]:
+        """The same as texts. Raises `BadInput`."""
+        return o.process_texts(self.process, self.p, self.f, self.g)
+
+    @cached_property
     def made(self) -> wbound.Process:
         """The process. Raises `BadInput`."""
         return o.process_from(self.process, self.p, self.f, self.g)
@@ -124,6 +129,11 @@ class FactOptions:
     L0: o.NeededL0 = None
     second_moment: o.NeededMoment = None
     mean_norm: o.NeededMean = None
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The same as texts. Raises `BadInput`."""
+        return o.data_texts(self.d, self.m0, self.L0, self.second_moment, self.mean_norm)
 
     @cached_property
     def made(self) -> wbound.LogConcave:
@@ -151,6 +161,11 @@ class GridOptions:
     grid_t: o.GridTimes = None
     grid_lam: o.GridLam = None
     grid_sigma: o.GridSigma = None
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """The same as texts. Raises `BadInput` and `IOFailure`."""
+        return o.grid_texts(self.grid, self.grid_t, self.grid_lam, self.grid_sigma)
 
     @cached_property
     def made(self) -> str | wbound.Grid:
@@ -194,46 +209,36 @@ class SettingOptions:
     nodes: GridOptions = field(default_factory=GridOptions)
 
     @cached_property
+    def described(self) -> Description:
+        """What was typed, as exact text. Raises `BadInput`."""
+        return self._with(self.facts.texts)
+
+    @property
     def made(self) -> wbound.Setting:
         """The setting in doubles. Raises `BadInput` and `HypothesisFailed`."""
-        return self.about(self.facts.made)
+        return self.described.setting
 
     def about(self, data: Any) -> wbound.Setting:
         """The setting with these data in place of facts."""
-        from wbound.sampler.make_setting import setting
+        return self._with({}).about(data)
 
-        wanted = o.m1_from(self.sampler.M1)
-        found = setting(
-            self.process.made,
-            data,
-            o.number("T", self.T),
-            o.steps_from(self.K),
-            scheme=self.sampler.scheme,
-            start=self.sampler.start,
-            grid=self.nodes.made,
-            **self.sampler.error,
-            M1=None if wanted == "exact" else wanted,
+    def _with(self, facts: dict[str, Any]) -> Description:
+        from wbound.sampler.description import Description
+
+        sampler = self.sampler
+        return Description(
+            **self.process.texts,
+            data=facts,
+            T=o.typed("T", self.T),
+            K=o.steps_from(self.K),
+            scheme=sampler.scheme,
+            theorem=sampler.theorem,
+            start=sampler.start,
+            **self.nodes.texts,
+            score_bias=o.typed("score_bias", sampler.score_bias) or "",
+            score_noise=o.typed("score_noise", sampler.score_noise) or "",
+            M1=sampler.M1 if sampler.M1 == "exact" else o.typed("M1", sampler.M1),
         )
-        if wanted == "exact":  # m0 = L0 leaves no choice about the law, which knows its own constant
-            return replace(found, M1=gaussian_of(data).M1(found.process, found.nodes.T))
-        return found
-
-    def exactly(self, eps: str | None = None, theta: str | None = None) -> Inputs:
-        """The same as exact text: numbers as they were typed. Raises `BadInput`."""
-        from wbound.certified.inputs import inputs_of
-
-        o.number("T", self.T)
-        inputs = inputs_of(
-            *(self.process.made, self.facts.made, self.T, o.steps_from(self.K)),
-            *(self.sampler.scheme, self.sampler.theorem, self.sampler.start, self.nodes.made),
-            *(self.sampler.score_bias, self.sampler.score_noise, self.sampler.M1, theta, eps),
-        )
-        # the doubles were made of these texts, which say more; what was left out has no text
-        typed = dict(text.split("=", 1) for text in self.process.p or [])
-        parameters = {k.strip(): v.strip() for k, v in typed.items() if k.strip() != "form"}
-        facts = {name: getattr(self.facts, name) for name in ("m0", "L0", "second_moment", "mean_norm")}
-        exact = {k: v.strip() for k, v in facts.items() if v is not None}
-        return replace(inputs, parameters={**inputs.parameters, **parameters}, data={**inputs.data, **exact})
 
 
 def gaussian_of(data: wbound.LogConcave | Gaussian) -> Gaussian:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -203,60 +203,93 @@ def required(option: str, text: str | None) -> float:
     return value
 
 
-def parameters_from(parameters: list[str] | None, words: Collection[str] = ()) -> dict[str, Any]:
-    """The numbers of -p by name, and ``words``, parameters that are one (which form of optimal or image-ve).
-    Raises `BadInput`."""
-    from wbound.calculus.parser import number as parse
+def typed(option: str, text: str | None) -> str | None:
+    """The text of a number, blanks around it gone. Raises `BadInput` where it is none."""
+    return None if number(option, text) is None else str(text).strip()
+
+
+def parameter_texts(parameters: list[str] | None) -> dict[str, str]:
+    """What -p gives, by name. Raises `BadInput`."""
     from wbound.calculus.parser import spelled
     from wbound.errors import BadInput
 
-    values: dict[str, Any] = {}
+    values: dict[str, str] = {}
     for text in parameters or []:
         key, equals, value = text.partition("=")
-        key = spelled(key.strip())
-        if not equals or not key or not value.strip():
+        key, value = spelled(key.strip()), value.strip()
+        if not equals or not key or not value:
             raise BadInput("-p", text, "must be NAME=VALUE")
         if key in values:
             raise BadInput("-p", text, f"{key} is given twice")
         if key in ("f", "g", "name", "self"):  # arguments of the constructors
             raise BadInput("-p", text, f"{key} is not a parameter: choose another name")
-        values[key] = value.strip() if key in words else parse(value, key)
+        values[key] = value
     return values
+
+
+def parameters_from(parameters: list[str] | None) -> dict[str, Any]:
+    """The numbers of -p by name. Raises `BadInput`."""
+    return {key: number(key, value) for key, value in parameter_texts(parameters).items()}
+
+
+def process_texts(
+    name: str | None, parameters: list[str] | None, f: str | None, g: str | None
+) -> dict[str, Any]:
+    """The process of --process, -p, --f and --g as a `Description` has it. Raises `BadInput`."""
+    from wbound.errors import BadInput
+    from wbound.forward.catalogue import row_name
+    from wbound.sampler.description import USER
+
+    texts = parameter_texts(parameters)
+    form = texts.pop("form", None) if name is not None else None
+    for key, text in texts.items():
+        number(key, text)
+    if name is not None:
+        if f is not None or g is not None:
+            raise BadInput("process", name, "give either --process or --f and --g")
+        return {"process": row_name(name, form), "parameters": texts}
+    if f is None or g is None:
+        raise BadInput("process", "(not given)", "give --process NAME, or --f and --g")
+    return {"process": USER, "parameters": texts, "f": f, "g": g}
 
 
 def process_from(
     name: str | None, parameters: list[str] | None, f: str | None, g: str | None
 ) -> wbound.Process:
     """The process of --process, -p, --f and --g. Raises `BadInput`."""
-    import wbound
-    from wbound.errors import BadInput
+    from wbound.sampler.description import process_of
 
-    values = parameters_from(parameters, words=() if name is None else ("form",))
-    if name is not None:
-        if f is not None or g is not None:
-            raise BadInput("process", name, "give either --process or --f and --g")
-        return wbound.process(name, **values)
-    if f is None or g is None:
-        raise BadInput("process", "(not given)", "give --process NAME, or --f and --g")
-    return wbound.Process(f=f, g=g, **values)
+    texts = process_texts(name, parameters, f, g)
+    return process_of(texts["process"], texts["parameters"], f, g)
+
+
+def data_texts(
+    d: str | None, m0: str | None, L0: str | None, second_moment: str | None, mean_norm: str | None
+) -> dict[str, Any]:
+    """The facts of A1 that the options spell, as a `Description` has them. Raises `BadInput`."""
+    from wbound.errors import BadInput, count, positive
+
+    dimension = count("d", required("d", d))
+    low, _ = positive("m0", required("m0", m0)), positive("L0", required("L0", L0))
+    texts = {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
+    out: dict[str, Any] = {"d": dimension} | {
+        k: t for k, v in texts.items() if (t := typed(k, v)) is not None
+    }
+    if second_moment is None:
+        mean = number("mean_norm", mean_norm)
+        if mean is None:
+            raise BadInput("second_moment", "(not given)", "give it, or --mean-norm (0: centred)")
+        out["second_moment"] = (dimension / low + mean**2).hex()
+    return out
 
 
 def data_from(
     d: str | None, m0: str | None, L0: str | None, second_moment: str | None, mean_norm: str | None
 ) -> wbound.LogConcave:
     """The facts of A1 that the options spell. Raises `BadInput` and `HypothesisFailed`."""
-    import wbound
-    from wbound.errors import BadInput, count, positive
+    from wbound.sampler.description import data_of
 
-    dimension = count("d", required("d", d))
-    low, high = positive("m0", required("m0", m0)), positive("L0", required("L0", L0))
-    mean = number("mean_norm", mean_norm)
-    moment = number("second_moment", second_moment)
-    if moment is None:
-        if mean is None:
-            raise BadInput("second_moment", "(not given)", "give it, or --mean-norm (0: centred)")
-        moment = dimension / low + mean**2
-    return wbound.LogConcave(dimension, low, high, moment, mean)
+    return data_of(data_texts(d, m0, L0, second_moment, mean_norm))  # type: ignore[return-value]
 
 
 def scale_of(data: wbound.LogConcave) -> float | None:
@@ -344,21 +377,37 @@ def array_from(option: str, text: str) -> Any:
     return array
 
 
-def grid_from(name: str | None, times: str | None, lam: str | None, sigma: str | None) -> str | wbound.Grid:
-    """The grid that the options name; uniform when there is none. Raises `BadInput`."""
-    import wbound
+def grid_texts(name: str | None, times: str | None, lam: str | None, sigma: str | None) -> dict[str, Any]:
+    """The grid that the options name, as a `Description` has it; uniform when there is none. Raises `BadInput` and
+    `IOFailure`."""
     from wbound.errors import BadInput
+    from wbound.sampler.grid import EXPLICIT
 
+    explicit = {
+        "from_t": ("grid_t", times),
+        "from_lam": ("grid_lam", lam),
+        "from_sigma": ("grid_sigma", sigma),
+    }
     given = [text for text in (name, times, lam, sigma) if text is not None]
     if len(given) > 1:
         raise BadInput("grid", given[1], "give one of --grid, --grid-t, --grid-lam, --grid-sigma")
-    if times is not None:
-        return wbound.Grid.from_t(array_from("grid_t", times))
-    if lam is not None:
-        return wbound.Grid.from_lam(array_from("grid_lam", lam))
-    if sigma is not None:
-        return wbound.Grid.from_sigma(array_from("grid_sigma", sigma))
-    return name or "uniform"
+    for kind, (option, text) in explicit.items():
+        if text is not None:
+            values = array_from(option, text)
+            EXPLICIT[kind](values)  # raises for what is no grid
+            texts = (
+                [t.strip() for t in text.split(",")] if is_list(text) else [float(x).hex() for x in values]
+            )
+            return {"grid": kind, "nodes" if kind == "from_t" else "levels": tuple(texts)}
+    return {"grid": name or "uniform"}
+
+
+def grid_from(name: str | None, times: str | None, lam: str | None, sigma: str | None) -> str | wbound.Grid:
+    """The grid that the options name; uniform when there is none. Raises `BadInput`."""
+    from wbound.sampler.description import grid_of
+
+    texts = grid_texts(name, times, lam, sigma)
+    return texts["grid"] if len(texts) == 1 else grid_of(**texts)
 
 
 def m1_from(text: str | None) -> float | str | None:

@@ -137,3 +137,16 @@ def test_sections_16_and_17(wb: Any, tmp_path: Path) -> None:
         ((*own[:8], "--nu", "x"), "nu"),
     ):
         assert said in wb.refused("certify", *words), words
+
+
+@pytest.mark.parametrize("grid", ["uniform", "edm"])
+def test_a_bound_and_its_proof_make_the_process_once(
+    monkeypatch: pytest.MonkeyPatch, wb: Any, grid: str
+) -> None:
+    from wbound.forward.forward_process import Process
+
+    made: list[str] = []
+    setup = Process._setup
+    monkeypatch.setattr(Process, "_setup", lambda self, *a, **k: made.append(a[0]) or setup(self, *a, **k))
+    assert wb.ask("bound", *WHERE, "--grid", grid, "--certify")["certified"]["holds"] is True
+    assert made == ["vp-linear"]

@@ -23,9 +23,9 @@ from wbound.calculus.balls import (
     precision,
 )
 from wbound.certified.certificate_file import digest, exactly
-from wbound.certified.inputs import mapping
 from wbound.errors import BadInput, Inconsistent, count
 from wbound.exact.phase import PhaseSampler, zolotarev_levels
+from wbound.sampler.description import mapping
 
 __all__ = ["AffineCertificate", "certify_affine", "is_affine", "verify_affine"]
 

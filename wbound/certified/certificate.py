@@ -4,8 +4,8 @@ What is certified are the numbers of Theorem 1, Theorem 2 (with Eq. 9′), Theor
 Proposition 1 for given inputs; A1, A3 and Theorem 1's A2 remain hypotheses about the data and the score.
 
 *Inputs are exact.* A number typed as text is what it says (``0.1`` is 1/10); a double is its binary value.
-The nodes of any grid but the uniform one are the doubles at which the double path places them in time, and a
-`Gaussian` with a full covariance is the law with the variances and means that it holds along its principal
+The nodes of any grid but the uniform one are the times that were typed, or the doubles at which the double path places
+them in time, and a `Gaussian` with a full covariance is the law with the variances and means that it holds along its principal
 axes.
 """
 
@@ -35,7 +35,6 @@ from wbound.calculus.balls import (
 from wbound.certified import flow_statements as flow
 from wbound.certified import statements as terms
 from wbound.certified.certificate_file import OLD, read, written
-from wbound.certified.inputs import BETWEEN, Inputs, inputs_of
 from wbound.certified.path import Path
 from wbound.certified.theorem_1_terms import Slack, theorem_1
 from wbound.data.gaussian import Gaussian
@@ -43,12 +42,16 @@ from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
+from wbound.sampler.description import BETWEEN, Description, describe
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
 from wbound.sampler.scheme import Scheme
 from wbound.theory.statements import THEOREMS, upper_bound
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
+
+#: What a certificate is of.
+Inputs = Description
 
 #: Where the precision starts; it is doubled until the enclosures are as tight as doubles can say.
 BITS = 160
@@ -72,14 +75,14 @@ UNPROTECTED = (
 
 @dataclass(frozen=True)
 class Certificate:
-    """Rigorous enclosures for exact `Inputs`, W2 in x (not squared).
+    """Rigorous enclosures for an exact `Description`, W2 in x (not squared).
 
     bound: the theorem's total (*upper*); exact: the exact W2 of Gaussian data; floor: Eq. 11's W2 (*lower*);
     steps: Eq. 12's K for eps (*lower*). None where it does not apply, and ``reasons`` says why. ``holds`` is
     True where bound ≥ exact is proved for these numbers, False where the contrary is, else None.
     """
 
-    inputs: Inputs
+    inputs: Description
     bits: int
     statement: str | None
     bound: Enclosure | None
@@ -165,8 +168,22 @@ def certify(
     `MissingLibrary` without python-flint.
     """
     flint()
-    inputs = inputs_of(
-        process, data, T, K, scheme, theorem, start, grid, score_bias, score_noise, M1, theta, eps
+    if not isinstance(data, LogConcave | Gaussian):
+        raise BadInput("data", type(data).__name__, "certified mode takes wbound.LogConcave or a Gaussian")
+    inputs = describe(
+        process,
+        data,
+        T,
+        K,
+        scheme=scheme,
+        theorem=theorem,
+        start=start,
+        grid=grid,
+        score_bias=score_bias,
+        score_noise=score_noise,
+        M1=M1,
+        theta=theta,
+        eps=eps,
     )
     return prove(inputs, bits)
 
@@ -174,7 +191,7 @@ def certify(
 # ---------------------------------------------------------------------- from inputs to enclosures
 
 
-def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
+def prove(inputs: Description, bits: int = BITS) -> Certificate:
     """The `Certificate` of exact inputs, the precision doubled until it is tight. Errors as `certify`."""
     flint()
     bits = count("bits", bits, 64)
@@ -184,6 +201,7 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
         one_of("theorem", inputs.theorem, THEOREMS)
     one_of("scheme", inputs.scheme, (*terms.SCHEMES, *flow.STEPS))
     one_of("start", inputs.start, STARTS)
+    inputs = inputs.explicit
     where = inputs.setting
     if inputs.theorem == "published" and inputs.M1 is None:
         raise BadInput("M1", "None", "Theorem 1 needs A2's constant, a number >= 0")
@@ -191,8 +209,7 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
         upper_bound(inputs.theorem, where.scheme).check(where)
     thetas = _thetas_of(inputs, where)
     if inputs.theta is None and thetas:
-        inputs = replace(inputs, theta=BETWEEN.join(theta.hex() for theta in thetas))
-        where = inputs.setting
+        inputs = inputs.but(theta=BETWEEN.join(theta.hex() for theta in thetas))
     if inputs.theta is not None:
         given = [double_of("theta", text) for text in inputs.theta.split(BETWEEN)]
         if len(given) != max(len(thetas), 1) or min(given) < 0.0:
@@ -212,7 +229,7 @@ def prove(inputs: Inputs, bits: int = BITS) -> Certificate:
     return out
 
 
-def _thetas_of(inputs: Inputs, where: Setting) -> tuple[float, ...]:
+def _thetas_of(inputs: Description, where: Setting) -> tuple[float, ...]:
     """The θ that the double path takes; of Eq. 9′ the best of those that its search tries."""
     if inputs.theorem is None:
         return ()
@@ -231,17 +248,17 @@ def _thetas_of(inputs: Inputs, where: Setting) -> tuple[float, ...]:
     return (float(min(seen, key=lambda theta: seen[theta])),)
 
 
-def _at(inputs: Inputs, where: Setting, bits: int) -> Certificate:
+def _at(inputs: Description, where: Setting, bits: int) -> Certificate:
     with precision(bits):
         return _in_balls(inputs, where, bits)
 
 
-def _in_balls(inputs: Inputs, where: Setting, bits: int) -> Certificate:
+def _in_balls(inputs: Description, where: Setting, bits: int) -> Certificate:
     arb = flint().arb
     values = {name: exact_ball(name, text) for name, text in inputs.parameters.items()}
     if inputs.nodes is None:
-        T = exact_ball("T", inputs.T)
-        t = [T * (inputs.K - k) / inputs.K for k in range(inputs.K + 1)]
+        K, T = where.nodes.K, exact_ball("T", str(inputs.T))
+        t = [T * (K - k) / K for k in range(K + 1)]
         t[-1] = arb(0)
     else:
         t = [exact_ball("nodes", text) for text in inputs.nodes]
@@ -294,7 +311,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _facts(inputs: Inputs) -> terms.Facts:
+def _facts(inputs: Description) -> terms.Facts:
     """The data in balls."""
     facts = inputs.data
     d = int(facts["d"])
@@ -315,7 +332,7 @@ def _facts(inputs: Inputs) -> terms.Facts:
     return _log_concave(d, {name: str(facts[name]) for name in facts if name != "d"})
 
 
-def _mean_rounding(inputs: Inputs) -> float:
+def _mean_rounding(inputs: Description) -> float:
     """By how much, relatively, a mean that is known as √(E|X_0|² − d/m_0) moves with the last digits of these doubles."""
     data = inputs.made_data
     if isinstance(data, Gaussian) or data.m0 != data.L0 or data.mean_norm is not None:
@@ -357,7 +374,7 @@ def _log_concave(d: int, texts: Mapping[str, str]) -> terms.Facts:
 
 
 def _bound(
-    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
 ) -> tuple[str | None, Ball | None]:
     if inputs.theorem is None:
         return None, None
@@ -365,7 +382,7 @@ def _bound(
 
 
 def _published(
-    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
 ) -> tuple[str, Ball]:
     M1 = exact_ball("M1", str(inputs.M1))
     allowed = Slack(NU_RTOL, OMEGA_RTOL, slack)
@@ -373,7 +390,7 @@ def _published(
 
 
 def _sharp(
-    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
 ) -> tuple[str, Ball]:
     total = terms.theorem_2(path, data, inputs.scheme, inputs.start, M, V)
     if not has_ancestral(where):
@@ -386,7 +403,7 @@ def _sharp(
 
 
 def _flow(
-    inputs: Inputs, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
+    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
 ) -> tuple[str, Ball]:
     thetas = [exact_ball("theta", text) for text in str(inputs.theta).split(BETWEEN)]
     by = upper_bound(str(inputs.theorem), where.scheme).id
@@ -403,7 +420,7 @@ PROVED: dict[str, Callable[..., tuple[str, Ball]]] = {
 }
 
 
-def _exact(inputs: Inputs, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:
+def _exact(inputs: Description, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:
     if data.spectrum is None:
         raise HypothesisFailed("the exact law", "Gaussian data", data.why)
     if not M.is_zero():
@@ -417,7 +434,7 @@ def _exact(inputs: Inputs, path: Path, data: terms.Facts, M: Ball, V: Ball) -> B
     return flow.flow_law(path, data.spectrum, inputs.scheme, inputs.start)
 
 
-def _floor(inputs: Inputs, path: Path, data: terms.Facts, with_eps: bool) -> Ball:
+def _floor(inputs: Description, path: Path, data: terms.Facts, with_eps: bool) -> Ball:
     """Proposition 1: Eq. 12 with eps, else Eq. 11."""
     if with_eps and inputs.eps is None:
         raise HypothesisFailed("Eq. 12", "a target eps", "none was given")
@@ -438,7 +455,7 @@ def _floor(inputs: Inputs, path: Path, data: terms.Facts, with_eps: bool) -> Bal
             raise HypothesisFailed(
                 "Proposition 1", "start exact", f"start = {inputs.start} can cancel (Eq. 10)"
             )
-        return terms.floor(inputs.K, data.d, sigma0, path.lam[0])
+        return terms.floor(path.K, data.d, sigma0, path.lam[0])
     one_of("start", inputs.start, ("exact", "prior"))
     return terms.eq_12(data.d, sigma0, exact_ball("eps", str(inputs.eps)), path.lam[0], inputs.start)
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from wbound.certified.inputs import Inputs, mapping
 from wbound.errors import BadInput, Inconsistent
+from wbound.sampler.description import LATER, Description, mapping
 
 __all__ = ["NAMES", "OLD", "Recorded", "digest", "read", "written"]
 
@@ -25,7 +25,7 @@ VERSIONS = ("wbound", "python-flint", "flint", "python")
 class Recorded(NamedTuple):
     """A file's content, as it stands there; ``protected``: whether a digest covers it."""
 
-    inputs: Inputs
+    inputs: Description
     statements: dict[str, str | None]
     enclosures: dict[str, tuple[float, float]]
     holds: bool | None
@@ -77,8 +77,12 @@ def read(text: str) -> Recorded:
                 raise BadInput(option, name, "must be text")
     mapping("enclosures", body["enclosures"], NAMES)
     enclosures = {name: _interval(name, ends) for name, ends in body["enclosures"].items()}
-    exactly("inputs", body["inputs"], [f.name for f in fields(Inputs)])
-    inputs = Inputs.from_dict(body["inputs"])
+    exactly("inputs", body["inputs"], [f.name for f in fields(Description) if f.name not in LATER])
+    inputs = Description.from_dict(body["inputs"])
+    if inputs.T is None or inputs.K is None or inputs.M1 == "exact":
+        raise BadInput("inputs", "T, K or M1", "must be numbers in a certificate")
+    if inputs.nodes is None and inputs.grid != "uniform":
+        raise BadInput("grid", inputs.grid, "needs its nodes")
     return Recorded(inputs, body["statements"], enclosures, holds, bits, protected)
 
 

@@ -9,7 +9,7 @@ from wbound.forward.catalogue_optimal import OPTIMAL
 from wbound.forward.forward_process import Process
 from wbound.forward.row import Row
 
-__all__ = ["CATALOGUE", "FORMS", "NAMED", "PUBLISHED", "Row", "process"]
+__all__ = ["CATALOGUE", "FORMS", "NAMED", "PUBLISHED", "Row", "process", "row_name"]
 
 A, B, C, RHO = ("a", 1.0), ("b", 0.5), ("c", 1.0), ("rho", 2.0)
 
@@ -87,6 +87,17 @@ NAMED: dict[str, Row] = {**CATALOGUE, **{row.name: row for row in (*OPTIMAL, *IM
 FORMS = {"optimal": "ve", "image-ve": "original", "image-vp": "original"}
 
 
+def row_name(name: str, form: str | None = None) -> str:
+    """The key in `NAMED` of a process's name, or of a family's and its ``form``. Raises `BadInput`."""
+    if form is None and name in FORMS:
+        form = FORMS[name]
+    if form is not None:
+        one_of("process", name, FORMS)
+        forms = [n.removeprefix(f"{name}-") for n in NAMED if n.startswith(f"{name}-")]
+        name = f"{name}-{one_of('form', form, forms)}"
+    return one_of("process", name, NAMED)
+
+
 def process(name: str, *, form: str | None = None, **parameters: float) -> Process:
     """The forward process called ``name`` (sections 1, 7, 9 and 18), with its closed forms.
 
@@ -94,10 +105,4 @@ def process(name: str, *, form: str | None = None, **parameters: float) -> Proce
     member of a family: ``process("optimal", form="vp", m0=…, L0=…)`` is ``process("optimal-vp", …)``.
     Raises `BadInput` for an unknown name, form or parameter, or a value ≤ 0.
     """
-    if form is None and name in FORMS:
-        form = FORMS[name]
-    if form is not None:
-        one_of("process", name, FORMS)
-        forms = [n.removeprefix(f"{name}-") for n in NAMED if n.startswith(f"{name}-")]
-        name = f"{name}-{one_of('form', form, forms)}"
-    return NAMED[one_of("process", name, NAMED)].make(parameters)
+    return NAMED[row_name(name, form)].make(parameters)

@@ -19,7 +19,7 @@ from wbound.sampler import placement
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.typing import Array
 
-__all__ = ["GRIDS", "Grid", "Nodes", "grid_named", "log_nodes"]
+__all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "grid_named", "log_nodes"]
 
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
@@ -141,6 +141,10 @@ def _positive_or_none(delta: float | None) -> float | None:
     return None if delta is None else positive("delta", delta)
 
 
+def _given(**options: float | None) -> tuple[tuple[str, float], ...]:
+    return tuple((name, float(value)) for name, value in options.items() if value is not None)
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """How the nodes are placed: by name (`GRIDS`), or explicit times, λ or σ.
@@ -157,18 +161,31 @@ class Grid:
     explicit: bool = False
     length: int | None = None
     delta: float | None = None
+    #: what an explicit grid was made of (K+1,)
+    values: Array | None = None
+    #: what a named one was made with, names and numbers (`OPTIONS`); None: a grid of your own, which no text says
+    options: tuple[tuple[str, float], ...] | None = None
 
     @staticmethod
     def uniform(delta: float | None = None) -> Grid:
         """τ_k = T(1 − k/K), the published grid; with ``delta`` > 0 (x²) uniform down to λ_K = δ."""
-        return Grid("uniform", "t", _uniform, delta=_positive_or_none(delta))
+        return Grid("uniform", "t", _uniform, delta=_positive_or_none(delta), options=_given(delta=delta))
+
+    @staticmethod
+    def power(exponent: float) -> Grid:
+        """τ_k = T(1 − k/K)^exponent, exponent > 0: 1 is the published grid, and more puts more nodes near 0."""
+        to = positive("exponent", exponent)
+        return Grid(
+            "power", "t", lambda r: r.T * (1.0 - np.arange(r.K + 1) / r.K) ** to, options=_given(exponent=to)
+        )
 
     @staticmethod
     def log_lam(sigma_min: float | None = None, delta: float | None = None) -> Grid:
         """Uniform in log λ: K levels from λ(T) to sigma_min² (default: `placement.SIGMA_MIN`), then 0; with
         ``delta`` K + 1 levels down to λ_K = δ."""
         place = _levels(placement.log_uniform, sigma_min)
-        return Grid("log-lam", "log_lam", place, delta=_positive_or_none(delta))
+        options = _given(sigma_min=sigma_min, delta=delta)
+        return Grid("log-lam", "log_lam", place, delta=_positive_or_none(delta), options=options)
 
     @staticmethod
     def edm(rho: float = 7.0, sigma_min: float | None = None, delta: float | None = None) -> Grid:
@@ -179,7 +196,8 @@ class Grid:
         """
         power = positive("rho", rho)
         place = _levels(lambda u, K, data, least: placement.edm(u, K, data, power, least), sigma_min)
-        return Grid("edm", "log_lam", place, delta=_positive_or_none(delta))
+        options = _given(rho=power, sigma_min=sigma_min, delta=delta)
+        return Grid("edm", "log_lam", place, delta=_positive_or_none(delta), options=options)
 
     @staticmethod
     def cosine() -> Grid:
@@ -202,31 +220,33 @@ class Grid:
     def tangent() -> Grid:
         """The grid on which `ddim` from the exact start reaches its floor on isotropic Gaussian data, and of a spectrum
         the tangent law's (section 16); other data count with their mean variance."""
-        return Grid("tangent", "log_lam", lambda r: placement.tangent(r.log_lam_T, r.K, r.data))
+        return Grid("tangent", "log_lam", lambda r: placement.tangent(r.log_lam_T, r.K, r.data), options=())
 
     @staticmethod
     def sinh() -> Grid:
         """λ_k = sinh²((K−k)h)/L_0, on which Theorem 7 for `heun-lambda` has a closed form (section 20); needs the data's
         L_0 (A1)."""
-        return Grid("sinh", "log_lam", lambda r: placement.sinh(r.log_lam_T, r.K, r.data))
+        return Grid("sinh", "log_lam", lambda r: placement.sinh(r.log_lam_T, r.K, r.data), options=())
 
     @staticmethod
     def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit forward times (K+1,), strictly decreasing to 0; with stop="early" to a time above 0."""
         t = _decreasing(values, "grid times", stop)
-        return Grid("from_t", "t", lambda r: t, True, t.size - 1)
+        return Grid("from_t", "t", lambda r: t, True, t.size - 1, values=t)
 
     @staticmethod
     def from_lam(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit clock values λ (K+1,) in x², strictly decreasing to 0; with stop="early" to δ > 0."""
         lam = _decreasing(values, "grid lam", stop)
-        return Grid("from_lam", "log_lam", lambda r: log_nodes(lam), True, lam.size - 1)
+        return Grid("from_lam", "log_lam", lambda r: log_nodes(lam), True, lam.size - 1, values=lam)
 
     @staticmethod
     def from_sigma(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0; with stop="early" to √δ > 0."""
         sigma = _decreasing(values, "grid sigma", stop)
-        return Grid("from_sigma", "log_lam", lambda r: 2.0 * log_nodes(sigma), True, sigma.size - 1)
+        return Grid(
+            "from_sigma", "log_lam", lambda r: 2.0 * log_nodes(sigma), True, sigma.size - 1, values=sigma
+        )
 
     def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
         """The grid read through ``process``'s clock. T and K are required unless the grid is explicit,
@@ -267,7 +287,7 @@ class Grid:
 
 def _in_clock(name: str) -> Grid:
     place = placement.PLACEMENTS[name]
-    return Grid(name, "log_lam", lambda r: place(r.log_lam_T, r.K, r.data))
+    return Grid(name, "log_lam", lambda r: place(r.log_lam_T, r.K, r.data), options=())
 
 
 #: Named grids that can end at λ_K = δ > 0.
@@ -280,6 +300,20 @@ GRIDS: dict[str, Grid] = {
     **{grid.name: grid for grid in (Grid.log_lam(), Grid.edm())},  # these can stop early
     "tangent": Grid.tangent(),
     "sinh": Grid.sinh(),
+}
+
+#: How grids with options are made, and what these are called.
+OPTIONS: dict[str, tuple[Callable[..., Grid], tuple[str, ...]]] = {
+    "uniform": (Grid.uniform, ("delta",)),
+    "power": (Grid.power, ("exponent",)),
+    "log-lam": (Grid.log_lam, ("sigma_min", "delta")),
+    "edm": (Grid.edm, ("rho", "sigma_min", "delta")),
+}
+#: How explicit grids are made of their values.
+EXPLICIT: dict[str, Callable[..., Grid]] = {
+    "from_t": Grid.from_t,
+    "from_lam": Grid.from_lam,
+    "from_sigma": Grid.from_sigma,
 }
 
 

@@ -105,7 +105,7 @@ def bound(
         from numerics.cli.commands.certify import payload_of
         from wbound.certified.certificate import prove
 
-        certificate = prove(given.exactly())
+        certificate = prove(given.described)
         certificate.check("bound", b.total)  # or the doubles are wrong
         if exact is not None and certificate.exact is not None:
             certificate.check("exact", exact)

@@ -116,7 +116,9 @@ def certify(
             raise BadInput(
                 option, value, "goes with --sigma0" if option == "lam-max" else "goes with --kappa"
             )
-    certificate = prove(given.exactly(eps, theta), count("bits", o.required("bits", bits), 64))
+    certificate = prove(
+        given.described.but(eps=o.typed("eps", eps), theta=theta), count("bits", o.required("bits", bits), 64)
+    )
     if out is not None:
         note(write(out, certificate.to_json()))
     show(certificate, json)

@@ -26,13 +26,13 @@ from wbound.calculus.parser import parse, symbol
 from wbound.certified import certificate
 from wbound.certified.certificate import certify, prove, verify
 from wbound.certified.flow_statements import STEPS
-from wbound.certified.inputs import Inputs
 from wbound.data.curvature import StronglyLogConcave
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import EQUAL
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, WboundError
 from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import CATALOGUE
+from wbound.sampler.description import Description as Inputs
 
 DEEP = bool(os.environ.get("WBOUND_DEEP"))
 LAW = Gaussian([0.3, -1.0, 0.2], [0.5, 2.0, 1.0])
