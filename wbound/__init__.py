@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from wbound.extras import MissingLibrary
     from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
     from wbound.forward.forward_process import Process
-    from wbound.sampler.ddim_variants import ddim_inflated, ddim_shifted
     from wbound.sampler.grid import GRIDS, Grid, Nodes
     from wbound.sampler.make_setting import Setting, setting
     from wbound.sampler.multistep import MULTISTEP, Multistep
@@ -90,7 +89,6 @@ _HOME, _found, __dir__ = _front_door(
         "wbound.extras": "MissingLibrary",
         "wbound.forward.catalogue": "CATALOGUE NAMED PUBLISHED process",
         "wbound.forward.forward_process": "Process",
-        "wbound.sampler.ddim_variants": "ddim_inflated ddim_shifted",
         "wbound.sampler.grid": "GRIDS Grid Nodes",
         "wbound.sampler.make_setting": "Setting setting",
         "wbound.sampler.multistep": "MULTISTEP Multistep",
@@ -152,9 +150,7 @@ __all__ = [
     "coupled_exact",
     "coupled_paths",
     "ddim_floor",
-    "ddim_inflated",
     "ddim_iterations",
-    "ddim_shifted",
     "early_stopped",
     "exact_iterations",
     "exact_w2",

@@ -30,6 +30,7 @@ SCHEMES = (
         "heun-lam",
     ),
     *("heun-lambda", "dpmpp-2m", "dpmpp-3m", "ab2", "ab3", "ab4", "deis2", "deis3", "unipc", "unipc-3"),
+    *("ddim-inflated", "ddim-shifted"),
 )
 #: `wbound.GRIDS`
 GRIDS = ("uniform", "optimal", "gaussian", "log-lam", "edm", "cosine", "tangent", "sinh")

@@ -127,7 +127,7 @@ def candidates_of(
     whole = not pointwise(scheme) and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
         place = PLACEMENTS[grid]
-        known: Curvature = facts if grid == "optimal" else data
+        known: Curvature = facts if grid in ("optimal", "sinh") else data
         if whole:
             rows.append(Candidate("any" if on_clock(scheme) else "any VE", grid, _anywhere(place, known)))
         rows += [Candidate(name, grid, _through(place, known, make)) for name, make in seen]

@@ -48,9 +48,9 @@ from wbound.exact.clock_law import LAWS, ClockW2, Spectrum, clock_w2, start_gap2
 from wbound.exact.gaussian_law import law
 from wbound.exact.law_of_tape import tape_law
 from wbound.forward import catalogue
-from wbound.sampler.grid import Grid, log_nodes
+from wbound.sampler.grid import GRIDS, Grid, log_nodes
 from wbound.sampler.make_setting import has_density, setting
-from wbound.sampler.placement import PLACEMENTS
+from wbound.sampler.placement import SEARCHED
 from wbound.sampler.scheme import scheme_named
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import BEYOND
@@ -206,8 +206,8 @@ def choose(
     and without ``steps`` rows are compared at the least K of all of them. scheme: a sampler, SDE or ODE, or
     several (with ``steps``), ranked together with at most ``steps`` network calls each:
     schemes of two stages with about half the steps. processes: names or `Process`es (default: the
-    catalogue's and the images'); grids: "uniform" and names of `placement.PLACEMENTS` (default all). schedules: the user's
-    own, ranked at their own K, and so are tapes, from their own starts. numerical: the nodes optimised one by one, too.
+    catalogue's and the images'); grids: names of `wbound.GRIDS` (default: "uniform" and `placement.SEARCHED`). schedules:
+    the user's own, ranked at their own K, and so are tapes, from their own starts. numerical: the nodes optimised one by one.
     sigma_min, sigma_max: all levels above 0 lie between, as a network that was trained there asks; nodes outside are
     squeezed into it in log λ. watch: is told how many rows are done, of how many, and the last. Raises `BadInput`.
     """
@@ -305,6 +305,9 @@ def choose(
     for s in schedules:
         choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
     choices.extend(tape_row(tape, data) for tape in tapes)
+    if not choices:
+        asked = ", ".join(dict.fromkeys(row.grid for row in rows)) or "none"
+        raise BadInput("grid", asked, f"has no levels on which {scheme} runs at K = {K}")
     return _ranked(choices, data, task, K, eps, limits, began)
 
 
@@ -335,8 +338,7 @@ def _tolerance(data: Dataset, eps: float | None, eps_rel: float | None) -> float
 
 
 def _grids(grids: Iterable[str] | None) -> list[str]:
-    names = ("uniform", *PLACEMENTS)
-    return list(names) if grids is None else [one_of("grid", g, names) for g in grids]
+    return ["uniform", *SEARCHED] if grids is None else [one_of("grid", g, GRIDS) for g in grids]
 
 
 def _facts(data: Dataset) -> tuple[LogConcave, list[str]]:
@@ -482,6 +484,11 @@ def _ranked(
     elif task.scheme not in LAWS:
         said.append(
             f"numerically optimal nodes are optimised for {twin(task.scheme)} and read by {task.scheme}"
+        )
+    if scheme.name == "ddim-inflated":
+        said.append(
+            "ddim-inflated runs on geometric levels alone, and starts with e^{h/8} sigma_max, h = log(lam_{k-1}/lam_k), which "
+            "sigmas do not say; that is made for Gaussian data, and on others W2 may be above ddim's"
         )
     if scheme.flow and scheme.memory is None and K > MOST_FLOW_STEPS:
         said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")

@@ -131,8 +131,8 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
         wbound.tape_law(tape, [1.0, 0.25]).w2()
         for tape in (
             wbound.phase_sampler(K=3, a=0.1, b=1.0),
-            wbound.ddim_inflated(np.append(np.geomspace(100.0, 0.01, 6), 0.0)),
-            wbound.ddim_shifted(np.append(np.geomspace(100.0, 0.01, 6), 0.0)),
+            wbound.MULTISTEP["ddim-inflated"].tape(np.append(np.geomspace(100.0, 0.01, 6), 0.0)),
+            wbound.MULTISTEP["ddim-shifted"].tape(np.append(np.geomspace(100.0, 0.01, 6), 0.0)),
             wbound.tape_of(wbound.setting(s.named, s.law, 3.0, 7, scheme="ddim")),
         )
     ],

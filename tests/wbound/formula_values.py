@@ -3,6 +3,7 @@ its sums, products, integrals and suprema in floats."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.gaussian_law import start_defects
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.tangent_law import tangent_density
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_of_scheme import tape_of
@@ -136,6 +138,9 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
     γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
     Numbers that are too large or too small for doubles are not looked after here.
     """
+    own = s
+    if s.scheme.memory:  # known by its tape: a formula of it is one of levels alone
+        s = dataclasses.replace(s, scheme=SCHEMES["ddim"])
     nodes, data, process, b = s.nodes, s.data, s.process, s.nodes.batch
     log_alpha, log_lam = nodes.log_alpha, nodes.log_lam
     lam = np.exp(log_lam)
@@ -181,7 +186,7 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
         out |= _published_terms(s)
     if statement == "modified-score-bound":
         out |= _modified_score_terms(s)
-    return out | affine_terms(s, statement)
+    return out | affine_terms(own, statement)
 
 
 def _modified_score_terms(s: Setting) -> dict[str, Any]:
@@ -350,6 +355,10 @@ def _of_class(s: Setting) -> dict[str, Any]:
 _TERMS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "eq-16": _of_tape,
     "lemma-4": _of_tape,
+    # how much wider than √λ_0 it starts
+    "eq-18": lambda s: {
+        "w": math.exp((s.nodes.log_lam[0] - s.nodes.log_lam[1]) / 8.0) if s.scheme.memory else 1.0
+    },
     "tangent-law": _of_tangent,
     "theorem-4": lambda s: {"varsigma": np.append(np.nan, theorem_4_nodes(s))},
     "theorem-5": _of_class,

@@ -16,7 +16,7 @@ from wbound.bounds import root_floor, theorem_6
 from wbound.calculus import elliptic
 from wbound.certified import affine
 from wbound.exact import ddim_angles, law_of_tape, phase
-from wbound.sampler import ddim_variants, tangent_law
+from wbound.sampler import levels, tangent_law
 
 # the tests of a room lie in its folder, and their names are all different
 sys.path += [str(f) for f in Path(__file__).resolve().parent.iterdir() if f.is_dir()]
@@ -63,9 +63,9 @@ MUTANTS: dict[str, tuple[ModuleType, str, Callable[[Any], Any], Callable[[], Non
     "log cos": (ddim_angles, "_log_cos", times(1.01), ANGLES),
     "Θ": (ddim_angles, "_angle", times(1.01), ANGLES),
     "density of the nodes": (tangent_law, "tangent_density", times(1.01), FIGURES),
-    "R's ends": (ddim_variants, "geometric_error", times(1.05), ENDS),
-    "R's ripple": (ddim_variants, "geometric_error", times(1.05), RIPPLE),
-    "h": (ddim_variants, "geometric_step", lambda v: (1.01 * v[0], v[1]), RIPPLE),
+    "R's ends": (levels, "geometric_error", times(1.05), ENDS),
+    "R's ripple": (levels, "geometric_error", times(1.05), RIPPLE),
+    "h": (levels, "geometric_step", lambda v: (1.01 * v[0], v[1]), RIPPLE),
     "heights": (root_floor, "_heights", lambda v: (v[0], np.append(v[1][:1] + 0.01, v[1][1:])), ROOT),
     "certified E_K": (affine, "_floor", times(1.01), CERTIFIED),
     "certified Eq. 17": (affine, "_ddim", times(1.01), CERTIFIED_DDIM),
@@ -78,7 +78,7 @@ def test_one_per_cent_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     root_floor._equal_heights.cache_clear()
     original = getattr(module, function)
     monkeypatch.setattr(module, function, lambda *a, **k: change(original(*a, **k)))
-    if module is ddim_variants:  # the checks hold the function by name
+    if module is levels:  # the checks hold the function by name
         holder = importlib.import_module("test_ddim_angles")
         monkeypatch.setattr(holder, function, getattr(module, function))
     with pytest.raises((AssertionError, ArithmeticError)):

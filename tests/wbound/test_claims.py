@@ -80,7 +80,8 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
         steps = int(rng.integers(1, 6)) if K is None else K
         T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind.startswith("image") else 1.0)
         starts = ["exact", "prior", "standard"] if p.standard_start else ["exact", "prior"]
-        schemes = ("heun", "heun", "heun-lam", "ddim") if kind == "two stages" else SCHEMES
+        own = {"two stages": ("heun", "heun", "heun-lam", "ddim"), "geometric": ("ddim", "ddim-inflated")}
+        schemes = own.get(kind, SCHEMES)
         quiet = rng.uniform() < 0.6
         scheme: str | Scheme = str(rng.choice(schemes))
         even = quiet or K is not None or kind in ("early", "geometric", "tangent")
@@ -160,7 +161,7 @@ BREAKS: dict[str, Broken] = {
     ),
     "an SDE scheme": other(scheme=wbound.SCHEMES["ddim"]),
     "an ODE scheme": other(scheme=wbound.SCHEMES["em"]),
-    "a step without memory": lambda s: dataclasses.replace(
+    "a step by the score where it stands": lambda s: dataclasses.replace(
         s, scheme=scheme_named("ab2" if s.scheme.kind == "ode" else "ddim(eta=0.5)")
     ),
     "a step of one stage": other(scheme=wbound.SCHEMES["heun"]),

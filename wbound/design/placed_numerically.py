@@ -276,9 +276,9 @@ def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Obje
 def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
     """The named grids of the clock, as beginnings."""
     grids = []
-    for place in placement.PLACEMENTS.values():
+    for name in placement.SEARCHED:
         try:
-            values = np.exp(place(log_lam_T, K, data))
+            values = np.exp(placement.PLACEMENTS[name](log_lam_T, K, data))
         except HypothesisFailed:
             continue
         if (np.diff(values) < 0.0).all():

@@ -273,7 +273,7 @@ def heun_lambda_pair(s: Array, a: Array, b: Array) -> Pair:
 # φ alone, without cancellation where a step is short: log1p of r²B/A − 1, and what it is where ς² = 0 = a
 
 
-def _logged(inside: Array, null: Array, last: Array | float) -> Array:
+def _logged(inside: Array, null: NDArray[np.bool_], last: Array | float) -> Array:
     with np.errstate(divide="ignore"):  # nothing is left of a coordinate
         return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
 

@@ -220,13 +220,13 @@ class Grid:
     def tangent() -> Grid:
         """The grid on which `ddim` from the exact start reaches its floor on isotropic Gaussian data, and of a spectrum
         the tangent law's (section 16); other data count with their mean variance."""
-        return Grid("tangent", "log_lam", lambda r: placement.tangent(r.log_lam_T, r.K, r.data), options=())
+        return _in_clock("tangent")
 
     @staticmethod
     def sinh() -> Grid:
         """λ_k = sinh²((K−k)h)/L_0, on which Theorem 7 for `heun-lambda` has a closed form (section 20); needs the data's
         L_0 (A1)."""
-        return Grid("sinh", "log_lam", lambda r: placement.sinh(r.log_lam_T, r.K, r.data), options=())
+        return _in_clock("sinh")
 
     @staticmethod
     def from_t(values: ArrayLike, stop: str | None = None) -> Grid:
@@ -298,8 +298,6 @@ GRIDS: dict[str, Grid] = {
     "uniform": Grid.uniform(),
     **{name: _in_clock(name) for name in placement.PLACEMENTS},
     **{grid.name: grid for grid in (Grid.log_lam(), Grid.edm())},  # these can stop early
-    "tangent": Grid.tangent(),
-    "sinh": Grid.sinh(),
 }
 
 #: How grids with options are made, and what these are called.

@@ -1,4 +1,5 @@
-"""The multistep samplers that people run, as tapes on given levels (section 15 of docs/theory.md).
+"""The samplers that are known by their tapes: the multistep ones that people run, DDIM with η, and two variants of `ddim`
+(sections 15 and 16 of docs/theory.md).
 
 All in the clock and in y-units: σ = √λ, D_k = E[X_0 | y_k] at σ_k, ε_k = (y_k − D_k)/σ_k, and one evaluation a step. A step
 is the integral of a polynomial through the last answers: of D in log σ, dy = −(y − D) dlog(1/σ) (DPM-Solver++, UniPC),
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput, real
+from wbound.sampler.levels import geometric_step, levels_of
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_writer import LONGEST, TapeWriter
 from wbound.typing import Array
@@ -30,11 +32,12 @@ SHORT = 4.0
 
 @dataclass(frozen=True)
 class Multistep:
-    """A sampler with memory as a value: ``tape(levels)`` is its `Tape` on any levels.
+    """A sampler known by its tape, most with a memory: ``tape(levels)`` is its `Tape` on any levels (of "ddim-inflated" on
+    geometric ones).
 
     ``kind`` is "ode" or "sde"; ``points`` how many answers a step looks at; ``order`` of its steps, as measured:
-    W2 ~ K^−order on a grid smooth in log σ that stops early, from far above the data. At the beginning a step looks at
-    as many answers as there are: its first step is Euler's, and leaves ``order_from_near`` where the start is no
+    W2 ~ K^−order on Gaussian data, a grid smooth in log σ that stops early, from far above the data. At the beginning a
+    step looks at as many answers as there are: its first step is Euler's, and leaves ``order_from_near`` where the start is no
     larger than the data, whatever the order. ``lower_order_final``: whether the last steps look at 2 and 1 (None:
     where the levels end at 0, whose last step cannot look at more, log σ being −∞ there; Adams–Bashforth in σ can,
     and does).
@@ -68,8 +71,10 @@ class Multistep:
         start_std: of the start, in units of √(1 + λ_0) (default: N(0, λ_0 I) in y-units); alpha_out, made:
         `Tape`'s.
         """
-        lam = _levels(levels)
+        lam = levels_of(levels)
         K = lam.size - 1
+        if K > LONGEST:
+            raise BadInput("levels", K, f"must be at most {LONGEST} steps for a tape, which holds K² numbers")
         writer = TapeWriter(K, K if self.eta else 0, float(lam[0]))
         state = self.write(_Run(self, writer, lam))
         own = math.sqrt(lam[0] / (1.0 + lam[0]))
@@ -78,6 +83,7 @@ class Multistep:
             start_std=own if start_std is None else start_std,
             alpha_out=alpha_out,
             level_out=float(lam[-1]),
+            own_levels=lam[:-1] if self.write is _shifted else None,
             made={"scheme": self.name, "K": K} if made is None else made,
         )
 
@@ -271,6 +277,22 @@ def _ddim(run: _Run) -> Array:
     return state
 
 
+def _inflated(run: _Run) -> Array:
+    """`ddim` from e^{h/8} times its start, whatever that is: on geometric levels (18)'s scalar is gone."""
+    run.start = math.exp(geometric_step(run.lam)[0] / 8.0) * run.start
+    return _ddim(run)
+
+
+def _shifted(run: _Run) -> Array:
+    """`ddim` with the denoiser of the step from λ to μ at λ′ = (λ + √(λμ))/2: y ← y + ½(λ − μ) ∇log q_{λ′}(y). The network
+    sees states of the level λ and is told λ′."""
+    state = run.start
+    for high, low in zip(run.lam[:-1].tolist(), run.lam[1:].tolist(), strict=True):
+        kept = math.sqrt(low / high)
+        state = kept * state + (1.0 - kept) * run.writer.evaluate(state, 0.5 * high * (1.0 + kept))
+    return state
+
+
 def ddim(eta: float) -> Multistep:
     """DDIM with stochasticity η in [0, 1] (Song, Meng & Ermon, 2021): 0 is `ddim`, 1 is `ddpm`. Raises `BadInput`.
 
@@ -289,8 +311,10 @@ _ZHAO = "Zhao et al., arXiv 2302.04867, bh2"
 _LIU = "Zhang & Chen, arXiv 2204.13902 (ρAB); Adams–Bashforth in σ, known as LMS"
 _DEIS = "Zhang & Chen, arXiv 2204.13902, in log ρ as diffusers has it"
 
-#: The multistep samplers by name. dpmpp-3m is of second order: its published coefficient of the second difference is
-#: half of what the integral of the interpolating polynomial gives.
+_HERE = "section 16 of docs/theory.md; no claim beyond Gaussian data"
+
+#: The multistep samplers by name, and two variants of `ddim`. dpmpp-3m is of second order: its published coefficient of
+#: the second difference is half of what the integral of the interpolating polynomial gives.
 MULTISTEP: dict[str, Multistep] = {
     m.name: m
     for m in (
@@ -303,6 +327,18 @@ MULTISTEP: dict[str, Multistep] = {
         Multistep("deis3", "DEIS 3 in log σ", "ode", 3, 3, _DEIS, _deis),
         Multistep("unipc", "UniPC, order 2", "ode", 2, 3, _ZHAO, _unipc),
         Multistep("unipc-3", "UniPC, order 3", "ode", 3, 4, _ZHAO, _unipc),
+        Multistep(
+            "ddim-inflated",
+            "DDIM from e^{h/8} of its start, h = log λ_{k−1}/λ_k",
+            "ode",
+            1,
+            1,
+            _HERE,
+            _inflated,
+        ),
+        Multistep(
+            "ddim-shifted", "DDIM, the denoiser told (λ + √(λμ))/2 from λ to μ", "ode", 1, 2, _HERE, _shifted
+        ),
     )
 }
 
@@ -323,27 +359,3 @@ def multistep_named(name: str | Multistep) -> Multistep:
     if not isinstance(name, str) or name not in MULTISTEP:
         raise BadInput("scheme", name, "must be one of " + ", ".join((*MULTISTEP, "ddim(eta=…)")))
     return MULTISTEP[name]
-
-
-def _levels(levels: ArrayLike) -> Array:
-    try:
-        lam = np.array(levels, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise BadInput("levels", levels, "must be an array of numbers") from None
-    if lam.ndim != 1 or lam.size < 2:
-        raise BadInput("levels", lam.shape, "must be a vector of at least two levels")
-    if not np.isfinite(lam).all():
-        raise BadInput("levels", float(lam[~np.isfinite(lam)][0]), "must be finite")
-    if lam[-1] < 0.0:
-        raise BadInput("levels", float(lam[-1]), "must be >= 0")
-    steps = np.diff(lam)
-    if (steps >= 0.0).any():
-        k = int(np.argmax(steps >= 0.0)) + 1
-        raise BadInput(
-            "levels", float(lam[k]), f"must decrease strictly: level {k} is not below the one before"
-        )
-    if lam.size - 1 > LONGEST:
-        raise BadInput(
-            "levels", lam.size - 1, f"must be at most {LONGEST} steps for a tape, which holds K² numbers"
-        )
-    return lam

@@ -25,6 +25,7 @@ from wbound.typing import Array
 
 __all__ = [
     "PLACEMENTS",
+    "SEARCHED",
     "SIGMA_MIN",
     "cosine",
     "curvatures",
@@ -169,12 +170,17 @@ def _framed(log_lam_T: float, inner: Array) -> Array:
     return np.concatenate(([log_lam_T], inner, [-np.inf]))
 
 
-#: The grids of the clock by name, each (log λ(T), K, data) -> log λ (K+1,), that a search tries at many λ(T): not `tangent`,
-#: which is an integral over the spectrum each time, nor `sinh`, which is for one scheme.
+#: The grids of the clock by name, each (log λ(T), K, data) -> log λ (K+1,).
 PLACEMENTS: dict[str, Callable[[float, int, Curvature | None], Array]] = {
     "optimal": optimal,
     "gaussian": gaussian,
     "log-lam": log_uniform,
     "edm": edm,
     "cosine": cosine,
+    "tangent": tangent,
+    "sinh": sinh,
 }
+
+#: Those that a search tries unasked at many λ(T): not `tangent`, which is an integral over the spectrum each time, nor
+#: `sinh`, which is for one scheme.
+SEARCHED = tuple(name for name in PLACEMENTS if name not in ("tangent", "sinh"))

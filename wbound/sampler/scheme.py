@@ -461,7 +461,7 @@ def remembering(m: Multistep) -> Scheme:
     def steps(b: Batch) -> Steps:
         raise HypothesisFailed(
             "what is asked of a scheme's steps",
-            "steps that look at their own score alone",
+            "steps by the score where they stand",
             f"{m.name} is known by its tape: its exact law and samples are there",
         )
 

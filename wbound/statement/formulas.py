@@ -102,6 +102,7 @@ _h = sp.log(lam[0] / lam[1])
 _R_18 = sp.pi**2 / 4 / sp.sinh(2 * sp.pi**2 / _h) + (sigma_0**2 / lam[0] + lam[K - 1] / sigma_0**2) / (
     1 + sp.exp(_h / 2)
 )
+_w = sp.Symbol("w", positive=True)
 _nodes_less, _nodes_more = (sp.Product(_varsigma[j] + sign * sigma_0, (j, 1, 2 * K + 1)) for sign in (-1, 1))
 _E_K = 4 * _Q_K * sp.Product(((1 + _Q_K ** (4 * k)) / (1 + _Q_K ** (4 * k - 2))) ** 4, (k, 1, sp.oo))
 _WORST = sp.Symbol(r"{\max_{a\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|/\sqrt{x}}")
@@ -380,7 +381,10 @@ FORMULAS: dict[str, Formula] = {
         sp.Ge(W_2, sigma_0 * sp.sqrt(d) * (1 - sp.cos(sp.atan(sp.sqrt(lambda_T) / sigma_0) / K) ** K))
     ),
     "eq-18": Formula(
-        sp.Le(W_2, sigma_0 * sp.sqrt(d) * sp.Max(1 - sp.exp(-_h / 8 - _R_18), sp.exp(_R_18 - _h / 8) - 1))
+        sp.Le(
+            W_2,
+            sigma_0 * sp.sqrt(d) * sp.Max(1 - _w * sp.exp(-_h / 8 - _R_18), _w * sp.exp(_R_18 - _h / 8) - 1),
+        )
     ),
     "tangent-law": Formula(sp.Eq(W_2, sp.sqrt(sp.Sum(_x_i[j] * _I_i[j] ** 2, (j, 1, d))) / (2 * K))),
     "lemma-4": Formula(

@@ -12,7 +12,7 @@ from wbound.data.beyond_log_concave import BoundedData
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.sampler import placement
-from wbound.sampler.ddim_variants import geometric_step
+from wbound.sampler.levels import geometric_step
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Hypothesis, Statement
 
@@ -190,9 +190,9 @@ an_ode = _where(
     "an ODE scheme", lambda s: s.scheme.kind == "ode", lambda s: f"{s.scheme.name} is an SDE scheme"
 )
 no_memory = _where(
-    "a step without memory",
+    "a step by the score where it stands",
     lambda s: s.scheme.memory is None,
-    lambda s: f"no bound is computed for {s.scheme.name}; its exact laws and samples are there",
+    lambda s: f"{s.scheme.name} is known by its tape: its exact laws and samples are there",
 )
 one_stage = _where(
     "a step of one stage",

@@ -15,8 +15,9 @@ from wbound.data.log_concave import gaussian_data
 from wbound.exact.ddim_angles import ddim_floor
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import zolotarev_levels
-from wbound.sampler.ddim_variants import from_pure_noise, geometric_error, geometric_step
+from wbound.sampler.levels import geometric_error, geometric_step
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.pure_noise import from_pure_noise
 from wbound.sampler.tangent_law import tangent_error
 from wbound.sampler.tape_of_scheme import tape_of
 from wbound.statement import hypotheses as c
@@ -48,10 +49,11 @@ def _angles(s: Setting) -> float:
 
 
 def _geometric(s: Setting) -> float:
-    """W2 of `ddim` from N(0, λ_0 I) is at most this, in x."""
+    """W2 of `ddim` from N(0, λ_0 I) is at most this, in x; `ddim-inflated` has no h/8."""
     lam = np.exp(s.nodes.log_lam)
-    h, R = geometric_step(lam)[0], float(geometric_error(lam, [sigma0(s) ** 2])[0])
-    return sigma0(s) * math.sqrt(s.data.d) * max(-math.expm1(-h / 8.0 - R), math.expm1(R - h / 8.0))
+    R = float(geometric_error(lam, [sigma0(s) ** 2])[0])
+    scalar = geometric_step(lam)[0] / 8.0 if s.scheme.name == "ddim" else 0.0
+    return sigma0(s) * math.sqrt(s.data.d) * max(-math.expm1(-scalar - R), math.expm1(R - scalar))
 
 
 def _tangent(s: Setting) -> float:
@@ -110,7 +112,7 @@ AFFINE: tuple[Statement, ...] = (
         "eq-17", "lower", _angles, c.isotropic, c.scheme("ddim"), c.exact_score, c.start("exact"), c.to_the_end
     ),
     statement(
-        "eq-18", "upper", _geometric, c.isotropic, c.scheme("ddim"), c.exact_score, c.start("prior"),
+        "eq-18", "upper", _geometric, c.isotropic, c.scheme("ddim", "ddim-inflated"), c.exact_score, c.start("prior"),
         c.to_the_end, c.geometric,
     ),
     statement(

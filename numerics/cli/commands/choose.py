@@ -51,7 +51,8 @@ def choose(
         typer.Option(
             "--grid",
             metavar="NAME",
-            help="Only these grids: uniform, optimal, gaussian, …",
+            help="Only these grids, given once for each; tangent (made for ddim) and sinh (for heun-lambda) are tried only if "
+            "named.",
             autocompletion=o.complete_grid,
         ),
     ] = None,

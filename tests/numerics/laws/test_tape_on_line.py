@@ -15,10 +15,10 @@ from numerics.targets.products import SymmetricMixture
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import phase_levels
-from wbound.sampler.ddim_variants import from_pure_noise
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.multistep import ddim, multistep_named
+from wbound.sampler.pure_noise import from_pure_noise
 from wbound.sampler.tape_of_scheme import tape_of
 
 LEVELS = np.append(np.geomspace(400.0, 1e-3, 6), 0.0)

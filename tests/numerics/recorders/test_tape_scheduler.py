@@ -16,8 +16,8 @@ from numerics.recorders.diffusers_schedulers import record_scheduler  # noqa: E4
 from numerics.recorders.tape_scheduler import TapeScheduler  # noqa: E402
 from wbound.errors import BadInput  # noqa: E402
 from wbound.exact.phase import phase_levels, zolotarev_levels  # noqa: E402
-from wbound.sampler.ddim_variants import from_pure_noise  # noqa: E402
 from wbound.sampler.multistep import ddim, multistep_named  # noqa: E402
+from wbound.sampler.pure_noise import from_pure_noise  # noqa: E402
 from wbound.sampler.tape import Tape  # noqa: E402
 
 LEVELS = np.append(np.geomspace(50.0, 0.05, 6), 0.0) ** 2

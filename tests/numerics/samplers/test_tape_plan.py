@@ -33,7 +33,12 @@ DATA = numerics.Gaussian([1.0, -0.5], COV)
 NAMES = (*MULTISTEP, "ddim(eta=0.5)")
 
 
+def levels_for(name: str) -> str:
+    return "log-lam" if name == "ddim-inflated" else "edm"
+
+
 def made(scheme: str, K: int = 10, **more: Any) -> Tape:
+    more.setdefault("grid", "log-lam" if scheme == "ddim-inflated" else "uniform")
     return tape_of(setting(VP, DATA, 4.0, K, scheme=scheme, **more))
 
 
@@ -43,9 +48,10 @@ def made(scheme: str, K: int = 10, **more: Any) -> Tape:
 @pytest.mark.parametrize("name", NAMES)
 def test_exact_w2_by_name_is_the_tapes(name: str) -> None:
     """Starts, a grid that stops early, and the tape itself where a scheme goes."""
+    grid = levels_for(name)
     for start in ("prior", "exact", "standard"):
-        w2 = exact_w2(VP, DATA, T=4.0, K=10, scheme=name, start=start, grid="edm")
-        t = made(name, start=start, grid="edm")
+        w2 = exact_w2(VP, DATA, T=4.0, K=10, scheme=name, start=start, grid=grid)
+        t = made(name, start=start, grid=grid)
         own = "exact" if start == "exact" else "own"
         assert w2 == pytest.approx(tape_law(t, DATA.eigenvalues, start=own).w2(DATA.coordinates), rel=1e-12)
         assert exact_w2(None, DATA, scheme=t, start=own) == pytest.approx(w2, rel=1e-12)
@@ -97,17 +103,19 @@ def test_what_a_tape_takes_not() -> None:
             call(None, DATA, 4.0, 5, scheme="dpmpp-2m")
 
 
-@pytest.mark.parametrize("name", ["dpmpp-2m", "ab3", "ddim(eta=0.5)"])
+@pytest.mark.parametrize("name", ["dpmpp-2m", "ab3", "ddim(eta=0.5)", "ddim-inflated", "ddim-shifted"])
 def test_what_has_no_bound_is_refused_by_name(name: str) -> None:
     for theorem in ("sharp", "published"):
         with pytest.raises((HypothesisFailed, BadInput), match="Theorem|scheme"):
-            wbound.w2_bound(VP, DATA, T=4.0, K=10, scheme=name, theorem=theorem, M1="exact")
+            wbound.w2_bound(
+                VP, DATA, T=4.0, K=10, scheme=name, theorem=theorem, M1="exact", grid=levels_for(name)
+            )
         with pytest.raises((HypothesisFailed, BadInput), match="Theorem|scheme"):
             verify(VP, DATA, 4.0, 10, scheme=name, theorem=theorem, n=0)
     with pytest.raises(HypothesisFailed, match="tape"):
         verify(VP, DATA, scheme=made(name), n=0)
     with pytest.raises(HypothesisFailed, match="exact score"):
-        exact_w2(VP, DATA, T=4.0, K=10, scheme=name, score_noise=0.1)
+        exact_w2(VP, DATA, T=4.0, K=10, scheme=name, score_noise=0.1, grid=levels_for(name))
     with pytest.raises(HypothesisFailed, match="known by its tape"):
         scheme_named(name).steps(setting(VP, DATA, 4.0, 3).nodes.batch)
 
@@ -154,14 +162,18 @@ def output(t: Tape, start: str = "own") -> tuple[np.ndarray, np.ndarray]:
     return mean, vectors @ np.diag(law.variance) @ vectors.T
 
 
-@pytest.mark.parametrize("name", ["dpmpp-2m", "ab3", "unipc-3", "ddim(eta=0.5)", "heun", "ddpm"])
+@pytest.mark.parametrize(
+    "name",
+    ["dpmpp-2m", "ab3", "unipc-3", "ddim(eta=0.5)", "heun", "ddpm", "ddim-inflated", "ddim-shifted"],
+)
 @pytest.mark.parametrize("start", ["prior", "exact"])
 def test_samples_have_the_exact_law(name: str, start: str) -> None:
-    t, own = made(name, start=start, grid="edm"), "exact" if start == "exact" else "own"
+    grid = levels_for(name)
+    t, own = made(name, start=start, grid=grid), "exact" if start == "exact" else "own"
     mean, cov = output(t, own)
     same_moments(sample(None, DATA, n=20_000, scheme=t, seed=3, start=own), mean, cov)
     if name not in SCHEMES:
-        x = sample(VP, DATA, 4.0, 10, 20_000, name, 4, start=start, grid="edm")
+        x = sample(VP, DATA, 4.0, 10, 20_000, name, 4, start=start, grid=grid)
         same_moments(x, mean, cov)
 
 
@@ -236,10 +248,10 @@ def test_a_target_that_does_not_know_its_mean() -> None:
 # ------------------------------------------------------------------------------------------- held against their law
 
 
-@pytest.mark.parametrize("name", ["dpmpp-2m", "unipc", "ddim(eta=0.5)"])
+@pytest.mark.parametrize("name", ["dpmpp-2m", "unipc", "ddim(eta=0.5)", "ddim-inflated"])
 def test_follow(name: str) -> None:
-    by_name = follow(VP, DATA, 4.0, 10, scheme=name, grid="edm", n=300)
-    by_tape = follow(None, DATA, scheme=made(name, grid="edm"), n=300)
+    by_name = follow(VP, DATA, 4.0, 10, scheme=name, grid=levels_for(name), n=300)
+    by_tape = follow(None, DATA, scheme=made(name, grid=levels_for(name)), n=300)
     for found in (by_name, by_tape):
         assert found.agreement.holds
     assert by_name.referee.w2 == pytest.approx(by_tape.referee.w2, rel=1e-12)
@@ -258,6 +270,21 @@ def test_follow_sees_another_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ------------------------------------------------------------------------------------------- rankings
+
+
+def test_ddims_variants_are_ranked() -> None:
+    """On a spectrum of two decades the inflated start is nearer than ddim's, on geometric levels alone, and says so; where
+    there are none it is refused."""
+    data = from_spectrum(np.geomspace(0.1, 10.0, 12))
+    names = ["ddim", "ddim-inflated", "ddim-shifted"]
+    ranking = choose(data, 12, scheme=names, processes=["vp-linear"], numerical=False)
+    best = {name: min(row.error for row in ranking.rows if row.scheme == name) for name in names}
+    assert best["ddim-inflated"] < 0.1 * best["ddim"] and best["ddim-shifted"] < 0.5 * best["ddim"]
+    assert {row.grid for row in ranking.rows if row.scheme == "ddim-inflated"} == {"log-lam"}
+    assert any("made for Gaussian data" in line for line in ranking.limits)
+    for steps, grids in ((1, None), (12, ["cosine", "edm"])):
+        with pytest.raises(BadInput, match="grid = .*has no levels on which ddim-inflated runs at K"):
+            choose(data, steps, scheme="ddim-inflated", processes=["vp-linear"], grids=grids)
 
 
 def test_rows_at_equal_network_calls() -> None:

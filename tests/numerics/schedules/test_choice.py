@@ -35,6 +35,17 @@ def recomputed(row: Choice, data: Dataset, scheme: str, start: str) -> float:
     return exact_w2(p, data.gaussian, scheme=scheme, start=start, grid=row.schedule.grid)
 
 
+def test_every_named_grid_is_ranked_where_it_is_asked_for() -> None:
+    """One list for all: and of a spectrum that is known, ddim's best named grid is the one that is made for it."""
+    data = from_spectrum([0.02, 0.5, 1.0, 4.0])
+    found = choose(data, 10, processes=["ve-constant"], grids=list(wbound.GRIDS), numerical=False)
+    assert {row.grid for row in found.rows} == set(wbound.GRIDS)
+    assert found.best.grid == "tangent" and found.rows[1].error > 1.02 * found.best.error
+    for row in found.rows:
+        if row.grid in ("tangent", "sinh"):
+            assert row.w2 == pytest.approx(recomputed(row, data, "ddim", "prior"), rel=1e-9)
+
+
 def test_on_digits_the_numerical_grid_is_at_least_as_good_as_every_named_one(ranking: Ranking) -> None:
     best = ranking.best
     assert best.kind == "numerical"

@@ -19,8 +19,11 @@ from wbound.errors import BadInput
 from wbound.exact.ddim_angles import ddim_floor, ddim_iterations
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.exact.law_of_tape import tape_law
-from wbound.sampler.ddim_variants import ddim_inflated, ddim_shifted, geometric_error, geometric_step
+from wbound.sampler.levels import geometric_error, geometric_step
+from wbound.sampler.multistep import MULTISTEP, ddim
 from wbound.sampler.tangent_law import tangent_density, tangent_sigmas
+
+INFLATED, SHIFTED = (MULTISTEP[name].tape for name in ("ddim-inflated", "ddim-shifted"))
 
 
 def plain_w2(sigma: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -174,7 +177,7 @@ def test_equation_18(log_h: float, K: int, log_high: float, to_zero: bool, log_x
     levels = 10.0**log_high * np.exp(-h * np.arange(K + 1))
     levels = np.append(levels, 0.0) if to_zero else levels
     x = 10.0 ** np.array(log_x)
-    log_r = 0.5 * np.log(tape_law(ddim_inflated(levels), x).variance / x)  # the scalar h/8 is in the start
+    log_r = 0.5 * np.log(tape_law(INFLATED(levels), x).variance / x)  # the scalar h/8 is in the start
     allowed = geometric_error(levels, x)
     assert (np.abs(log_r) <= allowed * (1 + 1e-9) + 1e-12).all()
 
@@ -191,7 +194,7 @@ def test_equation_18_is_attained_at_its_ends() -> None:
     levels = 1e4 * np.exp(-1.0 * np.arange(60))
     for grid in (levels, np.append(levels, 0.0)):
         x = np.array([1e4 * 0.01, levels[-1] * 100.0])
-        log_r = 0.5 * np.log(tape_law(ddim_inflated(grid), x).variance / x)
+        log_r = 0.5 * np.log(tape_law(INFLATED(grid), x).variance / x)
         assert np.abs(log_r) == pytest.approx(geometric_error(grid, x), rel=0.02)
 
 
@@ -224,9 +227,7 @@ def test_the_inflated_start() -> None:
         levels = np.append(np.exp(np.linspace(ends[0], ends[1], 10)), 0.0)
         h = geometric_step(levels)[0]
         return float(
-            np.abs(
-                np.sqrt(tape_law(ddim_inflated(levels), x).variance / x) * math.exp(factor * h) - 1.0
-            ).max()
+            np.abs(np.sqrt(tape_law(INFLATED(levels), x).variance / x) * math.exp(factor * h) - 1.0).max()
         )
 
     inflated = minimize(
@@ -241,10 +242,10 @@ def test_shifted_is_of_second_order() -> None:
     out = {}
     for K in (10, 20, 40, 80, 160):
         levels = np.geomspace(6400.0, 4e-6, K + 1)
-        tape = ddim_shifted(levels)
+        tape = SHIFTED(levels)
         assert tape.own_levels is not None and (tape.levels < tape.own_levels).all()
         law = tape_law(tape, [1.0], start="exact")
-        plain = tape_law(ddim_inflated(levels), [1.0], start="exact")
+        plain = tape_law(ddim(0.0).tape(levels), [1.0], start="exact")
         end = math.sqrt(1.0 + levels[-1])
         out[K] = (abs(math.sqrt(law.variance[0]) - end), abs(math.sqrt(plain.variance[0]) - end))
     assert out[10] == pytest.approx((0.0646, 0.233), rel=5e-3) and out[160] == pytest.approx(
@@ -295,10 +296,10 @@ def test_the_inflated_start_beyond_gaussians() -> None:
         (lambda: ddim_iterations(1, 0.0, 0.1), "sigma0"),
         (lambda: ddim_iterations(1, 1.0, 0.0), "eps"),
         (lambda: ddim_iterations(1, 1.0, 1e-17), "eps"),
-        (lambda: ddim_inflated([4.0, 2.0, 0.5]), "levels"),
-        (lambda: ddim_inflated([4.0, 0.0]), "levels"),
-        (lambda: ddim_shifted([1.0, 2.0]), "levels"),
-        (lambda: ddim_shifted([1.0]), "levels"),
+        (lambda: INFLATED([4.0, 2.0, 0.5]), "levels"),
+        (lambda: INFLATED([4.0, 0.0]), "levels"),
+        (lambda: SHIFTED([1.0, 2.0]), "levels"),
+        (lambda: SHIFTED([1.0]), "levels"),
         (lambda: geometric_error([4.0, 1.0], [0.0]), "variances"),
         (lambda: tangent_sigmas(0, [1.0], 1.0), "K"),
         (lambda: tangent_sigmas(2, [0.0], 1.0), "variances"),

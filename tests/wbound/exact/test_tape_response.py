@@ -12,8 +12,8 @@ from wbound.errors import BadInput
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import phase_levels, zolotarev_levels
 from wbound.exact.tape_response import amplification, answer_weights, state_widths
-from wbound.sampler.ddim_variants import from_pure_noise
 from wbound.sampler.multistep import ddim, multistep_named
+from wbound.sampler.pure_noise import from_pure_noise
 from wbound.sampler.tape import Tape
 
 X = np.array([0.03, 1.0, 40.0])

@@ -26,6 +26,7 @@ from wbound.sampler.tape_writer import LONGEST
 
 DDIM = ("ddim(eta=0)", "ddim(eta=0.5)", "ddim(eta=1)")
 NAMES = (*MULTISTEP, *DDIM)
+VARIANTS = ("ddim-inflated", "ddim-shifted")
 
 # --------------------------------------------------------------- the formulas as published, on N(0, x), in mpmath
 
@@ -140,7 +141,22 @@ def plain_ddim(eta: Any, sigma: list[Any], x: Any) -> tuple[Any, Any]:
     return y, noise
 
 
+def plain_variant(name: str, sigma: list[Any], x: Any) -> Any:
+    """Section 16 in scores: y ← y + √λ(√λ − √μ) s_λ from a wider start; y ← y + ½(λ − μ) s_λ′, λ′ = (λ + √(λμ))/2."""
+    y, wider = sigma[0], name == "ddim-inflated"
+    if wider:
+        y *= mp.exp(mp.log(sigma[0] / sigma[1]) / 4)  # h = 2 log σ_0/σ_1
+    for high, low in zip(sigma, sigma[1:], strict=False):
+        if wider:
+            y -= high * (high - low) * y / (x + high**2)
+        else:
+            y -= (high**2 - low**2) / 2 * y / (x + (high**2 + high * low) / 2)
+    return y
+
+
 def plain(name: str, sigma: list[Any], x: Any) -> tuple[Any, Any]:
+    if name in VARIANTS:
+        return plain_variant(name, sigma, x), mp.mpf(0)
     if name.startswith("ddim"):
         return plain_ddim(mp.mpf(name[9:-1]), sigma, x)
     points = MULTISTEP[name].points
@@ -152,10 +168,10 @@ def plain(name: str, sigma: list[Any], x: Any) -> tuple[Any, Any]:
 
 
 @st.composite
-def level_lists(draw: st.DrawFn) -> np.ndarray:
-    """1 to 7 steps of any lengths from anywhere, to 0 or above."""
-    K = draw(st.integers(1, 7))
-    gaps = [draw(st.floats(0.02, 6.0)) for _ in range(K)]
+def level_lists(draw: st.DrawFn, even: bool = False) -> np.ndarray:
+    """1 to 7 steps of any lengths from anywhere, to 0 or above; ``even``: of one length, but for a last one to 0."""
+    K = draw(st.integers(1 + even, 7))
+    gaps = [draw(st.floats(0.02, 6.0))] * K if even else [draw(st.floats(0.02, 6.0)) for _ in range(K)]
     log_sigma = draw(st.floats(-2.0, 5.0)) - np.concatenate(([0.0], np.cumsum(gaps)))
     lam = np.exp(2.0 * log_sigma)
     if draw(st.booleans()):
@@ -164,9 +180,10 @@ def level_lists(draw: st.DrawFn) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@given(lam=level_lists(), x=st.floats(1e-3, 1e3))
+@given(data=st.data(), x=st.floats(1e-3, 1e3))
 @settings(max_examples=max(settings.default.max_examples // 10, 1))
-def test_against_the_published_formulas_in_50_digits(name: str, lam: np.ndarray, x: float) -> None:
+def test_against_the_published_formulas_in_50_digits(name: str, data: st.DataObject, x: float) -> None:
+    lam = data.draw(level_lists(even=name == "ddim-inflated"))
     t = multistep_named(name).tape(lam)
     law = tape_law(t, [x])
     with mp.workdps(50):
@@ -177,7 +194,11 @@ def test_against_the_published_formulas_in_50_digits(name: str, lam: np.ndarray,
     assert law.gain[0] * t.start_std == pytest.approx(gain, rel=1e-12, abs=2e-13 * size)
     assert law.noise[0] == pytest.approx(noise, rel=1e-12, abs=0.0)
     assert t.K == lam.size - 1
-    assert np.array_equal(t.levels, lam[:-1])
+    if name == "ddim-shifted":
+        assert t.own_levels is not None and np.array_equal(t.own_levels, lam[:-1])
+        assert (t.levels < lam[:-1]).all() and (t.levels > lam[1:]).all()
+    else:
+        assert np.array_equal(t.levels, lam[:-1])
 
 
 # --------------------------------------------------------------------------------------------- weights
