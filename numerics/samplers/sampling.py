@@ -177,19 +177,31 @@ def coupled_exact(
     on isotropic centred Gaussian data with bias = "worst" it is Eq. 7 itself. Gaussian targets only, else
     `HypothesisFailed`. Arguments and errors as in `sample`. Source: docs/theory.md, proof of Theorem 2.
     """
-    s = _gaussian(
-        setting(
-            process,
-            target,
-            T,
-            K,
-            scheme=scheme,
-            start=start,
-            grid=grid,
-            score_bias=score_bias,
-            score_noise=score_noise,
-        )
+    s = setting(
+        process,
+        target,
+        T,
+        K,
+        scheme=scheme,
+        start=start,
+        grid=grid,
+        score_bias=score_bias,
+        score_noise=score_noise,
     )
+    return coupled(s, n, seed, bias=bias, threads=threads, progress=progress)
+
+
+def coupled(
+    s: Setting,
+    n: int,
+    seed: Seed = 0,
+    *,
+    bias: str | ArrayLike = "constant",
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Paths:
+    """`coupled_exact` of a setting. Raises `HypothesisFailed` where its data are not Gaussian."""
+    s = _gaussian(s)
     worst = isinstance(bias, str) and bias == "worst"
     plan = PairedPlan(s, _direction(s, "constant" if worst else bias), worst=worst, both=True)
     return _split(_run(plan, n, seed, threads, progress))

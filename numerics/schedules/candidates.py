@@ -14,7 +14,6 @@ from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput
-from wbound.exact.clock_law import FLOWS, PAIRS
 from wbound.forward.catalogue import CATALOGUE, NAMED
 from wbound.forward.catalogue_flow import FLOW
 from wbound.forward.catalogue_images import IMAGES, reaching
@@ -23,13 +22,13 @@ from wbound.sampler.scheme import scheme_named
 from wbound.typing import Array
 
 __all__ = [
-    "ON_CLOCK",
     "Candidate",
     "Maker",
     "alpha_classes",
     "candidates_of",
     "makers_of",
     "on_clock",
+    "pointwise",
     "remembers",
     "seen_as",
     "sees_alpha",
@@ -39,9 +38,6 @@ __all__ = [
     "within",
 ]
 
-
-#: The schemes of `SCHEMES` that see a process through its clock alone.
-ON_CLOCK = PAIRS | FLOWS
 
 #: From log λ(T) to the process and its T.
 Maker = Callable[[float], tuple[Process, float]]
@@ -90,16 +86,21 @@ def remembers(scheme: str) -> bool:
 
 def on_clock(scheme: str) -> bool:
     """Whether it sees a process through its clock alone."""
-    return scheme in ON_CLOCK or remembers(scheme)
+    return scheme_named(scheme).sees == "clock"
 
 
 def seen_as(scheme: str, p: Process | None) -> str | None:
     """The scheme that this one is, seen through this process's clock; None if it sees α too."""
     if on_clock(scheme):
         return scheme
-    if scheme_named(scheme).sees == "point":
+    if pointwise(scheme):
         return None
     return twin(scheme) if p is None or p.family == "ve" else None
+
+
+def pointwise(scheme: str) -> bool:
+    """Whether it sees f and g at a time."""
+    return scheme_named(scheme).sees == "point"
 
 
 def twin(scheme: str) -> str:
@@ -123,8 +124,7 @@ def candidates_of(
     if "uniform" in grids:
         rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
     seen = told_apart(scheme, makers)
-    pointwise = scheme_named(scheme).sees == "point"
-    whole = not pointwise and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
+    whole = not pointwise(scheme) and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
         place = PLACEMENTS[grid]
         known: Curvature = facts if grid in ("optimal", "sinh") else data

@@ -44,9 +44,10 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.design.largest_level import DECADE, Level, enough, float32_holds
 from wbound.errors import BadInput, count, one_of, positive
-from wbound.exact.clock_law import FLOWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.exact.clock_law import LAWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
 from wbound.exact.law_of_tape import tape_law
+from wbound.forward import catalogue
 from wbound.sampler.grid import GRIDS, Grid, log_nodes
 from wbound.sampler.make_setting import has_density, setting
 from wbound.sampler.placement import SEARCHED
@@ -87,10 +88,10 @@ class _Task:
         pair = seen_as(self.scheme, p)
         if remembers(self.scheme):
             laws = self._by_tape(log_lam, sampling.at)
-        elif pair is not None:
+        elif pair in LAWS:
             return clock_w2(spectrum, log_lam, pair)
         else:
-            assert p is not None
+            p = p or catalogue.process("ve-constant")  # where it sees the clock alone, any process shows it
             grid = Grid("nodes", "log_lam", lambda r: log_lam, True, log_lam.size - 1)
             blank = Gaussian(np.zeros(1), 1.0)  # a Setting has data; `law` is asked for eigenvalues directly
             laws = [
@@ -442,7 +443,7 @@ def _numerical_steps(
         except BadInput:
             return math.inf
 
-    most = MOST_FLOW_STEPS if nodes.scheme in FLOWS else MOST_STEPS
+    most = MOST_FLOW_STEPS if LAWS[nodes.scheme].flow else MOST_STEPS
     return fewest(error, eps, min([*named, most]), most, 1)
 
 
@@ -480,7 +481,7 @@ def _ranked(
     scheme = scheme_named(task.scheme)
     if remembers(task.scheme):
         said.append(f"nodes are not optimised one by one for {scheme.name}")
-    elif not on_clock(task.scheme):
+    elif task.scheme not in LAWS:
         said.append(
             f"numerically optimal nodes are optimised for {twin(task.scheme)} and read by {task.scheme}"
         )
@@ -489,7 +490,7 @@ def _ranked(
             "ddim-inflated runs on geometric levels alone, and starts with e^{h/8} sigma_max, h = log(lam_{k-1}/lam_k), which "
             "sigmas do not say; that is made for Gaussian data, and on others W2 may be above ddim's"
         )
-    if scheme.kind == "ode" and scheme.memory is None and K > MOST_FLOW_STEPS:
+    if scheme.flow and scheme.memory is None and K > MOST_FLOW_STEPS:
         said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")
     if scheme.stages == 2:
         often = "2K" if scheme.at_zero else "2K - 1"

@@ -22,8 +22,9 @@ from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, one_of, positive
-from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum, clock_w2
+from wbound.exact.clock_law import LAWS, Spectrum, clock_w2
 from wbound.forward.forward_process import by_sign
+from wbound.sampler.scheme import SCHEMES
 from wbound.typing import Array
 
 __all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
@@ -469,7 +470,8 @@ def _least_helped(
     spectrum, whole, kept = Spectrum.of(data), math.sqrt(data.second_moment), {"any": 0.0}
     other = change(log_lam, float(data.eigenvalues.mean()))
     if float(other[0]) < 300.0:
-        for scheme in (*PAIRS, *FLOWS):
+        singular = not spectrum.variances.all()
+        for scheme in (name for name in LAWS if not (singular and SCHEMES[name].at_zero)):
             before, after = (clock_w2(spectrum, nodes, scheme).robust for nodes in (log_lam, other))
             if before <= whole:
                 kept[scheme] = after / before if before > 0.0 else 1.0

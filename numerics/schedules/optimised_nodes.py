@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from numerics.schedules.candidates import ON_CLOCK, twin
+from numerics.schedules.candidates import twin
 from wbound.data.gaussian import Gaussian
 from wbound.design.placed_numerically import NumericalGrid, numerical_grid
-from wbound.exact.clock_law import FLOWS
+from wbound.exact.clock_law import LAWS
 from wbound.typing import Array
 
 __all__ = ["MOST_FLOW_STEPS", "Numerical"]
@@ -24,12 +24,12 @@ class Numerical:
     through the clock alone; for em, ei and ode-ei those of their twin."""
 
     def __init__(self, data: Gaussian, scheme: str, most: float = math.inf) -> None:
-        self.data, self.scheme = data, scheme if scheme in ON_CLOCK else twin(scheme)
+        self.data, self.scheme = data, scheme if scheme in LAWS else twin(scheme)
         self.most = most  # of log λ(T)
         self.known: dict[int, NumericalGrid] = {}
 
     def too_many(self, K: int) -> bool:
-        return self.scheme in FLOWS and K > MOST_FLOW_STEPS
+        return LAWS[self.scheme].flow and K > MOST_FLOW_STEPS
 
     def grid(self, K: int, starts: Sequence[Array] = ()) -> NumericalGrid:
         """The nodes, at least as good as each of ``starts`` (λ, (K+1,))."""

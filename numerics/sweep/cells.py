@@ -14,21 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import wbound
-from numerics.sweep.config import AXES, TARGETS, Plan
+from numerics.sweep.config import AXES, TARGETS, Plan, described
 from numerics.sweep.passes import Passes, PassesOfData, compiles
+from wbound.calculus.balls import double_of
 from wbound.data.curvature import Curvature
-from wbound.data.log_concave import LogConcave, gaussian_data
+from wbound.data.log_concave import gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW
-from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.memory import dimension
+from wbound.sampler.description import Description
 from wbound.sampler.grid import Nodes
-from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.theory.statements import upper_bound
 
-__all__ = ["SCHEMA", "batch", "versions"]
+__all__ = ["SCHEMA", "batch", "data_of", "versions"]
 
 _TEXT, _REAL, _WHOLE = pa.string(), pa.float64(), pa.int64()
 
@@ -87,6 +88,8 @@ HELD = 4_000_000
 #: Axes whose values make the nodes of a grid that looks at the process alone, and of any other.
 _CLOCK = tuple(AXES.index(axis) for axis in ("process", "grid", "T", "K"))
 _NODES = tuple(AXES.index(axis) for axis in ("process", "target", "d", "grid", "T", "K"))
+#: What is no part of a grid's nodes, as it is of none.
+_PLAIN = {"scheme": "em", "start": "prior", "M1": None, "score_bias": 0.0, "score_noise": 0.0}
 _OF_CELL = tuple(f.name for f in SCHEMA if f.name not in {*AXES, "cell", "versions"})
 
 
@@ -154,17 +157,17 @@ class _Maker:
         return row
 
     def _process(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Process:
-        return self._once("process", index[0], lambda: _process(at["process"]))
+        return self._once("process", index[0], lambda: described(at).made_process)
 
     def _data(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Curvature:
-        return self._once("data", index[1:3], lambda: _data(at["target"], at["d"]))
+        return self._once("data", index[1:3], lambda: data_of(described(at)))
 
     def _base(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
         """The setting of a cell's nodes, made once for all data where the grid does not look at them."""
         process, data = self._process(at, index), self._data(at, index)
         key = tuple(index[i] for i in (_CLOCK if at["grid"] == "uniform" else _NODES))
         if key not in self._nodes:
-            made = setting(process, data, at["T"], at["K"], grid=at["grid"])
+            made = described({**at, **_PLAIN}).about(data)
             if sum(k.t.size + passes.size for k, passes in self._nodes.values()) > HELD:
                 self._nodes.clear()
             self._nodes[key] = made.nodes, Passes()
@@ -182,11 +185,7 @@ class _Maker:
         scheme, start, M1 = SCHEMES[at["scheme"]], at["start"], at["M1"]
         M, V = at["score_bias"], at["score_noise"]
         if start == "standard" or M1 == "exact":  # what only the process and the law can say
-            own = {"start": start, "score_bias": M, "score_noise": V, "M1": M1}
-            made = setting(
-                base.process, base.data, at["T"], at["K"], grid=at["grid"], scheme=at["scheme"], **own
-            )
-            made = replace(made, nodes=base.nodes)
+            made = replace(described(at).about(base.data), process=base.process, nodes=base.nodes)
         else:
             made = Setting(base.process, base.data, base.nodes, scheme, start, M, V, M1)
         self._last = index, made
@@ -247,22 +246,14 @@ def _described(kind: str, spec: Mapping[str, Any]) -> dict[str, str]:
     return {kind: name, f"{kind}_parameters": json.dumps(values, sort_keys=True)}
 
 
-def _process(spec: Mapping[str, Any]) -> Process:
-    values = dict(spec)
-    return named(values.pop("name"), **values) if "name" in values else Process(**values)
-
-
-def _data(spec: Mapping[str, Any], d: int) -> Curvature:
-    """The target in d dimensions."""
+def data_of(of: Description) -> Curvature:
+    """The data of a cell: facts, or a Gaussian with the spectrum that goes by a target's name."""
     from numerics.targets.products import Gaussian
 
-    name = spec.get("name", "isotropic")
-    v = {**TARGETS[name], **{k: x for k, x in spec.items() if k != "name"}}
-    if name == "facts":
-        moment = v["second_moment"]
-        if moment is None:  # the most that A1 allows
-            moment = d / v["m0"] + (v["mean_norm"] or 0.0) ** 2
-        return LogConcave(d, v["m0"], v["L0"], moment, v["mean_norm"])
+    if "target" not in of.data:
+        return of.made_data
+    name, d = of.data["target"], int(of.data["d"])
+    v = {key: double_of(key, text) for key, text in of.data.items() if key not in ("target", "d")}
     i = np.arange(dimension(d), dtype=float)
     shape = {
         "isotropic": lambda: np.ones(d),

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from numerics.io.reading import text_of
+from wbound.calculus.balls import exact_text
 from wbound.calculus.parser import number
 from wbound.errors import BadInput, count, nonnegative, one_of, positive
-from wbound.forward.catalogue import FORMS, NAMED
+from wbound.forward.catalogue import FORMS, NAMED, row_name
+from wbound.sampler.description import USER, Description
 from wbound.sampler.grid import GRIDS
 from wbound.sampler.make_setting import STARTS
 from wbound.sampler.scheme import SCHEMES
 from wbound.theory.statements import THEOREMS
 
-__all__ = ["AXES", "OUTPUTS", "TARGETS", "Plan", "read"]
+__all__ = ["AXES", "OUTPUTS", "TARGETS", "Plan", "described", "read"]
 
 #: What a cell may be asked for.
 OUTPUTS = ("bound", "exact", "iterations", "sample")
@@ -109,6 +111,31 @@ class Plan:
     def digest(self) -> str:
         """A hash of all of it: two plans with one digest have the same cells."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def described(at: Mapping[str, Any]) -> Description:
+    """The setting of a cell, whose value on each axis is given; eps too, but no seed."""
+    process, target = dict(at["process"]), at["target"]
+    d, name = at["d"], target.get("name", "isotropic")
+    facts = {**TARGETS[name], **{k: x for k, x in target.items() if k != "name"}}
+    if name == "facts" and facts["second_moment"] is None:  # the most that A1 allows
+        facts["second_moment"] = d / facts["m0"] + (facts["mean_norm"] or 0.0) ** 2
+    texts = {k: exact_text(k, x) for k, x in facts.items() if x is not None}
+    words = {key: process.pop(key, None) for key in ("name", "form", "f", "g")}
+    plain: dict[str, Any] = {axis: at[axis] for axis in ("K", "scheme", "theorem", "start", "grid")}
+    exact = {axis: _exactly(axis, at[axis]) for axis in ("T", "score_bias", "score_noise", "M1", "eps")}
+    return Description(
+        process=USER if words["name"] is None else row_name(words["name"], words["form"]),
+        parameters={key: exact_text(key, value) for key, value in process.items()},
+        f=words["f"],
+        g=words["g"],
+        data={"d": d, **texts} if name == "facts" else {"target": name, "d": str(d), **texts},
+        **plain | exact,
+    )
+
+
+def _exactly(axis: str, value: Any) -> str | None:
+    return value if value in (None, "exact") else exact_text(axis, value)
 
 
 def read(source: Path | str | Mapping[str, Any]) -> Plan:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,7 @@ from wbound.errors import BadInput, WboundError, count, positive
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.extras import needing
 from wbound.forward.catalogue import CATALOGUE
-from wbound.forward.catalogue import process as named
-from wbound.forward.forward_process import Process
-from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import setting
+from wbound.sampler.description import Description, process_of
 from wbound.sampler.scheme import SCHEMES
 from wbound.theory.statements import upper_bound
 from wbound.typing import Array
@@ -98,6 +94,22 @@ class Case:
     variances: tuple[float, ...]
     mean: tuple[float, ...]
 
+    def described(self, family: Family) -> Description:
+        """The setting of this case in a family; Theorem 1's M_1 is left to who knows how exactly it is wanted."""
+        grid = {} if self.warp == 1.0 else {"grid": "power", "grid_options": {"exponent": self.warp.hex()}}
+        law = {"variances": self.variances, "means": self.mean}
+        return Description(
+            self.process,
+            {name: value.hex() for name, value in self.parameters.items()},
+            {"d": len(self.mean), **{name: tuple(x.hex() for x in values) for name, values in law.items()}},
+            self.T.hex(),
+            self.K,
+            scheme=family.scheme,
+            theorem=family.theorem,
+            start=family.start,
+            **grid,  # type: ignore[arg-type]
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; nothing is rounded, so that it can be run again."""
         return {
@@ -116,25 +128,14 @@ class Case:
         return Case(**{**value, "variances": tuple(value["variances"]), "mean": tuple(value["mean"])})
 
 
-@lru_cache(maxsize=8)
-def _made(name: str, parameters: tuple[tuple[str, Any], ...]) -> Process:
-    return named(name, **dict(parameters))
-
-
-def _process(name: str, parameters: Mapping[str, Any]) -> Process:
-    return _made(name, tuple(parameters.items()))  # a case is placed, then evaluated: one process for both
-
-
 def evaluate(family: Family, case: Case) -> tuple[float, float]:
     """The bound and the exact W2 of one case (x, not squared). Raises what a bad setting raises."""
-    process = _process(case.process, case.parameters)
-    data = Gaussian(np.array(case.mean), np.array(case.variances))
-    grid: Any = "uniform"
-    if case.warp != 1.0:
-        grid = Grid.from_t(case.T * (1.0 - np.arange(case.K + 1) / case.K) ** case.warp)
-    at = {"T": case.T, "K": case.K} if grid == "uniform" else {}
-    M1 = data.M1(process, case.T, rtol=1e-2) if family.theorem == "published" else None
-    s = setting(process, data, scheme=family.scheme, start=family.start, grid=grid, M1=M1, **at)  # type: ignore[arg-type]
+    described = case.described(family)
+    if family.theorem == "published":
+        law = described.made_data
+        assert isinstance(law, Gaussian)
+        described = described.but(M1=law.M1(described.made_process, case.T, rtol=1e-2).hex())
+    s = described.setting
     return float(upper_bound(family.theorem, family.scheme)(s).total), float(EXACT_LAW(s))
 
 
@@ -160,7 +161,7 @@ def _case(process: str, x: Array, theorem: str = "sharp") -> Case:
     names = _parameters(process)
     n = len(names)
     parameters = {name: float(10.0 ** x[i]) for i, name in enumerate(names)}
-    made = _process(process, parameters)
+    made = process_of(process, {name: value.hex() for name, value in parameters.items()})
     T = float(made.time_of(float(x[n]) * math.log(10.0))[()])
     K = max(round(10.0 ** float(x[n + 1])), 1)
     level, condition, mean = (float(10.0**v) for v in x[n + 3 : n + 6])

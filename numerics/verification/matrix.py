@@ -24,12 +24,19 @@ import numpy as np
 from numerics.targets.mixtures import Bimodal, GaussianMixture, SmoothedData
 from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from numerics.verification.law_test import RISK
-from numerics.verification.verdict import HOLDS, REFUTED, UNDECIDED, contradicted, follow, verify
+from numerics.verification.verdict import (
+    HOLDS,
+    REFUTED,
+    UNDECIDED,
+    contradicted,
+    followed,
+    judged,
+    needed_M1,
+)
 from wbound.errors import BadInput, HypothesisFailed, count
 from wbound.extras import needing
 from wbound.forward.catalogue import PUBLISHED
-from wbound.forward.catalogue import process as named
-from wbound.sampler.grid import Grid
+from wbound.sampler.description import Description
 from wbound.sampler.scheme import POINTWISE
 
 __all__ = ["COLUMNS", "LAW", "TARGETS", "Cell", "Matrix", "cells", "run_cell", "verify_all"]
@@ -91,7 +98,8 @@ REFUSED = "does not apply"
 
 
 class Cell(NamedTuple):
-    """One verification: ``far`` is λ(T) in data variances per coordinate; ``delta`` > 0: stopped at λ_K = δ."""
+    """One verification: ``far`` is λ(T) in data variances per coordinate; ``delta`` > 0: stopped at λ_K = δ. The name of
+    a `Description`, which `described` makes of it."""
 
     theorem: str
     process: str
@@ -102,6 +110,21 @@ class Cell(NamedTuple):
     M: float = 0.0
     V: float = 0.0
     delta: float = 0.0
+
+    @property
+    def described(self) -> Description:
+        """The setting, of the target that goes by this name here (`TARGETS`)."""
+        known = Description(self.process, {}, {"target": self.target}, None, self.K, scheme=self.scheme)
+        target = _target(self.target)
+        variance = (target.second_moment - (target.mean_norm or 0.0) ** 2) / target.d
+        return known.but(
+            T=float(known.made_process.time_of(math.log(self.far * variance))[()]).hex(),
+            grid_options={"delta": float(self.delta).hex()} if self.delta else {},
+            theorem=None if self.theorem == LAW else self.theorem,
+            score_bias=float(self.M).hex(),
+            score_noise=float(self.V).hex(),
+            M1=needed_M1(self.theorem, "exact", target),
+        )
 
 
 #: A stored row, in this order. statement: what bounds it, "" where nothing does; p: the samples under the
@@ -147,29 +170,28 @@ def _target(name: str) -> Any:
 
 def run_cell(cell: Cell, seed: int = 0, n: int = N) -> dict[str, Any]:
     """The row of one cell, by the keys of `COLUMNS`."""
-    process, target = named(cell.process), _target(cell.target)
-    mean2 = (target.mean_norm or 0.0) ** 2
-    variance = (target.second_moment - mean2) / target.d
-    T = float(process.time_of(math.log(cell.far * variance))[()])
+    target = _target(cell.target)
+    described = cell.described
     points = N_LINE if target.d == 1 else n
-    run: dict[str, Any] = {
-        "scheme": cell.scheme,
-        "n": points,
-        "seed": seed,
-        "grid": Grid.uniform(delta=cell.delta) if cell.delta else "uniform",
-    }
-    at = (cell.process, cell.scheme, cell.target, T, cell.K, cell.M, cell.V, cell.delta)
+    at = (
+        cell.process,
+        cell.scheme,
+        cell.target,
+        float.fromhex(str(described.T)),
+        cell.K,
+        cell.M,
+        cell.V,
+        cell.delta,
+    )
     if cell.theorem == LAW:
-        one = follow(process, target, T, cell.K, **run)
+        one = followed(described.about(target), n=points, seed=seed)
         held = HOLDS if one.agreement.holds else REFUTED
         reason = "" if one.agreement.holds else one.reason
         ends = (one.empirical.low, one.empirical.high)
         tail = (held, one.referee.evidence, None, one.referee.w2, one.referee.error, *ends, None)
         return dict(zip(COLUMNS, [LAW, "", *at, *tail, one.agreement.p, reason], strict=True))
     try:
-        v = verify(
-            process, target, T, cell.K, theorem=cell.theorem, score_bias=cell.M, score_noise=cell.V, **run
-        )
+        v = judged(described.about(target), cell.theorem, n=points, seed=seed)
     except HypothesisFailed as failed:
         empty: list[Any] = [None] * 7
         return dict(zip(COLUMNS, [cell.theorem, "", *at, REFUSED, "none", *empty, str(failed)], strict=True))

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 from numerics.io.reading import finite_array
 from numerics.laws.sde_on_line import LineLaw, law1d, normal_law
-from numerics.samplers.sampling import coupled_exact, sample
+from numerics.samplers.sampling import coupled, sample
 from numerics.samplers.sampling import samples as draw
 from numerics.targets import products
 from numerics.transport import samples as transport
@@ -48,6 +48,9 @@ __all__ = [
     "bracket",
     "contradicted",
     "follow",
+    "followed",
+    "judged",
+    "needed_M1",
     "referee",
     "verify",
 ]
@@ -176,23 +179,45 @@ def verify(
     if isinstance(scheme, Tape):
         detail = "no bound is computed for a tape; `follow` holds its samples against its exact law"
         raise HypothesisFailed(THEOREMS[named][0].name, "a scheme of section 3 or 12", detail)
-    confidence = real("level", level)
+    own = _as_target(target)
+    M1 = needed_M1(named, M1, own)
+    where = setting(
+        process,
+        own,
+        T,
+        K,
+        scheme=scheme,
+        start=start,
+        grid=grid,
+        score_bias=score_bias,
+        score_noise=score_noise,
+        M1=M1,
+    )
+    return judged(where, named, n=n, seed=seed, bias=bias, samples=samples, level=level)
+
+
+def needed_M1(theorem: str, M1: Any, target: Any) -> Any:
+    """``M1`` where Theorem 1 is asked for, and None where it is not, or where "exact" is what fails: outside A1."""
+    return None if theorem != "published" or (M1 == "exact" and target.A1 is None) else M1
+
+
+def judged(
+    s: Setting,
+    theorem: str = "sharp",
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    bias: str | ArrayLike = "constant",
+    samples: ArrayLike | None = None,
+    level: float = 0.99,
+) -> Verdict:
+    """`verify` of a setting whose data are a target. Raises `HypothesisFailed` and `BadInput`."""
+    own, confidence = s.data, real("level", level)
     if not 0.0 < confidence < 1.0:
         raise BadInput("level", level, "must be between 0 and 1, both excluded")
-    own = _as_target(target)
-    run: dict[str, Any] = {
-        "scheme": scheme,
-        "start": start,
-        "grid": grid,
-        "score_bias": score_bias,
-        "score_noise": score_noise,
-    }
-    if named != "published" or (M1 == "exact" and own.A1 is None):  # A1 is then what fails
-        M1 = None
-    s = setting(process, own, T, K, **run, M1=M1)
     points = _points(n, s.data.d)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
-    bound: Bound = upper_bound(named, s.scheme)(s)
+    bound: Bound = upper_bound(theorem, s.scheme)(s)
     value, why = referee(s)
     coupling = None
     x: Array | None
@@ -201,9 +226,7 @@ def verify(
     elif points == 0:
         x = None
     elif s.score_bias and isinstance(own, Gaussian):
-        paths = coupled_exact(
-            process, own, T, K, max(points, ROWS), seed=for_sampler, **run, bias=bias, progress=False
-        )
+        paths = coupled(s, max(points, ROWS), for_sampler, bias=bias, progress=False)
         x, coupling = paths.first, _upper(((paths.first - paths.second) ** 2).sum(axis=1), confidence)
     else:
         # the comparison of laws wants more; without a referee there is none
@@ -218,8 +241,8 @@ def verify(
         empirical = transport.empirical_w2(x[:points], exact_sample, seed=seed, level=confidence)
     verdict, evidence, reason, ratio = _decide(bound.total, value, why, follows, empirical, coupling)
     return Verdict(
-        process=process.name,
-        parameters=process.parameters,
+        process=s.process.name,
+        parameters=s.process.parameters,
         target=type(own).__name__,
         d=s.data.d,
         scheme=s.scheme.name,
@@ -228,7 +251,7 @@ def verify(
         K=s.nodes.K,
         score_bias=s.score_bias,
         score_noise=s.score_noise,
-        theorem=named,
+        theorem=theorem,
         bound=bound,
         M1=s.M1,
         exact=None if value is None else value.w2,
@@ -276,34 +299,58 @@ def follow(
     there is no referee, `BadInput`.
     """
     own = _as_target(target)
-    points = max(_points(n, own.d), LEAST)
-    for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
-    if isinstance(scheme, Tape):
-        value = _tape_referee(scheme, own, start or "own")
-        x = sample(
-            process,
-            own,
-            T,
-            K,
-            max(points, ROWS),
-            scheme,
-            for_sampler,
-            start=start,
-            grid=grid,
-            score_noise=score_noise,
-            progress=False,
-        )
-    else:
+    if not isinstance(scheme, Tape):
         if process is None:
             raise BadInput("process", "None", "must be wbound.process(name, …) or wbound.Process(f=…, g=…)")
         s = setting(
             process, own, T, K, scheme=scheme, start=start or "prior", grid=grid, score_noise=score_noise
         )
-        known, why = referee(s)
-        if known is None:
-            raise HypothesisFailed("the exact law", "a referee", why)
-        value = known
-        x = draw(s, max(points, ROWS), for_sampler, progress=False)
+        return followed(s, n=n, seed=seed, level=level)
+    points, for_sampler, for_target = _drawn(own, n, seed)
+    value = _tape_referee(scheme, own, start or "own")
+    x = sample(
+        process,
+        own,
+        T,
+        K,
+        max(points, ROWS),
+        scheme,
+        for_sampler,
+        start=start,
+        grid=grid,
+        score_noise=score_noise,
+        progress=False,
+    )
+    return _beside(value, own, x, points, for_target, seed, level)
+
+
+def followed(s: Setting, *, n: int | None = None, seed: int = 0, level: float = 0.99) -> Followed:
+    """`follow` of a setting whose data are a target. Raises `HypothesisFailed` and `BadInput`."""
+    points, for_sampler, for_target = _drawn(s.data, n, seed)
+    value, why = referee(s)
+    if value is None:
+        raise HypothesisFailed("the exact law", "a referee", why)
+    x = draw(s, max(points, ROWS), for_sampler, progress=False)
+    return _beside(value, s.data, x, points, for_target, seed, level)
+
+
+def _drawn(
+    target: Any, n: int | None, seed: int
+) -> tuple[int, np.random.SeedSequence, np.random.SeedSequence]:
+    """How many points, and the seeds of the sampler's and the target's."""
+    for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
+    return max(_points(n, target.d), LEAST), for_sampler, for_target
+
+
+def _beside(
+    value: Referee,
+    own: Any,
+    x: Array,
+    points: int,
+    for_target: np.random.SeedSequence,
+    seed: int,
+    level: float,
+) -> Followed:
     follows = agreement(own, x, value.laws)
     if follows is None:
         raise HypothesisFailed("the exact law", "a density", "the map turns: its law has no density here")

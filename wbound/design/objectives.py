@@ -12,7 +12,7 @@ import numpy as np
 
 from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data.curvature import Curvature
-from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum, clock_w2, flow_excess, width_error2
+from wbound.exact.clock_law import LAWS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.sampler import placement
 from wbound.sampler.grid import log_nodes
 from wbound.typing import Array
@@ -102,12 +102,12 @@ class SharpBound:
 
 
 class ExactW2:
-    """W2 of a scheme of `PAIRS` or `FLOWS` on a Gaussian: from p_T, or `ClockW2.robust`, which adds what the
+    """W2 of a scheme of `LAWS` on a Gaussian: from p_T, or `ClockW2.robust`, which adds what the
     prior start changes."""
 
     def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
-        self.pair = (PAIRS | FLOWS)[scheme]
+        self.pair, _, self.flow = LAWS[scheme]
 
     def value(self, lam: Array) -> float:
         w2 = clock_w2(self.spectrum, log_nodes(lam), self.scheme)
@@ -118,7 +118,7 @@ class ExactW2:
         p = self.pair(sampling.at[:, None], lam[None, 1:], lam[None, :-1])
         sums = p.value.sum(axis=1)
         rate = np.ones_like(sums)
-        if self.scheme in FLOWS:  # e = ς²(exp Σφ − 1): de = (ς² + e) dΣφ, left out of the metric beyond that
+        if self.flow:  # e = ς²(exp Σφ − 1): de = (ς² + e) dΣφ, left out of the metric beyond that
             sums = flow_excess(sampling.at, sums)
             rate = sampling.at + sums
         e = sampling.spread(sums)
@@ -155,7 +155,7 @@ class ExactW2:
         """S = W2 between the outputs from p_T and from the prior, ∂S/∂e (E,), and ∂S/∂λ_0 at fixed e."""
         s, n = self.spectrum.variances, self.spectrum.counts
         share = s / (s + lam0)
-        if self.scheme in FLOWS:
+        if self.flow:
             return self._flow_start(e, lam0, share)
         lost = s * share**2
         alive = s > 0.0

@@ -29,7 +29,7 @@ from wbound.data.log_concave import gaussian_data
 from wbound.design.largest_level import DECADE, LEAST_GAIN, enough, float32_holds
 from wbound.design.objectives import ExactW2, Objective, SharpBound
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
-from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
+from wbound.exact.clock_law import LAWS, Spectrum
 from wbound.forward.forward_process import Process
 from wbound.sampler import placement
 from wbound.sampler.grid import GRIDS, log_nodes
@@ -224,7 +224,7 @@ def numerical_grid(
     """
     one_of("objective", objective, OBJECTIVES)
     one_of("start", start, ("exact", "prior"))
-    one_of("scheme", scheme, ("hf",) if objective == "sharp" else tuple(PAIRS | FLOWS))
+    one_of("scheme", scheme, ("hf",) if objective == "sharp" else tuple(LAWS))
     steps = count("K", K)
     if steps > MOST_STEPS:
         raise BadInput("K", K, f"numerical grids have at most {MOST_STEPS} steps; use optimal_grid")

@@ -9,7 +9,7 @@ import numpy as np
 from wbound.data.gaussian import Gaussian
 from wbound.design.placed_numerically import numerical_grid
 from wbound.errors import BadInput, one_of
-from wbound.exact.clock_law import FLOWS, PAIRS
+from wbound.exact.clock_law import LAWS
 from wbound.typing import Array
 
 __all__ = ["sigmas"]
@@ -28,14 +28,14 @@ def sigmas(data: Any, K: int = 20, sampler: str = "ddim") -> Array:
     Args:
         data: variances (d,) in x², samples (n, …) in x, or a Gaussian.
         K: steps, an integer >= 1.
-        sampler: hf, ddpm, ode-hf, ddim, heun or heun-lam.
+        sampler: hf, ddpm, ode-hf, ddim, heun, heun-lam or heun-lambda.
 
     Raises:
         BadInput: for data of another kind, fewer samples than dimensions, and other samplers.
 
     Source: section 3's exact law (docs/theory.md).
     """
-    one_of("sampler", sampler, tuple(PAIRS | FLOWS))
+    one_of("sampler", sampler, LAWS)
     found = numerical_grid(_gaussian(data), K, objective="exact", scheme=sampler, start="prior")
     return np.asarray(np.sqrt(found.lam))
 

@@ -1,14 +1,15 @@
 """Gaussian data as a spectrum, and the exact law of the schemes that see a process through its clock alone.
 
-In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim, heun and heun-lam from the prior N(0, λ(T)I) or from p_T
-depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + λ_K + e. For hf and ddpm e
-is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/(ς² + λ_K) is a product over them (section 12). That makes
+In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim, heun, heun-lam and heun-lambda from the prior N(0, λ(T)I) or
+from p_T depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + λ_K + e. For hf and ddpm
+e is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/(ς² + λ_K) is a product over them (section 12). That makes
 searches over schedules cheap, and one answer serves every forward process.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -17,11 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.data.gaussian import Gaussian
+from wbound.sampler.make_setting import has_density
+from wbound.sampler.scheme import SCHEMES
 from wbound.typing import Array
 
 __all__ = [
     "FLOWS",
+    "LAWS",
     "PAIRS",
+    "ClockLaw",
     "ClockW2",
     "Pair",
     "Sampling",
@@ -158,8 +163,19 @@ def ddpm_pair(s: Array, a: Array, b: Array) -> Pair:
     )
 
 
-#: The SDE schemes whose exact law is a sum over adjacent nodes of the clock.
-PAIRS = {"hf": hf_pair, "ddpm": ddpm_pair}
+def hf_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
+    """`hf_pair` without its derivatives, carried to ŵ_K = ς² + λ_K, λ_K = ``end``."""
+    A, H = s + a, b - a
+    null = A == 0.0
+    u2 = np.where(null, 1.0, (s + end) / np.where(null, 1.0, A)) ** 2
+    return np.asarray(u2 * H * H / (s + b))
+
+
+def ddpm_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
+    """`ddpm_pair` without its derivatives, carried to ŵ_K = ς² + λ_K, λ_K = ``end``."""
+    A, H = s + a, b - a
+    u2 = ((s + end) / np.where(A == 0.0, 1.0, A)) ** 2
+    return np.asarray(-s * u2 * H * H / ((s + b) * b))
 
 
 # ---------------------------------------------------------------------- the ODE: products over adjacent nodes
@@ -184,7 +200,7 @@ def ode_hf_pair(s: Array, a: Array, b: Array) -> Pair:
     null, A, B = _null(s, a, b)
     S, H = A + B, b - a
     return Pair(
-        _flow_value("ode-hf", s, a, b),
+        ode_hf_value(s, a, b),
         np.where(null, 0.0, -H / (S * A)),
         np.where(null, 1.0 / b, H / (S * B)),
         np.where(null, 0.0, 1.0 / A**2 - 2.0 / S**2),
@@ -201,7 +217,7 @@ def ddim_pair(s: Array, a: Array, b: Array) -> Pair:
     P = s + g
     up, down = g / inner, g / b
     return Pair(
-        _flow_value("ddim", s, a, b),
+        ddim_value(s, a, b),
         np.where(a > 0.0, s * (g - inner) / (inner * P * A), 0.0),
         np.where(null, 0.0, np.where(a > 0.0, s * (g - b) / (b * P * B), -1.0 / B)),
         np.where(a > 0.0, 1.0 / A**2 - 0.5 * up / (inner * P) - 0.5 * (up / P) ** 2, 0.0),
@@ -222,7 +238,7 @@ def heun_lam_pair(s: Array, a: Array, b: Array) -> Pair:
     N = np.where(null, 1.0, s * s + 0.5 * s * (b + 3.0 * a) + a * g)
     N_a, N_b = 1.5 * (s + g), 0.5 * s + 0.5 * a * g / b
     return Pair(
-        _flow_value("heun-lam", s, a, b),
+        heun_lam_value(s, a, b),
         np.where(null, 0.0, 2.0 * N_a / N - 3.0 / A),
         np.where(null, 1.0 / b, 2.0 * N_b / N - 1.0 / B),
         np.where(null, 0.0, 1.5 * g / (inner * N) - 2.0 * (N_a / N) ** 2 + 3.0 / A**2),
@@ -237,28 +253,85 @@ def heun_pair(s: Array, a: Array, b: Array) -> Pair:
     return Pair(*(np.where(a > 0.0, one, other) for one, other in zip(middle, last, strict=True)))
 
 
-def _flow_value(scheme: str, s: Array, a: Array, b: Array) -> Array:
-    """φ alone, without cancellation where a step is short."""
+def heun_lambda_pair(s: Array, a: Array, b: Array) -> Pair:
+    """heun-lambda, r = N/8AB, N = 6AB + 3A² − B²: φ = 2 log|N| − 3 log A − log 64B; ς² = 0 has no score at the end."""
     null, A, B = _null(s, a, b)
-    if scheme == "ode-hf":
-        inside = (b - a) ** 2 / (4.0 * A * B)
-    else:
-        root = np.sqrt(b) - np.sqrt(a)
-        ddim = -s * root**2 / (A * B)
-        if scheme == "ddim":
-            inside = ddim
-        else:
-            kappa, beta = np.sqrt(a / b), s / A
-            inside = b / (A * B) * root**2 * (1.0 - kappa)
-            inside = inside * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * (a / A) * kappa)
-            if scheme == "heun":
-                inside = np.where(a > 0.0, inside, ddim)
-    last = np.log(0.25 * b) if scheme in ("ode-hf", "heun-lam") else np.full_like(b, -np.inf)
-    return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
+    N = 6.0 * A * B + 3.0 * A * A - B * B
+    N = np.where(N == 0.0, 1.0, N)  # then nothing is left of the coordinate, whatever its derivatives
+    N_a, N_b = 6.0 * (A + B), 6.0 * A - 2.0 * B
+    return Pair(
+        heun_lambda_value(s, a, b),
+        np.where(null, 0.0, 2.0 * N_a / N - 3.0 / A),
+        np.where(null, 0.0, 2.0 * N_b / N - 1.0 / B),
+        np.where(null, 0.0, 12.0 / N - 2.0 * (N_a / N) ** 2 + 3.0 / A**2),
+        np.where(null, 0.0, 12.0 / N - 2.0 * N_a * N_b / N**2),
+        np.where(null, 0.0, -4.0 / N - 2.0 * (N_b / N) ** 2 + 1.0 / B**2),
+    )
 
 
-#: The ODE schemes whose exact law is a product over adjacent nodes of the clock.
-FLOWS = {"ode-hf": ode_hf_pair, "ddim": ddim_pair, "heun": heun_pair, "heun-lam": heun_lam_pair}
+# φ alone, without cancellation where a step is short: log1p of r²B/A − 1, and what it is where ς² = 0 = a
+
+
+def _logged(inside: Array, null: NDArray[np.bool_], last: Array | float) -> Array:
+    with np.errstate(divide="ignore"):  # nothing is left of a coordinate
+        return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
+
+
+def ode_hf_value(s: Array, a: Array, b: Array) -> Array:
+    """φ of `ode_hf_pair`."""
+    null, A, B = _null(s, a, b)
+    return _logged((b - a) ** 2 / (4.0 * A * B), null, np.log(0.25 * b))
+
+
+def ddim_value(s: Array, a: Array, b: Array) -> Array:
+    """φ of `ddim_pair`."""
+    null, A, B = _null(s, a, b)
+    return _logged(-s * (np.sqrt(b) - np.sqrt(a)) ** 2 / (A * B), null, -np.inf)
+
+
+def heun_lam_value(s: Array, a: Array, b: Array) -> Array:
+    """φ of `heun_lam_pair`."""
+    null, A, B = _null(s, a, b)
+    kappa, beta = np.sqrt(a / b), s / A
+    inside = b / (A * B) * (np.sqrt(b) - np.sqrt(a)) ** 2 * (1.0 - kappa)
+    inside = inside * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * (a / A) * kappa)
+    return _logged(inside, null, np.log(0.25 * b))
+
+
+def heun_value(s: Array, a: Array, b: Array) -> Array:
+    """φ of `heun_pair`."""
+    return np.where(a > 0.0, heun_lam_value(s, a, b), ddim_value(s, a, b))
+
+
+def heun_lambda_value(s: Array, a: Array, b: Array) -> Array:
+    """φ of `heun_lambda_pair`: r²B/A − 1 = x³(x − 8)/(64(1 + x)), x = B/A − 1."""
+    null, A, B = _null(s, a, b)
+    x = (b - a) / A
+    with np.errstate(over="ignore"):  # a hopeless step: infinite
+        return _logged(np.maximum(x**3 * (x - 8.0) * (A / B) / 64.0, -1.0), null, np.inf)
+
+
+class ClockLaw(NamedTuple):
+    """A scheme's exact law on the clock, over adjacent nodes: with derivatives, and without (of the SDE carried to where
+    the sampler stops); the ODE's are products."""
+
+    pair: Callable[[Array, Array, Array], Pair]
+    value: Callable[..., Array]
+    flow: bool
+
+
+#: The laws by scheme: of the SDE a sum over adjacent nodes of the clock, of the ODE a product.
+LAWS: dict[str, ClockLaw] = {
+    "hf": ClockLaw(hf_pair, hf_value, False),
+    "ddpm": ClockLaw(ddpm_pair, ddpm_value, False),
+    "ode-hf": ClockLaw(ode_hf_pair, ode_hf_value, True),
+    "ddim": ClockLaw(ddim_pair, ddim_value, True),
+    "heun": ClockLaw(heun_pair, heun_value, True),
+    "heun-lam": ClockLaw(heun_lam_pair, heun_lam_value, True),
+    "heun-lambda": ClockLaw(heun_lambda_pair, heun_lambda_value, True),
+}
+PAIRS = {name: law.pair for name, law in LAWS.items() if not law.flow}
+FLOWS = {name: law.pair for name, law in LAWS.items() if law.flow}
 
 
 def width_error2(s: Array, e: Array) -> Array:
@@ -290,22 +363,25 @@ def start_gap2(s: Array, e: Array, moved: Array) -> Array:
 
 
 def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
-    """Exact W2 of a scheme of `PAIRS` or `FLOWS` on the nodes log λ (K+1,), decreasing to −∞, or to log δ where the
-    sampler stops early: then the output is y_K/α_K (section 11). Kind: *exact*.
+    """Exact W2 of a scheme of `LAWS` on the nodes log λ (K+1,), decreasing to −∞, or to log δ where the sampler stops
+    early: then the output is y_K/α_K (section 11). Kind: *exact*.
 
-    A twin of `wbound.exact.gaussian_law.law` for these schemes; tests compare the two.
+    A twin of `wbound.exact.gaussian_law.law` for these schemes; tests compare the two. Raises `BadInput` for a scheme that
+    asks for the score at λ = 0 where an eigenvalue is 0.
     """
     lam = np.exp(log_lam)
     s, sampling = spectrum.variances, spectrum.sampling
     end = float(lam[-1])
     e = np.zeros(sampling.at.size)
+    _, of, flow = LAWS[scheme]
+    if end == 0.0:
+        has_density(SCHEMES[scheme], s)
     rows = max(1, (1 << 18) // max(lam.size, 1))
     for i in range(0, e.size, rows):
         part, a, b = sampling.at[i : i + rows, None], lam[None, 1:], lam[None, :-1]
-        each = _flow_value(scheme, part, a, b) if scheme in FLOWS else _value(scheme, part, a, b, end)
-        e[i : i + rows] = each.sum(axis=1)
-    e = sampling.spread(flow_excess(sampling.at + end, e) if scheme in FLOWS else e)
-    moved, means2 = _moved_by_prior(scheme, s, e, float(lam[0]), end)
+        e[i : i + rows] = (of(part, a, b) if flow else of(part, a, b, end)).sum(axis=1)
+    e = sampling.spread(flow_excess(sampling.at + end, e) if flow else e)
+    moved, means2 = _moved_by_prior(flow, s, e, float(lam[0]), end)
     e, moved = end + e, end + moved
     mean2 = float((spectrum.mean_square * means2).sum())
     exact = float((spectrum.counts * width_error2(s, e)).sum())
@@ -314,21 +390,10 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     return ClockW2(math.sqrt(exact), math.sqrt(prior), math.sqrt(start))
 
 
-def _moved_by_prior(scheme: str, s: Array, e: Array, lam0: float, end: float) -> tuple[Array, Array]:
+def _moved_by_prior(flow: bool, s: Array, e: Array, lam0: float, end: float) -> tuple[Array, Array]:
     """What e becomes from the prior start, and the squared share of the mean that is then missing, (E,)."""
     w = s + end
-    if scheme in FLOWS:  # everything is multiplied by R, R² = (ŵ_K+e)/(ς²+λ_0)
+    if flow:  # everything is multiplied by R, R² = (ŵ_K+e)/(ς²+λ_0)
         return e - (w + e) * (s / (s + lam0)), np.maximum(w + e, 0.0) / (s + lam0)
     share = w / (s + lam0)
     return e - s * share**2, share**2
-
-
-def _value(scheme: str, s: Array, a: Array, b: Array, end: float) -> Array:
-    """A step's share of e, carried to ŵ_K = ς² + λ_K."""
-    A, H = s + a, b - a
-    if scheme == "hf":
-        null = A == 0.0
-        u2 = np.where(null, 1.0, (s + end) / np.where(null, 1.0, A)) ** 2
-        return np.asarray(u2 * H * H / (s + b))
-    u2 = ((s + end) / np.where(A == 0.0, 1.0, A)) ** 2
-    return np.asarray(-s * u2 * H * H / ((s + b) * b))

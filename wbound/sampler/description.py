@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from wbound.calculus.balls import double_of, exact_text
@@ -76,8 +76,9 @@ class Description:
     """All that a bound, an exact law or a certificate depends on, as exact text. Raises `BadInput` where it is read.
 
     process: a name, or "user" with f and g; data: ``d, m0, L0, second_moment, mean_norm`` of a `LogConcave`
-    (mean_norm absent: unknown), or ``d, variances, means`` of a Gaussian along its axes (of other data nothing: see
-    `about`); nodes: every time of the grid, whatever its name; levels: its λ (grid "from_lam") or √λ ("from_sigma");
+    (mean_norm absent: unknown), or ``d, variances, means`` of a Gaussian along its axes, or a ``target`` by name with
+    its parameters, which who knows it gives to `about`; nodes: every time of the grid, whatever its name; levels: its λ
+    (grid "from_lam") or √λ ("from_sigma");
     grid_options: ``delta``, ``sigma_min``, ``rho``, ``exponent`` of a named one. M1: a number, or "exact". theorem
     None: the exact law alone; theta: Eq. 9′'s θ, Theorem 3's, or Theorem 7's two with a comma; eps: of Eq. 12.
     """
@@ -115,8 +116,10 @@ class Description:
     @cached_property
     def made_data(self) -> LogConcave | Gaussian:
         """The data in doubles."""
-        if not self.data:
-            raise BadInput("data", "(not given)", "no text says them: give them to `about`")
+        if not self.data or "target" in self.data:
+            raise BadInput(
+                "data", self.data.get("target", "(not given)"), "is for `about`: no text here says them"
+            )
         return data_of(self.data)
 
     @cached_property
@@ -145,9 +148,9 @@ class Description:
         )
 
     def but(self, **changes: Any) -> Description:
-        """The same with ``theorem``, ``theta`` or ``eps`` changed, and what was made of it kept: none of it depends on
-        these."""
-        return self._with(("made_process", "made_data", "made_grid", "setting"), changes)
+        """The same with these fields changed; what was made of the others is kept."""
+        kept = [made for made, of in MADE_OF.items() if not of & changes.keys()]
+        return self._with(kept + ["setting"] * (changes.keys() <= ASKED), changes)
 
     def _with(self, kept: Collection[str], changes: Mapping[str, Any]) -> Description:
         out = replace(self, **changes)
@@ -201,9 +204,12 @@ class Description:
         for name in ("parameters", "grid_options"):
             mapping(name, got.get(name, {}), None)
             _texts(name, list(got.get(name, {}).values()))
-        mapping("data", got["data"], ("d", *FACTS, *LAW))
-        if got["data"] and (
-            isinstance(got["data"].get("d"), bool) or not isinstance(got["data"].get("d"), int)
+        mapping("data", got["data"], None)
+        mapping("data", got["data"], None if "target" in got["data"] else ("d", *FACTS, *LAW))
+        if (
+            got["data"]
+            and "target" not in got["data"]
+            and (isinstance(got["data"].get("d"), bool) or not isinstance(got["data"].get("d"), int))
         ):
             raise BadInput("d", got["data"].get("d"), "must be an integer >= 1")
         for key in LAW:
@@ -220,12 +226,26 @@ class Description:
         return Description(**got)
 
 
+#: What is made of which fields, and those that nothing is made of.
+MADE_OF = {
+    "made_process": {"process", "parameters", "f", "g"},
+    "made_data": {"data"},
+    "made_grid": {"grid", "nodes", "levels", "grid_options"},
+}
+ASKED = {"theorem", "theta", "eps"}
 #: Fields that came after the format of certificates.
 LATER = ("levels", "grid_options")
 
 
-def process_of(name: str, parameters: Mapping[str, str], f: str | None, g: str | None) -> Process:
+def process_of(
+    name: str, parameters: Mapping[str, str], f: str | None = None, g: str | None = None
+) -> Process:
     """The process that these texts say, in doubles. Raises `BadInput`."""
+    return _process_of(name, Texts(parameters), f, g)
+
+
+@lru_cache(maxsize=8)  # descriptions that differ in other things share their process
+def _process_of(name: str, parameters: Texts, f: str | None, g: str | None) -> Process:
     values = {key: double_of(key, text) for key, text in parameters.items()}
     if name == USER:
         return Process(f=f, g=g, **values)

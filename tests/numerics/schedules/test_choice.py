@@ -271,6 +271,16 @@ def test_a_scheme_that_needs_a_density_is_refused_without_one() -> None:
     with pytest.raises(BadInput, match="heun-lambda: asks for the score at lam = 0"):
         choose(from_samples(flat), 5, scheme="heun-lambda")
     found = choose(from_samples(flat[:, :2]), 5, scheme="heun-lambda", grids=["uniform"], processes=["ou"])
+    # it sees the clock alone: a grid is one row, whatever the process, and nodes are optimised for itself
+    both = choose(
+        from_samples(flat[:, :2]),
+        5,
+        scheme="heun-lambda",
+        grids=["uniform", "edm"],
+        processes=["ou", "vp-linear"],
+    )
+    assert [row.process for row in both.rows if row.grid == "edm"] == ["any"]
+    assert both.best.kind == "numerical" and not any("are optimised for" in line for line in both.limits)
     assert found.rows[0].calls == 10 and any("2K times" in line for line in found.limits)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from typing import Any
 
@@ -10,8 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from numerics.sweep import cells, passes
-from numerics.sweep.config import read
+from numerics.sweep.config import described, read
+from wbound.exact.gaussian_law import EXACT_LAW
+from wbound.sampler.description import Description
 from wbound.sampler.scheme import SCHEMES
+from wbound.theory.statements import upper_bound
 
 GRID: dict[str, Any] = {
     "outputs": ["bound", "exact"],
@@ -77,3 +81,20 @@ def test_what_cells_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(cells, "_held", None)
     cells.batch(plan.to_dict(), 0, plan.cells)
     assert plan.cells == 800 and len(calls) == 200
+
+
+def test_the_description_of_a_cell_is_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound and exact value of a cell from its description as JSON, to the last digit where nothing is compiled."""
+    plan = read(GRID)
+    monkeypatch.setattr(cells, "_held", None)
+    monkeypatch.setattr(cells, "compiles", lambda: False)
+    for first in range(0, plan.cells, plan.cells // 12):
+        (row,) = rows(plan.to_dict(), first, first + 1)
+        ((_, index),) = plan.between(first, first + 1)
+        made = described({axis: plan.axes[axis][i] for axis, i in index.items()})
+        made = Description.from_dict(json.loads(json.dumps(made.to_dict())))
+        assert (made.scheme, made.start, made.K) == (row["scheme"], row["start"], row["K"])
+        if row["error"] is None:
+            s = made.about(cells.data_of(made))
+            assert row["exact"] == float(EXACT_LAW(s)) and s.nodes.T == row["T"]
+            assert row["bound"] == upper_bound(row["theorem"], row["scheme"])(s).total

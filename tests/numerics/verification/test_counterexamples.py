@@ -17,7 +17,9 @@ from numerics.verification import counterexamples as s
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import exact_w2
+from wbound.sampler.description import Description
 from wbound.statement.statement_object import Bound
+from wbound.theory.statements import upper_bound
 
 CASE = s.Case("vp-linear", {"a": 1.0, "b": 0.5}, 3.0, 40, 1.5, (0.5, 2.0), (1.0, 0.0))
 
@@ -135,3 +137,13 @@ def test_the_section_of_the_report() -> None:
 def test_bad_options_in_one_line(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--seconds", "1", *typed]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_case_is_a_description() -> None:
+    """Its nodes are T(1 − k/K)^warp, its law the case's, from JSON too."""
+    family = s.Family("sharp", "hf", "exact")
+    described = CASE.described(family)
+    made = Description.from_dict(json.loads(json.dumps(described.to_dict())))
+    assert made == described and hash(made) == hash(described)
+    np.testing.assert_array_equal(made.setting.nodes.t, 3.0 * (1.0 - np.arange(41) / 40) ** 1.5)
+    assert s.evaluate(family, CASE)[0] == upper_bound("sharp", "hf")(made.setting).total

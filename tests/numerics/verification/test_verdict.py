@@ -24,6 +24,7 @@ from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import process
+from wbound.sampler.description import Description
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.theory.statements import THEOREMS, w2_bound
@@ -369,6 +370,11 @@ def test_stored_results_are_whole() -> None:
     assert [tuple(row[name] for name in names) for row in found.rows] == [
         tuple(getattr(cell, name) for name in names) for cell in matrix.cells()
     ]
+    for row, cell in list(zip(found.rows, matrix.cells(), strict=True))[::37]:
+        made = Description.from_dict(json.loads(json.dumps(cell.described.to_dict())))
+        assert made == cell.described and made.about(matrix._target(cell.target)).nodes.T == pytest.approx(
+            row["T"]
+        )
     assert found.count("holds") == len(found.rows) and found.inconsistent == 0
 
 

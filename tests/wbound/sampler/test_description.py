@@ -97,7 +97,7 @@ def same(one: Setting, two: Setting) -> None:
 def test_it_survives_json_and_is_hashable(d: Description) -> None:
     back = Description.from_dict(json.loads(json.dumps(d.to_dict())))
     assert back == d and hash(back) == hash(d) and len({back, d}) == 1
-    assert d.but(theta="7") != d and d.but(theta="7").but(theta=d.theta) == d
+    assert d.but(theta="7") != d and d.but(theta="7", K=7).but(theta=d.theta, K=d.K) == d
     assert {k: v for k, v in d.to_dict().items() if k not in ("levels", "grid_options")}.keys() == {
         *("process", "parameters", "data", "T", "K", "f", "g", "scheme", "theorem", "start", "grid", "nodes"),
         *("score_bias", "score_noise", "M1", "theta", "eps"),
@@ -197,7 +197,10 @@ def test_what_no_text_says_is_refused() -> None:
         "grid_options": lambda: grid_of("edm", grid_options={"exponent": "2"}),
         "grid = cosine": lambda: grid_of("cosine", grid_options={"delta": "2"}),
         "exponent": lambda: grid_of("power", grid_options={"exponent": "0"}),
-        "no text says them": lambda: OWN._with((), {"data": {}}).setting,
+        "no text here says them": lambda: OWN._with((), {"data": {}}).setting,
+        "data = modes": lambda: (
+            Description.from_dict(OWN.to_dict() | {"data": {"target": "modes", "s": "1"}}).setting
+        ),
         "is not known": lambda: Description.from_dict(OWN.to_dict() | {"extra": "1"}),
         "grid_options = ": lambda: Description.from_dict(OWN.to_dict() | {"grid_options": {"delta": 1}}),
         "levels": lambda: Description.from_dict(OWN.to_dict() | {"levels": ["1", 0]}),
@@ -209,12 +212,14 @@ def test_what_no_text_says_is_refused() -> None:
 def test_everything_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made, setup = [], Process._setup
     monkeypatch.setattr(Process, "_setup", lambda self, *a, **k: made.append(a[0]) or setup(self, *a, **k))
-    d = OWN._with((), {"theorem": "sharp"})
+    d = OWN._with((), {"parameters": {"a": "0.7"}})
     first = d.setting
     assert d.setting is first and d.explicit.setting is first and d.explicit.but(theta="2").setting is first
     assert d.explicit.setting.process is d.made_process and made == ["user"]
-    edm = OWN._with((), {"grid": "edm"})
-    assert edm.explicit.setting.process is edm.setting.process and len(made) == 2
+    edm = d.but(grid="edm", M1="2", data={**OWN.data, "L0": "3"})
+    assert vars(edm).keys() & {"setting", "made_data", "made_grid"} == set()
+    assert edm.made_data.L0 == 3.0 and edm.setting.M1 == 2.0
+    assert edm.explicit.setting.process is edm.setting.process and len(made) == 1
     assert edm.explicit.explicit is not edm and edm.explicit.explicit.setting.process is edm.made_process
 
 
