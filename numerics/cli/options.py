@@ -120,7 +120,8 @@ SchemeName = Annotated[
         "et al., Algorithm 1), heun-lam (its last step Euler in lam), heun-lambda (Heun in lam; asks for the score at "
         "lam = 0). For exact laws and rankings also dpmpp-2m, dpmpp-3m, "
         "ab2, ab3, ab4 (Adams-Bashforth in sigma), deis2, deis3, unipc, unipc-3 and 'ddim(eta=0.5)': no bound is "
-        "computed for these.",
+        "computed for these. For curve and samples also random-midpoint and ode-random-midpoint, whose second level in each "
+        "step is drawn: W2 lies between two numbers.",
         autocompletion=complete_scheme,
     ),
 ]
