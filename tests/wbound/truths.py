@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from affine_search import alternation
+from drawn_levels import by_quadrature
 from scipy.integrate import quad, solve_ivp
 
 import wbound
@@ -299,6 +300,22 @@ def _from_the_mean(s: Setting) -> float:
     return float(EXACT_LAW(dataclasses.replace(s, data=centred, start="prior")))
 
 
+def _coupled_at_the_times(s: Setting) -> float:
+    """Not below W2: output and data coupled given the times, in x."""
+    of = by_quadrature(s)
+    if s.scheme.kind == "ode":
+        square = of.moment - 2.0 * of.gain * math.sqrt(of.start * of.x) + of.x
+    else:
+        square = (of.spread + (of.moment - of.x) ** 2) / of.x
+    return math.sqrt(s.data.d * max(square, 0.0))
+
+
+def _sizes_apart(s: Setting) -> float:
+    """Not above W2: ‖y_K‖ and ‖X_0‖ apart, in x."""
+    of = by_quadrature(s)
+    return math.sqrt(s.data.d) * abs(math.sqrt(of.moment) - math.sqrt(of.x))
+
+
 #: By an independent route: the quantity that a statement is about, where it is not the exact W2 (None: cannot be told).
 TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-2": lambda s: _forward(s)[1],
@@ -354,6 +371,11 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "theorem-6": lambda s: _worst(s, np.geomspace(*_ends(s), 60)),
     "theorem-6:attained": _class_error,
     "random-levels": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
+    "random-midpoint": lambda s: s.data.d * by_quadrature(s).moment,
+    "random-midpoint:flow": lambda s: s.data.d * by_quadrature(s).moment,
+    "random-midpoint:low": _coupled_at_the_times,
+    "random-midpoint:high": _sizes_apart,
+    "random-midpoint:flow-high": _sizes_apart,
     "absolute-floor": lambda s: _worst(s, np.append(0.0, np.geomspace(1e-9, 1.0, 60)) * _ends(s)[1], True),
     "section-18": _from_the_mean,
     "eq-13": lambda s: THEOREM_2.evaluate(_on_its_grid(s, "optimal")).total,

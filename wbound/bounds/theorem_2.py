@@ -374,6 +374,7 @@ THEOREM_2 = make_theorem(
     c.profile,
     c.an_sde,
     c.no_memory,
+    c.fixed_times,
     source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
     covers=("eq-7", "noisy-scores"),
     called="sharp",

@@ -14,7 +14,7 @@ import numpy as np
 
 from wbound.bounds import ddpm, shared, theorem_2
 from wbound.bounds.theorem_2 import THEOREM_2
-from wbound.bounds.theorem_7_integrals import CLOSED, first_constant
+from wbound.bounds.theorem_7_integrals import CLOSED
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import growth, softplus
 from wbound.data.log_concave import gaussian_data
@@ -387,7 +387,7 @@ CLAIMS: tuple[Statement, ...] = (
     statement(
         "flow-derivatives:first",
         "upper",
-        lambda s: 0.25 * first_constant(2.0, s.data.d, c.constants(s)[1], _log_V(s)),
+        lambda s: 0.25 * shared.decay_constant(2.0, s.data, s.nodes.first[1]),
         c.a1,
     ),
     statement(
