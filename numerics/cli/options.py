@@ -229,8 +229,10 @@ def process_from(
 ) -> wbound.Process:
     """The process of --process, -p, --f and --g. Raises `BadInput`."""
     import wbound
+    from numerics.cli.progress import steps_watched
     from wbound.errors import BadInput
 
+    steps_watched()
     values = parameters_from(parameters, words=() if name is None else ("form",))
     if name is not None:
         if f is not None or g is not None:
