@@ -237,10 +237,12 @@ def process_texts(
     name: str | None, parameters: list[str] | None, f: str | None, g: str | None
 ) -> dict[str, Any]:
     """The process of --process, -p, --f and --g as a `Description` has it. Raises `BadInput`."""
+    from numerics.cli.progress import steps_watched
     from wbound.errors import BadInput
     from wbound.forward.catalogue import row_name
     from wbound.sampler.description import USER
 
+    steps_watched()
     texts = parameter_texts(parameters)
     form = texts.pop("form", None) if name is not None else None
     for key, text in texts.items():

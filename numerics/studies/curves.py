@@ -11,7 +11,6 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from numerics.laws.sde_on_line import law1d
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature
@@ -203,6 +202,8 @@ def _between(s: Setting, end: str) -> _Point:
 def _w2(s: Setting) -> float:
     """W2 without noise: of Gaussian data by the exact law, of a product target by quadrature on the line."""
     if hasattr(s.data, "factors") and not isinstance(s.data, Gaussian):
+        from numerics.laws.sde_on_line import law1d  # quadrature, which Gaussian data never need
+
         return law1d(s).w2
     return float(EXACT_LAW(s))
 
