@@ -15,7 +15,20 @@ from wbound.sampler.point_coefficients import pointwise
 from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
-__all__ = ["POINTWISE", "SCHEMES", "Corrector", "Flow", "Scheme", "Steps", "scheme_named", "vanishes"]
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "EM",
+    "HF",
+    "POINTWISE",
+    "SCHEMES",
+    "Corrector",
+    "Flow",
+    "Scheme",
+    "Steps",
+    "scheme_named",
+    "vanishes",
+]
 
 
 def vanishes(x: Array | float) -> bool:
@@ -427,6 +440,9 @@ SCHEMES: dict[str, Scheme] = {
     )
 }
 
+
+#: Schemes that statements of their own are about: Theorem 1, Proposition 1 and Eq. 9, Eq. 9′, Eq. 17 and 18.
+EM, HF, DDPM, DDIM = (SCHEMES[name] for name in ("em", "hf", "ddpm", "ddim"))
 
 #: The schemes that see f and g at a time, and so more of a process than α and the clock.
 POINTWISE = tuple(name for name, scheme in SCHEMES.items() if scheme.sees == "point")
