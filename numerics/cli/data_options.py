@@ -23,6 +23,7 @@ __all__ = [
     "SigmaMax",
     "SigmaMin",
     "Sigmas",
+    "Stop",
     "Tapes",
     "dataset_and_samples",
     "dataset_from",
@@ -63,6 +64,14 @@ Betas = Annotated[str | None, o.numbers_in("--betas", "LIST|FILE", "A schedule o
 AlphasCumprod = Annotated[
     str | None, o.numbers_in("--alphas-cumprod", "LIST|FILE", "A schedule of products of 1 - beta.")
 ]
+Stop = Annotated[
+    str | None,
+    typer.Option(
+        "--stop",
+        metavar="early",
+        help="early: the array's last level is where the sampler stops; no step goes from it to 0.",
+    ),
+]
 Diffusers = Annotated[
     str | None,
     o.numbers_in(
@@ -100,17 +109,19 @@ def dataset_lines(data: Dataset) -> list[str]:
     return [first, *(f"  {note}" for note in data.notes)]
 
 
-def vector_from(form: str, text: str, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
-    """The numbers of a schedule's list or file, whatever they are, and what of the file was not read. Raises
-    `BadInput` and `IOFailure`."""
+def vector_from(
+    form: str, text: str, key: str | None = None, stop: str | None = None
+) -> tuple[Any, tuple[str, ...], str | None]:
+    """The numbers of a schedule's list or file, whatever they are; what of the file was not read; and where it stops:
+    --stop, or as the file says. Raises `BadInput` and `IOFailure`."""
     from numerics.schedules.schedule_formats import values_of
     from wbound.errors import BadInput
 
     if not o.is_list(text):
-        return values_of(text, form, key=key)
+        return values_of(text, form, key=key, stop=stop)
     if key is not None:
         raise BadInput("key", key, f"goes with an .npz file of several arrays, not {text}")
-    return o.listed(form, text), ()
+    return o.listed(form, text), (), stop
 
 
 def schedules_from(
@@ -120,18 +131,23 @@ def schedules_from(
     diffusers: str | None,
     key: str | None = None,
     steps: int | None = None,
+    stop: str | None = None,
 ) -> list[Schedule]:
-    """The schedules that the options name; a configuration at ``steps``, or at all steps of its training. Raises
-    `BadInput`, `IOFailure` and `Missing` (the extra diffusers)."""
+    """The schedules that the options name; a configuration at ``steps``, or at all steps of its training; an array that
+    ends above 0 with a step to 0, or with ``stop`` "early". Raises `BadInput`, `IOFailure` and `Missing` (the extra
+    diffusers)."""
     from numerics.schedules.schedule_formats import from_array
+    from wbound.errors import BadInput
 
     arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
     found = []
     for form, text in arrays.items():
         if text is not None:
-            values, notes = vector_from(form, text, key)
+            values, notes, ends = vector_from(form, text, key, stop)
             name = form if o.is_list(text) else Path(text).name
-            found.append(from_array(values, form, name=name, notes=notes))
+            found.append(from_array(values, form, name=name, notes=notes, stop=ends))
+    if stop is not None and not found:
+        raise BadInput("stop", stop, "goes with --sigmas, --betas or --alphas-cumprod")
     if diffusers is not None:
         from numerics.recorders.scheduler_nodes import schedule_of_diffusers
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from numerics.laws.tape_parts import Parts, parts_on
 from numerics.recorders.diffusers_schedulers import Plan, is_flow, record_plan, recorded
+from numerics.recorders.landing_levels import APART, apart, levels_seen
 from numerics.recorders.recording import NotRecorded
 from numerics.recorders.remedies import remedies_of
 from numerics.recorders.scheduler_source import quiet
@@ -35,8 +36,6 @@ DENSE = 50
 JUMPS = 6
 #: Numbers of steps at which convergence is looked for: they divide the thousand training steps of most schedules.
 FAR = (50, 100, 200)
-#: The network's input is at another level than it is told when log σ differs by so much.
-APART = 0.05
 #: So many numbers of steps show whether the place where a schedule begins depends on them.
 PROBES = 12
 #: More steps are worse when W2 rises by this share.
@@ -287,12 +286,12 @@ def _apart(tapes: Mapping[int, Tape]) -> list[str]:
     """Where the network's input is not at the level that the network is told."""
     wrong: dict[int, tuple[float, float, float]] = {}
     for k, tape in tapes.items():
-        told, seen = _levels_seen(tape)
-        if told.size:
-            apart = np.abs(0.5 * np.log(seen / told))
-            i = int(np.argmax(apart))
-            if apart[i] > APART:
-                wrong[k] = (float(apart[i]), math.sqrt(float(told[i])), math.sqrt(float(seen[i])))
+        share = _share(tape)
+        off = apart(tape.levels, share)
+        i = int(np.argmax(off))
+        if off[i] > APART:
+            seen = float(levels_seen(share[i]))
+            wrong[k] = (float(off[i]), math.sqrt(float(tape.levels[i])), math.sqrt(seen))
     if not wrong:
         return []
     worst = max(wrong, key=lambda k: wrong[k][0])
@@ -304,14 +303,11 @@ def _apart(tapes: Mapping[int, Tape]) -> list[str]:
     ]
 
 
-def _levels_seen(tape: Tape) -> tuple[Array, Array]:
-    """(λ told, λ of the input), where the latter can be seen: on data that are one point c an input is αc + σZ, and
-    its share of c, 1/√(1 + λ), is a sum of the tape's row."""
+def _share(tape: Tape) -> Array:
+    """The share of the point in each input (K,) on data that are one point: a sum of the tape's row."""
     K = tape.K
     mean = 0.0 if math.isinf(tape.start_level) else 1.0 / math.sqrt(1.0 + tape.start_level)
-    share = tape.answers[:K].sum(axis=1) + tape.start[:K] * mean
-    fits = (share > 0.03) & (share < 0.9995) & (tape.levels > 1e-3) & (tape.levels < 1e3)
-    return tape.levels[fits], 1.0 / share[fits] ** 2 - 1.0
+    return np.asarray(tape.answers[:K].sum(axis=1) + tape.start[:K] * mean)
 
 
 def _training_steps(plan: Plan) -> int:

@@ -24,6 +24,7 @@ from wbound.typing import Array
 __all__ = [
     "MOST_STEPS",
     "Plan",
+    "drive",
     "is_flow",
     "plan_of",
     "record_plan",
@@ -201,7 +202,7 @@ def recorded(plan: Plan) -> Tape:
 
 def record_plan(plan: Plan, trials: bool = True) -> Tape:
     """The tape of a plan, without a search for what is wrong. Raises `NotRecorded`. ``trials``: see `record_run`."""
-    return record_run(plan.what, lambda run: _drive(plan, run), trials=trials)
+    return record_run(plan.what, lambda run: drive(plan, run), trials=trials)
 
 
 def cure(plan: Plan) -> dict[str, Any] | None:
@@ -256,7 +257,7 @@ class _library:
         ) from None
 
 
-def _drive(plan: Plan, run: Run) -> Ended:
+def drive(plan: Plan, run: Run) -> Ended:
     """One run as pipelines make it: scale the input, ask the network, step."""
     scheduler = plan.placed()
     told = told_of(scheduler)

@@ -1,4 +1,4 @@
-"""A diffusers configuration as a schedule: the levels that the library itself lays out, and its training."""
+"""A diffusers configuration as a schedule: the levels that the library itself lays out and ends at, and its training."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from numerics.recorders.diffusers_schedulers import MOST_STEPS, told_of
+from numerics.recorders.diffusers_schedulers import MOST_STEPS, Plan, told_of
+from numerics.recorders.landing_levels import APART, apart, landings, levels_seen
+from numerics.recorders.recording import NotRecorded
 from numerics.recorders.scheduler_source import Source, keys_of, quiet, source_of
 from numerics.schedules.schedule_formats import Schedule, ve, vp
 from wbound.errors import BadInput, count
 from wbound.typing import Array
+
+#: How far λ seen in a run may be from the scheduler's own, of 1 + λ: tables are in single precision.
+SEEN = 1e-5
 
 __all__ = ["schedule_of_diffusers", "sigma_range", "training_log_lam"]
 
 
 def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
     """The levels that a diffusers scheduler visits in ``steps`` steps, of its own sigmas where it has them, else of its
-    training table at its timesteps, in the order of the run; then 0.
+    training table at its timesteps, in the order of the run; then where it ends: 0, or above.
 
     ``given``: a scheduler, its ``config``, a class or its name, a mapping with ``_class_name``, or a JSON file; ``steps``
     None: as many as its training has. A schedule that begins at pure noise (flow matching, zero terminal SNR) is read
-    from its second level on, one that ends above zero is read to 0; ``notes`` say so.
+    from its second level on. One that ends above zero ends there, its output divided by α; a step that stays at its level
+    is none. One whose steps do not land where the next departs is read at the levels that the network is told.
+    ``notes`` say so.
 
     Raises `BadInput` (also with the library's words), `IOFailure`, `Missing`.
     """
@@ -43,10 +50,14 @@ def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
         told = told_of(scheduler)
         levels = _own_sigmas(scheduler, told.kind)
         exploding = told.kind == "edm"
+        notes = [f"{source.name} ({source.version}): {K} steps, as it lays them out"]
         if levels is None:
             levels = np.array([_lam(*told.level(float(t))) for t in scheduler.timesteps])
-            levels = np.append(levels, _last(scheduler))
-    notes = [f"{source.name} ({source.version}): {K} steps, as it lays them out"]
+            end, said = _last(scheduler), None
+            if told.kind == "table":  # its steps land by a rule of their own
+                end, said = _landed(Plan(source, K, {}, {}), end)
+            notes += [] if said is None else [said]
+            levels = np.append(levels, end)
     if source.ignored:
         notes.append(f"{source.name} ignores {', '.join(source.ignored)}")
     kept, end = levels[:-1], float(levels[-1])
@@ -61,12 +72,17 @@ def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
         notes.append(
             "it begins at pure noise, where one step moves nothing but to N(mean, λ_1 I): read from λ_1 on"
         )
-    kept = kept[kept > 0.0]
+    kept = kept[kept > end]
     if not kept.size:
-        raise BadInput("steps", K, f"{source.name} has no level above 0 and below infinity")
+        raise BadInput("steps", K, f"{source.name} has no level above {end:g} and below infinity")
     if end > 0.0:
-        notes.append(f"it ends above zero, at sigma = {math.sqrt(end):.6g}, and not at the data as here")
-    log_lam = np.append(np.log(kept), -math.inf)
+        notes.append(
+            f"it ends above zero, at sigma = {math.sqrt(end):.6g}: what it returns, divided by alpha, has that noise left"
+        )
+        if float(levels[-2]) <= end:
+            notes.append("its last step moves nothing: it is at that level already")
+    with np.errstate(divide="ignore"):  # the data are at 0
+        log_lam = np.log(np.append(kept, end))
     name = str(given) if isinstance(given, (str, Path)) else source.name
     short = name.replace("\\", "/").rpartition("/")[2]
     return Schedule(f"{short} ({source.name}, {K} steps)", log_lam, ve() if exploding else vp(), tuple(notes))
@@ -94,6 +110,27 @@ def _last(scheduler: Any) -> float:
     if last is None or float(last) >= 1.0:
         return 0.0
     return (1.0 - float(last)) / float(last)
+
+
+def _landed(plan: Plan, end: float) -> tuple[float, str | None]:
+    """λ at which a run really ends, ``end`` if it does there; and in words where a step first lands elsewhere than the next
+    one departs, or why that could not be seen."""
+    try:
+        seen = landings(plan)
+    except NotRecorded as error:
+        return end, f"whether its steps join could not be seen: {error.said}"
+    if not abs(seen.end - end) <= SEEN * (1.0 + end):
+        end = seen.end if seen.end > SEEN else 0.0
+    off = apart(seen.told, seen.share)
+    wrong = np.flatnonzero(off > APART)
+    if not wrong.size:
+        return end, None
+    k = int(wrong[0])
+    told, at = math.sqrt(float(seen.told[k])), math.sqrt(float(levels_seen(seen.share[k])))
+    return end, (
+        f"its steps do not join: after step {k} the network is told sigma = {told:.6g} and its input is at {at:.6g}, the "
+        f"first of {wrong.size}; it is read at the levels told, and wbound audit says what its own steps give"
+    )
 
 
 def sigma_range(given: Any) -> tuple[float, float]:

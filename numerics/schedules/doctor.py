@@ -16,7 +16,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
 
-from numerics.schedules.schedule_formats import NoClock, Schedule, from_array, without_infinity
+from numerics.schedules.checked_arrays import without_infinity
+from numerics.schedules.schedule_formats import NoClock, Schedule, from_array
 from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
 from wbound.data.gaussian import Gaussian
@@ -385,8 +386,10 @@ def check_schedule(
     data: Gaussian | None = None,
     name: str | None = None,
     notes: tuple[str, ...] = (),
+    stop: str | None = None,
 ) -> Diagnosis:
-    """Check a schedule of nodes: a `Schedule`, or arrays. Two arrays of one schedule are compared with each
+    """Check a schedule of nodes: a `Schedule`, or arrays (with stop="early" they end above zero, at their last level).
+    Two arrays of one schedule are compared with each
     other: their λ, relative, or relative to 1 + λ where one of them is ᾱ, which holds no more.
 
     An array that cannot be a schedule at all (NaN, zeros, not monotone) is an error among the findings; a
@@ -406,7 +409,7 @@ def check_schedule(
     for form, values in arrays.items():
         rest, at = without_infinity(values, form)
         try:
-            made = from_array(rest, form, name=name, begin=int(at == 0))
+            made = from_array(rest, form, name=name, begin=int(at == 0), stop=stop)
         except BadInput as error:
             kind = "monotone clock" if isinstance(error, NoClock) else "array"
             found.append(Finding(kind, False, "error", None, str(error)))
@@ -435,12 +438,27 @@ def check_schedule(
             return _least_helped(gaussian, first.log_lam, higher)
 
         found = [*_ending(gaussian, log_alpha, end, 0.0, prior, start, over, louder), *found]
+    end_at = "0" if not first.stopped_early else f"{math.exp(float(first.log_lam[-1])):.4g}"
     found.append(
-        Finding("monotone clock", True, "error", None, f"lam falls strictly over {first.K} steps to 0")
+        Finding("monotone clock", True, "error", None, f"lam falls strictly over {first.K} steps to {end_at}")
     )
+    if first.stopped_early:
+        found.append(_noise_left(first, gaussian))
     found += [_agreement(label, first, other, s, arrays) for other, s in others]
     found.append(_largest_step(first.log_lam, gaussian))
     return Diagnosis(name or first.name, tuple(found), (judged, *said))
+
+
+def _noise_left(schedule: Schedule, data: Gaussian) -> Finding:
+    """What a schedule that ends above zero leaves in its output: W2(q_δ, p_0), exactly."""
+    s, delta = data.eigenvalues, math.exp(float(schedule.log_lam[-1]))
+    left = math.sqrt(float(((delta / (np.sqrt(s + delta) + np.sqrt(s))) ** 2).sum()))
+    whole = math.sqrt(data.second_moment)
+    detail = (
+        f"it ends above zero, at sigma/alpha = {math.sqrt(delta):.6g}: from exact steps its output, divided by alpha, is the "
+        f"data with noise of that size, W2 = {left:.6g} of the data's {whole:.6g}"
+    )
+    return Finding("end above zero", left <= QUIET * whole, "warning", left, detail)
 
 
 def _least_helped(
@@ -465,22 +483,28 @@ def higher(log_lam: Array, variance: float) -> Array:
     """The nodes with √λ(T) twice as high, moved alike in log(1 + λ/ς²)."""
     unit = math.log(variance) if variance > 0.0 else float(log_lam[0])
     place = np.logaddexp(0.0, log_lam - unit)
-    moved = place * (np.logaddexp(0.0, log_lam[0] + math.log(4.0) - unit) / place[0])
-    with np.errstate(divide="ignore"):  # the last node is λ = 0
-        return np.asarray(unit + moved + np.log(-np.expm1(-moved)))
+    end = place[-1]  # 0, or where it ends above zero
+    stretch = (np.logaddexp(0.0, log_lam[0] + math.log(4.0) - unit) - end) / (place[0] - end)
+    moved = end + (place - end) * stretch
+    with np.errstate(divide="ignore"):  # a level so small that 1 + λ/ς² is 1
+        return np.append(unit + moved[:-1] + np.log(-np.expm1(-moved[:-1])), log_lam[-1])
 
 
 def finer(log_lam: Array, variance: float) -> Array:
     """The nodes with one more, in the geometric middle of the step in which λ falls most."""
-    k = int((-np.diff(log_lam[:-1])).argmax())
+    k = int(_falls(log_lam).argmax())
     return np.insert(log_lam, k + 1, 0.5 * (log_lam[k] + log_lam[k + 1]))
+
+
+def _falls(log_lam: Array) -> Array:
+    """How far log λ falls in each step but one to 0."""
+    return -np.diff(log_lam if log_lam[-1] > -math.inf else log_lam[:-1])
 
 
 def _largest_step(log_lam: Array, data: Gaussian) -> Finding:
     """The step in which λ falls most. Far above the data's variance a sampler may cross decades at no cost (DDIM is
     exact there), so what a long step costs is looked at: what a node at its geometric middle would gain."""
-    falls = -np.diff(log_lam[:-1])
-    ratio = math.exp(min(float(falls.max(initial=0.0)), 700.0))
+    ratio = math.exp(min(float(_falls(log_lam).max(initial=0.0)), 700.0))
     detail = f"lam falls by a factor {ratio:.4g} at most in one step"
     if ratio <= FAR:
         return Finding("largest step", True, "warning", ratio, detail)
@@ -493,11 +517,14 @@ def _agreement(
     label: str, first: Schedule, other: str, second: Schedule, arrays: Mapping[str, ArrayLike]
 ) -> Finding:
     """Whether two arrays are of one schedule, and at which index they differ most."""
+    if second.stopped_early != first.stopped_early:
+        above, below = (label, other) if first.stopped_early else (other, label)
+        return Finding("agreement", False, "error", None, f"{above} ends above zero, {below} at 0")
     if second.K != first.K:
         detail = f"{label} has {first.K} steps and {other} {second.K}"
         why = "; ".join(note for s in (first, second) for note in s.notes)
         return Finding("agreement", False, "error", None, detail + (f": {why}" if why else ""))
-    one, two = first.log_lam[:-1], second.log_lam[:-1]
+    one, two = first.above, second.above
     apart = np.abs(np.expm1(np.clip(two - one, -700.0, 700.0)))
     scale = "lam"
     if "alphas_cumprod" in (label, other):

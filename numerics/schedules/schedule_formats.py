@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from numerics.io import writing
-from numerics.io.reading import MOST, load_json, load_numpy, names_in, text_numbers
+from numerics.io.reading import load_json, load_numpy, names_in, text_numbers
+from numerics.schedules.checked_arrays import inside, vector
 from wbound import Grid, Process, process
 from wbound.errors import BadInput, one_of
 from wbound.sampler.grid import grid_named
@@ -39,7 +40,6 @@ __all__ = [
     "start_std",
     "to_array",
     "values_of",
-    "without_infinity",
     "write_numbers",
 ]
 
@@ -60,8 +60,8 @@ class NoClock(BadInput):
 class Schedule:
     """A schedule: log λ at its K+1 nodes, decreasing to −∞, and the process whose α goes with it.
 
-    ``notes`` say in words what was assumed when it was read, ``places`` (K,) where in the array that was read
-    the value of each node above 0 stands.
+    Where it ends above zero the last is log δ, and its output y_K/α_K (section 11). ``notes`` say in words what was
+    assumed when it was read, ``places`` (one a node above 0) where in the array that was read its value stands.
     """
 
     name: str
@@ -75,8 +75,18 @@ class Schedule:
         return int(self.log_lam.size - 1)
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether it ends above zero."""
+        return bool(self.log_lam[-1] > -math.inf)
+
+    @property
+    def above(self) -> Array:
+        """log λ at the nodes above 0: (K,), or (K+1,) where it ends above zero."""
+        return self.log_lam if self.stopped_early else self.log_lam[:-1]
+
+    @property
     def lam(self) -> Array:
-        """λ (K+1,) in x², decreasing to 0."""
+        """λ (K+1,) in x², decreasing to 0, or to δ."""
         return np.exp(self.log_lam)
 
     @property
@@ -87,7 +97,7 @@ class Schedule:
     @cached_property
     def grid(self) -> Grid:
         """The grid that reads these nodes through any process: give it to exact_w2, w2_bound or sample."""
-        return Grid.from_lam(self.lam)
+        return Grid.from_lam(self.lam, "early" if self.stopped_early else None)
 
     def to_dict(self) -> dict[str, Any]:
         """Name, K, λ, the process and the notes as plain values."""
@@ -140,6 +150,7 @@ def from_array(
     notes: tuple[str, ...] = (),
     begin: int = 0,
     training: Array | None = None,
+    stop: str | None = None,
 ) -> Schedule:
     """A user's array as a schedule. ``form`` is one of `FORMS`; ``begin``: the index of its first value in the
     array that the user has, for what is said of it.
@@ -147,15 +158,21 @@ def from_array(
     sigmas: noise levels in x, monotone either way, > 0 (a last 0 is added if it is not there); betas: (K,) in
     (0, 1), noise increasing with the index; alphas_cumprod: ᾱ in (0, 1), monotone either way (1 is the data);
     times: forward times of ``process``, monotone, down to 0; timesteps: indices of ``training``, log λ at each
-    step of training (N,), strictly decreasing. What was added or taken as the data is in the schedule's notes,
-    after ``notes``. Raises `BadInput`: shape, NaN, values out of range, λ = ∞; and `NoClock` where λ does not
+    step of training (N,), strictly decreasing. With stop="early" the steps end at the array's last level, which is above
+    0 and one more value, and no step goes from it to the data. What was added or taken as the data is in the schedule's
+    notes, after ``notes``. Raises `BadInput`: shape, NaN, values out of range, λ = ∞; and `NoClock` where λ does not
     fall strictly.
     """
     one_of("form", form, FORMS)
+    early = stop is not None and one_of("stop", stop, ("early",)) == "early"
     a = vector(values, form, begin)
+    if early and a.size < 2:
+        raise BadInput(form, f"{a.size} value", "must be at least two where stop = early: a step and its end")
     said = list(notes)
     place = np.arange(begin, begin + a.size)
     if form == "timesteps":
+        if early:
+            raise BadInput("stop", stop, "goes with levels: where timesteps end is their training's")
         levels = _ended(_at(a, training))
         return _checked(Schedule(name or form, levels, vp(), tuple(said), place), form)
     if form == "betas":
@@ -169,7 +186,8 @@ def from_array(
         outward = np.cumsum(-np.log1p(-a))
         with np.errstate(over="ignore"):  # refused in _checked
             log_lam = np.log(np.expm1(outward))[::-1]
-        return _checked(Schedule(name or form, _ended(log_lam), vp(), tuple(said), place[::-1]), form)
+        levels = log_lam if early else _ended(log_lam)
+        return _checked(Schedule(name or form, levels, vp(), tuple(said), place[::-1]), form)
     if a[0] < a[-1]:
         a, place = a[::-1], place[::-1]
     wrong = np.flatnonzero(np.diff(a) >= 0.0)
@@ -184,20 +202,26 @@ def from_array(
             "must be strictly monotone",
         )
     if form == "alphas_cumprod":
-        if a[0] == 1.0:
+        if a[0] == 1.0 and not early:
             said.append(f"alphas_cumprod[{place[0]}] = 1 is the data themselves, where the last step ends")
             a, place = a[1:], place[1:]
         inside(a, form, 0.0, 1.0, place)
         if not a.size:
             raise BadInput(form, "1", "must hold a level below 1: 1 is the data")
         log_lam = (np.log1p(-a) - np.log(a))[::-1]
-        return _checked(Schedule(name or form, _ended(log_lam), vp(), tuple(said), place[::-1]), form)
+        levels = log_lam if early else _ended(log_lam)
+        return _checked(Schedule(name or form, levels, vp(), tuple(said), place[::-1]), form)
     if a[-1] < 0.0 or a[0] <= 0.0:
         raise BadInput(form, f"{a[-1]:g} at index {place[-1]}", "must be > 0 (a last 0 is the data)")
-    if a[-1] != 0.0:
+    if early:
+        if a[-1] == 0.0:
+            raise BadInput(form, "last value 0", "must end above 0 where stop = early")
+    elif a[-1] != 0.0:
         if form == "times":
-            raise BadInput(form, f"last value {a[-1]:g}", "must end at 0, the data")
-        said.append(f"a last step from sigma = {a[-1]:.6g} to 0 was added: the array ends above 0")
+            raise BadInput(form, f"last value {a[-1]:g}", "must end at 0, the data (or say stop = early)")
+        said.append(
+            f"a last step from sigma = {a[-1]:.6g} to 0 was added: the array ends above 0 (stop = early leaves it out)"
+        )
         a = np.concatenate((a, [0.0]))
     else:
         place = place[:-1]
@@ -211,51 +235,6 @@ def from_array(
     return Schedule(name or form, process.log_lam(a), process, tuple(said), place)
 
 
-def without_infinity(values: ArrayLike, form: str) -> tuple[ArrayLike, int | None]:
-    """The array without a start at λ = ∞ (ᾱ = 0, or a last β = 1), and at which index that was; as it is, and
-    None, where there is none."""
-    a = np.asarray(values)
-    if a.ndim != 1 or a.size < 2 or a.dtype.kind not in "fiu":
-        return values, None
-    if form == "betas" and a[-1] == 1.0:
-        return a[:-1], a.size - 1
-    if form == "alphas_cumprod" and a[-1] == 0.0 and a[0] != 0.0:
-        return a[:-1], a.size - 1
-    if form == "alphas_cumprod" and a[0] == 0.0 and a[-1] != 0.0:
-        return a[1:], 0
-    return values, None
-
-
-def vector(values: ArrayLike, form: str, begin: int = 0) -> Array:
-    """A finite real vector, whose first value has the index ``begin``. Raises `BadInput`."""
-    try:
-        given = np.asarray(values)
-    except (TypeError, ValueError):
-        raise BadInput(form, "an array", "must be numbers of one length") from None
-    if given.dtype.kind not in "fiu" and given.size:
-        raise BadInput(form, f"dtype {given.dtype}", "must be real numbers")
-    a = given.astype(float)
-    if a.ndim != 1 or a.size < 1:
-        raise BadInput(form, f"shape {a.shape}", "must be a vector of at least one value")
-    if a.size > MOST:
-        raise BadInput(form, f"{a.size} values", f"must have at most {MOST}")
-    bad = np.flatnonzero(~np.isfinite(a))
-    if bad.size:
-        raise BadInput(form, f"{a[bad[0]]} at index {begin + bad[0]}", "must be finite")
-    return a
-
-
-def inside(a: Array, form: str, low: float, high: float, place: NDArray[np.intp] | None = None) -> None:
-    """Refuse values outside (low, high); place: where each value stands in the array as it was given."""
-    bad = np.flatnonzero((a <= low) | (a >= high))
-    if bad.size:
-        k = bad[0] if place is None else bad[np.argmin(place[bad])]
-        at = k if place is None else place[k]
-        infinite = (form == "alphas_cumprod" and a[k] == 0.0) or (form == "betas" and a[k] == 1.0)
-        why = ": lam is infinite there, pure noise, which no number here covers" if infinite else ""
-        raise BadInput(form, f"{a[k]:g} at index {at}", f"must be above {low:g} and below {high:g}{why}")
-
-
 def _ended(log_lam: Array) -> Array:
     return np.concatenate((log_lam, [-np.inf]))
 
@@ -264,7 +243,7 @@ def _checked(s: Schedule, form: str) -> Schedule:
     """The schedule, if its levels are finite and apart in double precision."""
     if s.places is None:
         return s
-    levels = s.log_lam[:-1]
+    levels = s.above
     wrong = np.flatnonzero(~np.isfinite(levels))
     if wrong.size:
         raise BadInput(form, f"index {s.places[wrong[-1]]}", "lam is 0 or infinite there in double precision")
@@ -301,6 +280,7 @@ def nearest(s: Schedule, training: Array) -> Schedule:
     """The schedule on steps of training: each node at the step whose log λ is nearest, no step twice; the notes
     say how far nodes moved. training: log λ (N,) increasing. Raises `BadInput` for more nodes than steps.
     """
+    _to_the_data(s)
     wanted, k = s.log_lam[:-1], np.arange(s.K)
     if s.K > training.size:
         raise BadInput("K", s.K, f"must be at most the {training.size} steps of training")
@@ -314,6 +294,16 @@ def nearest(s: Schedule, training: Array) -> Schedule:
     moved = float(np.abs(training[index] - wanted).max())
     notes = (f"on steps of training: σ moves by a factor of {math.exp(0.5 * moved):.4g} at most",)
     return Schedule(f"{s.name}, on training steps", np.append(training[index], -np.inf), vp(), notes)
+
+
+def _to_the_data(s: Schedule) -> None:
+    if s.stopped_early:
+        end = math.exp(0.5 * float(s.log_lam[-1]))
+        raise BadInput(
+            "timesteps",
+            f"an end at sigma = {end:.6g}",
+            "is in no list of timesteps, but in the configuration",
+        )
 
 
 def start_std(s: Schedule, form: str) -> float:
@@ -338,12 +328,15 @@ def to_array(s: Schedule, form: str, *, training: Array | None = None) -> NDArra
         with np.errstate(over="ignore"):  # refused below
             out = np.exp(0.5 * log_lam)
     elif form == "timesteps":
+        _to_the_data(s)
         known = _trained(training)
         index = np.searchsorted(known, log_lam[:-1] - EXACT)
         out = np.minimum(index, known.size - 1)
     elif form == "times":
         out = np.asarray(s.process.time_of(log_lam))
     else:
+        if s.stopped_early:  # its end is a value of the array
+            log_lam = _ended(log_lam)
         log_total = np.logaddexp(0.0, log_lam)  # log(1+λ)
         if form == "alphas_cumprod":
             out = np.exp(-log_total[:-1])[::-1]
@@ -354,8 +347,8 @@ def to_array(s: Schedule, form: str, *, training: Array | None = None) -> NDArra
     if not np.isfinite(out).all():
         raise BadInput("as", form, "this schedule overflows double precision in this form")
     try:
-        back = from_array(out, form, process=s.process, training=training).log_lam
-        error = _error(log_lam, back, form)
+        stop = "early" if s.stopped_early else None
+        error = _error(s, from_array(out, form, process=s.process, training=training, stop=stop), form)
     except BadInput:
         error = math.inf
     if not error <= EXACT:
@@ -382,12 +375,13 @@ def _instead(s: Schedule, form: str, error: float) -> str:
     return "write sigmas instead"
 
 
-def _error(log_lam: Array, back: Array, form: str) -> float:
-    if back.size != log_lam.size:
+def _error(s: Schedule, read_back: Schedule, form: str) -> float:
+    one, two = s.above, read_back.above
+    if one.size != two.size:
         return math.inf
-    relative = np.abs(np.expm1(back[:-1] - log_lam[:-1]))
+    relative = np.abs(np.expm1(two - one))
     if form == "alphas_cumprod":  # of 1 + λ
-        relative = relative * np.exp(log_lam[:-1] - np.logaddexp(0.0, log_lam[:-1]))
+        relative = relative * np.exp(one - np.logaddexp(0.0, one))
     return float(relative.max())
 
 
@@ -434,17 +428,22 @@ def read(
     process: Process | None = None,
     key: str | None = None,
     training: Array | None = None,
+    stop: str | None = None,
 ) -> Schedule:
     """A schedule from a file: .npy, .npz, .json, .txt or .csv as `export` writes them, or any with one
-    vector of ``form``, or of the name ``key``. Raises `BadInput` and `IOFailure`; nothing in a file is ever
-    executed."""
-    values, notes = values_of(path, form, key=key)
-    return from_array(values, form, name=Path(path).name, process=process, notes=notes, training=training)
+    vector of ``form``, or of the name ``key``. ``stop``: see `from_array`; a file with ``lam`` beside the array says
+    itself where it ends. Raises `BadInput` and `IOFailure`; nothing in a file is ever executed."""
+    values, notes, stop = values_of(path, form, key=key, stop=stop)
+    name = Path(path).name
+    return from_array(values, form, name=name, process=process, notes=notes, training=training, stop=stop)
 
 
-def values_of(path: Path | str, form: str, *, key: str | None = None) -> tuple[Any, tuple[str, ...]]:
-    """The array of ``form`` in a file (see `read`), whatever its numbers are, and in words which other arrays
-    of the file were not read. A ``lam`` beside it, as `export` writes, must be the same schedule's.
+def values_of(
+    path: Path | str, form: str, *, key: str | None = None, stop: str | None = None
+) -> tuple[Any, tuple[str, ...], str | None]:
+    """The array of ``form`` in a file (see `read`), whatever its numbers are; in words which other arrays
+    of the file were not read; and "early" where it ends above 0: ``stop``, or by a ``lam`` beside it, as `export` writes,
+    which must be the same schedule's.
     """
     source = Path(path)
     one_of("form", form, FORMS)
@@ -470,24 +469,28 @@ def values_of(path: Path | str, form: str, *, key: str | None = None) -> tuple[A
     elif key is not None:
         raise BadInput("key", key, f"goes with an .npz or .json file, not {source.name}")
     else:
-        return text_numbers(source), ()
+        return text_numbers(source), (), stop
     if lam is not None and name != "lam":
-        _same_lam(source, values, form, lam)
+        stop = _same_lam(source, values, form, lam, stop)
     others = [other[:40] for other in beside if other not in (name, "lam")]
     if not others:
-        return values, ()
-    return values, (f"{source.name}: {name} was read, and not {', '.join(others[:8])}",)
+        return values, (), stop
+    return values, (f"{source.name}: {name} was read, and not {', '.join(others[:8])}",), stop
 
 
-def _same_lam(source: Path, values: Any, form: str, lam: Any) -> None:
-    """Refuse a file whose ``lam`` is not that of its array, to 1e-5 of 1 + λ (what single precision holds)."""
-    if form in ("times", "timesteps"):
-        return  # their λ is known with the process, or the training
+def _same_lam(source: Path, values: Any, form: str, lam: Any, stop: str | None) -> str | None:
+    """Refuse a file whose ``lam`` is not that of its array, to 1e-5 of 1 + λ (what single precision holds); "early" where
+    it ends above 0."""
     try:
+        read_lam = vector(lam, "lam")
+        if read_lam[-1] > 0.0:
+            stop = "early"
+        if form in ("times", "timesteps"):
+            return stop  # their λ is known with the process, or the training
         with np.errstate(over="ignore"):
-            read_lam, own = vector(lam, "lam"), from_array(values, form).lam
+            own = from_array(values, form, stop=stop).lam
     except BadInput:
-        return  # said where the array is read
+        return stop  # said where the array is read
     if read_lam.shape != own.shape:
         raise BadInput(
             "lam", source.name, f"has {read_lam.size} values where {form} has {own.size}: which holds?"
@@ -497,3 +500,4 @@ def _same_lam(source: Path, values: Any, form: str, lam: Any) -> None:
     if not apart.max() <= 1e-5:
         k = int(np.argmax(np.nan_to_num(apart, nan=np.inf)))
         raise BadInput("lam", source.name, f"is {read_lam[k]:g} at index {k} where {form} has {own[k]:g}")
+    return stop

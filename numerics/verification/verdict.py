@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,7 +25,7 @@ from numerics.verification.law_test import Agreement, agreement
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
-from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.exact.gaussian_law import EXACT_LAW, alone, exact_w2
 from wbound.exact.law_of_tape import tape_law
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
@@ -67,6 +67,7 @@ BRACKET, BRACKET_ON_LINE = 1000, 100_000
 LEAST = 16
 #: Rows of the test against the referee's law.
 ROWS = 20_000
+_PROCESS = "must be wbound.process(name, …) or wbound.Process(f=…, g=…)"
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,34 @@ class Verdict:
         return out
 
 
+@overload
 def verify(
-    process: Process,
+    process: Process | None,
     target: Any,
     T: float | None = None,
     K: int | None = None,
     *,
-    scheme: str | Scheme | Multistep | Tape = "em",
+    scheme: Tape,
+    n: int | None = None,
+    seed: int = 0,
+    start: str | None = None,
+    samples: ArrayLike | None = None,
+    level: float = 0.99,
+) -> Followed: ...
+
+
+@overload
+def verify(
+    process: Process | None,
+    target: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme | Multistep = "em",
     theorem: str = "sharp",
     n: int | None = None,
     seed: int = 0,
-    start: str = "prior",
+    start: str | None = None,
     grid: str | Grid = "uniform",
     score_bias: float = 0.0,
     score_noise: float = 0.0,
@@ -150,8 +168,30 @@ def verify(
     bias: str | ArrayLike = "constant",
     samples: ArrayLike | None = None,
     level: float = 0.99,
-) -> Verdict:
-    """Put a bound beside what is known of the sampler's W2, and say whether it holds.
+) -> Verdict: ...
+
+
+def verify(
+    process: Process | None,
+    target: Any,
+    T: float | None = None,
+    K: int | None = None,
+    *,
+    scheme: str | Scheme | Multistep | Tape = "em",
+    theorem: str | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    start: str | None = None,
+    grid: str | Grid = "uniform",
+    score_bias: float = 0.0,
+    score_noise: float = 0.0,
+    M1: float | str | None = "exact",
+    bias: str | ArrayLike = "constant",
+    samples: ArrayLike | None = None,
+    level: float = 0.99,
+) -> Verdict | Followed:
+    """Put a bound beside what is known of the sampler's W2, and say whether it holds; of a tape, which has no bound,
+    whether its outputs have its exact law (`follow`).
 
     Evidence, the strongest first:
 
@@ -166,7 +206,7 @@ def verify(
     The plug-in W2 decides nothing: it is biased upward. Samples are compared with the referee's law too, its
     factors and their independence (`numerics.verification.law_test`).
 
-    process, T, K, scheme, start, grid, score_bias M, score_noise V: as in `wbound.w2_bound`; theorem: "sharp"
+    process, T, K, scheme, start, grid, score_bias M, score_noise V: as in `wbound.w2_bound`; theorem: "sharp" (the default)
     or "published" (which takes M1: a number, or "exact" for a target that knows or bounds it). n: points of
     the bracket, 0 for no samples, default 1,000 (100,000 on the line); bias: the direction of score_bias,
     "constant", a vector, or "worst" (Gaussian). samples: (rows, d) of your own sampler in this setting,
@@ -175,10 +215,21 @@ def verify(
     Raises `HypothesisFailed` where the theorem does not apply (a target outside A1 gets no bound), and
     `BadInput`.
     """
-    named = one_of("theorem", theorem, THEOREMS)
     if isinstance(scheme, Tape):
-        detail = "no bound is computed for a tape; `follow` holds its samples against its exact law"
-        raise HypothesisFailed(THEOREMS[named][0].name, "a scheme of section 3 or 12", detail)
+        if theorem is not None:
+            name = THEOREMS[one_of("theorem", theorem, THEOREMS)][0].name
+            raise HypothesisFailed(name, "a scheme of section 3 or 12", "no bound is computed for a tape")
+        if n == 0:
+            raise BadInput(
+                "n", n, f"must be at least {LEAST} for a tape: its outputs are all there is to verify"
+            )
+        if score_bias:
+            raise BadInput("score_bias", score_bias, "must be 0 for a tape")
+        tape: dict[str, Any] = {"scheme": scheme, "start": start, "grid": grid, "score_noise": score_noise}
+        return follow(process, target, T, K, **tape, n=n, seed=seed, samples=samples, level=level)
+    if process is None:
+        raise BadInput("process", "None", _PROCESS)
+    named = one_of("theorem", theorem or "sharp", THEOREMS)
     own = _as_target(target)
     M1 = needed_M1(named, M1, own)
     where = setting(
@@ -187,7 +238,7 @@ def verify(
         T,
         K,
         scheme=scheme,
-        start=start,
+        start=start or "prior",
         grid=grid,
         score_bias=score_bias,
         score_noise=score_noise,
@@ -290,47 +341,53 @@ def follow(
     start: str | None = None,
     grid: str | Grid = "uniform",
     score_noise: float = 0.0,
+    samples: ArrayLike | None = None,
     level: float = 0.99,
 ) -> Followed:
     """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
 
     For what has no bound: ODE schemes on data beyond A1, and on Gaussian data multistep schemes and tapes; and for a
-    scheme by itself. Arguments as in `verify`; of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where
-    there is no referee, `BadInput`.
+    scheme by itself. Arguments as in `verify`, ``samples`` among them: the outputs of your own run of it (of a tape that ends
+    above zero, divided by its α); of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where there is no referee,
+    `BadInput`.
     """
     own = _as_target(target)
-    if not isinstance(scheme, Tape):
+    if isinstance(scheme, Tape):
+        alone(scheme, T, K, grid, score_noise=score_noise)
+    else:
         if process is None:
-            raise BadInput("process", "None", "must be wbound.process(name, …) or wbound.Process(f=…, g=…)")
+            raise BadInput("process", "None", _PROCESS)
         s = setting(
             process, own, T, K, scheme=scheme, start=start or "prior", grid=grid, score_noise=score_noise
         )
-        return followed(s, n=n, seed=seed, level=level)
+        return followed(s, n=n, seed=seed, samples=samples, level=level)
     points, for_sampler, for_target = _drawn(own, n, seed)
     value = _tape_referee(scheme, own, start or "own")
-    x = sample(
-        process,
-        own,
-        T,
-        K,
-        max(points, ROWS),
-        scheme,
-        for_sampler,
-        start=start,
-        grid=grid,
-        score_noise=score_noise,
-        progress=False,
-    )
+    if samples is not None:
+        x = _given(samples, points, own.d)
+    else:
+        rows = max(points, ROWS)
+        x = sample(None, own, n=rows, scheme=scheme, seed=for_sampler, start=start, progress=False)
     return _beside(value, own, x, points, for_target, seed, level)
 
 
-def followed(s: Setting, *, n: int | None = None, seed: int = 0, level: float = 0.99) -> Followed:
+def followed(
+    s: Setting,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    samples: ArrayLike | None = None,
+    level: float = 0.99,
+) -> Followed:
     """`follow` of a setting whose data are a target. Raises `HypothesisFailed` and `BadInput`."""
     points, for_sampler, for_target = _drawn(s.data, n, seed)
     value, why = referee(s)
     if value is None:
         raise HypothesisFailed("the exact law", "a referee", why)
-    x = draw(s, max(points, ROWS), for_sampler, progress=False)
+    if samples is not None:
+        x = _given(samples, points, s.data.d)
+    else:
+        x = draw(s, max(points, ROWS), for_sampler, progress=False)
     return _beside(value, s.data, x, points, for_target, seed, level)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import wbound
 from numerics.laws import tape_parts
+from numerics.samplers.sampling import sample
 from numerics.targets import datasets
 from wbound.data.gaussian import Gaussian
 from wbound.errors import HypothesisFailed
@@ -44,6 +45,12 @@ def test_verify_holds_a_tape_against_its_law(wb: Any, files: list[str]) -> None:
     code, text, _ = wb(*line, "--n", "200")
     assert code == 0 and "no test tells the samples" in text
     assert "is not known" in wb.refused("verify", "--tape", files[1], "--target", "mixture")
+    own = str(Path(files[0]).parent / "own.npy")
+    x = sample(None, Gaussian([1.0, 0.0], np.array([2.0, 0.5])), n=4000, scheme=tape(4), seed=2)
+    np.save(own, x)
+    assert wb.ask(*line, "--n", "200", "--samples", own)["consistent"]
+    np.save(own, x + 0.5)
+    assert wb(*line, "--n", "200", "--samples", own)[0] == 3
     for more, words in (
         (["--K", "3"], "does not go with --tape"),
         (["--process", "ou"], "does not go with --tape"),

@@ -90,8 +90,7 @@ def _supremum_inside(b: Batch, process: Process, M2: float, d: int, i: int) -> f
 
     def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
         # λ is carried times α_{k−1}², which does not overflow
-        log_lo, lam_lo = process.law(lo)
-        log_hi, lam_hi = process.law(hi)
+        (log_lo, lam_lo), (log_hi, lam_hi) = process.laws(lo, hi)
         lam_lo, lam_hi = np.exp(lam_lo + 2.0 * log_alpha), np.exp(lam_hi + 2.0 * log_alpha)
         low = np.expm1(log_hi - log_alpha) ** 2 * (size + d * lam_lo) + d * np.maximum(sigma2 - lam_hi, 0.0)
         high = np.expm1(log_lo - log_alpha) ** 2 * (size + d * lam_hi) + d * (sigma2 - lam_lo)
@@ -139,8 +138,7 @@ def moment_supremum(process: Process, data: Curvature, T: float, rtol: float = 1
         return math.sqrt(max(M2, at_T))
 
     def enclosure(lo: Array, hi: Array) -> tuple[Array, Array]:
-        log_a_hi, log_s_lo = process.law(lo)  # α decreases, λ increases
-        log_a_lo, log_s_hi = process.law(hi)
+        (log_a_hi, log_s_lo), (log_a_lo, log_s_hi) = process.laws(lo, hi)  # α decreases, λ increases
         with np.errstate(over="ignore"):  # a wide cell: unknown, hence refined
             low = np.exp(2.0 * log_a_lo) * M2 + d * np.exp(2.0 * log_a_lo + log_s_lo)
             top = np.exp(2.0 * log_a_hi) * M2 + d * np.exp(2.0 * log_a_hi + log_s_hi)

@@ -21,10 +21,17 @@ __all__ = ["Integral", "Mesh", "Rule", "halved", "integrate", "mesh", "rule"]
 
 #: Halvings of one interval before the integrand is called not integrable.
 MAX_DEPTH = 200
+#: More panels at once than this are no integral that converges.
+MANY = 200_000
 #: More panels of one interval than this that do not agree are no singularity, which has one at each depth.
 NOISY = 32
 #: Rounding that is taken for what it is, relative to the interval's integral.
 NOISE = 1e-6
+#: An interval whose first panel alone still does not agree after so many halvings has a singularity at its start,
+#: and is cut there at these parts of the panel at once.
+SINGULAR, GRADES = 3, np.append(0.0, 0.5 ** np.arange(8.0, -1.0, -1.0))
+#: Halvings that lead from the panel to each part.
+DEEPER = np.array([8, 8, 7, 6, 5, 4, 3, 2, 1])
 #: Intervals treated together, so that memory stays small for a million steps.
 CHUNK = 16384
 
@@ -91,7 +98,7 @@ def mesh(
     unit of time that is small enough whatever the value. Raises `BadInput` where the integrand is not finite
     or does not converge.
     """
-    n = lo.size
+    n, start = lo.size, lo
     owner = np.arange(n)
     for at in breaks:
         inside = (lo < at) & (at < hi)
@@ -106,9 +113,12 @@ def mesh(
     error = np.zeros_like(scale)
     before = np.full_like(current, np.inf)  # each panel's parent's disagreement
     done: list[tuple[Array, Array, Index]] = []
-    for _ in range(MAX_DEPTH):
+    depth = np.zeros(owner.size, int)
+    while True:
         mid = 0.5 * (lo + hi)
-        first, second = moments(lo, mid), moments(mid, hi)
+        # one call for all halves: most meshes are small, and there the calls are what takes time
+        halves = moments(np.concatenate((lo, mid)), np.concatenate((mid, hi)))
+        first, second = halves[:, : lo.size], halves[:, lo.size :]
         both = combine(first, second)
         if np.isnan(both).any():
             bad = int(np.flatnonzero(np.isnan(both).any(axis=0))[0])
@@ -128,14 +138,23 @@ def mesh(
         if ok.all():
             break
         bad_ = ~ok
-        lo, hi = np.concatenate((lo[bad_], mid[bad_])), np.concatenate((mid[bad_], hi[bad_]))
-        owner = np.concatenate((owner[bad_], owner[bad_]))
-        current = np.concatenate((first[:, bad_], second[:, bad_]), axis=1)
-        before = np.concatenate((gap[:, bad_], gap[:, bad_]), axis=1)
-        if lo.size > 200_000:
-            raise BadInput(option, f"near t = {lo[0]:.6g}", "could not be integrated to 1e-12")
-    else:
-        raise BadInput(option, f"near t = {lo[0]:.6g}", "could not be integrated to 1e-12")
+        if 2 * np.count_nonzero(bad_) > MANY or depth[bad_].max() >= MAX_DEPTH - 1:
+            raise BadInput(option, f"near t = {lo[bad_][0]:.6g}", "could not be integrated to 1e-12")
+        alone = np.bincount(owner[bad_], minlength=n) == 1
+        cut = bad_ & (depth >= SINGULAR) & alone[owner] & (lo == start[owner])
+        cut &= lo + GRADES[1] * (hi - lo) > lo
+        bad_ &= ~cut
+        ends = lo[cut, None] + (hi - lo)[cut, None] * GRADES
+        ends[:, -1] = hi[cut]
+        below, above = ends[:, :-1].ravel(), ends[:, 1:].ravel()
+        pieces = np.repeat(np.flatnonzero(cut), DEEPER.size)
+        graded = moments(below, above) if pieces.size else current[:, :0]
+        lo, hi = np.concatenate((lo[bad_], mid[bad_], below)), np.concatenate((mid[bad_], hi[bad_], above))
+        owner = np.concatenate((owner[bad_], owner[bad_], owner[pieces]))
+        current = np.concatenate((first[:, bad_], second[:, bad_], graded), axis=1)
+        before = np.concatenate((gap[:, bad_], gap[:, bad_], gap[:, pieces]), axis=1)
+        deeper = depth[pieces] + np.tile(DEEPER, np.count_nonzero(cut))
+        depth = np.concatenate((depth[bad_] + 1, depth[bad_] + 1, deeper))
     lo, hi, owner = (np.concatenate(part) for part in zip(*done, strict=True))
     order = np.lexsort((lo, owner))
     return Mesh(lo[order], hi[order], owner[order], error)

@@ -145,12 +145,15 @@ def branch_and_bound(
     best, at, settled = -math.inf, float(left[0]), -math.inf
     for _ in range(max_rounds):
         left, right = split(left, right, max(2, min(64, 192 // left.size)))
-        upper = np.asarray(enclosure(left, right)[1], dtype=np.float64)
-        upper = np.where(np.isnan(upper), np.inf, upper)
         x = np.concatenate(
             [_centre(left, right), left[np.isfinite(left)][:1], right[np.isfinite(right)][-1:]]
         )
-        values = enclosure(x, x)[0] if point is None else np.asarray(point(x))
+        if point is None:  # cells and points in one call
+            below, above = enclosure(np.concatenate((left, x)), np.concatenate((right, x)))
+            values, upper = np.asarray(below)[left.size :], np.asarray(above, dtype=np.float64)[: left.size]
+        else:
+            values, upper = np.asarray(point(x)), np.asarray(enclosure(left, right)[1], dtype=np.float64)
+        upper = np.where(np.isnan(upper), np.inf, upper)
         values = np.where(np.isnan(values), -np.inf, values)
         if values[i := int(np.argmax(values))] > best:
             best, at = float(values[i]), float(x[i])

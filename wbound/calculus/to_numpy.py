@@ -189,8 +189,7 @@ class _Code:
     def arrays(self, *arguments: Any) -> Any:
         values = self.start.copy()
         values[: len(arguments)] = arguments
-        shapes = [argument.shape for argument in arguments]
-        shape = shapes[0] if shapes.count(shapes[0]) == len(shapes) else np.broadcast_shapes(*shapes)
+        shape = _shape(arguments)
         for (slot, operation, first, second), over in zip(self.steps, self.over, strict=True):
             operands = (values[first],) if second < 0 else (values[first], values[second])
             if over >= 0 and values[over].shape == shape:
@@ -261,6 +260,18 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
     return evaluate
 
 
+def _shape(arguments: Collection[Any]) -> tuple[int, ...]:
+    """The broadcast shape; numpy's own way takes longer than a small array's arithmetic."""
+    shapes = {shape for shape in map(np.shape, arguments) if shape}
+    return np.broadcast_shapes(*shapes) if len(shapes) > 1 else shapes.pop() if shapes else ()
+
+
 def _filled(value: Any, arguments: Collection[Any]) -> Any:
-    shape = np.broadcast_shapes(*(np.shape(argument) for argument in arguments))
-    return np.array(np.broadcast_to(value, shape), dtype=np.float64) if shape else float(value)
+    shape = _shape(arguments)
+    if not shape:
+        return float(value)
+    if np.shape(value) == shape and not any(value is argument for argument in arguments):
+        return value
+    filled = np.empty(shape)
+    filled[...] = value
+    return filled

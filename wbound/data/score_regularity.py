@@ -54,8 +54,7 @@ def score_rate(process: Process, variances: Array, means2: Array, T: float, rtol
 
     def cell(lo: Array, hi: Array) -> _Cell:
         f, g2 = (bound(lo, hi) for bound in bounds)
-        log_a_hi, log_s_lo = process.law(lo)  # α decreases, λ increases
-        log_a_lo, log_s_hi = process.law(hi)
+        (log_a_hi, log_s_lo), (log_a_lo, log_s_hi) = process.laws(lo, hi)  # α decreases, λ increases
         a = np.exp(log_a_lo), np.exp(log_a_hi)
         if process.kappa is not None:  # w = κ + α²(v − κ) is monotone
             ends = tuple(process.kappa + own**2 * (v - process.kappa) for own in a)

@@ -1,8 +1,8 @@
 """Gaussian data as a spectrum, and the exact law of the schemes that see a process through its clock alone.
 
-In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim, heun, heun-lam and heun-lambda from the prior N(0, λ(T)I) or from p_T
-depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + e. For hf and ddpm e
-is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/ς² is a product over them (section 12). That makes
+In y = x/α units, hf, ddpm and the ODE schemes ode-hf, ddim, heun, heun-lam and heun-lambda from the prior N(0, λ(T)I) or
+from p_T depend on the nodes' λ only: the variance of a coordinate with eigenvalue ς² ends at ς² + λ_K + e. For hf and ddpm
+e is a sum over adjacent nodes (Eq. 10, 10′), for an ODE 1 + e/(ς² + λ_K) is a product over them (section 12). That makes
 searches over schedules cheap, and one answer serves every forward process.
 """
 
@@ -33,7 +33,6 @@ __all__ = [
     "Spectrum",
     "clock_w2",
     "flow_excess",
-    "moved_by_prior",
     "start_gap2",
     "width_error2",
 ]
@@ -164,18 +163,18 @@ def ddpm_pair(s: Array, a: Array, b: Array) -> Pair:
     )
 
 
-def hf_value(s: Array, a: Array, b: Array) -> Array:
-    """`hf_pair` without its derivatives."""
+def hf_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
+    """`hf_pair` without its derivatives, carried to ŵ_K = ς² + λ_K, λ_K = ``end``."""
     A, H = s + a, b - a
     null = A == 0.0
-    u2 = np.where(null, 1.0, s / np.where(null, 1.0, A)) ** 2
+    u2 = np.where(null, 1.0, (s + end) / np.where(null, 1.0, A)) ** 2
     return np.asarray(u2 * H * H / (s + b))
 
 
-def ddpm_value(s: Array, a: Array, b: Array) -> Array:
-    """`ddpm_pair` without its derivatives."""
+def ddpm_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
+    """`ddpm_pair` without its derivatives, carried to ŵ_K = ς² + λ_K, λ_K = ``end``."""
     A, H = s + a, b - a
-    u2 = (s / np.where(A == 0.0, 1.0, A)) ** 2
+    u2 = ((s + end) / np.where(A == 0.0, 1.0, A)) ** 2
     return np.asarray(-s * u2 * H * H / ((s + b) * b))
 
 
@@ -313,10 +312,11 @@ def heun_lambda_value(s: Array, a: Array, b: Array) -> Array:
 
 
 class ClockLaw(NamedTuple):
-    """A scheme's exact law on the clock, over adjacent nodes: with derivatives, and without; the ODE's are products."""
+    """A scheme's exact law on the clock, over adjacent nodes: with derivatives, and without (of the SDE carried to where
+    the sampler stops); the ODE's are products."""
 
     pair: Callable[[Array, Array, Array], Pair]
-    value: Callable[[Array, Array, Array], Array]
+    value: Callable[..., Array]
     flow: bool
 
 
@@ -363,22 +363,26 @@ def start_gap2(s: Array, e: Array, moved: Array) -> Array:
 
 
 def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
-    """Exact W2 of a scheme of `LAWS` on the nodes log λ (K+1,), decreasing to −∞. Kind: *exact*.
+    """Exact W2 of a scheme of `LAWS` on the nodes log λ (K+1,), decreasing to −∞, or to log δ where the sampler stops
+    early: then the output is y_K/α_K (section 11). Kind: *exact*.
 
     A twin of `wbound.exact.gaussian_law.law` for these schemes; tests compare the two. Raises `BadInput` for a scheme that
     asks for the score at λ = 0 where an eigenvalue is 0.
     """
-    has_density(SCHEMES[scheme], spectrum.variances)
     lam = np.exp(log_lam)
     s, sampling = spectrum.variances, spectrum.sampling
+    end = float(lam[-1])
     e = np.zeros(sampling.at.size)
     _, of, flow = LAWS[scheme]
+    if end == 0.0:
+        has_density(SCHEMES[scheme], s)
     rows = max(1, (1 << 18) // max(lam.size, 1))
     for i in range(0, e.size, rows):
-        part = sampling.at[i : i + rows, None]
-        e[i : i + rows] = of(part, lam[None, 1:], lam[None, :-1]).sum(axis=1)
-    e = sampling.spread(flow_excess(sampling.at, e) if flow else e)
-    moved, means2 = moved_by_prior(flow, s, e, float(lam[0]))
+        part, a, b = sampling.at[i : i + rows, None], lam[None, 1:], lam[None, :-1]
+        e[i : i + rows] = (of(part, a, b) if flow else of(part, a, b, end)).sum(axis=1)
+    e = sampling.spread(flow_excess(sampling.at + end, e) if flow else e)
+    moved, means2 = _moved_by_prior(flow, s, e, float(lam[0]), end)
+    e, moved = end + e, end + moved
     mean2 = float((spectrum.mean_square * means2).sum())
     exact = float((spectrum.counts * width_error2(s, e)).sum())
     prior = float((spectrum.counts * width_error2(s, moved)).sum()) + mean2
@@ -386,9 +390,10 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     return ClockW2(math.sqrt(exact), math.sqrt(prior), math.sqrt(start))
 
 
-def moved_by_prior(flow: bool, s: Array, e: Array, lam0: float) -> tuple[Array, Array]:
+def _moved_by_prior(flow: bool, s: Array, e: Array, lam0: float, end: float) -> tuple[Array, Array]:
     """What e becomes from the prior start, and the squared share of the mean that is then missing, (E,)."""
-    share = s / (s + lam0)
-    if flow:  # everything is multiplied by R, R² = (ς²+e)/(ς²+λ_0)
-        return e - (s + e) * share, np.maximum(s + e, 0.0) / (s + lam0)
+    w = s + end
+    if flow:  # everything is multiplied by R, R² = (ŵ_K+e)/(ς²+λ_0)
+        return e - (w + e) * (s / (s + lam0)), np.maximum(w + e, 0.0) / (s + lam0)
+    share = w / (s + lam0)
     return e - s * share**2, share**2

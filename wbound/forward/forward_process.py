@@ -299,6 +299,14 @@ class Process:
         log_alpha = np.zeros_like(times) if self.family == "ve" else np.asarray(-integral)
         return log_alpha, self._log_lam_from(times, integral)
 
+    def laws(self, *times: Array) -> list[tuple[Array, Array]]:
+        """`law` at each of several arrays of times of one dimension, by one pass of quadrature for all."""
+        if self._increment_of is not None:
+            return [self.law(t) for t in times]
+        ends = np.cumsum([t.size for t in times])[:-1]
+        log_alpha, log_lam = self.law(np.concatenate(times))
+        return list(zip(np.split(log_alpha, ends), np.split(log_lam, ends), strict=True))
+
     def _log_lam_from(self, times: Array, integral: Array) -> Array:
         with np.errstate(divide="ignore"):  # λ(0) = 0: log λ = −inf is meant
             if self._log_lam_of is not None:
@@ -458,7 +466,7 @@ class Process:
         while self._readable(hi) < highest:
             lo_before, hi, step = hi, min(hi + step, last), min(2.0 * step, 32.0)
             if hi >= last or not np.isfinite(self._readable(hi)):
-                hi = self._last_finite(lo_before, hi)
+                hi = self._last_finite(lo_before, hi, highest)
                 if self._readable(hi) < highest:
                     raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {self.name}")
                 break
@@ -515,11 +523,15 @@ class Process:
         except BadInput:  # f and g are not finite so late, or cannot be integrated
             return math.nan
 
-    def _last_finite(self, good: float, bad: float) -> float:
+    def _last_finite(self, good: float, bad: float, enough: float) -> float:
+        """The last log t at which log λ is finite, or any at which it is so and ``enough``."""
         for _ in range(60):
             mid = 0.5 * (good + bad)
-            if np.isfinite(self._readable(mid)):
+            value = self._readable(mid)
+            if np.isfinite(value):
                 good = mid
+                if value >= enough:
+                    break
             else:
                 bad = mid
         return good

@@ -40,6 +40,7 @@ def check(
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
+    stop: s.Stop = None,
     diffusers: s.Diffusers = None,
     steps: Annotated[
         str | None, o.numeric("--steps", "Steps at which --diffusers is read (those of its training).")
@@ -83,6 +84,8 @@ def check(
         )
     loaded = None if data is None else s.dataset_from(data, key)
     law = None if loaded is None else loaded.gaussian
+    if stop is not None and not given:
+        raise BadInput("stop", stop, "goes with --sigmas, --betas or --alphas-cumprod")
     if key is not None and data is None and not given:
         raise BadInput("key", key, "goes with --data, --sigmas, --betas or --alphas-cumprod")
     claims = [c for c in (marginal_std, mean_factor) if c is not None]
@@ -92,7 +95,7 @@ def check(
         _claims(claim, law, json)
         return
     if given or diffusers:
-        diagnosis = _arrays(given, diffusers, law, None if data is not None else key, steps)
+        diagnosis = _arrays(given, diffusers, law, None if data is not None else key, steps, stop)
     else:
         from numerics.schedules.doctor import check_expressions
 
@@ -134,12 +137,19 @@ def _table(diagnosis: Any) -> str:
 
 
 def _arrays(
-    given: dict[str, str], diffusers: str | None, law: Any, key: str | None, steps: str | None
+    given: dict[str, str],
+    diffusers: str | None,
+    law: Any,
+    key: str | None,
+    steps: str | None,
+    stop: str | None,
 ) -> Any:
     """The diagnosis of arrays, or of a configuration. An array that is no schedule is a finding."""
     from numerics.schedules.doctor import check_schedule
-    from wbound.errors import BadInput, count
+    from wbound.errors import BadInput, count, one_of
 
+    if stop is not None:
+        one_of("stop", stop, ("early",))
     if diffusers is not None:
         if given:
             raise BadInput("diffusers", diffusers, "give a configuration or arrays")
@@ -148,9 +158,11 @@ def _arrays(
         return check_schedule(made[0], data=law)
     if steps is not None:
         raise BadInput("steps", steps, "goes with --diffusers: arrays have their own steps")
-    read = {form: s.vector_from(form, text, key) for form, text in given.items()}
-    said = tuple(note for _, notes in read.values() for note in notes)
-    return check_schedule(**{form: values for form, (values, _) in read.items()}, data=law, notes=said)
+    read = {form: s.vector_from(form, text, key, stop) for form, text in given.items()}
+    said = tuple(note for _, notes, _ in read.values() for note in notes)
+    ends = next((end for _, _, end in read.values() if end is not None), None)
+    arrays = {form: values for form, (values, _, _) in read.items()}
+    return check_schedule(**arrays, data=law, notes=said, stop=ends)
 
 
 def _claims(which: str, law: Any, json: bool) -> None:

@@ -68,6 +68,7 @@ def choose(
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
+    stop: s.Stop = None,
     diffusers: s.Diffusers = None,
     sigma_min: s.SigmaMin = None,
     sigma_max: s.SigmaMax = None,
@@ -125,7 +126,8 @@ def choose(
         raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
     if one_of("for", for_, ("own", "diffusers", "k-diffusion")) != "own":
         unused: dict[str, Any] = {"eps": eps, "eps-rel": eps_rel, "process": process, "grid": grid}
-        unused |= {"sigmas": sigmas, "betas": betas, "alphas-cumprod": alphas_cumprod, "figure": figure}
+        unused |= {"sigmas": sigmas, "betas": betas, "alphas-cumprod": alphas_cumprod, "stop": stop}
+        unused |= {"figure": figure}
         for option, value in unused.items():
             if value is not None:
                 raise BadInput(option, str(value), f"does not go with --for {for_}")
@@ -157,7 +159,7 @@ def choose(
     if check and samples is None:
         raise BadInput("samples-check", data, "needs samples: a spectrum has none")
     asked = None if K is None else count("steps", K)
-    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, steps=asked)
+    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, steps=asked, stop=stop)
     for one in given:
         for remark in one.notes:
             warn(f"{one.name}: {remark}")

@@ -41,6 +41,7 @@ def schedule(
     sigmas: s.Sigmas = None,
     betas: s.Betas = None,
     alphas_cumprod: s.AlphasCumprod = None,
+    stop: s.Stop = None,
     diffusers: s.Diffusers = None,
     data: s.Data = None,
     key: s.Key = None,
@@ -95,7 +96,7 @@ def schedule(
             betas, diffusers = (betas if diffusers is not None else None), None
     made = s.one_schedule(
         s.schedules_from(
-            sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key, o.steps_from(K)
+            sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key, o.steps_from(K), stop
         )
     )
     if key is not None and made is None and data is None:
@@ -143,8 +144,9 @@ def schedule(
     error = None
     if out is not None:
         schedule_formats.export(made, out, as_, training=training)
-        back = schedule_formats.read(out, as_, process=made.process, training=training)
-        error = float(np.abs(np.expm1(back.log_lam[:-1] - made.log_lam[:-1])).max())
+        stops = "early" if made.stopped_early else None
+        back = schedule_formats.read(out, as_, process=made.process, training=training, stop=stops)
+        error = float(np.abs(np.expm1(back.above - made.above)).max())
         note(out)  # last: /dev/zero takes what is written and gives no end of it back
     count("K", made.K)
     payload: dict[str, Any] = {

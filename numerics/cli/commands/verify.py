@@ -72,7 +72,7 @@ def verify(
     and supports it if its upper end is below, at --level. Exit code 3 where a bound is refuted, where samples
     do not have the law that the referee computes (single coordinates and their joint law are tested, at a risk
     of 1e-6), or where their bracket lies above a bound that the referee does not refute. A tape has no bound: its
-    outputs are held against its exact law, on Gaussian targets.
+    outputs, or --samples of your own run of it, are held against its exact law, on Gaussian targets.
 
     \b
     Examples:
@@ -107,7 +107,6 @@ def verify(
         given |= {
             "grid_lam": grid_lam,
             "grid_sigma": grid_sigma,
-            "samples": samples,
             "jobs": jobs,
             "out": out,
         }
@@ -121,6 +120,7 @@ def verify(
             None if points is None else count("n", points),
             count("seed", o.required("seed", seed), 0),
             o.required("level", level),
+            None if samples is None else o.array_from("samples", samples),
             json,
         )
         return
@@ -194,12 +194,13 @@ def verify(
         raise Inconsistent(f"{'refuted' if v.verdict == 'refuted' else 'inconsistent'}: {v.reason}")
 
 
-def _tape(tape: Any, target: Any, n: int | None, seed: int, level: float, json: bool) -> None:
-    """A tape's outputs beside its exact law. Raises `Inconsistent` where they do not have it."""
-    from numerics.verification.verdict import follow
+def _tape(tape: Any, target: Any, n: int | None, seed: int, level: float, samples: Any, json: bool) -> None:
+    """A tape's outputs, or those of your own run of it, beside its exact law. Raises `Inconsistent` where they do not have
+    it."""
+    from numerics.verification.verdict import verify as judge
     from wbound.errors import Inconsistent
 
-    found = follow(None, target, scheme=tape, n=n, seed=seed, level=level)
+    found = judge(None, target, scheme=tape, n=n, seed=seed, samples=samples, level=level)
     name = str(tape.made.get("sampler") or tape.made.get("scheme") or "tape")
     payload = {
         "tape": name,

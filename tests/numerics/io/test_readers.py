@@ -16,7 +16,7 @@ from PIL import Image
 
 from numerics.cli import data_options, options
 from numerics.io import reading
-from numerics.schedules import schedule_formats
+from numerics.schedules import checked_arrays, schedule_formats
 from numerics.schedules.doctor import check_schedule
 from numerics.targets import datasets
 from wbound.errors import BadInput
@@ -84,10 +84,11 @@ def test_every_number_of_a_schedule_is_a_node_or_a_word(
     if reverse and form != "betas":
         values = values[::-1]
     text = put(tmp_path, values, form, kind)
-    read, said = data_options.vector_from(form, text)
+    read, said, stop = data_options.vector_from(form, text)
+    assert stop is None
     assert np.array_equal(np.asarray(read), values)
     assert ("else" in " ".join(said)) == (kind in ("npz", "json"))
-    rest, at = schedule_formats.without_infinity(read, form)
+    rest, at = checked_arrays.without_infinity(read, form)
     made = schedule_formats.from_array(rest, form)
     np.testing.assert_allclose(made.lam[:-1], lam, rtol=1e-9)
     assert made.places is not None

@@ -17,7 +17,7 @@ import pytest
 from numerics.recorders.callables import record
 from numerics.recorders.diffusers_schedulers import plan_of, record_plan
 from numerics.recorders.recording import NotRecorded
-from numerics.recorders.scheduler_source import Missing, source_of
+from numerics.recorders.scheduler_source import Missing, quiet, source_of
 from wbound.errors import BadInput, IOFailure, WboundError
 from wbound.exact.law_of_tape import tape_law
 
@@ -87,6 +87,16 @@ def test_known_figures(row: int) -> None:
     if OLD and FIGURES[row][1].get("algorithm_type"):
         pytest.skip("diffusers 0.30 raises there: it has no stochastic third order")
     figures(row, (10,))
+
+
+def test_the_stochastic_third_order_is_worse_with_more_steps() -> None:
+    if OLD:
+        pytest.skip("diffusers 0.30 raises there: it has no stochastic third order")
+    kind, config, (_, at_20, at_50) = FIGURES[-1]
+    with quiet():  # trials of 500 steps are the same code as those of 10
+        tape = record_plan(plan_of(kind, 500, changes=config), trials=False)
+    at_500 = tape_law(tape, SPECTRUM, output="raw").w2()
+    assert at_500 == pytest.approx(1.38, abs=5e-3) and at_500 > at_50 > at_20
 
 
 @pytest.mark.deep

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +13,18 @@ import pytest
 
 import wbound
 from numerics.cli.main import main
+from numerics.recorders.callables import record
 from numerics.recorders.scheduler_nodes import schedule_of_diffusers, training_log_lam
-from numerics.schedules.schedule_formats import from_array
+from numerics.schedules.schedule_formats import Schedule, from_array
 from wbound.data.gaussian import Gaussian
-from wbound.errors import BadInput, IOFailure, WboundError
+from wbound.errors import BadInput, HypothesisFailed, IOFailure, WboundError
 from wbound.exact.gaussian_law import exact_w2
+from wbound.exact.law_of_tape import tape_law
+from wbound.sampler.grid import Grid
 
 pytest.importorskip("diffusers")
+#: make oldest-diffusers runs this file too.
+OLD = tuple(int(part) for part in version("diffusers").split(".")[:2]) < (0, 31)
 
 #: class, configuration, and the first, second and last level above 0 that its set_timesteps(20) visits
 SEEN = [
@@ -113,8 +120,70 @@ def test_pure_noise_ends_above_zero_and_ignored_keys_are_said() -> None:
     config = {"_class_name": "DDIMScheduler", "set_alpha_to_one": False, "skip_prk_steps": True}
     said = " ".join(schedule_of_diffusers(config, 5).notes)
     assert "ends above zero, at sigma = 0.0100013" in said and "ignores skip_prk_steps" in said
+    assert "its last step moves nothing" in said  # leading timesteps end at 0, where it ends
     karras = {"_class_name": "DPMSolverMultistepScheduler", "use_lu_lambdas": True}
     assert schedule_of_diffusers(karras, 5).K == 5
+
+
+#: What ends above zero, at 7 steps, and how many of them move.
+ABOVE = [
+    ("DDIMScheduler", {"set_alpha_to_one": False, "steps_offset": 1}, 7),
+    ("DDIMScheduler", {"set_alpha_to_one": False}, 6),
+    ("DDIMScheduler", {"timestep_spacing": "trailing"}, 7),
+    ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min"}, 6),
+    ("EulerDiscreteScheduler", {"final_sigmas_type": "sigma_min", "timestep_spacing": "trailing"}, 7),
+    ("EDMEulerScheduler", {"final_sigmas_type": "sigma_min"}, 6),
+    ("DPMSolverMultistepScheduler", {"final_sigmas_type": "sigma_min", "solver_order": 1}, 7),
+]
+
+
+@pytest.mark.parametrize(("kind", "config", "K"), ABOVE)
+def test_what_ends_above_zero_ends_where_the_librarys_own_run_does(
+    kind: str, config: dict[str, object], K: int
+) -> None:
+    """The right values are of the recorded run: these classes run `ddim`, so the schedule has their law, but for the
+    whole timesteps that a trailing DDIM rounds to and the network of order 1 is told."""
+    if OLD and kind == "EDMEulerScheduler":
+        pytest.skip("diffusers 0.30 has no such end of EDMEulerScheduler")
+    options = {"clip_sample": False} if kind == "DDIMScheduler" else {}
+    s = schedule_of_diffusers({"_class_name": kind, **config}, 7)
+    tape = record(kind, 7, changes={**config, **options})
+    assert s.stopped_early and s.K == K and tape.level_out > 0.0
+    assert s.lam[-1] == pytest.approx(tape.level_out, rel=2e-3)
+    joined = config.get("timestep_spacing") != "trailing" and kind != "DPMSolverMultistepScheduler"
+    for x in (4.0, 0.04, float(s.lam[-1])):
+        data = Gaussian(np.zeros(1), x)
+        want = tape_law(tape, data.eigenvalues, start="prior").w2()
+        got = exact_w2(s.process, data, scheme="ddim", start="prior", grid=s.grid)
+        # tables are in single precision, and the run's steps too
+        assert got == pytest.approx(want, abs=(3e-4 if joined else 0.03) * math.sqrt(x)), x
+    assert abs(got - read_down(s, data)) > 0.2 * math.sqrt(x)
+
+
+def read_down(s: Schedule, data: Gaussian) -> float:
+    """W2 with a last step to 0 that the scheduler does not make."""
+    down = Grid.from_lam(np.append(s.lam, 0.0))
+    return float(exact_w2(s.process, data, scheme="ddim", start="prior", grid=down))
+
+
+def test_steps_that_do_not_join_are_named() -> None:
+    config = {"_class_name": "DDIMScheduler", "timestep_spacing": "linspace"}
+    said = " ".join(schedule_of_diffusers(config, 7).notes)
+    assert "its steps do not join: after step 2" in said and "wbound audit" in said
+    for fine in ({"timestep_spacing": "leading"}, {"timestep_spacing": "trailing"}):
+        s = schedule_of_diffusers({"_class_name": "DDIMScheduler", **fine}, 10)
+        assert "do not join" not in " ".join(s.notes) and not s.stopped_early
+    learned = schedule_of_diffusers({"_class_name": "DDPMScheduler", "variance_type": "learned_range"}, 10)
+    assert "whether its steps join could not be seen" in " ".join(learned.notes)
+
+
+def test_bounds_that_do_not_cover_an_early_end_refuse_by_name() -> None:
+    s = schedule_of_diffusers({"_class_name": "EulerDiscreteScheduler", "final_sigmas_type": "sigma_min"}, 9)
+    data = Gaussian(np.zeros(2), np.array([1.0, 0.25]))
+    covered = wbound.w2_bound(s.process, data, scheme="hf", grid=s.grid)
+    assert covered.total > exact_w2(s.process, data, scheme="hf", grid=s.grid)
+    with pytest.raises(HypothesisFailed, match=r"Eq\. 9.*lambda_K = 0.*the sampler stops early"):
+        wbound.STATEMENTS["eq-9"](wbound.setting(s.process, data, scheme="hf", grid=s.grid))
 
 
 def test_objects_configs_and_classes_are_read_alike() -> None:
@@ -156,6 +225,21 @@ def test_commands_read_a_configuration_at_the_steps_asked(
         assert said["K"] == 7
     if command == "choose":
         assert [row["K"] for row in said["rows"] if row["kind"] == "given"] == [7]
+    path.write_text(json.dumps(config | {"final_sigmas_type": "sigma_min"}))
+    assert main(line) == 0
+    said = json.loads(capsys.readouterr().out)
+    if command == "check":  # sigma_min of variance 0.25: W2(q_δ, p_0) = √(0.25 + 1e-4) − 0.5
+        found = next(row for row in said["findings"] if row["name"] == "end above zero")
+        assert found["ok"] and found["value"] == pytest.approx(math.sqrt(0.2501) - 0.5, rel=1e-3)
+    if command == "schedule":
+        assert said["K"] == 6 and said["lam"][-1] == pytest.approx(1e-4, rel=1e-3)
+        assert said["values"][-1] == pytest.approx(0.01, rel=1e-3) and len(said["values"]) == 7
+    if command == "choose":
+        (row,) = [row for row in said["rows"] if row["kind"] == "given"]
+        s = schedule_of_diffusers(path, 7)
+        law = Gaussian(np.zeros(2), np.array([1.0, 0.25]))
+        assert row["K"] == 6
+        assert row["w2"] == pytest.approx(exact_w2(s.process, law, scheme="ddim", start="prior", grid=s.grid))
     monkeypatch.setitem(sys.modules, "diffusers", None)
     assert main(line) == 2
     assert "wbound[diffusers]" in capsys.readouterr().err

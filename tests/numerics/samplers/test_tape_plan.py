@@ -16,7 +16,7 @@ from numerics.schedules.choice import choose
 from numerics.targets.datasets import from_spectrum
 from numerics.targets.mixtures import GaussianMixture
 from numerics.transport.gaussians import gaussian_w2
-from numerics.verification.verdict import follow, verify
+from numerics.verification.verdict import Followed, follow, verify
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import exact_w2
 from wbound.exact.law_of_tape import tape_law
@@ -113,7 +113,7 @@ def test_what_has_no_bound_is_refused_by_name(name: str) -> None:
         with pytest.raises((HypothesisFailed, BadInput), match="Theorem|scheme"):
             verify(VP, DATA, 4.0, 10, scheme=name, theorem=theorem, n=0)
     with pytest.raises(HypothesisFailed, match="tape"):
-        verify(VP, DATA, scheme=made(name), n=0)
+        verify(VP, DATA, scheme=made(name), theorem="sharp", n=0)
     with pytest.raises(HypothesisFailed, match="exact score"):
         exact_w2(VP, DATA, T=4.0, K=10, scheme=name, score_noise=0.1, grid=levels_for(name))
     with pytest.raises(HypothesisFailed, match="known by its tape"):
@@ -257,6 +257,31 @@ def test_follow(name: str) -> None:
     assert by_name.referee.w2 == pytest.approx(by_tape.referee.w2, rel=1e-12)
     with pytest.raises(HypothesisFailed, match="Gaussian data"):
         follow(None, GaussianMixture([[-1.0], [1.0]], 0.3), scheme=made(name))
+
+
+def test_verify_takes_a_tape_where_it_takes_a_scheme() -> None:
+    """It is `follow`: the same numbers from the same seed; and what a tape has not is refused."""
+    t = made("dpmpp-2m", grid="edm")
+    found, same = verify(None, DATA, scheme=t, n=300, seed=3), follow(None, DATA, scheme=t, n=300, seed=3)
+    assert isinstance(found, Followed) and found.reason == same.reason and found.agreement.holds
+    own = sample(None, DATA, n=5000, scheme=t, seed=8)
+    assert verify(None, DATA, scheme=t, samples=own, n=300).agreement.holds
+    assert not verify(None, DATA, scheme=t, samples=1.1 * own, n=300).agreement.holds
+    options: list[tuple[dict[str, Any], str]] = [
+        ({"theorem": "sharp"}, "Theorem 2 does not apply.*no bound is computed for a tape"),
+        ({"theorem": "published"}, "Theorem 1 does not apply"),
+        ({"n": 0}, "at least 16 for a tape"),
+        ({"score_bias": 0.1}, "score_bias"),
+        ({"score_noise": 0.1}, "score_noise"),
+        ({"T": 2.0}, "T = 2"),
+        ({"grid": "edm"}, "grid"),
+        ({"samples": own[:5]}, "samples"),
+    ]
+    for option, words in options:
+        with pytest.raises((BadInput, HypothesisFailed), match=words):
+            verify(None, DATA, scheme=t, **option)
+    with pytest.raises(BadInput, match="process = None"):
+        verify(None, DATA, 4.0, 10)
 
 
 def test_follow_sees_another_sampler(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 import wbound
 from numerics.schedules.choice import choose
-from numerics.schedules.doctor import check_expressions, check_schedule, start_w2
+from numerics.schedules.doctor import check_expressions, check_schedule, finer, higher, start_w2
 from numerics.schedules.image_schedules import image_claims
-from numerics.schedules.schedule_formats import schedule, to_array
+from numerics.schedules.schedule_formats import from_array, schedule, to_array
 from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
@@ -275,3 +275,35 @@ def test_the_standard_start_of_arrays_where_alpha2_is_lost() -> None:
         assert at_T == pytest.approx(1.5 * math.exp(-B), rel=1e-5, abs=0.0)
         # the variance is off by (4/λ)² (1 − 4), its root by that over 2·2
         assert left == pytest.approx(12.0 * math.exp(-2.0 * B), rel=1e-5, abs=0.0)
+
+
+def test_an_end_above_zero_is_a_finding_with_what_it_leaves() -> None:
+    sigmas = np.geomspace(80.0, 0.5, 30)
+    found = check_schedule(sigmas=sigmas, stop="early")
+    end = found["end above zero"]
+    # of variance 0.25: √(0.25 + 0.25) − 0.5
+    assert not end.ok and end.value == pytest.approx(math.sqrt(0.5) - 0.5, rel=1e-12)
+    assert found["monotone clock"].detail == "lam falls strictly over 29 steps to 0.25"
+    assert found.consistent and found["largest step"].ok
+    quiet = check_schedule(sigmas=np.geomspace(80.0, 0.01, 30), stop="early")
+    assert quiet["end above zero"].ok
+    with pytest.raises(StopIteration):
+        check_schedule(sigmas=sigmas)["end above zero"]
+    both = check_schedule(sigmas=sigmas, alphas_cumprod=1.0 / (1.0 + sigmas**2), stop="early")
+    assert both["agreement"].ok
+    mixed = check_schedule(from_array(sigmas, "sigmas", name="mine"), sigmas=sigmas, stop="early")
+    assert mixed["agreement"].detail == "sigmas ends above zero, mine at 0" and not mixed["agreement"].ok
+
+
+def test_a_long_last_step_to_an_end_above_zero_is_seen() -> None:
+    """The step to the end is one like the others."""
+    found = check_schedule(sigmas=[80.0, 40.0, 20.0, 10.0, 5.0, 0.01], stop="early")["largest step"]
+    assert found.value == pytest.approx(250000.0) and "one more node there leaves" in found.detail
+
+
+def test_the_changes_that_are_tried_keep_the_end() -> None:
+    log_lam = 2.0 * np.log([9.0, 3.0, 1.0, 0.5])
+    for change, first in ((higher, 18.0), (finer, 9.0)):
+        moved = change(log_lam, 0.25)
+        assert moved[-1] == log_lam[-1] and (np.diff(moved) < 0.0).all()
+        assert moved[0] == pytest.approx(2.0 * math.log(first))

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 import wbound
 from numerics.schedules import schedule_formats
-from numerics.schedules.schedule_formats import FORMS, Schedule, export, from_array, read, schedule, to_array
+from numerics.schedules.schedule_formats import (
+    FORMS,
+    Schedule,
+    export,
+    from_array,
+    nearest,
+    read,
+    schedule,
+    to_array,
+)
 from wbound.errors import BadInput, IOFailure
 from wbound.exact.gaussian_law import exact_w2
 
@@ -48,6 +57,62 @@ def test_reading_back_gives_the_same_lam(name: str, grid: str, log_lam_T: float,
             assert form != "sigmas" and "cannot hold this schedule" in str(error)
             continue
         close(s.log_lam, from_array(array, form, process=p).log_lam, form)
+
+
+@given(
+    name=st.sampled_from(["ve-constant", "vp-linear", "sub-vp"]),
+    grid=st.sampled_from(["uniform", "edm", "log_lam"]),
+    log_delta=st.floats(-9.0, 0.0),
+    K=st.integers(1, 40),
+)
+def test_a_schedule_that_ends_above_zero_is_read_back_with_its_end(
+    name: str, grid: str, log_delta: float, K: int
+) -> None:
+    p = wbound.process(name)
+    s = schedule(p, DATA, float(p.time_of(4.0)), K, grid=getattr(wbound.Grid, grid)(delta=np.exp(log_delta)))
+    assert s.stopped_early and s.K == K and s.grid.nodes(p, None, None, None).stopped_early
+    for form in OWN:
+        array = to_array(s, form)
+        assert array.size == K + 1
+        back = from_array(array, form, process=p, stop="early")
+        assert back.K == K
+        scale = s.lam / (1.0 + s.lam) if form == "alphas_cumprod" else 1.0
+        assert float((np.abs(back.lam / s.lam - 1.0) * scale).max()) <= 1e-12
+        if form != "times":  # and a step to 0 follows where nobody says that it ends
+            down = from_array(array, form, process=p)
+            assert down.K == K + 1 and down.lam[:-1] == pytest.approx(back.lam) and not down.stopped_early
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json", ".npy", ".csv"])
+def test_files_of_what_ends_above_zero(suffix: str, tmp_path: Path) -> None:
+    s = from_array([4.0, 1.0, 0.2], "sigmas", stop="early")
+    path = export(s, tmp_path / f"s{suffix}", "sigmas")
+    said = suffix in (".npz", ".json")  # they hold lam beside, which says where it ends
+    assert read(path, "sigmas").stopped_early == said
+    assert read(path, "sigmas", stop="early").log_lam == pytest.approx(s.log_lam, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("form", "values", "said"),
+    [
+        ("sigmas", [2.0, 1.0, 0.0], "last value 0: must end above 0 where stop = early"),
+        ("sigmas", [2.0], "at least two where stop = early"),
+        ("alphas_cumprod", [1.0, 0.5], "1 at index 0: must be above 0 and below 1"),
+        ("timesteps", [3.0, 1.0], "goes with levels"),
+    ],
+)
+def test_what_cannot_end_above_zero(form: str, values: list[float], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        from_array(values, form, stop="early", training=np.arange(4.0))
+    with pytest.raises(BadInput, match="stop = late: must be"):
+        from_array(values, form, stop="late")
+
+
+def test_timesteps_hold_no_end_above_zero() -> None:
+    s = from_array([4.0, 1.0, 0.2], "sigmas", stop="early")
+    for call in (lambda t: nearest(s, t), lambda t: to_array(s, "timesteps", training=t)):
+        with pytest.raises(BadInput, match=r"an end at sigma = 0.2: is in no list of timesteps"):
+            call(np.linspace(-8.0, 4.0, 50))
 
 
 @pytest.mark.parametrize("form", OWN)

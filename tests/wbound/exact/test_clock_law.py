@@ -44,6 +44,28 @@ def test_the_clock_alone_gives_the_recursions_w2(
     assert found.prior <= found.robust * (1 + 1e-12)
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    scheme=st.sampled_from(sorted(PAIRS | FLOWS)),
+    K=st.integers(1, 40),
+    grid=st.sampled_from(["uniform", "log_lam", "edm"]),
+    log_delta=st.floats(-14.0, 2.0),
+    zeros=st.integers(0, 2),
+)
+def test_nodes_that_stop_early_give_the_law_of_what_is_returned(
+    seed: int, scheme: str, K: int, grid: str, log_delta: float, zeros: int
+) -> None:
+    data, p = gaussian(seed, 5, 4.0, zeros), wbound.process("vp-linear")
+    placed = getattr(wbound.Grid, grid)(delta=math.exp(log_delta))
+    log_lam = wbound.setting(p, data, 4.0, K, scheme=scheme, grid=placed).nodes.log_lam
+    assert log_lam[-1] == pytest.approx(log_delta, rel=1e-9, abs=1e-9)
+    found = clock_w2(Spectrum.of(data), log_lam, scheme)
+    for start, value in (("exact", found.exact), ("prior", found.prior)):
+        want = exact_w2(p, data, 4.0, K, scheme=scheme, start=start, grid=placed)
+        assert value == pytest.approx(want, rel=1e-6, abs=1e-10)
+    assert found.prior <= found.robust * (1 + 1e-12)
+
+
 @pytest.mark.parametrize("decades", [1.0, 5.0, 9.0])
 @pytest.mark.parametrize("zeros", [0, 3])
 def test_interpolation_over_thousands_of_eigenvalues(decades: float, zeros: int) -> None:
