@@ -84,7 +84,7 @@ def flow1d_w2(
 
 def flow1d(s: Setting, rtol: float = 1e-8) -> Flow1d:
     """`flow1d_w2` of a `Setting`. *exact*"""
-    if s.scheme.kind != "ode":
+    if not s.scheme.flow:
         raise HypothesisFailed("the pushed law", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
     if s.score_bias or s.score_noise:
         raise HypothesisFailed("the pushed law", "an exact score", "bias and noise have no one law here")

@@ -128,15 +128,15 @@ def coefficients(scheme: str, family: str) -> dict[str, sp.Expr]:
     i, zero = _increments(family), sp.Integer(0)
     common = {"F": i["F"], "G": i["G"], "Qhf": i["Q"]}
     grown = sp.exp(i["F"])
-    if scheme in ("em", "em-point"):
-        own = (1 + i["F"], i["G"], i["G"], i["A_minus"], i["C_minus_G"], i["Q_minus_G"])
-    elif scheme == "ei":
-        own = (grown, i["E"], i["Q"], zero, i["C_minus_E"], zero)
-    elif scheme == "hf":
-        own = (grown, i["C"], i["Q"], zero, zero, zero)
-    else:  # ddpm: Q λ_k/λ_{k−1} = Qσ_k²/(Q + σ_k²)
-        share = i["Q"] + SIGMA2
-        own = (grown, i["C"], i["Q"] * SIGMA2 / share, zero, zero, i["Q"] * i["Q"] / share)
+    share = i["Q"] + SIGMA2  # of ddpm: Q λ_k/λ_{k−1} = Qσ_k²/(Q + σ_k²)
+    frozen = (1 + i["F"], i["G"], i["G"], i["A_minus"], i["C_minus_G"], i["Q_minus_G"])
+    own = {
+        "em": frozen,
+        "em-point": frozen,
+        "ei": (grown, i["E"], i["Q"], zero, i["C_minus_E"], zero),
+        "hf": (grown, i["C"], i["Q"], zero, zero, zero),
+        "ddpm": (grown, i["C"], i["Q"] * SIGMA2 / share, zero, zero, i["Q"] * i["Q"] / share),
+    }[scheme]
     return {**common, **dict(zip(("A", "C", "Q", "a", "c", "q"), own, strict=True))}
 
 

@@ -485,11 +485,8 @@ def _ranked(
         said.append(
             f"numerically optimal nodes are optimised for {twin(task.scheme)} and read by {task.scheme}"
         )
-    if scheme.name == "ddim-inflated":
-        said.append(
-            "ddim-inflated runs on geometric levels alone, and starts with e^{h/8} sigma_max, h = log(lam_{k-1}/lam_k), which "
-            "sigmas do not say; that is made for Gaussian data, and on others W2 may be above ddim's"
-        )
+    if scheme.memory is not None and scheme.memory.caveat:
+        said.append(scheme.memory.caveat)
     if scheme.flow and scheme.memory is None and K > MOST_FLOW_STEPS:
         said.append(f"nodes are optimised one by one for ODE schemes up to K = {MOST_FLOW_STEPS} only")
     if scheme.stages == 2:

@@ -22,6 +22,7 @@ from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import GRIDS, Grid, log_nodes
 from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import HF, scheme_named
 from wbound.typing import Array
 
 __all__ = ["Clockwork", "Lane", "side_by_side"]
@@ -126,7 +127,7 @@ def side_by_side(
     nodes.append(("numerical", "optimum", log_nodes(best.lam)))
     lanes = []
     for name, kind, log_lam in nodes:
-        bound = _theorem_2(data, log_lam, start) if scheme == "hf" else None
+        bound = _theorem_2(data, log_lam, start) if scheme_named(scheme) == HF else None
         exact = None
         if spectrum is not None:
             w2 = clock_w2(spectrum, log_lam, scheme)
@@ -173,7 +174,7 @@ def _theorem_2(data: Any, log_lam: Array, start: str) -> float | None:
 
 
 def _floor(law: Gaussian | None, K: int, lam_max: float, scheme: str, start: str) -> float | None:
-    if law is None or scheme != "hf" or start != "exact":
+    if law is None or scheme_named(scheme) != HF or start != "exact":
         return None
     if np.ptp(law.eigenvalues) > 0.0 or law.coordinates.any():
         return None

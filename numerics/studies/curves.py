@@ -11,6 +11,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from numerics.schedules.candidates import seen_as
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature
@@ -23,7 +24,7 @@ from wbound.exact.random_midpoint import law_of_random_midpoint
 from wbound.extras import needing
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting, setting
-from wbound.sampler.scheme import scheme_named
+from wbound.sampler.scheme import EM, scheme_named
 from wbound.statement.statement_object import Bound, Statement
 from wbound.theory.statements import upper_bound
 from wbound.typing import Array
@@ -298,7 +299,7 @@ def bound_curve(
             (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
         )
         wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
-    if scheme != "em" and not (process.family == "ve" and scheme in ("hf", "ei")):  # for VE these are em
+    if scheme_named(scheme) != EM and (seen_as(scheme, process) or scheme) != seen_as(EM.name, process):
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
     if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score
         wanted.append(("lower", "lower bound (hf)", lambda x: _lower(make(x, "hf"))))

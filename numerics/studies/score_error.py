@@ -98,7 +98,7 @@ def fading(
     rows: list[list[float]] = []
     for k in K:
         s = setting(process, data, T, count("K", float(k)), scheme=scheme)
-        if s.scheme.kind != "sde":
+        if s.scheme.flow:
             raise BadInput("scheme", s.scheme.name, "must be an SDE scheme: V with Theorem 3 is not derived")
         biased, noisy = replace(s, score_bias=M), replace(s, score_noise=V)
         bounds: list[Bound] = [statement(one) for one in (s, biased, noisy)]

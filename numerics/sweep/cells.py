@@ -26,7 +26,7 @@ from wbound.memory import dimension
 from wbound.sampler.description import Description
 from wbound.sampler.grid import Nodes
 from wbound.sampler.make_setting import Setting
-from wbound.sampler.scheme import SCHEMES
+from wbound.sampler.scheme import EM, SCHEMES
 from wbound.theory.statements import upper_bound
 
 __all__ = ["SCHEMA", "batch", "data_of", "versions"]
@@ -175,7 +175,7 @@ class _Maker:
         if self._checked[0] is not data:
             self._checked = data, set()
         self._passes = PassesOfData(passes, self._checked[1])
-        return Setting(process, data, nodes, SCHEMES["em"])
+        return Setting(process, data, nodes, EM)
 
     def _setting(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
         """The cell's setting, on nodes shared with its neighbours; the same for all outputs of the cell."""

@@ -94,7 +94,7 @@ def held_out(
     seconds = time.perf_counter() - began
     pairs = min(n, len(other), len(target.points))
     fresh = target.sample(pairs, seed + 1)
-    bound = None if s.scheme.kind == "ode" else THEOREM_2(s)
+    bound = None if s.scheme.flow else THEOREM_2(s)
     return HeldOut(
         w2=plugin_w2(x[:pairs], other[:pairs]),
         floor=plugin_w2(target.points[:pairs], other[:pairs]),

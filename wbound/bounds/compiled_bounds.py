@@ -69,7 +69,7 @@ class BoundPass:
         """The `Bound` of a setting with these steps and data, by its scheme's sharp theorem; None where doubles do not
         hold the pass."""
         try:
-            if s.scheme.kind == "ode":
+            if s.scheme.flow:
                 return self._theorem_3(s)
             own = self._theorem_2(s)
             if has_ancestral(s):

@@ -13,6 +13,7 @@ from wbound.bounds.shared import Parts, bound_of, decay_constant, start_term, we
 from wbound.calculus.stable import softplus
 from wbound.data.curvature import Curvature
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import DDPM
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound
 from wbound.typing import Array
@@ -22,12 +23,7 @@ __all__ = ["ancestral_terms"]
 
 def has_ancestral(s: Setting) -> bool:
     """Whether Eq. 9′ applies: ddpm under A1, no score noise, run to λ = 0."""
-    return (
-        s.scheme.name == "ddpm"
-        and s.score_noise == 0.0
-        and s.data.A1 is not None
-        and not s.nodes.stopped_early
-    )
+    return s.scheme == DDPM and s.score_noise == 0.0 and s.data.A1 is not None and not s.nodes.stopped_early
 
 
 class Ancestral(NamedTuple):

@@ -18,6 +18,7 @@ from wbound.data.curvature import Curvature
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import EM
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
@@ -263,7 +264,7 @@ THEOREM_1 = make_theorem(
     source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
     covers=("eq-5",),
     called="published",
-    takes=lambda scheme: scheme.name == "em",
+    takes=lambda scheme: scheme == EM,
     criterion="Eq. 5",
     order=0.5,
     power=1.0,

@@ -25,7 +25,7 @@ from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.extras import installed
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
-from wbound.sampler.scheme import Scheme, keeps, vanishes
+from wbound.sampler.scheme import DDPM, Scheme, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
@@ -384,8 +384,8 @@ THEOREM_2 = make_theorem(
     source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
     covers=("eq-7", "noisy-scores"),
     called="sharp",
-    takes=lambda scheme: scheme.kind == "sde",
-    criterion=lambda scheme: "Eq. 7'' or 9'" if scheme.name == "ddpm" else "Eq. 7''",
+    takes=lambda scheme: not scheme.flow,
+    criterion=lambda scheme: "Eq. 7'' or 9'" if scheme == DDPM else "Eq. 7''",
     order=1.0,
     power=1.0,
     start=_left,

@@ -230,7 +230,7 @@ THEOREM_3 = make_theorem(
     source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
     covers=("eq-15",),
     called="sharp",
-    takes=lambda scheme: scheme.kind == "ode" and scheme.stages == 1,
+    takes=lambda scheme: scheme.flow and scheme.stages == 1,
     criterion="Eq. 15",
     order=1.0,
     power=0.5,

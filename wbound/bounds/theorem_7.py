@@ -309,7 +309,7 @@ def sinh_sum(d: int, m0: float, L0: float, lam_T: float, K: int) -> float:
 
 def _weights(s: Setting) -> None:
     steps = s.scheme.steps(s.nodes.batch)
-    if s.scheme.kind != "ode" or steps.corrector is None:
+    if not s.scheme.flow or steps.corrector is None:
         return
     own, D = steps.corrector
     with np.errstate(invalid="ignore"):  # infinite coefficients: the bound is infinite

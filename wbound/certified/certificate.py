@@ -44,7 +44,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.description import BETWEEN, Description, describe
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import STARTS, Setting
-from wbound.sampler.scheme import Scheme
+from wbound.sampler.scheme import HF, Scheme, scheme_named
 from wbound.theory.statements import THEOREMS, upper_bound
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
@@ -395,7 +395,7 @@ def _floor(inputs: Description, path: Path, data: terms.Facts, with_eps: bool) -
     """Proposition 1: Eq. 12 with eps, else Eq. 11."""
     if with_eps and inputs.eps is None:
         raise HypothesisFailed("Eq. 12", "a target eps", "none was given")
-    if inputs.scheme != "hf":
+    if scheme_named(inputs.scheme) != HF:
         raise HypothesisFailed("Proposition 1", "scheme hf", f"scheme = {inputs.scheme}")
     law = data.spectrum
     if law is None or len(law.variance) > 1 or not law.mean2[0].is_zero():

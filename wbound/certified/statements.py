@@ -6,6 +6,7 @@ computes the same in other units and by other means, so each checks the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from wbound.calculus.balls import Ball, flint, root, square
@@ -25,10 +26,6 @@ __all__ = [
     "start_error",
     "theorem_2",
 ]
-
-
-#: The SDE schemes.
-SCHEMES = ("em", "ei", "hf", "ddpm")
 
 
 class Spectrum(NamedTuple):
@@ -53,37 +50,58 @@ class Facts(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """A, C, Q of each step (K,), and the exact step's minus these: a, c (section 3)."""
+    """A, C, Q of each step (K,), and what of the exact step's minus these (section 3) does not vanish: a and c, or None
+    where the mean is exact; ``injects``: whether Q is not the exact step's."""
 
     A: list[Ball]
     C: list[Ball]
     Q: list[Ball]
-    a: list[Ball]
-    c: list[Ball]
+    mismatch: tuple[list[Ball], list[Ball]] | None = None
+    injects: bool = False
+
+
+def _exact(path: Path) -> Coefficients:
+    alpha, H, K = path.alpha, path.H, path.K
+    Q = [alpha[k + 1] ** 2 * H[k] for k in range(K)]
+    if path.process.family == "ve":
+        return Coefficients([flint().arb(1)] * K, [alpha[k + 1] * alpha[k] * H[k] for k in range(K)], Q)
+    return Coefficients([x.exp() for x in path.F], [alpha[k + 1] * alpha[k] * H[k] for k in range(K)], Q)
+
+
+def _ei(path: Path) -> Coefficients:
+    A, C, Q, *_ = _exact(path)
+    if path.process.family == "ve":
+        return Coefficients(A, path.H, Q)
+    return Coefficients(A, path.E, Q, ([flint().arb(0)] * path.K, _minus(C, path.E)))
+
+
+def _em(path: Path) -> Coefficients:
+    A, C, *_ = _exact(path)
+    if path.process.family == "ve":
+        return Coefficients(A, path.H, path.H, injects=True)
+    plain = [1 + x for x in path.F]
+    return Coefficients(plain, path.G, path.G, (_minus(A, plain), _minus(C, path.G)), injects=True)
+
+
+def _ddpm(path: Path) -> Coefficients:
+    A, C, Q, *_ = _exact(path)
+    lam = path.lam
+    return Coefficients(A, C, [Q[k] * lam[k + 1] / lam[k] for k in range(path.K)], injects=True)
+
+
+def _minus(x: list[Ball], y: list[Ball]) -> list[Ball]:
+    return [one - other for one, other in zip(x, y, strict=True)]
+
+
+#: The table of section 3: the SDE schemes' steps on a path.
+SCHEMES: dict[str, Callable[[Path], Coefficients]] = {"em": _em, "ei": _ei, "hf": _exact, "ddpm": _ddpm}
 
 
 def coefficients(path: Path, scheme: str) -> Coefficients:
-    """The table of section 3."""
-    alpha, lam, F, H, K = path.alpha, path.lam, path.F, path.H, path.K
-    zeros = [flint().arb(0)] * K
-    Q = [alpha[k + 1] ** 2 * H[k] for k in range(K)]
-    C = [alpha[k + 1] * alpha[k] * H[k] for k in range(K)]
-    if path.process.family == "ve":
-        A, G, E = [flint().arb(1)] * K, H, H
-    else:
-        A = [x.exp() for x in F]
-        G, E = (path.G if scheme == "em" else C), (path.E if scheme == "ei" else C)
-    if scheme == "hf":
-        return Coefficients(A, C, Q, zeros, zeros)
-    if scheme == "ei":
-        return Coefficients(A, E, Q, zeros, [x - y for x, y in zip(C, E, strict=True)])
-    if scheme == "ddpm":
-        return Coefficients(A, C, [Q[k] * lam[k + 1] / lam[k] for k in range(K)], zeros, zeros)
-    if scheme == "em":
-        plain = [1 + x for x in F]
-        rest = [x - y for x, y in zip(A, plain, strict=True)]
-        return Coefficients(plain, G, G, rest, [x - y for x, y in zip(C, G, strict=True)])
-    raise BadInput("scheme", scheme, "certified mode knows em, ei, hf, ddpm")
+    """The table of section 3. Raises `BadInput`."""
+    if scheme not in SCHEMES:
+        raise BadInput("scheme", scheme, "certified mode knows " + ", ".join(SCHEMES))
+    return SCHEMES[scheme](path)
 
 
 def psi(v0: Ball, v1: Ball, L: Ball) -> Ball:
@@ -125,11 +143,7 @@ def theorem_2(path: Path, data: Facts, scheme: str, start: str, M: Ball, V: Ball
     m0, L0, M2 = data.m0, data.L0, data.second_moment
     s = coefficients(path, scheme)
     root_d = arb(d).sqrt()
-    exact_mean, biased, noisy = (
-        scheme in ("hf", "ddpm") or path.process.family == "ve",
-        not M.is_zero(),
-        not V.is_zero(),
-    )
+    biased, noisy = not M.is_zero(), not V.is_zero()
     excess = (M2 - d / L0).nonnegative_part()  # E|X_0|² + dλ − d/L*, which A1 makes ≥ 0
     e = path.alpha[0] * start_error(path, data, start)
     v = [1 + L0 * x for x in path.lam]
@@ -140,15 +154,15 @@ def theorem_2(path: Path, data: Facts, scheme: str, start: str, M: Ball, V: Ball
         shrink = alpha / path.alpha[k]
         gamma = shrink * w[k + 1] / w[k]
         bias = arb(0)
-        if not exact_mean:
+        if s.mismatch is not None:
             alpha2 = path.alpha[k] ** 2
             m, L = m0 / (alpha2 * w[k]), L0 / (alpha2 * v[k])
-            a, c = s.a[k], s.c[k]
+            a, c = (each[k] for each in s.mismatch)
             at_L = shrink * v[k + 1] / v[k] - (a - c * L)
             gamma = abs(gamma - (a - c * m)).max(abs(at_L))
             bias = root(d * L * square(c - a / L) + square(a) * alpha2 * excess)
         noise = alpha * root(d * psi(v[k + 1], v[k], L0))
-        if scheme in ("em", "ddpm"):
+        if s.injects:
             exact_Q = alpha**2 * path.H[k]
             noise = noise + root_d * abs(root(exact_Q) - root(s.Q[k]))
         drift = gamma * e + bias
@@ -206,6 +220,10 @@ def ancestral(path: Path, data: Facts, start: str, M: Ball, theta: Ball, former:
 def exact_law(path: Path, spectrum: Spectrum, d: int, scheme: str, start: str, V: Ball) -> Ball:
     """W2 of the output and the Gaussian itself (section 3). *exact*"""
     arb, s, K = flint().arb, coefficients(path, scheme), path.K
+
+    def missed(k: int, per_w: Ball) -> Ball:
+        return arb(0) if s.mismatch is None else s.mismatch[0][k] - s.mismatch[1][k] * per_w
+
     alpha, lam = path.alpha, path.lam
     extra = [square(s.C[k] * V) / d for k in range(K)] if not V.is_zero() else None
     total = arb(0)
@@ -217,7 +235,7 @@ def exact_law(path: Path, spectrum: Spectrum, d: int, scheme: str, start: str, V
         for k in range(K):
             # r^hf = (α_k/α_{k−1}) ŵ_k/ŵ_{k−1}; a scheme's own differs by a − c/w
             per_w = 1 / (alpha[k] ** 2 * w_hat[k])
-            r = alpha[k + 1] / alpha[k] * w_hat[k + 1] / w_hat[k] - (s.a[k] - s.c[k] * per_w)
+            r = alpha[k + 1] / alpha[k] * w_hat[k + 1] / w_hat[k] - missed(k, per_w)
             var = r * r * var + s.Q[k]
             if extra is not None:
                 var = var + extra[k]

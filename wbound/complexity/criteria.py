@@ -24,7 +24,7 @@ from wbound.errors import BadInput, HypothesisFailed, nonnegative
 from wbound.exact.gaussian_law import defects, law, start_defects
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import setting
-from wbound.sampler.scheme import Scheme
+from wbound.sampler.scheme import DDPM, Scheme
 from wbound.sampler.steps import Batch, batch
 from wbound.sampler.turns import turns_of
 from wbound.typing import Array, Index
@@ -134,7 +134,7 @@ def sharp_criterion(
     orders = (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0)
     rows = Rows(rows_of, orders, (1, 2, 1), data.kinks)
     turns: list[tuple[float, tuple[float, ...]]] = []  # of the longest horizon so far
-    ancestral = _Ancestral(process, data) if scheme.name == "ddpm" and not V and data.A1 is not None else None
+    ancestral = _Ancestral(process, data) if scheme == DDPM and not V and data.A1 is not None else None
     last = float(process.time_of(math.log(data.delta))) if data.delta else 0.0
 
     def early(T: Array | float) -> Any:

@@ -7,7 +7,7 @@ convergent, logarithmic or a power; K follows. Everything works on the rates (lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from wbound.calculus.parser import symbol
 from wbound.errors import BadInput, one_of
 from wbound.forward.forward_process import Process
 from wbound.forward.lifetime import end_of, without_elliptic
+from wbound.sampler.scheme import EM, SCHEMES
 
 __all__ = ["EPS", "D", "Orders", "Sum", "X", "derive", "tidy"]
 
@@ -134,8 +135,8 @@ def derive(process: Process, theorem: str = "published", start: str = "prior", s
     one_of("theorem", theorem, ("published", "sharp"))
     one_of("start", start, STARTS)
     one_of("scheme", scheme, (*STEPS_OF_SDE, "ode-hf"))
-    if theorem == "published" and scheme != "em":
-        raise BadInput("scheme", scheme, "Theorem 1 is about em")
+    if theorem == "published" and SCHEMES[scheme] != EM:
+        raise BadInput("scheme", scheme, f"Theorem 1 is about {EM.name}")
     scale = Scale({symbol(k): sp.Rational(repr(v)) for k, v in process.parameters.items()})
     try:
         return _derive(process, theorem, start, scheme, scale)
@@ -148,7 +149,7 @@ def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scal
     if clock.lam is None:
         return Orders(theorem, start, scheme, True, sp.oo, sp.S.Zero, sp.S.Zero, sp.oo, (clock.bounded(),))
     clock.check_origin(theorem)
-    flow = scheme not in STEPS_OF_SDE
+    flow = SCHEMES[scheme].flow
     x_power = (FLOW_STARTS if flow else STARTS)[start]
     notes = [*clock.notes]
     sums: tuple[Sum, ...]
@@ -182,9 +183,9 @@ def _derive(process: Process, theorem: str, start: str, scheme: str, scale: Scal
             growth = local.growth
         half = tuple(e / 2 for e in growth)
         sums = (local,)
-        if not flow and scheme != "hf" and clock.f != 0:
-            formula = {"em": "∫f²|X|/(α(1+m0 λ)) dt", "ei": "∫f g²(L*)^(1/2)/(α(1+m0 λ)) dt"}[scheme]
-            bias = clock.sum("bias", formula, clock.bias_rate(scheme), x_power)
+        if scheme in BIAS and clock.f != 0:
+            formula, rate = BIAS[scheme]
+            bias = clock.sum("bias", formula, rate(clock), x_power)
             sums = (local, bias)
             half = _largest(scale, half, bias.growth)
         sums = (*sums, score)
@@ -360,12 +361,15 @@ class _Clock:
             )
         return (_ZERO[0], sp.S.One, *_ZERO[2:])
 
-    def bias_rate(self, scheme: str) -> sp.Expr:
-        """Of the mismatch b_k/η² weighted by P_k: em ½f²‖X‖, ei ½fg²√L*, over α(1+m_0λ)."""
-        f_rate = self.scale.rate(self.f)
-        if scheme == "em":
-            return sp.expand(2 * f_rate - self.lam_ / 2 + self.measure)
-        return sp.expand(f_rate + self.speed_of_lam - 3 * self.lam_ / 2 + self.measure)
+    @property
+    def drift_bias_rate(self) -> sp.Expr:
+        """Of em's mismatch b_k/η² weighted by P_k: ½f²‖X‖ over α(1+m_0λ)."""
+        return sp.expand(2 * self.scale.rate(self.f) - self.lam_ / 2 + self.measure)
+
+    @property
+    def score_bias_rate(self) -> sp.Expr:
+        """Of ei's mismatch b_k/η² weighted by P_k: ½fg²√L* over α(1+m_0λ)."""
+        return sp.expand(self.scale.rate(self.f) + self.speed_of_lam - 3 * self.lam_ / 2 + self.measure)
 
     def sum(self, name: str, formula: str, rate: sp.Expr, x_power: sp.Expr) -> Sum:
         """The integral of exp ∫rate up to T, in x."""
@@ -465,3 +469,10 @@ def _expression(powers: Exponents) -> sp.Expr:
 def tidy(e: sp.Expr) -> sp.Expr:
     """An exponent as people write it: 2 + 1/(2c+1)."""
     return sp.apart(sp.together(e)) if len(e.free_symbols) == 1 else sp.factor(e)
+
+
+#: The schemes whose steps miss the exact mean, and the sum that this adds.
+BIAS: dict[str, tuple[str, Callable[[_Clock], sp.Expr]]] = {
+    "em": ("∫f²|X|/(α(1+m0 λ)) dt", lambda clock: clock.drift_bias_rate),
+    "ei": ("∫f g²(L*)^(1/2)/(α(1+m0 λ)) dt", lambda clock: clock.score_bias_rate),
+}

@@ -34,6 +34,7 @@ from wbound.forward.forward_process import Process
 from wbound.sampler import placement
 from wbound.sampler.grid import GRIDS, log_nodes
 from wbound.sampler.make_setting import setting
+from wbound.sampler.scheme import HF, scheme_named
 from wbound.typing import Array
 
 __all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]
@@ -269,7 +270,7 @@ def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Obje
         sharp = SharpBound(data, start)
         return sharp, sharp.m == sharp.L and start == "exact"
     spectrum = Spectrum.of(gaussian_data(data))
-    convex = spectrum.variances.size == 1 and scheme == "hf" and start == "exact"
+    convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
     return ExactW2(spectrum, scheme, start), convex
 
 

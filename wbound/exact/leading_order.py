@@ -28,7 +28,13 @@ from wbound.typing import Array
 __all__ = ["DENSITIES", "Leading", "leading_constants"]
 
 
-SCHEMES = ("hf", "ei", "em", "ddpm")
+#: Schemes, and whether ddpm's own constant, a term in f, and em's lost drift are theirs.
+SCHEMES: dict[str, tuple[bool, bool, bool]] = {
+    "hf": (False, False, False),
+    "ei": (False, True, False),
+    "em": (False, True, True),
+    "ddpm": (True, False, False),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,19 +210,20 @@ def _constants(
     def over(integrand: Callable[[Array], Array]) -> float:
         return float(integrate(integrand, np.zeros(1), np.array([T]), option="Eq. 12'").value[0])
 
-    if scheme == "ddpm":
+    ancestral, drifts, loses = SCHEMES[scheme]
+    if ancestral:
         return *_ancestral(process, T, variance, parts, over), 0.0, 0.0
 
     def variance_term(t: Array) -> Array:
         log_w, _, log_rate, chi = parts(t)
         # σ_0⁴ χ (λ' − f ŵ)/ŵ³ dt
         value = np.exp(2.0 * log_v + chi + log_rate - 3.0 * log_w)
-        if scheme != "hf":
+        if drifts:
             value = value - process.f(t) * np.exp(2.0 * log_v + chi - 2.0 * log_w)
         return value
 
     excess = over(variance_term)
-    if scheme != "em" or process.family == "ve":
+    if not loses or process.family == "ve":
         return excess, 0.0, 0.0, 0.0
     # em leaves a_k = f²h²/2 of the mean, contracted by ς²/ŵ, and twice that of the variance
     lost, lost_log = _drift(process, T, variance, parts, over)

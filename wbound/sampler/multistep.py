@@ -52,6 +52,8 @@ class Multistep:
     write: Callable[[_Run], Array]
     lower_order_final: bool | None = None
     eta: float | None = None
+    #: what who ranks schedules has to say of it
+    caveat: str = ""
 
     @property
     def order_from_near(self) -> int:
@@ -335,6 +337,9 @@ MULTISTEP: dict[str, Multistep] = {
             1,
             _HERE,
             _inflated,
+            caveat="ddim-inflated runs on geometric levels alone, and starts with e^{h/8} sigma_max, h = "
+            "log(lam_{k-1}/lam_k), which sigmas do not say; that is made for Gaussian data, and on others W2 may be above "
+            "ddim's",
         ),
         Multistep(
             "ddim-shifted", "DDIM, the denoiser told (λ + √(λμ))/2 from λ to μ", "ode", 1, 2, _HERE, _shifted

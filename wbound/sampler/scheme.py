@@ -16,6 +16,10 @@ from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
 __all__ = [
+    "DDIM",
+    "DDPM",
+    "EM",
+    "HF",
     "POINTWISE",
     "RANDOM_TIMES",
     "SCHEMES",
@@ -444,6 +448,10 @@ SCHEMES: dict[str, Scheme] = {
         ),
     )
 }
+
+
+#: Schemes that statements of their own are about: Theorem 1, Proposition 1 and Eq. 9, Eq. 9′, Eq. 17 and 18.
+EM, HF, DDPM, DDIM = (SCHEMES[name] for name in ("em", "hf", "ddpm", "ddim"))
 
 
 def _drawn(b: Batch) -> Steps:

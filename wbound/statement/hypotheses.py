@@ -183,12 +183,8 @@ far = _where(
 )
 
 
-an_sde = _where(
-    "an SDE scheme", lambda s: s.scheme.kind == "sde", lambda s: f"{s.scheme.name} is an ODE scheme"
-)
-an_ode = _where(
-    "an ODE scheme", lambda s: s.scheme.kind == "ode", lambda s: f"{s.scheme.name} is an SDE scheme"
-)
+an_sde = _where("an SDE scheme", lambda s: not s.scheme.flow, lambda s: f"{s.scheme.name} is an ODE scheme")
+an_ode = _where("an ODE scheme", lambda s: s.scheme.flow, lambda s: f"{s.scheme.name} is an SDE scheme")
 no_memory = _where(
     "a step by the score where it stands",
     lambda s: s.scheme.memory is None,

@@ -20,6 +20,7 @@ from wbound.exact.random_midpoint import RandomMidpointLaw, law_of_random_midpoi
 from wbound.sampler.levels import geometric_error, geometric_step
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.pure_noise import from_pure_noise
+from wbound.sampler.scheme import DDIM
 from wbound.sampler.tangent_law import tangent_error
 from wbound.sampler.tape_of_scheme import tape_of
 from wbound.statement import hypotheses as c
@@ -54,7 +55,7 @@ def _geometric(s: Setting) -> float:
     """W2 of `ddim` from N(0, λ_0 I) is at most this, in x; `ddim-inflated` has no h/8."""
     lam = np.exp(s.nodes.log_lam)
     R = float(geometric_error(lam, [sigma0(s) ** 2])[0])
-    scalar = geometric_step(lam)[0] / 8.0 if s.scheme.name == "ddim" else 0.0
+    scalar = geometric_step(lam)[0] / 8.0 if s.scheme == DDIM else 0.0
     return sigma0(s) * math.sqrt(s.data.d) * max(-math.expm1(-scalar - R), math.expm1(R - scalar))
 
 

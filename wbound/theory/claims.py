@@ -248,8 +248,8 @@ _FROM_p_T = (c.exact_score, c.start("exact"), c.to_the_end)
 # ---------------------------------------------------------------------- the table
 
 
-_SDE = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "sde")
-_FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.kind == "ode" and scheme.stages == 1)
+_SDE = tuple(name for name, scheme in SCHEMES.items() if not scheme.flow)
+_FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.flow and scheme.stages == 1)
 
 #: By id. Theorems 1, 2, 3, the exact law and Proposition 1 stand where they are computed.
 CLAIMS: tuple[Statement, ...] = (

@@ -159,7 +159,9 @@ def tolerance(
     Example:
       wbound tolerance --process vp-linear --eps 0.1 --d 10 --m0 1 --L0 1 --mean-norm 0
     """
+    from numerics.schedules.candidates import twin
     from wbound import orders as derive
+    from wbound.complexity.order_formulas import STEPS_OF_SDE
     from wbound.complexity.orders_published import compare
     from wbound.complexity.tolerance_search import score_tolerance
     from wbound.errors import one_of
@@ -175,7 +177,7 @@ def tolerance(
     centred = "centred" if theorem == "sharp" and data.mean_norm == 0.0 else "prior"
     by, flow = upper_bound(theorem, scheme), scheme_named(scheme).flow
     # M's order does not depend on the SDE scheme, nor on the ODE scheme
-    own = "ode-hf" if flow else scheme if scheme in ("em", "ei", "hf") else "hf"
+    own = scheme if scheme in STEPS_OF_SDE else twin(scheme)
     order = derive(chosen, theorem, centred, own, measure=False).M
     cell = next(c for c in compare(chosen, theorem, centred, own) if c.column == "M")
     payload: dict[str, Any] = {
