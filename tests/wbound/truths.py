@@ -300,6 +300,22 @@ def _from_the_mean(s: Setting) -> float:
     return float(EXACT_LAW(dataclasses.replace(s, data=centred, start="prior")))
 
 
+def _moved_in_time(s: Setting, noise: float) -> float:
+    """The variance along −dv = [2(f − ½(1 + noise)g²/w)v + noise g²]dt, in x-units, solved in t."""
+    p, t, x = s.process, s.nodes.t, float(_law(s).eigenvalues[0])
+
+    def slope(u: float, v: Any) -> Any:  # u = T − t
+        at = float(t[0]) - u
+        f, g2 = float(p.f(at)), float(p.g(at)) ** 2
+        w = float(p.alpha(at)) ** 2 * (x + float(p.lam(at)))
+        return 2.0 * (f - 0.5 * (1.0 + noise) * g2 / w) * v + noise * g2
+
+    w = float(p.alpha(t[0])) ** 2 * (x + float(p.lam(t[0])))
+    begun = {"exact": w, "prior": float(p.sigma2(t[0])), "standard": 1.0}[s.start]
+    span = (0.0, float(t[0] - t[-1]))
+    return float(solve_ivp(slope, span, [begun], method="DOP853", rtol=1e-12, atol=1e-14).y[0, -1])
+
+
 def _coupled_at_the_times(s: Setting) -> float:
     """Not below W2: output and data coupled given the times, in x."""
     of = by_quadrature(s)
@@ -371,6 +387,8 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "theorem-6": lambda s: _worst(s, np.geomspace(*_ends(s), 60)),
     "theorem-6:attained": _class_error,
     "random-levels": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
+    "limits-without-steps": lambda s: _moved_in_time(s, 1.0),
+    "limits-without-steps:flow": lambda s: _moved_in_time(s, 0.0),
     "random-midpoint": lambda s: s.data.d * by_quadrature(s).moment,
     "random-midpoint:flow": lambda s: s.data.d * by_quadrature(s).moment,
     "random-midpoint:low": _coupled_at_the_times,

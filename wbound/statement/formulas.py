@@ -116,6 +116,7 @@ _kept_square = (
 _m_K, _G_K, _S_K = sp.symbols("m_K G_K S_K", positive=True)
 _off = (sp.sqrt(_m_K) - sigma_0) ** 2
 _output = sp.Symbol("{E|y_K|^2}")
+_v_end = sp.Symbol("{v_t}", positive=True)
 _nodes_less, _nodes_more = (sp.Product(_varsigma[j] + sign * sigma_0, (j, 1, 2 * K + 1)) for sign in (-1, 1))
 _E_K = 4 * _Q_K * sp.Product(((1 + _Q_K ** (4 * k)) / (1 + _Q_K ** (4 * k - 2))) ** 4, (k, 1, sp.oo))
 _WORST = sp.Symbol(r"{\max_{a\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|/\sqrt{x}}")
@@ -416,6 +417,12 @@ FORMULAS: dict[str, Formula] = {
     "theorem-6": Formula(sp.Ge(_WORST, _E_K)),
     "theorem-6:attained": Formula(sp.Eq(_WORST, _E_K)),
     "random-levels": Formula(sp.Ge(_DRAWN, _E_K / sp.sqrt(2 * K + 2) - 1 / sp.sqrt(d))),
+    "limits-without-steps": Formula(
+        sp.Eq(_v_end, alpha[K] ** 2 * (w[K] + (w[K] / w[0]) ** 2 * (sp.Symbol("v_0") / alpha[0] ** 2 - w[0])))
+    ),
+    "limits-without-steps:flow": Formula(
+        sp.Eq(_v_end, sp.Symbol("v_0") * alpha[K] ** 2 * w[K] / (alpha[0] ** 2 * w[0]))
+    ),
     "random-midpoint": Formula(
         sp.Eq(
             _output,

@@ -88,7 +88,7 @@ SECTIONS = {
     15: "eq-16",
     16: "eq-17 eq-18 tangent-law",
     17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor random-levels random-midpoint",
-    19: "modified-score-bound",
+    19: "limits-without-steps modified-score-bound",
     20: "lemma-5 flow-derivatives theorem-7",
 }
 
