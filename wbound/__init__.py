@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from wbound.exact.gaussian_law import exact_w2
     from wbound.exact.law_of_tape import TapeLaw, tape_law
     from wbound.exact.leading_order import Leading, leading_constants
+    from wbound.exact.random_midpoint import RandomMidpointLaw, random_midpoint_law
     from wbound.extras import MissingLibrary
     from wbound.forward.catalogue import CATALOGUE, NAMED, PUBLISHED, process
     from wbound.forward.forward_process import Process
     from wbound.sampler.grid import GRIDS, Grid, Nodes
     from wbound.sampler.make_setting import Setting, setting
     from wbound.sampler.multistep import MULTISTEP, Multistep
-    from wbound.sampler.scheme import SCHEMES, Scheme, Steps
+    from wbound.sampler.scheme import RANDOM_TIMES, SCHEMES, Scheme, Steps
     from wbound.sampler.tape import Tape
     from wbound.sampler.tape_of_scheme import tape_of
     from wbound.statement.statement_object import Bound, Statement
@@ -86,13 +87,14 @@ _HOME, _found, __dir__ = _front_door(
         "wbound.exact.gaussian_law": "exact_w2",
         "wbound.exact.law_of_tape": "TapeLaw tape_law",
         "wbound.exact.leading_order": "Leading leading_constants",
+        "wbound.exact.random_midpoint": "RandomMidpointLaw random_midpoint_law",
         "wbound.extras": "MissingLibrary",
         "wbound.forward.catalogue": "CATALOGUE NAMED PUBLISHED process",
         "wbound.forward.forward_process": "Process",
         "wbound.sampler.grid": "GRIDS Grid Nodes",
         "wbound.sampler.make_setting": "Setting setting",
         "wbound.sampler.multistep": "MULTISTEP Multistep",
-        "wbound.sampler.scheme": "SCHEMES Scheme Steps",
+        "wbound.sampler.scheme": "RANDOM_TIMES SCHEMES Scheme Steps",
         "wbound.sampler.tape": "Tape",
         "wbound.sampler.tape_of_scheme": "tape_of",
         "wbound.statement.statement_object": "Bound Statement",
@@ -105,6 +107,7 @@ __all__ = [
     "MULTISTEP",
     "NAMED",
     "PUBLISHED",
+    "RANDOM_TIMES",
     "SCHEMES",
     "STATEMENTS",
     "AffineCertificate",
@@ -130,6 +133,7 @@ __all__ = [
     "Orders",
     "Process",
     "ProductTarget",
+    "RandomMidpointLaw",
     "Scheme",
     "Setting",
     "Statement",
@@ -167,6 +171,7 @@ __all__ = [
     "phase_sampler",
     "process",
     "published_orders",
+    "random_midpoint_law",
     "record",
     "sample",
     "scheme_table",

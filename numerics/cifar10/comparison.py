@@ -24,6 +24,7 @@ from numerics.cifar10.evaluation import (
     Quality,
     Reference,
     Summary,
+    fid,
     fid_rows,
     inception_score,
     summary,
@@ -33,6 +34,7 @@ from numerics.cifar10.images import ImageSet, to_uint8
 from numerics.cifar10.kept_cells import CellStore
 from numerics.cifar10.network_error import final_law
 from numerics.cifar10.processes import ImageProcess
+from numerics.cifar10.sample_quality import Statistics, frechet
 from numerics.cifar10.sampling import (
     MOST_SEED,
     SCHEMES,
@@ -227,7 +229,7 @@ def theory_of(process: ImageProcess, law: GaussianImages, sweep: Sweep) -> Theor
 @dataclass(frozen=True)
 class Judge:
     """Networks → cells: the held-out images, the Gaussian surrogate of the training ones, and, where there are
-    weights, the training images' features. Made by `judge_of`."""
+    weights, the training images' features, or saved statistics of features. Made by `judge_of`."""
 
     name: str
     reference: Reference
@@ -236,7 +238,7 @@ class Judge:
     device: torch.device
     sweep: Sweep
     extractor: Extractor | None
-    real: torch.Tensor | None
+    real: torch.Tensor | Statistics | None
 
     def cell(
         self, process: ImageProcess, snapshot: Snapshot, K: int, store: CellStore | None = None
@@ -287,6 +289,7 @@ class Judge:
             **{"process": process.to_dict(), "network": snapshot.identity, "iterations": snapshot.iterations},
             **{"K": K, "sweep": swept, "data": held, "device": self.device.type},
             "inception": None if self.extractor is None else self.extractor.sha256,
+            **({"statistics": self.real.sha256} if isinstance(self.real, Statistics) else {}),
         }
 
     def _measured(
@@ -329,22 +332,44 @@ class Judge:
     def _features(
         self, groups: Sequence[torch.Tensor]
     ) -> tuple[tuple[tuple[int, Summary], ...] | None, Summary | None]:
-        if self.extractor is None or self.real is None:
+        real = self.real
+        if self.extractor is None or real is None:
             return None, None
         found = [self.extractor.all(to_uint8(x)) for x in groups]
         logits = [b for _, b in found if b is not None]
         scores = summary([inception_score(b)[0] for b in logits]) if logits else None
-        return tuple(fid_rows(self.real, [a for a, _ in found])), scores
+
+        def against(features: torch.Tensor) -> float:
+            if isinstance(real, Statistics):
+                return frechet(features.double().numpy(), real)
+            return fid(real, features)
+
+        return tuple(fid_rows(against, [a for a, _ in found])), scores
 
 
-def judge_of(images: ImageSet, sweep: Sweep, *, seed: int = 0, extractor: Extractor | None = None) -> Judge:
-    """What judges networks trained on ``images.split(seed)[0]``."""
+def judge_of(
+    images: ImageSet,
+    sweep: Sweep,
+    *,
+    seed: int = 0,
+    extractor: Extractor | None = None,
+    statistics: Statistics | None = None,
+) -> Judge:
+    """What judges networks trained on ``images.split(seed)[0]``; FID is from ``statistics``, where given, and else from
+    these. Raises `BadInput`."""
     train, held = images.split(seed)
     if min(len(train), len(held)) < LEAST:  # before networks are trained on them
         raise BadInput("data", f"{len(held)} held-out images", f"must hold out {LEAST} or more")
     reference = Reference.of(train.floats(), held.floats(), sweep.components)
     law = gaussian_of(train, sweep.tau)
-    real = None if extractor is None else extractor.all(train.images)[0]
+    real: torch.Tensor | Statistics | None = None
+    if statistics is not None:
+        if extractor is None:
+            raise BadInput("statistics", statistics.data, "goes with --inception, or with --samples")
+        statistics.suits(f"inception {extractor.sha256}", int(extractor.all(train.images[:2])[0].shape[1]))
+        real = statistics
+    elif extractor is not None:
+        real = extractor.all(train.images)[0]
     return Judge(images.name, reference, law, images.shape, images.device, sweep, extractor, real)
 
 
@@ -391,6 +416,7 @@ def assemble(judge: Judge, sides: Sequence[Side], seconds: float, notes: tuple[s
             "exact score, on [0, 1]; VE rows end with data smoothed by sigma_min",
             f"theory's K is for ε = {s.eps_rel:g} ‖X_0 − E X_0‖ and the uniform grid",
             f"sampling seeds: {s.seeds}, of {s.n} images each; training seeds: one",
+            *((judge.real.said,) if isinstance(judge.real, Statistics) else ()),
             *notes,
         ),
     )

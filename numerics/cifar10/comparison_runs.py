@@ -33,6 +33,7 @@ from numerics.cifar10.runs import (
     range_of,
     score_of,
 )
+from numerics.cifar10.sample_quality import Statistics
 from numerics.cifar10.sampling import plan
 from numerics.cifar10.training import resume, train
 from numerics.io.reading import is_file
@@ -74,6 +75,7 @@ class Job:
     threads: int | None = None
     quiet: bool = False
     network: str | None = None
+    statistics: str | None = None
 
 
 def trained(folder: Path, config: Config, device: str = "auto", progress: bool | None = None) -> Run:
@@ -154,7 +156,8 @@ def _judge(job: Job) -> Judge:
     c, device = job.config, device_of(job.device)
     images = load_images(c.data, c.root, device, flips=c.flips, dequantise=c.dequantise)
     extractor = None if job.inception is None else inception(job.inception, device)
-    return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor)
+    known = None if job.statistics is None else Statistics.load(job.statistics)
+    return judge_of(images, job.sweep, seed=c.split_seed, extractor=extractor, statistics=known)
 
 
 def _said(job: Job) -> tuple[str, ...]:
@@ -207,6 +210,7 @@ def prepared(
     processes: Sequence[str] = NAMES,
     device: str = "auto",
     weights: str | None = None,
+    statistics: str | None = None,
     jobs: int | None = None,
     one_network: bool = False,
     network: str | None = None,
@@ -215,7 +219,8 @@ def prepared(
 ) -> Prepared:
     """What trains or loads every process under ``out``/runs and compares them: what can be refused is, before.
 
-    ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``jobs``:
+    ``sweep``: default, the preset's (`SWEEPS`); ``weights``: a file of Inception's, for FID and IS; ``statistics``: a
+    file that FID is from, where not the training images; ``jobs``:
     processes at once, default the GPUs, or the cores of a CPU (one with weights); ``one_network``: a single run,
     conditioned on σ, serves them all, where else each is trained; or ``network``, somebody else's, does; ``given``:
     settings of `make_config`. Runs that are there are kept, so that a second call only samples. Raises `BadInput`.
@@ -255,6 +260,7 @@ def prepared(
             threads,
             quiet,
             network,
+            statistics,
         )
         for name, c, place in zip(names, configs, places, strict=True)
     ]

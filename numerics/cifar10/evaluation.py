@@ -196,13 +196,13 @@ def fid(real: torch.Tensor, fake: torch.Tensor) -> float:
 
 
 def fid_rows(
-    real: torch.Tensor, fakes: Sequence[torch.Tensor], sizes: Sequence[int] = FID_SIZES
+    against: Callable[[torch.Tensor], float], fakes: Sequence[torch.Tensor], sizes: Sequence[int] = FID_SIZES
 ) -> list[tuple[int, Summary]]:
-    """(n, FID of the first n of every seed's features against all of ``real``), at the sizes that all seeds
-    have, and at what they have where that is less than the smallest size."""
+    """(n, FID of the first n of every seed's features), at the sizes that all seeds have, and at what they have where
+    that is less than the smallest size; ``against``: features (n, D) → their FID from the real ones."""
     least = min(len(f) for f in fakes)
     wanted = [n for n in sizes if n <= least] or [least]
-    return [(n, summary([fid(real, f[:n]) for f in fakes])) for n in wanted]
+    return [(n, summary([against(f[:n]) for f in fakes])) for n in wanted]
 
 
 def inception_score(logits: torch.Tensor, splits: int = 10, seed: int = 0) -> tuple[float, float]:

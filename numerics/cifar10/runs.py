@@ -194,9 +194,9 @@ def paper_parameters(preset: str, process: str) -> dict[str, float]:
     return out | {"ve-v3": {"rho": 7.0}, "vp-v2": {"rho": 5.0}}.get(process, {})
 
 
-def range_of(process: ImageProcess) -> str:
-    """The range of the images that the SDE acts on, in words."""
-    if process.kind == "vp":
+def range_of(process: ImageProcess | None) -> str:
+    """The range of the images that the SDE acts on, in words; None: of a network that knows σ alone."""
+    if process is None or process.kind == "vp":
         return "images in [-1, 1]"
     low, high = process.parameters["sigma_min"], process.parameters["sigma_max"]
     return (

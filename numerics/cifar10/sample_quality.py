@@ -7,6 +7,7 @@ Fréchet distance is the squared Bures W2; in Inception's features it is FID.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import warnings
@@ -63,6 +64,27 @@ class Statistics:
         sigma = np.cov(features, rowvar=False).reshape(features.shape[1], -1)
         return Statistics(features.mean(axis=0), sigma, len(features), kind, data)
 
+    @property
+    def sha256(self) -> str:
+        """Of the numbers."""
+        return hashlib.sha256(self.mu.tobytes() + self.sigma.tobytes()).hexdigest()
+
+    @property
+    def said(self) -> str:
+        """What a distance from these is from, in words."""
+        many = "an unknown number of" if self.n is None else f"{self.n}"
+        return f"FID is from saved statistics: {self.data}, {many} images"
+
+    def suits(self, kind: str, dimension: int) -> None:
+        """Refuse features of another ``kind`` or number. Raises `BadInput`."""
+        if self.features not in (None, kind):
+            said = f"of {str(self.features)[:24]}, of {self.data}"
+            raise BadInput("statistics", said, f"must be of {kind[:24]}, as the samples' are")
+        if self.mu.size != dimension:
+            raise BadInput(
+                "statistics", f"{self.mu.size} features", f"must be {dimension}, as the samples have"
+            )
+
     def save(self, path: str | Path) -> Path:
         """Write an .npz with mu and sigma, as published references have them, and what they are of. Raises
         `IOFailure`."""
@@ -103,10 +125,6 @@ class Statistics:
 def frechet(features: Array, reference: Statistics) -> float:
     """|m − μ|² + tr(S + Σ − 2(SΣ)^{1/2}) of features (n, D): the squared W2 of the Gaussians. Raises `BadInput`."""
     own = Statistics.of(features, "", "")
-    if own.mu.shape != reference.mu.shape:
-        raise BadInput(
-            "statistics", f"{reference.mu.size} features", f"must be {own.mu.size}, as the samples have"
-        )
     return float(gaussian_w2(own.mu, own.sigma, reference.mu, reference.sigma) ** 2)
 
 
@@ -210,12 +228,11 @@ def quality_of(
     if extractor is not None:
         logits = extractor.all(samples.images)[1]
         scores = None if logits is None else summary([inception_score(logits)[0]])
+    if statistics is not None:
+        statistics.suits(kind, found.shape[1])
     if data is None:
         if statistics is None:
             raise BadInput("data", "(not given)", "give --data or --statistics")
-        if statistics.features not in (None, kind):
-            said = f"of {str(statistics.features)[:24]}, of {statistics.data}"
-            raise BadInput("statistics", said, f"must be of {kind[:24]}, as the samples' are")
         value = frechet(found, statistics)
         fit = fitted(found, statistics)
         return SampleQuality(len(samples), statistics.n, kind, value, fit, inception_score=scores)

@@ -75,6 +75,12 @@ Inception = Annotated[
         help="Inception's weights, for FID and IS (needs torch-fidelity; nothing is downloaded).",
     ),
 ]
+Statistics = Annotated[
+    str | None,
+    typer.Option(
+        "--statistics", metavar="FILE", help="Of wbound images fid-stats, or .npz with mu and sigma."
+    ),
+]
 
 
 def integer(option: str, text: str | None, default: int, least: int = 1) -> int:

@@ -344,6 +344,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
     finally:
         standard_input.discard()
+        if (grid := sys.modules.get("wbound.sampler.grid")) is not None:
+            vars(grid)["watch"] = None
     if result == 130:
         return stopped.said()
     return result if isinstance(result, int) else 0

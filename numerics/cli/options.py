@@ -120,7 +120,8 @@ SchemeName = Annotated[
         "et al., Algorithm 1), heun-lam (its last step Euler in lam), heun-lambda (Heun in lam; asks for the score at "
         "lam = 0). For exact laws and rankings also dpmpp-2m, dpmpp-3m, "
         "ab2, ab3, ab4 (Adams-Bashforth in sigma), deis2, deis3, unipc, unipc-3, ddim-inflated (on --grid log-lam), ddim-shifted "
-        "and 'ddim(eta=0.5)': Theorems 2, 3 and 7 do not hold for these.",
+        "and 'ddim(eta=0.5)': Theorems 2, 3 and 7 do not hold for these. For curve and samples also random-midpoint and "
+        "ode-random-midpoint, whose second level in each step is drawn: W2 lies between two numbers.",
         autocompletion=complete_scheme,
     ),
 ]
@@ -236,10 +237,12 @@ def process_texts(
     name: str | None, parameters: list[str] | None, f: str | None, g: str | None
 ) -> dict[str, Any]:
     """The process of --process, -p, --f and --g as a `Description` has it. Raises `BadInput`."""
+    from numerics.cli.progress import steps_watched
     from wbound.errors import BadInput
     from wbound.forward.catalogue import row_name
     from wbound.sampler.description import USER
 
+    steps_watched()
     texts = parameter_texts(parameters)
     form = texts.pop("form", None) if name is not None else None
     for key, text in texts.items():

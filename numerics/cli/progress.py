@@ -11,7 +11,7 @@ from typing import Any
 from numerics.cli.output import WRITTEN, say
 from numerics.io.time_left import TimeLeft
 
-__all__ = ["Progress", "announcing", "keeping", "rows_as_csv", "rows_as_json"]
+__all__ = ["Progress", "announcing", "keeping", "rows_as_csv", "rows_as_json", "steps_watched"]
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -52,6 +52,21 @@ def announcing(what: str, total: int) -> Callable[[str], None]:
         done += 1
 
     return announce
+
+
+def steps_watched() -> None:
+    """From now on a sum over steps that takes longer than two seconds says how far it is; `main` ends it."""
+    from wbound.sampler import grid
+
+    now = Progress("steps", every=2.0)
+
+    def told(done: int, total: int) -> None:
+        nonlocal now
+        if done <= now.done or total != now.total:  # another sum
+            now = Progress("steps", every=2.0)
+        now(done, total)
+
+    grid.watch = told
 
 
 def rows_as_csv(rows: Rows) -> str:

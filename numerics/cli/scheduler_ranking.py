@@ -118,7 +118,7 @@ def rank_samplers(asked: Asked, json: bool) -> None:
 
 
 def _ranked(asked: Asked, data: Any, calls: int, tapes: Sequence[tuple[str, Any]]) -> Any:
-    from numerics.laws.tape_parts import parts_on
+    from numerics.laws.tape_parts import w2_on
     from numerics.recorders.scheduler_catalogue import RankedSampler, best_first, ranked_schedulers
     from wbound.errors import positive
 
@@ -142,8 +142,7 @@ def _ranked(asked: Asked, data: Any, calls: int, tapes: Sequence[tuple[str, Any]
             low, high = known[0] if low is None else low, known[1] if high is None else high
         rows = ranked_k_diffusion(data, calls, low, high, watch=progress)
     given = [
-        RankedSampler(f"tape {name}", tape.K, tape.K, parts_on(tape, data).w2, tape=tape)
-        for name, tape in tapes
+        RankedSampler(f"tape {name}", tape.K, tape.K, w2_on(tape, data), tape=tape) for name, tape in tapes
     ]
     return best_first([*rows, *given])
 

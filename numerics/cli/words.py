@@ -14,7 +14,7 @@ PROCESSES = (
     *("image-ve-v2", "image-ve-v3", "image-vp-original", "image-vp-v1", "image-vp-v2", "image-vp-v3"),
     "rectified-flow",
 )
-#: `wbound.SCHEMES` and `wbound.MULTISTEP`
+#: `wbound.SCHEMES`, `wbound.MULTISTEP` and `wbound.RANDOM_TIMES`
 SCHEMES = (
     *(
         "em",
@@ -30,7 +30,7 @@ SCHEMES = (
         "heun-lam",
     ),
     *("heun-lambda", "dpmpp-2m", "dpmpp-3m", "ab2", "ab3", "ab4", "deis2", "deis3", "unipc", "unipc-3"),
-    *("ddim-inflated", "ddim-shifted"),
+    *("ddim-inflated", "ddim-shifted", "random-midpoint", "ode-random-midpoint"),
 )
 #: `wbound.GRIDS`
 GRIDS = ("uniform", "optimal", "gaussian", "log-lam", "edm", "cosine", "tangent", "sinh")

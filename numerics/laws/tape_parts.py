@@ -13,7 +13,7 @@ from wbound.exact.law_of_tape import tape_law
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
 
-__all__ = ["Parts", "parts_of", "parts_on"]
+__all__ = ["Parts", "parts_of", "parts_on", "w2_on"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,20 @@ def parts_on(tape: Tape, data: Dataset, start: str = "own") -> Parts:
     Raises `HypothesisFailed` for a tape that adds constants to coordinates where the data's axes are others: along
     these they lie in ways that the data set does not hold.
     """
+    _axes(tape, data)
+    return parts_of(tape, data.eigenvalues, data.coordinates, start)
+
+
+def w2_on(tape: Tape, data: Dataset, start: str = "own") -> float:
+    """The W2 of `parts_on` alone."""
+    _axes(tape, data)
+    return tape_law(tape, data.eigenvalues, start=start, output="raw").w2(data.coordinates)
+
+
+def _axes(tape: Tape, data: Dataset) -> None:
     if data.n is not None and data.d > 1 and (tape.start_mean != 0.0 or tape.offsets.any()):
         detail = "the tape adds constants to coordinates, and the data's axes are others: give a spectrum"
         raise HypothesisFailed("the exact law", "independent directions", detail)
-    return parts_of(tape, data.eigenvalues, data.coordinates, start)
 
 
 def parts_of(tape: Tape, variances: Array, mean: Array, start: str = "own") -> Parts:

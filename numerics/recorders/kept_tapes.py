@@ -6,17 +6,20 @@ import contextlib
 import hashlib
 import inspect
 import json
+import math
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from numerics.io.writing import directory, write
 from numerics.recorders.diffusers_schedulers import Plan, record_plan
 from numerics.recorders.recording import NotRecorded
 from wbound.complexity.orders_measured import cache_path
 from wbound.errors import WboundError
-from wbound.sampler.tape import Tape
+from wbound.sampler.tape import ARRAYS, NUMBERS, Tape
 
 __all__ = ["kept_tape", "tapes_folder"]
 
@@ -74,7 +77,7 @@ def kept_tape(plan: Plan) -> Tape:
     key = _key(plan) if plan.K is not None and plan.K <= LONGEST else None
     if key is None:
         return record_plan(plan)
-    path = tapes_folder() / f"{key}.json"
+    path = tapes_folder() / f"{key}.tape"
     found = _read(path, key)
     if isinstance(found, Tape):
         return found
@@ -85,26 +88,52 @@ def kept_tape(plan: Plan) -> Tape:
     except NotRecorded as error:
         _write(path, {"key": key, "kind": error.kind, "said": error.said})
         raise
-    _write(path, {"key": key, "tape": tape.to_dict()})
+    arrays = {name: array for name in ARRAYS if (array := getattr(tape, name)) is not None}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    numbers = [np.array([getattr(tape, name) for name in NUMBERS]), *(a.ravel() for a in arrays.values())]
+    flat = np.concatenate(numbers).astype("<f8").tobytes()
+    _write(path, {"key": key, "shapes": shapes, "made": dict(tape.made)}, flat)
     return tape
+
+
+# A file is a digest, a line of JSON, and then the numbers as they lie in memory: text would cost most of a ranking's time.
 
 
 def _read(path: Path, key: str) -> Tape | Mapping[str, str] | None:
     """The tape, or why there is none; None where nothing is kept, or nothing that can be read."""
     try:
-        content = json.loads(path.read_bytes())
-        if not isinstance(content, dict) or content.get("key") != key:
+        digest, _, content = path.read_bytes().partition(b"\n")
+        if digest != _digest(content):
             return None
-        if "tape" in content:
-            return Tape.from_dict(content["tape"], path.name)
-    except (OSError, ValueError, RecursionError, WboundError):  # WboundError: its digest does not fit
+        line, _, rest = content.partition(b"\n")
+        head = json.loads(line)
+        if not isinstance(head, dict) or head.get("key") != key:
+            return None
+        if "shapes" in head:
+            return _tape(head, rest)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, WboundError):
         return None
-    said = content.get("said")
-    return content if content.get("kind") in REFUSALS and isinstance(said, str) else None
+    said = head.get("said")
+    return head if head.get("kind") in REFUSALS and isinstance(said, str) else None
 
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
+def _tape(head: Mapping[str, Any], numbers: bytes) -> Tape:
+    values, at = np.frombuffer(numbers, "<f8"), len(NUMBERS)
+    found: dict[str, Any] = dict(zip(NUMBERS, values[:at].tolist(), strict=True))
+    for name, shape in head["shapes"].items():
+        size = math.prod(shape)
+        found[name] = values[at : at + size].reshape(shape)
+        at += size
+    return Tape(**found, made=head["made"])
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _write(path: Path, head: Mapping[str, Any], numbers: bytes = b"") -> None:
     """Whole or not at all; a folder that cannot be written is no error."""
+    content = json.dumps(head, allow_nan=False).encode() + b"\n" + numbers
     with contextlib.suppress(WboundError):
         directory(path.parent)
-        write(path, json.dumps(content, allow_nan=False))
+        write(path, _digest(content) + b"\n" + content)

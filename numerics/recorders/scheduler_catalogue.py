@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from numerics.laws.tape_parts import parts_on
+from numerics.laws.tape_parts import w2_on
 from numerics.recorders.diffusers_schedulers import Plan, is_flow
 from numerics.recorders.kept_tapes import kept_tape
 from numerics.recorders.scheduler_nodes import sigma_range, training_log_lam
@@ -164,7 +164,7 @@ def ranked_schedulers(
             levels = next(((k, tuple(plan.placing[k])) for k in LISTS if k in plan.placing), None)
             try:
                 tape = kept_tape(plan)
-                w2 = parts_on(tape, data, start).w2
+                w2 = w2_on(tape, data, start)
                 out.append(RankedSampler(line, steps, tape.K, w2, None, tape, config, levels))
             except WboundError as error:
                 out.append(RankedSampler(line, steps, None, None, str(error)))

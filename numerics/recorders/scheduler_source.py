@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def nearest(word: str, names: Collection[str]) -> str:
     return " or ".join(found) if found else ", ".join(sorted(names))
 
 
+@cache
 def keys_of(function: Any) -> tuple[str, ...]:
     """The names of a function's parameters, without self and a catch-all."""
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
@@ -125,8 +127,14 @@ class Source:
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain values, of the keys that the class takes."""
-        taken = {k: v for k, v in self.config.items() if k in self.keys}
-        return {key: json.loads(json.dumps(value, default=str)) for key, value in sorted(taken.items())}
+        taken = self.keys
+        return {key: _plain(value) for key, value in sorted(self.config.items()) if key in taken}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    return json.loads(json.dumps(value, default=str))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ __all__ = ["RENEWALS", "ages", "result_path"]
 RENEWALS: dict[str, str] = {
     "verify.json": "verify --all",
     "search.json": "search --seconds 600 --cells 1e6",
-    "scatter.json": "search --view scatter",
+    "scatter.json": "search --view scatter --cells 1e5",
     "orders.json": "table --measured --format json",
     "schemes.json": "schemes --d 10,1000 --eps 1,0.1,0.01",
 }

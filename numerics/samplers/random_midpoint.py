@@ -10,11 +10,15 @@ import numpy as np
 from wbound.errors import BadInput, count, one_of
 from wbound.exact.random_midpoint import KINDS
 from wbound.forward.forward_process import Process
+from wbound.memory import fits
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.typing import Array
 
-__all__ = ["sample_random_midpoint"]
+__all__ = ["RUNS", "outputs", "sample_random_midpoint"]
+
+#: How often the times are drawn.
+RUNS = 256
 
 
 def sample_random_midpoint(
@@ -28,7 +32,7 @@ def sample_random_midpoint(
     seed: int = 0,
     start: str = "prior",
     grid: str | Grid = "uniform",
-    runs: int = 256,
+    runs: int = RUNS,
 ) -> Array:
     """n outputs y_K of the randomised midpoint, (n, d) float64 in x (y_K/α_K where the grid stops early).
 
@@ -37,18 +41,24 @@ def sample_random_midpoint(
     the times.
     kind: "sde" or "ode"; start: "prior", "exact" or "standard"; seed: a whole number ≥ 0. Raises `BadInput`.
     """
-    one_of("kind", kind, KINDS)
+    one_of("kind", kind, tuple(KINDS))
+    s = setting(process, target, T, K, scheme=KINDS[kind], start=start, grid=grid)
+    return outputs(s, n, np.random.Generator(np.random.SFC64(count("seed", seed, 0))), runs)
+
+
+def outputs(s: Setting, n: int, rng: np.random.Generator, runs: int = RUNS) -> Array:
+    """`sample_random_midpoint` of a `Setting` whose scheme is one of `wbound.sampler.scheme.RANDOM_TIMES`."""
+    target = s.data
     for name in ("score", "sample"):
         if not hasattr(target, name):
             raise BadInput("target", type(target).__name__, f"must have a method {name}")
-    n, runs = count("n", n), min(count("runs", runs), n)
-    s = setting(process, target, T, K, scheme="hf", start=start, grid=grid)
+    n, runs = count("n", n), min(count("runs", runs), count("n", n))
+    fits("n", n, 8.0 * target.d, "the outputs")
     lam = np.exp(s.nodes.log_lam)
-    alpha = math.exp(s.nodes.first[0])
-    rng, noisy = np.random.Generator(np.random.SFC64(count("seed", seed, 0))), kind == "sde"
+    alpha, start, noisy = math.exp(s.nodes.first[0]), s.start, s.scheme.kind == "sde"
     out = []
     for part in np.array_split(np.arange(n), runs):
-        size = (part.size, s.data.d)
+        size = (part.size, target.d)
         y = rng.standard_normal(size) * (1.0 / alpha if start == "standard" else math.sqrt(lam[0]))
         if start == "exact":
             y = y + target.sample(part.size, rng)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from numerics.samplers import random_midpoint
 from numerics.samplers.coupled_plans import PairedPlan, RefinedPlan
 from numerics.samplers.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
 from numerics.samplers.tape_plan import TapePlan
@@ -83,8 +84,9 @@ def sample(
 
     T: forward time; K: steps (both come from an explicit grid); n: samples; scheme: a name of `wbound.SCHEMES` or a
     `wbound.Scheme`; one of `wbound.sampler.multistep.MULTISTEP` or "ddim(eta=0.5)", by their tapes (section 15; without
-    score errors); or a `Tape`, which brings levels and start of its own: it takes no T, K, grid, bias or noise, its
-    process may be None, and start is one of `wbound.exact.law_of_tape.TAPE_STARTS` ("own" is the default).
+    score errors); "random-midpoint" or "ode-random-midpoint" (likewise; the levels are drawn 256 times, and the samples
+    are independent given these); or a `Tape`, which brings levels and start of its own: it takes no T, K, grid, bias
+    or noise, its process may be None, and start is one of `wbound.exact.law_of_tape.TAPE_STARTS` ("own" is the default).
     start: prior (the default), exact or standard. seed: a whole number ≥ 0, a SeedSequence, or a Generator (which is
     advanced): one seed gives one array of bits, on any number of threads.
     score_bias: M, the L2 size of the bias in 1/x, over all d coordinates, and ``bias`` its direction:
@@ -133,10 +135,12 @@ def samples(
         return _run(plan, n, seed, threads, progress)
     direction = _direction(s, bias)
     data = s.data
-    if s.scheme.memory is not None:
+    if s.scheme.memory is not None or s.scheme.random:
         if s.score_bias or s.score_noise:
             name, error = ("score_bias", s.score_bias) if s.score_bias else ("score_noise", s.score_noise)
             raise BadInput(name, error, f"must be 0: {s.scheme.name} is sampled with the exact score")
+        if s.scheme.random:
+            return random_midpoint.outputs(_scored(s), n, np.random.Generator(np.random.SFC64(_root(seed))))
         of = _scored(s).data
         return _run(
             TapePlan(tape_of(s), of, "exact" if s.start == "exact" else "own"), n, seed, threads, progress

@@ -11,7 +11,6 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
-from numerics.laws.sde_on_line import law1d
 from numerics.schedules.candidates import seen_as
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations
@@ -21,6 +20,7 @@ from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
 from wbound.exact.floor import PROPOSITION_1
 from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.exact.random_midpoint import law_of_random_midpoint
 from wbound.extras import needing
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting, setting
@@ -194,9 +194,17 @@ def _exact(s: Setting) -> _Point:
     return _Point(here, here - _w2(replace(s, start="exact")))
 
 
+def _between(s: Setting, end: str) -> _Point:
+    """An end of what is known of W2 where the levels are drawn: "low" or "high"."""
+    here, from_p_T = (float(getattr(law_of_random_midpoint(x), end)) for x in (s, replace(s, start="exact")))
+    return _Point(here, here - from_p_T)
+
+
 def _w2(s: Setting) -> float:
     """W2 without noise: of Gaussian data by the exact law, of a product target by quadrature on the line."""
     if hasattr(s.data, "factors") and not isinstance(s.data, Gaussian):
+        from numerics.laws.sde_on_line import law1d  # quadrature, which Gaussian data never need
+
         return law1d(s).w2
     return float(EXACT_LAW(s))
 
@@ -253,8 +261,9 @@ def bound_curve(
     ``at``: values of K, T, d or M (the score's bias); ``T`` (default: `horizon`), ``K`` and ``score_bias``
     are held where they are not the axis. Theorem 1 is of em, whatever the scheme; the lower bound (Eq. 11) is
     of hf from the exact start with the exact score. The exact W2 is known for Gaussian data and product
-    targets, with an unbiased score. ``n`` > 0: the bracket of n samples at level 0.99, for data that are a
-    target (or Gaussian), all from one ``seed``. A statement that does not apply leaves nan, and its line
+    targets, with an unbiased score; where the levels are drawn (`RANDOM_TIMES`) two lines that W2 lies between stand in
+    its place, on centred Gaussian data, and there is no bound. ``n`` > 0: the bracket of n samples at level 0.99, for
+    data that are a target (or Gaussian), all from one ``seed``. A statement that does not apply leaves nan, and its line
     says why. ``M1``: A2's constant, "exact" for data that know it; None leaves Theorem 1 out. ``watch`` is told
     of every point. Kinds: *upper*, *upper*, *exact*, a confidence statement, *lower*.
     """
@@ -278,12 +287,18 @@ def bound_curve(
     wanted: list[tuple[str, str, Callable[[float], _Point]]] = []
     if M1 is not None:
         wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
-    sharp = upper_bound("sharp", scheme)
-    label = sharp.name if data.A1 is not None or scheme_named(scheme).flow else f"{sharp.name}'"
-    wanted.append(
-        (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
-    )
-    wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
+    if scheme_named(
+        scheme
+    ).random:  # no bound is proved, and the exact law is a mixture: W2 lies between two numbers
+        wanted.append(("at_least", f"W2 at least ({scheme})", lambda x: _between(make(x, scheme), "low")))
+        wanted.append(("at_most", f"W2 at most ({scheme})", lambda x: _between(make(x, scheme), "high")))
+    else:
+        sharp = upper_bound("sharp", scheme)
+        label = sharp.name if data.A1 is not None or scheme_named(scheme).flow else f"{sharp.name}'"
+        wanted.append(
+            (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))
+        )
+        wanted.append(("exact", f"exact ({scheme})", lambda x: _exact(make(x, scheme))))
     if scheme_named(scheme) != EM and (seen_as(scheme, process) or scheme) != seen_as(EM.name, process):
         wanted.append(("exact_em", "exact (em)", lambda x: _exact(make(x, "em"))))
     if not score_bias and axis != "M":  # a biased sampler may be below the floor of the exact score

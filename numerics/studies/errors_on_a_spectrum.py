@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed, count, nonnegative, one_of, positive
-from wbound.exact.flow_in_time import FLOW_METHODS, flow_gain
+from wbound.exact.flow_in_time import FLOW_METHODS, flow_gain, limit_variance
 from wbound.exact.gaussian_law import law, remaining
 from wbound.forward.forward_process import Process
 from wbound.memory import fits
@@ -89,13 +89,13 @@ def output_variance(
         return np.asarray(variance * math.exp(2.0 * s.nodes.last[0]))
     # the start is checked where a scheme's is
     _setting(process, x[:1], T, 1, "em", eps, start)
-    alpha, sigma2 = np.exp(process.log_alpha(np.array([T, eps]))), process.sigma2(np.array([T, eps]))
-    before, after = (alpha[i] ** 2 * x + sigma2[i] for i in (0, 1))
+    log_alpha, sigma2 = process.log_alpha(np.array([T, eps])), process.sigma2(np.array([T, eps]))
+    before, after = (math.exp(2.0 * log_alpha[i]) * x + sigma2[i] for i in (0, 1))
     begun = {"standard": np.ones_like(x), "prior": np.full_like(x, sigma2[0]), "exact": before}[start]
-    if sampler == "ode-limit":
-        return np.asarray(begun * after / before)
-    if sampler == "sde-limit":  # a deviation is multiplied by (w/α at the end)/(w/α at T)
-        return np.asarray(after + (alpha[0] * after / (alpha[1] * before)) ** 2 * (begun - before))
+    if sampler in LIMITS:
+        return limit_variance(
+            sampler.partition("-")[0], begun, before, after, float(log_alpha[0] - log_alpha[1])
+        )
     fits("K", K, 64.0)
     times = T - (T - eps) * np.arange(K + 1) / K
     times[-1] = eps

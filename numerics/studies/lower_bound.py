@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike
 
 from numerics.studies.curves import slope
+from wbound.calculus.roots import root
 from wbound.data.gaussian import Gaussian
 from wbound.errors import count, positive
 from wbound.exact.floor import floor_w2
-from wbound.exact.gaussian_law import EXACT_LAW, exact_w2, law
+from wbound.exact.gaussian_law import EXACT_LAW, law
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.memory import dimension
@@ -75,13 +75,10 @@ def floor_check(
     data = Gaussian(np.zeros(d), sigma0**2)
     table: dict[str, list[float]] = {k: [] for k in ("exact", "prior", "uniform_exact", "uniform_prior")}
     for K in Ks:
-        for key, start, grid in (
-            ("exact", "exact", "gaussian"),
-            ("prior", "prior", "gaussian"),
-            ("uniform_exact", "exact", "uniform"),
-            ("uniform_prior", "prior", "uniform"),
-        ):
-            table[key].append(exact_w2(chosen, data, T=T, K=int(K), scheme="hf", start=start, grid=grid))
+        for grid, key in (("gaussian", ""), ("uniform", "uniform_")):
+            s = setting(chosen, data, T, int(K), scheme="hf", start="exact", grid=grid)
+            for start in ("exact", "prior"):
+                table[f"{key}{start}"].append(float(EXACT_LAW(replace(s, start=start))))
     columns = {name: np.array(values) for name, values in table.items()}
     floor = np.array([floor_w2(int(K), d, sigma0, far) for K in Ks])
     slopes = {name: slope(Ks, values) for name, values in (columns | {"floor": floor}).items()}
@@ -121,10 +118,7 @@ def cancellation(d: int, sigma0: float, K: int) -> Cancellation:
 
     # near the data the start's negative term wins, far away the discretisation
     scale = 2.0 * math.log(sigma0)
-    root = float(
-        scipy.optimize.brentq(excess, scale - 6.0, scale + 0.5 * math.log(K) + 6.0, xtol=1e-15, rtol=1e-15)
-    )
-    lam_T = math.exp(root)
+    lam_T = math.exp(root(excess, scale - 6.0, scale + 0.5 * math.log(K) + 6.0, 1e-15))
     away = np.geomspace(1e-3, math.log(100.0), 60)  # dense near the root, where W2 falls to 0
     around = lam_T * np.exp(np.concatenate((-away[away < math.log(10.0)][::-1], [0.0], away)))
     curve = np.array([float(EXACT_LAW(at(lam))) for lam in around])

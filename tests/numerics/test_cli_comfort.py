@@ -67,7 +67,7 @@ def test_names_complete_in_every_command_that_has_them(option: str) -> None:
 
 def test_the_words_that_complete_are_those_of_their_owners() -> None:
     assert tuple(wbound.NAMED) == words.PROCESSES
-    assert (*wbound.SCHEMES, *wbound.MULTISTEP) == words.SCHEMES
+    assert (*wbound.SCHEMES, *wbound.MULTISTEP, *wbound.RANDOM_TIMES) == words.SCHEMES
     assert tuple(wbound.GRIDS) == words.GRIDS
     assert tuple(THEOREMS) == words.THEOREMS
     assert tuple(STARTS) == words.STARTS

@@ -210,7 +210,7 @@ def test_the_table_in_every_format(
         assert any(name in line and shown in line for line in text.splitlines())
     if kind == "latex":
         assert r"\toprule" in text and r"\bottomrule" in text and r"\varepsilon^{2}" in text
-        assert all(line.count("&") == 9 for line in text.splitlines() if line.endswith(r"\\"))
+        assert all(line.count("&") == 11 for line in text.splitlines() if line.endswith(r"\\"))
     elif kind == "csv":
         lines = text.splitlines()
         assert lines[0].split(",") == list(frame.columns)

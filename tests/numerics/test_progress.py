@@ -16,6 +16,7 @@ import numerics.studies.curves
 import numerics.verification.matrix
 from numerics.cli import progress
 from numerics.report import Part, Section
+from wbound.sampler import grid
 
 
 def interrupting(real: Callable[..., Any], after: int) -> Callable[..., Any]:
@@ -137,3 +138,26 @@ def test_the_report_names_its_files(wb: Any, tmp_path: Path, monkeypatch: pytest
     code, _, err = wb("report", "--out", str(tmp_path / "r"))
     assert code == 130 and err.splitlines()[-1].endswith(f"written so far: {tmp_path / 'r' / 'a.csv'}")
     assert not (tmp_path / "r" / "index.html").exists()
+
+
+BOUND = ("bound", "--process", "vp-linear", "--T", "4", "--K", "200000", "--d", "3", "--m0", "1", "--L0", "2")
+
+
+def test_a_long_sum_over_steps_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+    now = [0.0]
+
+    def later() -> float:
+        now[0] += 0.7
+        return now[0]
+
+    monkeypatch.setattr(progress.time, "monotonic", later)
+    said = wb(*BOUND, "--mean-norm", "0")[2]
+    assert "steps: 98304 of 200000" in said and "s left" in said
+    assert wb(*BOUND, "--mean-norm", "0", "--quiet")[2] == ""
+    assert grid.watch is None
+
+
+def test_a_long_sum_over_steps_can_be_interrupted(monkeypatch: pytest.MonkeyPatch, wb: Any) -> None:
+    monkeypatch.setattr(progress.Progress, "__call__", interrupting(progress.Progress.__call__, 2))
+    code, out, _ = wb(*BOUND, "--mean-norm", "0", "--json")
+    assert code == 130 and out == ""

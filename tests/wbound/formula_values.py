@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from drawn_levels import by_quadrature
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 
@@ -138,6 +139,8 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
     γ_k and e_0 are Theorem 1's own where ``statement`` is "theorem-1".
     Numbers that are too large or too small for doubles are not looked after here.
     """
+    if s.scheme.random:
+        return _drawn_terms(s)
     own = s
     if s.scheme.memory:  # known by its tape: a formula of it is one of levels alone
         s = dataclasses.replace(s, scheme=SCHEMES["ddim"])
@@ -187,6 +190,15 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
     if statement == "modified-score-bound":
         out |= _modified_score_terms(s)
     return out | affine_terms(own, statement)
+
+
+def _drawn_terms(s: Setting) -> dict[str, Any]:
+    """Section 17's symbols where the levels are drawn: m_K, S_K and G_K by quadrature over the times."""
+    lam, of = np.exp(s.nodes.log_lam), by_quadrature(s)
+    return {
+        "K": s.nodes.K, "d": s.data.d, "sigma_0": math.sqrt(of.x), "w": of.x + lam,
+        "H": _step_array(lam[:-1] - lam[1:]), "v_y": of.start, "m_K": of.moment, "G_K": of.gain, "S_K": of.spread,
+    }  # fmt: skip
 
 
 def _modified_score_terms(s: Setting) -> dict[str, Any]:

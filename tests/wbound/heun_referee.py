@@ -9,6 +9,7 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
+import referee
 from scipy.integrate import quad
 
 Number = Any
@@ -43,18 +44,6 @@ def coefficients(scheme: str, lo: Number, hi: Number) -> tuple[Number, Number, N
         "ode-hf": (H / 2, H / 2, mp.mpf(0)),
         "ddim": (karras, karras, mp.mpf(0)),
     }[scheme]
-
-
-def first_constant(theta: Number, f: Facts, lam_T: Number) -> Number:
-    """C_1 by quadrature of its integrand's maximum over h ∈ [0, ℓ(u)], at the zero of the derivative or the end."""
-    L = mp.mpf(f.L0)
-
-    def integrand(u: Number) -> Number:
-        p, slope, top = (1 + L * u) ** theta, theta * L * (1 + L * u) ** (theta - 1), L / (1 + L * u)
-        h = min(top, 2 * slope / (3 * p))
-        return slope * h**2 - p * h**3
-
-    return f.d * (L**2 + mp.quad(integrand, pieces(0, lam_T, L)))
 
 
 def second_constant(theta: float, f: Facts, lam_T: float) -> float:
@@ -125,7 +114,12 @@ def parts(
                 [lo, *(lo + (hi - lo) * mp.mpf(4) ** -j for j in range(12, 0, -1)), hi],
             )
         P *= (1 + far(c, hi) * far(2 * b, lo)) / 2 if b else far(a, hi)
-    curved = mp.sqrt(first_constant(one, f, lam[0]) * first) / 2
+    curved = (
+        mp.sqrt(
+            referee.decay_constant(float(thetas[0]), referee.Facts(d, f.m0, f.L0, d / f.L0), lam[0]) * first
+        )
+        / 2
+    )
     if second:
         curved += mp.sqrt(second_constant(thetas[1], f, float(lam[0])) * second)
     return float(P * f.start), float(drift + curved), float(score)

@@ -390,12 +390,18 @@ def theorem2(
 
 
 def decay_constant(theta: float, facts: Facts, lam_T: Number) -> Number:
-    """C_θ as section 12's proof has it: p(0)R(0) + ∫p′R with p = (1+L_0u)^θ and R = dL_0²/(1+L_0u)²."""
+    """C_θ as section 12's proof has it: p(0)dL_0² + d∫max_h(p′h² − ph³)du, p = (1+L_0u)^θ, h from 0 to
+    L_0/(1+L_0u), the maximum where the derivative in h vanishes or at the end."""
     d, L0 = facts.d, mp.mpf(facts.L0)
     n = max(int(mp.log10(1 + L0 * lam_T)) + 1, 1)
     points = [0, *(((10 ** mp.mpf(j + 1)) - 1) / L0 for j in range(n - 1)), lam_T]
-    slope = mp.quad(lambda u: theta * L0 * (1 + L0 * u) ** (theta - 3) * d * L0**2, points)
-    return d * L0**2 + slope
+
+    def highest(u: Number) -> Number:
+        p, slope = (1 + L0 * u) ** theta, theta * L0 * (1 + L0 * u) ** (theta - 1)
+        h = min(L0 / (1 + L0 * u), 2 * slope / (3 * p))
+        return slope * h**2 - p * h**3
+
+    return d * (L0**2 + mp.quad(highest, points))
 
 
 def ancestral_parts(

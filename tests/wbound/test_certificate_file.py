@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import wbound
-from wbound.certified.certificate import certify, verify
+from wbound.certified.certificate import certify, prove, verify
 from wbound.certified.certificate_file import OLD, digest, read
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -23,11 +23,12 @@ VP = wbound.process("vp-linear")
 
 
 @cache
-def files() -> tuple[str, ...]:
-    """Certificates of every kind of content: named and user processes, facts and laws, grids, all enclosures."""
+def files(former: bool = False) -> tuple[str, ...]:
+    """Certificates of every kind of content: named and user processes, facts and laws, grids, all enclosures; ``former``:
+    with the larger C_θ of the formats before."""
     user = wbound.Process(f="0", g="1+t*b", b=0.1)
     return tuple(
-        c.to_json()
+        (prove(c.inputs, former=True) if former else c).to_json()
         for c in (
             certify(VP, LogConcave(3, 0.5, 0.5, 6.0, 0.0), 2, 3, scheme="hf", start="exact", eps="0.1"),
             certify(user, LAW, "1.5", 3, scheme="ddpm", grid="edm"),
@@ -148,7 +149,7 @@ def test_what_has_no_meaning_may_be_edited(data: st.DataObject) -> None:
 
 def test_a_key_that_stands_twice_is_no_certificate() -> None:
     for text in files():
-        for twice in ('"holds": null,', '"bits": 160,', '"format": "wbound-certificate-2",'):
+        for twice in ('"holds": null,', '"bits": 160,', '"format": "wbound-certificate-3",'):
             with pytest.raises(BadInput, match="stands twice"):
                 verify(text.replace("{", "{" + twice, 1))
         with pytest.raises(BadInput, match="lower: stands twice"):
@@ -158,10 +159,10 @@ def test_a_key_that_stands_twice_is_no_certificate() -> None:
 # ---------------------------------------------------------------------- with a digest of the edited content
 
 
-def meant() -> list[tuple[str, Any]]:
+def meant(former: bool) -> list[tuple[str, Any]]:
     """Edits of meaning, each with the name of what is wrong, in files whose digest was made anew, or that have none."""
     out: list[tuple[str, Any]] = []
-    for i, text in enumerate(files()):
+    for i, text in enumerate(files(former)):
         body = json.loads(text)
 
         def edit(said: str, *way: Any, to: Any, body: Any = body) -> None:
@@ -209,11 +210,11 @@ def meant() -> list[tuple[str, Any]]:
 @pytest.mark.parametrize("form", [signed, old])
 def test_an_edit_of_meaning_is_noticed_by_computing(form: Any) -> None:
     """The digest can be made again by whoever edits: numbers, statements and verdicts are computed all the same."""
-    for said, body in meant():
+    for said, body in meant(form is old):
         with pytest.raises(WboundError) as caught:
             verify(form(body))
         assert said in str(caught.value) and "\n" not in str(caught.value), (said, str(caught.value))
-    for text in files():
+    for text in files(form is old):
         assert verify(form(json.loads(text))).inputs == read(text).inputs
 
 
@@ -241,17 +242,47 @@ FIRST = (
 "versions": {"wbound": "0.1.0", "python-flint": "0.9.0", "flint": "3.6.0", "python": "3.11.7"}}""",
 )
 
+#: One as wbound wrote it when C_θ of Eqs. 9′ and 15 had θ in the place of ϑ.
+SECOND = """{"format": "wbound-certificate-2", "inputs": {"process": "vp-linear", "parameters": {"a": "0x1.0000000000000p+0",
+"b": "0x1.0000000000000p-1"}, "data": {"d": 2, "variances": ["0x1.0000000000000p-1", "0x1.0000000000000p+1"],
+"means": ["0x1.0000000000000p+0", "0x0.0p+0"]}, "T": "2", "K": 3, "f": null, "g": null, "scheme": "ode-hf",
+"theorem": "sharp", "start": "prior", "grid": "uniform", "nodes": null, "score_bias": "0", "score_noise": "0", "M1": null,
+"theta": "0x1.355c0b1f858bfp+1", "eps": null}, "statements": {"bound": "theorem-3", "exact": "exact-law", "floor": null,
+"steps": null}, "enclosures": {"bound": {"lower": "2.1231645327031394", "upper": "2.1231645327031403"}, "exact": {"lower":
+"0.6738592779985202", "upper": "0.6738592779985204"}}, "holds": true, "bits": 160, "versions": {"wbound": "0.1.0",
+"python-flint": "0.9.0", "flint": "3.6.0", "python": "3.11.7"}, "digest":
+"sha256:3731234dba95d56c6b263d060a93b6e60c93210850bda5dd565dd7afb7fd7dcb"}"""
+
 
 def test_files_without_a_digest_are_read_and_said_to_be_so() -> None:
     for text in FIRST:
         again = verify(text)
         assert again.holds is True and "no digest" in again.caveat and "versions, bits" in again.caveat
-        assert verify(again.to_json()).caveat == ""
+        assert "no digest" not in verify(again.to_json()).caveat
         body = json.loads(text)
         with pytest.raises(BadInput, match="digest: is missing"):
             verify(json.dumps(body | {"format": json.loads(again.to_json())["format"]}))
         with pytest.raises(BadInput, match="digest"):
             verify(json.dumps(body | {"digest": digest(body)}))
+
+
+@pytest.mark.parametrize("text", [FIRST[1], SECOND])
+def test_a_bound_of_the_larger_constant_is_checked_as_what_it_was(text: str) -> None:
+    """It is a bound still; it is said that there is a smaller one, and what is written of it keeps its format."""
+    again = verify(text)
+    assert again.former and again.holds is True and "a smaller one today" in again.caveat
+    assert json.loads(again.to_json())["format"] == "wbound-certificate-2"
+    assert "a smaller one today" in verify(again.to_json()).caveat
+    inputs = again.inputs
+    new = prove(inputs)
+    assert new.bound is not None and again.bound is not None and new.bound.upper < again.bound.lower
+    assert (
+        json.loads(new.to_json())["format"] == "wbound-certificate-3" and verify(new.to_json()).caveat == ""
+    )
+    # the number of the one constant under the format of the other
+    body = json.loads(again.to_json()) | {"format": "wbound-certificate-3"}
+    with pytest.raises(Inconsistent, match="bound is recorded"):
+        verify(json.dumps(body | {"digest": digest(body)}))
 
 
 def malformed() -> list[str]:

@@ -48,6 +48,7 @@ SPECIAL = {
     "profiles:early": "early",
     "eq-18": "geometric",
     "tangent-law": "tangent",
+    **{f"random-midpoint{part}": "drawn" for part in ("", ":flow", ":low", ":high", ":flow-high")},
 }
 #: Settings drawn so far, by kind and K.
 DRAWN: dict[tuple[str, int | None], tuple[list[Setting], Iterator[Setting]]] = {}
@@ -80,8 +81,11 @@ def settings(seed: int, K: int | None = None, kind: str = "") -> Iterator[Settin
         steps = int(rng.integers(1, 6)) if K is None else K
         T = float(rng.uniform(0.5, 3.0)) / (3.0 if kind.startswith("image") else 1.0)
         starts = ["exact", "prior", "standard"] if p.standard_start else ["exact", "prior"]
-        own = {"two stages": ("heun", "heun", "heun-lam", "ddim"), "geometric": ("ddim", "ddim-inflated")}
-        schemes = own.get(kind, SCHEMES)
+        schemes = {
+            "two stages": ("heun", "heun", "heun-lam", "ddim"),
+            "geometric": ("ddim", "ddim-inflated"),
+            "drawn": tuple(wbound.RANDOM_TIMES),
+        }.get(kind, SCHEMES)
         quiet = rng.uniform() < 0.6
         scheme: str | Scheme = str(rng.choice(schemes))
         even = quiet or K is not None or kind in ("early", "geometric", "tangent")
@@ -158,6 +162,9 @@ BREAKS: dict[str, Broken] = {
     ),
     theorem_7.WEIGHTS: other(
         scheme=Scheme("lopsided", "other weights", "ode", Named(_lopsided), "a test", 2)
+    ),
+    "levels that are not random": lambda s: dataclasses.replace(
+        s, scheme=scheme_named("ode-random-midpoint" if s.scheme.kind == "ode" else "random-midpoint")
     ),
     "an SDE scheme": other(scheme=wbound.SCHEMES["ddim"]),
     "an ODE scheme": other(scheme=wbound.SCHEMES["em"]),
@@ -248,6 +255,12 @@ def test_a_hypothesis_left_out_is_noticed(id: str) -> None:
 # ---------------------------------------------------------------------- the formula
 
 
+def at_angle(theta: float) -> dict[str, float]:
+    """θ, and the maximum ϑ of θx² − x³ over [0, 1] as a search finds it."""
+    x = np.linspace(0.0, 1.0, 100_001)
+    return {"theta": theta, "vartheta": float((theta * x**2 - x**3).max())}
+
+
 def at_theta(id: str, s: Setting) -> float:
     """The code's value of Eq. 9′, 9″ or 15 at a given θ."""
     if id == "theorem-7":
@@ -264,7 +277,7 @@ def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, 
     """The settings, the formula evaluated as it stands, and the code's value."""
     id = statement.id
     for s in fitting(statement, 3 * N if statement.anchor in ONE_EIGENVALUE else N):
-        terms = quantities(s, id) | {"theta": THETA}
+        terms = quantities(s, id) | at_angle(THETA)
         if id in ("theorem-2", "theorem-2-prime") and ddpm.has_ancestral(s):
             continue  # the smaller of Eq. 7 and 9″
         if id == "exact-law" and (s.scheme.kind == "ode" or "sigma_0" not in terms):
@@ -288,7 +301,7 @@ def test_the_best_theta_is_taken(id: str) -> None:
         terms = quantities(s, id)
         best = min(
             minimize_scalar(
-                lambda theta, terms=terms: formula_value(statement.formula, terms | {"theta": theta}),
+                lambda theta, terms=terms: formula_value(statement.formula, terms | at_angle(theta)),
                 bounds=ends,
                 method="bounded",
                 options={"xatol": 1e-3},

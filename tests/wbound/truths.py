@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from affine_search import alternation
+from drawn_levels import by_quadrature
 from scipy.integrate import quad, solve_ivp
 
 import wbound
@@ -299,6 +300,38 @@ def _from_the_mean(s: Setting) -> float:
     return float(EXACT_LAW(dataclasses.replace(s, data=centred, start="prior")))
 
 
+def _moved_in_time(s: Setting, noise: float) -> float:
+    """The variance along −dv = [2(f − ½(1 + noise)g²/w)v + noise g²]dt, in x-units, solved in t."""
+    p, t, x = s.process, s.nodes.t, float(_law(s).eigenvalues[0])
+
+    def slope(u: float, v: Any) -> Any:  # u = T − t
+        at = float(t[0]) - u
+        f, g2 = float(p.f(at)), float(p.g(at)) ** 2
+        w = float(p.alpha(at)) ** 2 * (x + float(p.lam(at)))
+        return 2.0 * (f - 0.5 * (1.0 + noise) * g2 / w) * v + noise * g2
+
+    w = float(p.alpha(t[0])) ** 2 * (x + float(p.lam(t[0])))
+    begun = {"exact": w, "prior": float(p.sigma2(t[0])), "standard": 1.0}[s.start]
+    span = (0.0, float(t[0] - t[-1]))
+    return float(solve_ivp(slope, span, [begun], method="DOP853", rtol=1e-12, atol=1e-14).y[0, -1])
+
+
+def _coupled_at_the_times(s: Setting) -> float:
+    """Not below W2: output and data coupled given the times, in x."""
+    of = by_quadrature(s)
+    if s.scheme.kind == "ode":
+        square = of.moment - 2.0 * of.gain * math.sqrt(of.start * of.x) + of.x
+    else:
+        square = (of.spread + (of.moment - of.x) ** 2) / of.x
+    return math.sqrt(s.data.d * max(square, 0.0))
+
+
+def _sizes_apart(s: Setting) -> float:
+    """Not above W2: ‖y_K‖ and ‖X_0‖ apart, in x."""
+    of = by_quadrature(s)
+    return math.sqrt(s.data.d) * abs(math.sqrt(of.moment) - math.sqrt(of.x))
+
+
 #: By an independent route: the quantity that a statement is about, where it is not the exact W2 (None: cannot be told).
 TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "eq-2": lambda s: _forward(s)[1],
@@ -354,6 +387,13 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "theorem-6": lambda s: _worst(s, np.geomspace(*_ends(s), 60)),
     "theorem-6:attained": _class_error,
     "random-levels": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
+    "limits-without-steps": lambda s: _moved_in_time(s, 1.0),
+    "limits-without-steps:flow": lambda s: _moved_in_time(s, 0.0),
+    "random-midpoint": lambda s: s.data.d * by_quadrature(s).moment,
+    "random-midpoint:flow": lambda s: s.data.d * by_quadrature(s).moment,
+    "random-midpoint:low": _coupled_at_the_times,
+    "random-midpoint:high": _sizes_apart,
+    "random-midpoint:flow-high": _sizes_apart,
     "absolute-floor": lambda s: _worst(s, np.append(0.0, np.geomspace(1e-9, 1.0, 60)) * _ends(s)[1], True),
     "section-18": _from_the_mean,
     "eq-13": lambda s: THEOREM_2.evaluate(_on_its_grid(s, "optimal")).total,

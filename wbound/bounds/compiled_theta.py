@@ -27,7 +27,7 @@ def best_theta(
     neighbours of the best of ``looks``; its value; and the least Σ_θ seen.
 
     weights: (3, N), a step's factor, log v_0 and length Y in Σ_θ = Σ factor v_0^{−θ} ∫_0^Y (e^y−1)² e^{(1−θ)y} dy;
-    C_θ = dL2 (1 + θ …) as in `wbound.bounds.shared.decay_constant`; accuracy: of θ, 0 for no search.
+    C_θ = dL2 (1 + ϑ …) as in `wbound.bounds.shared.decay_constant`; accuracy: of θ, 0 for no search.
     """
     return _compiled()(weights, looks, accuracy, log, log_V, dL2, SHORT, POWERS)
 
@@ -149,7 +149,8 @@ def _theta(
         gap = (tried - 2.0) * log_V
         decay = np.inf
         if gap < 700.0:
-            decay = dL2 * (1.0 + tried * log_V * (math.expm1(gap) / gap if gap != 0.0 else 1.0))
+            peak = tried - 1.0 if tried >= 1.5 else 4.0 * tried * tried * tried / 27.0
+            decay = dL2 * (1.0 + peak * log_V * (math.expm1(gap) / gap if gap != 0.0 else 1.0))
         if log:
             fu = 0.5 * (math.log(decay) + math.log(total))
         else:

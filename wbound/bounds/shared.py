@@ -81,9 +81,14 @@ def bound_of(s: Setting, statement: str, total: float, p: Parts, extra: float = 
 
 
 def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
-    """C_θ = dL_0²(1 + θ(1 − V^{θ−2})/(2−θ)), V = 1+L_0λ(T); at θ = 2: dL_0²(1 + 2 log V) (section 12)."""
+    """C_θ = dL_0²(1 + ϑ(1 − V^{θ−2})/(2−θ)), V = 1+L_0λ(T), which is at least 4∫(1+L_0u)^θ‖dS/dΛ‖²du, in 1/x² (section
+    12). *upper* At θ = 2: dL_0²(1 + log V).
+
+    ϑ is the maximum of θx² − x³ over [0, 1]: θ − 1, or 4θ³/27 (at x = 2θ/3) where θ < 3/2.
+    """
     assert data.A1 is not None
     L0 = data.A1[1]
+    peak = theta - 1.0 if theta >= 1.5 else 4.0 * theta**3 / 27.0
     log_V = float(softplus(np.float64(math.log(L0) + log_lam)))
     gap = (theta - 2.0) * log_V
     # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
@@ -91,7 +96,7 @@ def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:
     with np.errstate(
         over="ignore"
     ):  # V^{θ−2} beyond doubles: an infinite bound, of which another θ is better
-        return data.d * L0**2 * (1.0 + theta * slope)
+        return data.d * L0**2 * (1.0 + peak * slope)
 
 
 def weights(L0: float, b: Batch) -> Callable[..., Array]:

@@ -168,23 +168,30 @@ def _run(u: float, gamma: Array, drift: Array, noise2: Array) -> float:
 
 
 class Sums:
-    """Eq. 7′'s sums, gathered from the data's end (k = K) backward, block by block, in units of s_K."""
+    """Eq. 7′'s sums, gathered block by block in the sampler's order, in units of s_K: what is held does not grow with K."""
 
     def __init__(self, M: float, V: float) -> None:
         self.M, self.V = M, V
-        self.log_P = 0.0  # log of the product of the γ after the blocks so far
-        self.largest = 0.0  # the largest log of such a product
+        self.log_P = 0.0  # log of the product of the γ of the blocks so far
+        self.largest = 0.0  # the largest log of a product of the last of them
         self.bias = self.noise2 = self.score = 0.0
 
     def add(self, terms: Local) -> None:
-        """The next block's terms, steps in the sampler's order, all before those added so far."""
+        """The next block's terms, steps in the sampler's order, all after those added so far."""
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-            P: Array | float = math.exp(min(self.log_P, 700.0))
+            P: Array | float = 1.0
             if isinstance(terms.log_gamma, np.ndarray):
                 tail = np.cumsum(terms.log_gamma[::-1])[::-1]
-                P = np.exp(np.concatenate((tail[1:], [0.0])) + self.log_P)
-                self.largest = max(self.largest, float(tail.max()) + self.log_P)
-                self.log_P += float(tail[0])
+                P = np.exp(np.append(tail[1:], 0.0))
+                whole = float(tail[0])
+                self.largest = max(self.largest + whole, float(tail.max()), 0.0)
+                self.log_P += whole
+                left = math.exp(min(whole, UNSTABLE + 1.0))
+                self.bias, self.noise2, self.score = (
+                    self.bias * left,
+                    self.noise2 * left * left,
+                    self.score * left,
+                )
             n2 = terms.n2 if self.V == 0.0 else terms.n2 + (self.V * terms.C) ** 2
             self.noise2 += float(np.sum(n2 * P**2))
             self.bias += float(np.sum(terms.b * P))
@@ -202,7 +209,7 @@ class Sums:
 def sums(s: Setting) -> Parts:
     """Eq. 7′'s parts of a setting by summing every step, without the recursion of Eq. 7."""
     gathered = Sums(s.score_bias, s.score_noise)
-    for _, block in s.nodes.blocks():
+    for block in s.nodes.onward():
         gathered.add(local(block, s.data, s.scheme, bool(s.score_bias or s.score_noise)))
     return gathered.parts(start_term(s))
 
@@ -212,23 +219,22 @@ def _evaluate(s: Setting) -> Bound:
     M, V = s.score_bias, s.score_noise
     start = start_term(s)
     gathered = Sums(M, V)
-    arrays: tuple[Array, Array, Array] | None = None
-    for where, block in nodes.blocks():
+    u, plain = start, M == 0.0
+    for block in nodes.onward():
         terms = local(block, data, s.scheme, bool(M or V))
         gathered.add(terms)
-        if M == 0.0 and not isinstance(terms.log_gamma, np.ndarray):
+        if plain and not isinstance(terms.log_gamma, np.ndarray):
             continue  # Eq. 9: the recursion telescopes
-        if arrays is None:
-            arrays = (np.empty(nodes.K), np.empty(nodes.K), np.empty(nodes.K))
+        plain = False
         with np.errstate(over="ignore", invalid="ignore"):  # as above
-            arrays[0][where] = np.exp(terms.log_gamma)
-            arrays[1][where] = terms.b + M * terms.C
-            arrays[2][where] = terms.n2 if V == 0.0 else terms.n2 + (V * terms.C) ** 2
+            rows = (
+                np.exp(terms.log_gamma),
+                terms.b + M * terms.C,
+                terms.n2 if V == 0.0 else terms.n2 + (V * terms.C) ** 2,
+            )
+        u = _run(u, *(np.array(np.broadcast_to(row, block.t_lo.shape)) for row in rows))
     p = gathered.parts(start)
-    if arrays is None or not gathered.largest <= UNSTABLE:
-        total = p.additive
-    else:
-        total = _run(start, *arrays)
+    total = p.additive if plain or not gathered.largest <= UNSTABLE else u
     scale, extra = output(s)
     name = "Theorem 2" if data.telescopes else "Theorem 2'"
     result = bound_of(s, name, total * scale + extra, Parts(*(v * scale for v in p)), extra)
@@ -263,7 +269,7 @@ def shares(s: Setting) -> Shares:
     M, V = s.score_bias, s.score_noise
     u = start_term(s)
     start, bias, noise, from_M, from_V = u * u, 0.0, 0.0, 0.0, 0.0
-    for _, block in s.nodes.blocks():
+    for block in s.nodes.onward():
         terms = local(block, s.data, s.scheme, bool(M or V))
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite bound
             gamma = np.exp(terms.log_gamma)
@@ -374,6 +380,7 @@ THEOREM_2 = make_theorem(
     c.profile,
     c.an_sde,
     c.no_memory,
+    c.fixed_times,
     source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
     covers=("eq-7", "noisy-scores"),
     called="sharp",

@@ -163,7 +163,7 @@ def output(s: Setting) -> tuple[float, float]:
     """Scale of the output in y-units and what early stopping adds: √(dδ) (section 11)."""
     if not s.nodes.stopped_early:
         return 1.0, 0.0
-    # Eq. 15 is then about q_δ: the part of ∫p(−R′) below δ is only left out
+    # Eq. 15 is then about q_δ: the part of ∫pN below δ is only left out
     delta = math.exp(s.nodes.last[1])
     assert s.data.A1 is not None
     return math.sqrt(1.0 + s.data.A1[0] * delta), math.sqrt(s.data.d * delta)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.bounds.shared import Parts, start_error
+from wbound.bounds.shared import Parts, decay_constant, start_error
 from wbound.bounds.theorem import StepRows, ThetaSums, make_theorem
 from wbound.bounds.theorem_3 import best_theta, log_products, log_sum, output, start_at
-from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, first_constant, integrals, second_constant
+from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, integrals, second_constant
 from wbound.calculus.stable import grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
@@ -231,7 +231,7 @@ def _explain(s: Setting, bound: Bound) -> Explanation:
     known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
     steps = f"sum over {s.nodes.K} steps"
     drift = "Σ P_k (|H_k/2 - a_k - b_k| + b_k l_k |H_k/2 - c_k|) (d l_(k-1))^(1/2)"
-    first = "C_1^(1/2)/2 (Σ P_k² ∫G_k² (1+L_0u)^(-θ) du)^(1/2)"
+    first = "C_θ^(1/2)/2 (Σ P_k² ∫G_k² (1+L_0u)^(-θ) du)^(1/2)"
     second = "C_2^(1/2)/4 (Σ P_k² ∫((u-λ_k)(λ_(k-1)-u)/u)² (1+L_0u)^(-θ) du)^(1/2)"
     score = "M Σ P_k (max_h |a_k - b_k c_k h| α_(k-1) + b_k α_k)"
     out = [
@@ -269,8 +269,7 @@ def _log_V(data: Curvature, log_lam: float) -> float:
 
 
 def _first(theta: float, data: Curvature, log_lam: float) -> float:
-    assert data.A1 is not None
-    return 0.25 * first_constant(theta, data.d, data.A1[1], _log_V(data, log_lam))
+    return 0.25 * decay_constant(theta, data, log_lam)
 
 
 def _second(theta: float, data: Curvature, log_lam: float) -> float:
@@ -327,6 +326,7 @@ THEOREM_7 = make_theorem(
     "theorem-7",
     _evaluate,
     c.an_ode,
+    c.fixed_times,
     c.own(WEIGHTS, _weights),
     c.a1,
     c.no_noise,

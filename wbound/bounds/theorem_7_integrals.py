@@ -2,10 +2,10 @@
 
 With v = 1+L_0u and x = hv/L_0 ∈ [1/(1+(κ−1)/v), 1] for every eigenvalue h of −∇²log q_u:
 
-    ∫v^θ‖DS‖² ≤ ¼C_1,   C_1 = dL_0²(1 + ∫max_x(θx² − x³) v^{θ−3}dv),
     ∫u²v^θ‖D²S‖² ≤ C_2,   C_2 = (dL_0²/16)(2 + ∫max_x(Ax² + Bx³ − 19(1−y)²x⁵) v^{θ−3}dv),   y = 1/v,
 
 A = θ(6 + 6(θ−1)z + (θ−1)(θ−2)z²), B = (2 + 4θz + θ(θ−1)z²)/3, z = 1−y. All of them err upward.
+(C_1, of the first derivative, is `wbound.bounds.shared.decay_constant`.)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wbound.calculus.stable import softplus
 from wbound.sampler.steps import Batch
 from wbound.typing import Array
 
-__all__ = ["FAR", "Integrals", "edges", "first_constant", "integrals", "second_constant"]
+__all__ = ["FAR", "Integrals", "edges", "integrals", "second_constant"]
 
 #: ∫u²(1+L_0u)²‖D²S‖² ≤ (dL_0²/16)(CLOSED[0] + CLOSED[1] log V) for every κ: C_2 at θ = 2 in closed form.
 CLOSED = (8.2, 11.4)
@@ -36,18 +36,6 @@ UPWARD = 1.0 + 1e-11
 FAR = 230.0
 #: Width of the cells of C_2 in log v, near v = 1 and beyond v = e^4.
 CELL, WIDE = 0.04, 0.2
-
-
-def first_constant(theta: float, d: int, L0: float, log_V: float) -> float:
-    """C_1: ∫_0^{λ(T)} v^θ‖DS‖²du ≤ ¼C_1, V = 1+L_0λ(T), in 1/x². *upper*
-
-    The maximum of θx² − x³ over [0, 1] is θ − 1, or 4θ³/27 (at x = 2θ/3) where θ < 3/2.
-    """
-    peak = theta - 1.0 if theta >= 1.5 else 4.0 * theta**3 / 27.0
-    gap = (theta - 2.0) * log_V
-    # (1 − V^{θ−2})/(2−θ) = log V · expm1(gap)/gap
-    slope = log_V * (math.expm1(gap) / gap if gap else 1.0) if gap < 700.0 else math.inf
-    return d * L0**2 * (1.0 + (peak * slope if peak else 0.0))
 
 
 @lru_cache(maxsize=4096)

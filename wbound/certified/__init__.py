@@ -8,7 +8,8 @@ _HOME, __getattr__, __dir__ = front_door(
     __name__,
     {
         "wbound.certified.certificate": (
-            "ALLOWED BITS Certificate DOUBLINGS Inputs OMEGA_RTOL TIGHT UNPROTECTED WIDE certify prove verify"
+            "ALLOWED BITS Certificate DOUBLINGS Inputs TIGHT UNPROTECTED WIDE certify prove verify"
         ),
+        "wbound.certified.totals": "OMEGA_RTOL",
     },
 )

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from wbound.bounds.ddpm import ancestral_sums, best_theta, has_ancestral
-from wbound.bounds.theorem_1 import NU_RTOL
 from wbound.bounds.theorem_7_integrals import UPWARD
 from wbound.calculus.balls import (
     Ball,
@@ -36,7 +35,7 @@ from wbound.certified import flow_statements as flow
 from wbound.certified import statements as terms
 from wbound.certified.certificate_file import OLD, read, written
 from wbound.certified.path import Path
-from wbound.certified.theorem_1_terms import Slack, theorem_1
+from wbound.certified.totals import Work, proved
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import AGREE, EQUAL, LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Inconsistent, count, one_of
@@ -63,14 +62,14 @@ TIGHT = 4.5e-16
 WIDE = 1e-5
 #: What the double path may be off in relative terms, beyond the radius.
 ALLOWED = 1e-11
-#: By how much it lets ω² err upward in the general family (`wbound.bounds.theorem_1.moment_supremum`).
-OMEGA_RTOL = 1e-6
 #: What is said of a file without a digest.
 UNPROTECTED = (
     f"format {OLD} has no digest: every number, statement and verdict in it was computed again and agrees, but an edit "
     "that changes none of them would not be noticed (versions, bits, inputs that this scheme and theorem do not use, "
     "digits of the inputs below the intervals); write it again with wbound certify"
 )
+#: What is said of one whose bound has a smaller constant by now.
+SMALLER = "its bound was computed with the larger constant of its format, and is one; wbound certify gives a smaller one today"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,9 @@ class Certificate:
     versions: Mapping[str, str] = field(default_factory=dict)
     #: whether the bound holds a supremum that is bounded from above, not known to the last digit
     slack: bool = False
-    #: of a file that was verified: what its format leaves unprotected, or nothing
+    #: whether C_θ is that of formats 1 and 2
+    former: bool = False
+    #: of a file that was verified: what its format leaves unprotected, and what was larger then; or nothing
     caveat: str = ""
 
     def enclosures(self) -> dict[str, Enclosure]:
@@ -136,7 +137,7 @@ class Certificate:
             "bits": self.bits,
             "versions": dict(self.versions),
         }
-        return written(body)
+        return written(body, self.former)
 
 
 def certify(
@@ -191,8 +192,10 @@ def certify(
 # ---------------------------------------------------------------------- from inputs to enclosures
 
 
-def prove(inputs: Description, bits: int = BITS) -> Certificate:
-    """The `Certificate` of exact inputs, the precision doubled until it is tight. Errors as `certify`."""
+def prove(inputs: Description, bits: int = BITS, *, former: bool = False) -> Certificate:
+    """The `Certificate` of exact inputs, the precision doubled until it is tight. Errors as `certify`.
+
+    former: with the constant of Eqs. 9′ and 15 that files of formats 1 and 2 were written with."""
     flint()
     bits = count("bits", bits, 64)
     if bits > 1 << 14:
@@ -217,7 +220,7 @@ def prove(inputs: Description, bits: int = BITS) -> Certificate:
             raise BadInput("theta", inputs.theta, f"must be {many}")
     if inputs.eps is not None and not double_of("eps", inputs.eps) > 0.0:
         raise BadInput("eps", inputs.eps, "must be a number > 0")
-    out = _at(inputs, where, bits)
+    out = _at(inputs, where, bits, former)
     for _ in range(DOUBLINGS):
         wide = {name: e.relative for name, e in out.enclosures().items() if e.upper > 0.0}
         if out.slack and wide.get("bound", 1.0) <= WIDE:  # wide by its nature
@@ -225,7 +228,7 @@ def prove(inputs: Description, bits: int = BITS) -> Certificate:
         undecided = out.bound is not None and out.exact is not None and out.holds is None
         if max(wide.values(), default=0.0) <= TIGHT and not undecided:
             break
-        out = _at(inputs, where, 2 * out.bits)
+        out = _at(inputs, where, 2 * out.bits, former)
     return out
 
 
@@ -248,12 +251,12 @@ def _thetas_of(inputs: Description, where: Setting) -> tuple[float, ...]:
     return (float(min(seen, key=lambda theta: seen[theta])),)
 
 
-def _at(inputs: Description, where: Setting, bits: int) -> Certificate:
+def _at(inputs: Description, where: Setting, bits: int, former: bool = False) -> Certificate:
     with precision(bits):
-        return _in_balls(inputs, where, bits)
+        return _in_balls(inputs, where, bits, former)
 
 
-def _in_balls(inputs: Description, where: Setting, bits: int) -> Certificate:
+def _in_balls(inputs: Description, where: Setting, bits: int, former: bool) -> Certificate:
     arb = flint().arb
     values = {name: exact_ball(name, text) for name, text in inputs.parameters.items()}
     if inputs.nodes is None:
@@ -275,7 +278,7 @@ def _in_balls(inputs: Description, where: Setting, bits: int) -> Certificate:
             return None
 
     slack: list[bool] = []
-    statement, bound = _bound(inputs, where, path, data, M, V, slack)
+    statement, bound = proved(Work(inputs, where, path, data, M, V, slack, former))
     if bound is None:
         reasons["bound"] = "no theorem was asked for"
     exact = attempt("exact", lambda: _exact(inputs, path, data, M, V))
@@ -294,6 +297,7 @@ def _in_balls(inputs: Description, where: Setting, bits: int) -> Certificate:
         reasons=reasons,
         versions=_versions(),
         slack=bool(slack),
+        former=former,
     )
 
 
@@ -373,53 +377,6 @@ def _log_concave(d: int, texts: Mapping[str, str]) -> terms.Facts:
     return facts._replace(spectrum=terms.Spectrum([1 / m0], [d], [mean2]))
 
 
-def _bound(
-    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
-) -> tuple[str | None, Ball | None]:
-    if inputs.theorem is None:
-        return None, None
-    return PROVED[upper_bound(inputs.theorem, where.scheme).id](inputs, where, path, data, M, V, slack)
-
-
-def _published(
-    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
-) -> tuple[str, Ball]:
-    M1 = exact_ball("M1", str(inputs.M1))
-    allowed = Slack(NU_RTOL, OMEGA_RTOL, slack)
-    return "theorem-1", theorem_1(path, data, inputs.start, M, M1, allowed)
-
-
-def _sharp(
-    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
-) -> tuple[str, Ball]:
-    total = terms.theorem_2(path, data, inputs.scheme, inputs.start, M, V)
-    if not has_ancestral(where):
-        return "theorem-2", total
-    other = terms.ancestral(path, data, inputs.start, M, exact_ball("theta", str(inputs.theta)))
-    name = "theorem-2 (Eq. 9')" if other < total else "theorem-2"
-    # where one of them is beyond all balls the other is still a bound
-    both = [x for x in (total, other) if x.is_finite()]
-    return name, both[0].min(both[-1]) if both else total
-
-
-def _flow(
-    inputs: Description, where: Setting, path: Path, data: terms.Facts, M: Ball, V: Ball, slack: list[bool]
-) -> tuple[str, Ball]:
-    thetas = [exact_ball("theta", text) for text in str(inputs.theta).split(BETWEEN)]
-    by = upper_bound(str(inputs.theorem), where.scheme).id
-    of = {"theorem-3": flow.theorem_3, "theorem-7": flow.theorem_7}[by]
-    return by, of(path, data, inputs.scheme, inputs.start, M, thetas)
-
-
-#: The theorems that are proved in balls, by id.
-PROVED: dict[str, Callable[..., tuple[str, Ball]]] = {
-    "theorem-1": _published,
-    "theorem-2": _sharp,
-    "theorem-3": _flow,
-    "theorem-7": _flow,
-}
-
-
 def _exact(inputs: Description, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:
     if data.spectrum is None:
         raise HypothesisFailed("the exact law", "Gaussian data", data.why)
@@ -473,7 +430,7 @@ def verify(text: str, bits: int | None = None) -> Certificate:
     """
     flint()
     file = read(text)
-    again = prove(file.inputs, bits or file.bits + 64)
+    again = prove(file.inputs, bits or file.bits + 64, former=file.former)
     new = again.enclosures()
     if new.keys() != file.enclosures.keys():
         why = "".join(f"; {again.reasons[k]}" for k in file.enclosures if k not in new)
@@ -488,7 +445,7 @@ def verify(text: str, bits: int | None = None) -> Certificate:
                 f"certificate: {name} is recorded within {_said(*recorded)} but is within {_of(new[name])}"
             )
         if not _as_tight(new[name], recorded):  # then it may be so at its own precision only
-            own = own or _at(file.inputs, file.inputs.setting, file.bits).enclosures()
+            own = own or _at(file.inputs, file.inputs.setting, file.bits, file.former).enclosures()
             if not _as_tight(own[name], recorded):
                 raise Inconsistent(
                     f"certificate: {name} is recorded within {_said(*recorded)}, wider than {_of(own[name])}, which is "
@@ -501,7 +458,10 @@ def verify(text: str, bits: int | None = None) -> Certificate:
             )
     if file.holds is not again.holds:
         raise Inconsistent(f"certificate: holds is recorded as {file.holds} but is {again.holds}")
-    return again if file.protected else replace(again, caveat=UNPROTECTED)
+    said = [] if file.protected else [UNPROTECTED]
+    if file.former and again.statement in ("theorem-3", "theorem-2 (Eq. 9')"):
+        said.append(SMALLER)
+    return replace(again, caveat="; ".join(said))
 
 
 def _said(lower: float, upper: float) -> str:

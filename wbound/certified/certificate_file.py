@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 from wbound.errors import BadInput, Inconsistent
 from wbound.sampler.description import LATER, Description, mapping
 
-__all__ = ["NAMES", "OLD", "Recorded", "digest", "read", "written"]
+__all__ = ["FORMER", "NAMES", "OLD", "Recorded", "digest", "read", "written"]
 
-FORMAT = "wbound-certificate-2"
-#: Files without a digest, which are still read.
+FORMAT = "wbound-certificate-3"
+#: As `FORMAT`, but Eqs. 9′ and 15 with their former, larger C_θ; still read.
+FORMER = "wbound-certificate-2"
+#: As `FORMER`, without a digest; still read.
 OLD = "wbound-certificate-1"
 #: What a certificate may enclose.
 NAMES = ("bound", "exact", "floor", "steps")
@@ -23,7 +25,8 @@ VERSIONS = ("wbound", "python-flint", "flint", "python")
 
 
 class Recorded(NamedTuple):
-    """A file's content, as it stands there; ``protected``: whether a digest covers it."""
+    """A file's content, as it stands there; ``protected``: whether a digest covers it; ``former``: whether Eqs. 9′ and
+    15 stand in it with the larger C_θ, which is a bound too."""
 
     inputs: Description
     statements: dict[str, str | None]
@@ -31,6 +34,7 @@ class Recorded(NamedTuple):
     holds: bool | None
     bits: int
     protected: bool
+    former: bool
 
 
 def digest(body: Mapping[str, Any]) -> str:
@@ -40,9 +44,9 @@ def digest(body: Mapping[str, Any]) -> str:
     return "sha256:" + hashlib.sha256(plain.encode("ascii")).hexdigest()
 
 
-def written(body: Mapping[str, Any]) -> str:
-    """The file's text, of all `KEYS` but the format."""
-    out = {"format": FORMAT, **body}
+def written(body: Mapping[str, Any], former: bool = False) -> str:
+    """The file's text, of all `KEYS` but the format, which is `FORMER` where C_θ is."""
+    out = {"format": FORMER if former else FORMAT, **body}
     return json.dumps(out | {"digest": digest(out)}, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -55,9 +59,9 @@ def read(text: str) -> Recorded:
         raise
     except (ValueError, RecursionError):
         raise BadInput("certificate", text[:40] or "(empty)", "is not JSON") from None
-    if not isinstance(body, dict) or body.get("format") not in (FORMAT, OLD):
-        raise BadInput("certificate", text[:40], f"must be an object of format {FORMAT} or {OLD}")
-    protected = body["format"] == FORMAT
+    if not isinstance(body, dict) or body.get("format") not in (FORMAT, FORMER, OLD):
+        raise BadInput("certificate", text[:40], f"must be an object of format {FORMAT}, {FORMER} or {OLD}")
+    protected = body["format"] != OLD
     exactly("certificate", body, (*KEYS, "digest") if protected else KEYS)
     if protected and body["digest"] != digest(body):
         raise Inconsistent(
@@ -83,7 +87,7 @@ def read(text: str) -> Recorded:
         raise BadInput("inputs", "T, K or M1", "must be numbers in a certificate")
     if inputs.nodes is None and inputs.grid != "uniform":
         raise BadInput("grid", inputs.grid, "needs its nodes")
-    return Recorded(inputs, body["statements"], enclosures, holds, bits, protected)
+    return Recorded(inputs, body["statements"], enclosures, holds, bits, protected, body["format"] != FORMAT)
 
 
 def exactly(option: str, value: Any, keys: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wbound.bounds.theorem_7_integrals import edges
 from wbound.calculus.balls import Ball, flint, root, square
 from wbound.certified.path import Path
-from wbound.certified.statements import Facts, Spectrum, power_integral, start_error
+from wbound.certified.statements import Facts, Spectrum, decay_constant, power_integral, start_error
 
 __all__ = ["STEPS", "flow_law", "theorem_3", "theorem_7"]
 
@@ -53,21 +53,18 @@ STEPS: dict[str, Callable[[Path, int], Step]] = {
 }
 
 
-def theorem_3(path: Path, data: Facts, scheme: str, start: str, M: Ball, thetas: Sequence[Ball]) -> Ball:
-    """Eq. 15 for a given θ. *upper*"""
-    L0, theta = data.L0, thetas[0]
-    V = 1 + L0 * path.lam[0]
-    constant = data.d * L0**2 * (1 + theta * power_integral(flint().arb(1), V, theta - 2))
-    return _bound(path, data, scheme, start, M, theta, constant)
+def theorem_3(
+    path: Path, data: Facts, scheme: str, start: str, M: Ball, thetas: Sequence[Ball], former: bool = False
+) -> Ball:
+    """Eq. 15 for a given θ; ``former`` as in `decay_constant`. *upper*"""
+    constant = decay_constant(path, data, thetas[0], former)
+    return _bound(path, data, scheme, start, M, thetas[0], constant)
 
 
 def theorem_7(path: Path, data: Facts, scheme: str, start: str, M: Ball, thetas: Sequence[Ball]) -> Ball:
     """Eq. 21 for given θ_1 and θ_2, the latter of steps of two stages. *upper*"""
-    L0, theta = data.L0, thetas[0]
-    V = 1 + L0 * path.lam[0]
-    peak = theta - 1 if theta >= 1.5 else 4 * theta**3 / 27
-    constant = data.d * L0**2 * (1 + peak * power_integral(flint().arb(1), V, theta - 2))
-    return _bound(path, data, scheme, start, M, theta, constant, thetas[-1])
+    constant = decay_constant(path, data, thetas[0], False)
+    return _bound(path, data, scheme, start, M, thetas[0], constant, thetas[-1])
 
 
 def _bound(

@@ -18,6 +18,7 @@ __all__ = [
     "Facts",
     "Spectrum",
     "ancestral",
+    "decay_constant",
     "eq_12",
     "exact_law",
     "floor",
@@ -183,13 +184,20 @@ def power_integral(v0: Ball, v1: Ball, a: Ball) -> Ball:
     return (v1**a - v0**a) / a
 
 
-def ancestral(path: Path, data: Facts, start: str, M: Ball, theta: Ball) -> Ball:
+def decay_constant(path: Path, data: Facts, theta: Ball, former: bool) -> Ball:
+    """C_θ of section 12; ``former``: the larger one that certificates of formats 1 and 2 were written with, θ in ϑ's
+    place."""
+    peak = theta if former else theta - 1 if theta >= 1.5 else 4 * theta**3 / 27
+    V = 1 + data.L0 * path.lam[0]
+    return data.d * data.L0**2 * (1 + peak * power_integral(flint().arb(1), V, theta - 2))
+
+
+def ancestral(path: Path, data: Facts, start: str, M: Ball, theta: Ball, former: bool = False) -> Ball:
     """Eq. 9′ with I under the root of III, for a given θ ≥ 0; y-units, λ_K = 0. *upper*"""
     arb, d, m0, L0 = flint().arb, data.d, data.m0, data.L0
     lam, K = path.lam, path.K
     v = [1 + L0 * x for x in lam]
-    V = v[0]
-    C = d * L0**2 * (1 + theta * power_integral(arb(1), V, theta - 2))
+    C = decay_constant(path, data, theta, former)
     drift = score = noise2 = inside = arb(0)
     for k in range(K):
         P = 1 / (1 + m0 * lam[k + 1])

@@ -1,4 +1,4 @@
-"""The complexity table: published orders beside K(ε) and T of both theorems and of the exact law; and SDE
+"""The complexity table: published orders beside K(ε) and T of Theorems 1, 2 and 7 and of the exact law; and SDE
 against ODE: K(ε) of every scheme."""
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def complexity_rows(
     d: dimension; eps: W2, not squared, in the data's units; m0, L0 in 1/x²: the facts are those of `table_data`,
     a centred Gaussian. Columns: process; published_K, published_M, published_eta (data of Gao, Nguyen & Zhu, arXiv
     2311.11003, as sympy); K_published, T_published: Theorem 1 (em, M_1 exact, of `table_data`); K_sharp, T_sharp:
-    Theorem 2 in ``scheme``, from the facts; K_exact, T_exact: the exact law in ``scheme`` for the worst centred
+    Theorem 2 in ``scheme``, from the facts; K_heun, T_heun: Theorem 7 for heun-lambda, from the facts, a step of which is
+    two calls of the score; K_exact, T_exact: the exact law in ``scheme`` for the worst centred
     Gaussian with these facts, `worst_iterations`: W2(from p_T) + the difference that the prior start makes. With
     m_0 = L_0 the facts leave one law, N(0, I/m_0), on which em's errors may cancel. All from the prior start, T
     optimised. ``progress`` is called with each process's name. Raises `BadInput`.
@@ -86,6 +87,7 @@ def complexity_rows(
         p = process(name)
         first = iterations(p, target, eps, theorem="published", M1="exact")
         second = iterations(p, facts, eps, scheme=scheme)
+        heun = iterations(p, facts, eps, scheme="heun-lambda")
         exact = worst_iterations(p, facts, eps, scheme=scheme)
         rows.append(
             {
@@ -93,6 +95,7 @@ def complexity_rows(
                 **{f"published_{column}": cells[name][column].expr for column in ("K", "M", "eta")},
                 **_numbers("published", first),
                 **_numbers("sharp", second),
+                **_numbers("heun", heun),
                 **_numbers("exact", exact),
             }
         )

@@ -1,4 +1,5 @@
-"""Runge–Kutta methods for the probability-flow ODE in t itself, f and g² taken at single times: their exact law on Gaussians.
+"""Runge–Kutta methods for the probability-flow ODE in t itself, f and g² taken at single times, and the limits without steps:
+their exact laws on Gaussians.
 
 Section 19 of docs/theory.md. The schemes of section 12 are written in the clock or in σ; these are what a general
 ODE solver does with dX = (f X + ½g²∇log p_t)dt run backward, as Pierret & Galerne (arXiv 2405.14250) do.
@@ -15,7 +16,7 @@ from wbound.errors import BadInput, one_of
 from wbound.forward.forward_process import Process
 from wbound.typing import Array
 
-__all__ = ["FLOW_METHODS", "flow_gain"]
+__all__ = ["FLOW_METHODS", "flow_gain", "limit_variance"]
 
 #: Times within a step (0: departure, 1: arrival), the matrix and the weights of each explicit method.
 FLOW_METHODS: dict[str, tuple[tuple[float, ...], tuple[tuple[float, ...], ...], tuple[float, ...]]] = {
@@ -27,6 +28,18 @@ FLOW_METHODS: dict[str, tuple[tuple[float, ...], tuple[tuple[float, ...], ...], 
         (1 / 6, 1 / 3, 1 / 3, 1 / 6),
     ),
 }
+
+
+def limit_variance(kind: str, begun: Array, before: Array, after: Array, log_ratio: float) -> Array:
+    """The variance at the end of the reverse SDE ("sde") or of the flow ("ode") without steps, per eigenvalue (E,), in x-units.
+    *exact*
+
+    begun: the start's variance; before, after: w = α²ς² + σ² at T and at the end; log_ratio: log of α at T over α at the end.
+    A deviation is multiplied by (w/α at the end)/(w/α at T) along the SDE, and by (w at the end/w at T)^½ along the flow.
+    """
+    if kind == "ode":
+        return np.asarray(begun * after / before)
+    return np.asarray(after + (np.exp(log_ratio) * after / before) ** 2 * (begun - before))
 
 
 def flow_gain(process: Process, variances: ArrayLike, times: ArrayLike, method: str) -> Array:

@@ -315,7 +315,13 @@ def _evaluate(s: Setting) -> float:
 
 
 EXACT_LAW = statement(
-    "exact-law", "exact", _evaluate, c.gaussian, c.unbiased, source="linear recursion of section 3"
+    "exact-law",
+    "exact",
+    _evaluate,
+    c.gaussian,
+    c.unbiased,
+    c.fixed_times,
+    source="linear recursion of section 3",
 )
 
 

@@ -24,6 +24,8 @@ TAPE_STARTS = ("own", "prior", "exact", "standard")
 BLOCK = 1 << 20
 #: Rows of the triangular solve that are taken one by one; what lies outside is a product of matrices.
 ROWS = 12
+#: Evaluations times eigenvalues up to which a `Recurrence` is not looked for: finding it costs more than it saves.
+FEW = 1 << 13
 #: Below this an eigenvalue is no divisor: ρ has lost digits.
 TINY = 1e-290
 
@@ -159,7 +161,8 @@ def _solve(tape: Tape, x: Array, C: Array, W: Array) -> tuple[Array, Array, Arra
 
     C (K+1, E): room for ρ, and then for v = ρu, what the answers keep of their inputs; W (K+1, E): room.
     """
-    K, r = tape.K, tape.recurrence
+    K = tape.K
+    r = tape.recurrence if "recurrence" in vars(tape) or K * x.size > FEW else None
     _keeps(tape, x, C[:K])
     C[K] = 1.0
     mean = _Mean(tape, x)

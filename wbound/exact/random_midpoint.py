@@ -18,12 +18,13 @@ from wbound.errors import HypothesisFailed, one_of
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import RANDOM_TIMES
 from wbound.typing import Array
 
-__all__ = ["KINDS", "RandomMidpointLaw", "random_midpoint_law"]
+__all__ = ["KINDS", "RandomMidpointLaw", "law_of_random_midpoint", "random_midpoint_law"]
 
-#: "sde": dY = S dΛ + dB; "ode": dY = ½S dΛ, in y-units.
-KINDS = ("sde", "ode")
+#: The schemes by "sde", dY = S dΛ + dB, and "ode", dY = ½S dΛ, in y-units.
+KINDS = {scheme.kind: name for name, scheme in RANDOM_TIMES.items()}
 #: Below, moments of z = 1/(1 − uq) are taken by quadrature and series: their closed forms cancel there.
 SMALL = 0.5
 #: Terms of the series: 0.5^60 is below a unit in the last place of its first term.
@@ -111,13 +112,24 @@ def random_midpoint_law(
     y + H S_{λ−uH}(x) + √(uH) ξ + √((1−u)H) ξ′; for the flow ½S and no noise. Two evaluations a step, the second at a random
     level: the floors of affine samplers (Theorem 6) exclude it.
 
-    process, T, K, start, grid as in `exact_w2`; kind: "sde" or "ode". data: a `Gaussian` with mean 0. Where the grid stops early
-    the output is y_K/α_K. Raises `BadInput` and `HypothesisFailed`.
+    process, T, K, start, grid as in `exact_w2`; kind: "sde" (scheme random-midpoint) or "ode" (ode-random-midpoint). data: a
+    `Gaussian` with mean 0. Where the grid stops early the output is y_K/α_K. Raises `BadInput` and `HypothesisFailed`.
     Source: the method of Shen & Lee (2019), for diffusion Yu & Yu (arXiv 2502.04849) and others; derived in docs/theory.md.
     """
-    one_of("kind", kind, KINDS)
-    s: Setting = setting(process, data, T, K, scheme="hf", start=start, grid=grid)
-    known = gaussian_data(data)
+    one_of("kind", kind, tuple(KINDS))
+    return law_of_random_midpoint(setting(process, data, T, K, scheme=KINDS[kind], start=start, grid=grid))
+
+
+def law_of_random_midpoint(s: Setting) -> RandomMidpointLaw:
+    """`random_midpoint_law` of a `Setting` whose scheme is one of `RANDOM_TIMES`."""
+    kind, start = s.scheme.kind, s.start
+    if not s.scheme.random:
+        raise HypothesisFailed(
+            "the randomised midpoint's law", "levels that are drawn", f"scheme = {s.scheme.name}"
+        )
+    if s.score_bias or s.score_noise:
+        raise HypothesisFailed("the randomised midpoint's law", "an exact score", "the score has an error")
+    known = gaussian_data(s.data)
     if known.coordinates.any():
         detail = "the data's mean is not 0: move the data, or the start"
         raise HypothesisFailed("the randomised midpoint's law", "start at the mean", detail)

@@ -33,6 +33,10 @@ from wbound.typing import Array
 __all__ = ["Along", "Expressions", "Process"]
 
 
+#: `Process.time_of` of more values than this looks at so many times first.
+TABULATED = 65
+
+
 class Along:
     """A process read at decreasing times (K+1,): log α, log λ there, and the K steps between; what costs
     a logarithm or an exponential is computed when it is asked for."""
@@ -477,25 +481,35 @@ class Process:
                 raise BadInput("log lam", f"{lowest:.6g}", f"is below what process {self.name} resolves")
         left, right = np.full_like(goal, lo), np.full_like(goal, hi)
         u = 0.5 * (left + right)
+        if goal.size > TABULATED:  # a table of the clock first: then a few steps of Newton are enough
+            logs = np.linspace(lo, hi, TABULATED)
+            known = self.log_lam(np.exp(logs))
+            if np.isfinite(known).all() and (np.diff(known) > 0.0).all():
+                cell = np.clip(np.searchsorted(known, goal) - 1, 0, TABULATED - 2)
+                left, right = logs[cell], logs[cell + 1]
+                u = np.clip(np.interp(goal, known, logs), left, right)
+        at = np.arange(goal.size)  # those that are still on their way
         for _ in range(200):
-            t = np.exp(u)
+            own, a, b = u[at], left[at], right[at]
+            t = np.exp(own)
             log_alpha, here = self.law(t)
-            gap = here - goal
-            left, right = np.where(gap < 0, u, left), np.where(gap >= 0, u, right)
+            gap = here - goal[at]
+            a, b = np.where(gap < 0, own, a), np.where(gap >= 0, own, b)
             # a flat clock, or one too steep for doubles: bisect instead
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 slope = t * (self._g_of(t) * np.exp(-0.5 * here - log_alpha)) ** 2
-                newton = u - gap / slope
+                newton = own - gap / slope
             # an infinite slope would not move at all
-            inside = (newton >= left) & (newton <= right) & np.isfinite(slope)
-            new = np.where(inside, newton, 0.5 * (left + right))
-            moved = np.abs(new - u)
-            u = new
+            inside = (newton >= a) & (newton <= b) & np.isfinite(slope)
+            new = np.where(inside, newton, 0.5 * (a + b))
+            moved, size = np.abs(new - own), np.maximum(1.0, np.abs(new))
+            u[at], left[at], right[at] = new, a, b
             # the last move was within rounding of log t, of log λ, or of the bracket
-            close = moved <= 4e-16 * np.maximum(1.0, np.abs(u))
-            close |= np.abs(gap) <= 2e-16 * np.maximum(1.0, np.abs(goal))
-            close |= right - left <= 4e-16 * np.maximum(1.0, np.abs(u))
-            if close.all():
+            close = moved <= 4e-16 * size
+            close |= np.abs(gap) <= 2e-16 * np.maximum(1.0, np.abs(goal[at]))
+            close |= b - a <= 4e-16 * size
+            at = at[~close]
+            if not at.size:
                 break
         out[todo] = np.exp(u)
         return out.reshape(np.shape(log_lam))

@@ -19,11 +19,15 @@ from wbound.sampler import placement
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.typing import Array
 
-__all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "grid_named", "log_nodes"]
+__all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "UniformTimes", "grid_named", "log_nodes"]
 
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
 BLOCK = 32768
+#: Is told how many steps of a sum in several blocks are done, and of how many.
+watch: Callable[[int, int], None] | None = None
+#: The times of a uniform grid of more steps are not held.
+HELD = 1 << 20
 #: More steps than this are not summed one by one.
 MOST_STEPS = 200_000_000
 
@@ -89,11 +93,58 @@ class Nodes:
         for end in range(self.K, 0, -size):
             begin = max(end - size, 0)
             yield slice(begin, end), self._steps(begin, end)
+            self._tell(self.K - begin)
+
+    def onward(self, size: int = BLOCK) -> Iterator[Batch]:
+        """The steps in blocks, in the sampler's order."""
+        if size >= self.K:
+            yield self.batch
+            return
+        for begin in range(0, self.K, size):
+            end = min(begin + size, self.K)
+            yield self._steps(begin, end)
+            self._tell(end)
+
+    def _tell(self, done: int) -> None:
+        if watch is not None:
+            watch(done, self.K)
 
     def _steps(self, begin: int, end: int) -> Batch:
         t = self.t[begin : end + 1]
         given = None if self.given is None else self.given[begin : end + 1]
         return GridBatch(self.process, t, given)
+
+
+class UniformTimes:
+    """The times of a uniform grid of very many steps as they are asked for: an array (K+1,) to whoever reads one."""
+
+    ndim = 1
+
+    def __init__(self, T: float, K: int, step: float, last: float) -> None:
+        self.T, self.step, self.last = T, step, last
+        self.size, self.shape = K + 1, (K + 1,)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, at: Any) -> Any:
+        if not isinstance(at, slice):
+            return self[at : at + 1 or None][0]
+        begin, end, stride = at.indices(self.size)
+        return self._between(begin, end, stride)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self._between(0, self.size, 1)
+
+    def _between(self, begin: int, end: int, stride: int) -> Array:
+        K = self.size - 1
+        t = np.arange(K - begin, K - end, -stride, dtype=float)
+        t *= self.step
+        if self.last:
+            t += self.last
+        if begin == 0 and t.size:
+            t[0] = self.T
+        return t
 
 
 class _Request(NamedTuple):
@@ -111,17 +162,13 @@ class _Request(NamedTuple):
 
 
 def _uniform(r: _Request) -> Array:
-    t = np.arange(r.K, -1, -1, dtype=float)
+    last = 0.0
     if r.delta:
         last = float(r.process.time_of(math.log(r.delta)))
         if not last < r.T:
             raise BadInput("delta", r.delta, f"must be below lam(T) = {math.exp(r.log_lam_T):.6g}")
-        t *= (r.T - last) / r.K
-        t += last
-    else:
-        t *= r.T / r.K
-    t[0] = r.T
-    return t
+    times = UniformTimes(r.T, r.K, (r.T - last) / r.K, last)
+    return times if r.K > HELD else np.asarray(times)  # type: ignore[return-value]
 
 
 def _levels(

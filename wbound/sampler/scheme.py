@@ -21,6 +21,7 @@ __all__ = [
     "EM",
     "HF",
     "POINTWISE",
+    "RANDOM_TIMES",
     "SCHEMES",
     "Corrector",
     "Flow",
@@ -83,7 +84,8 @@ class Scheme:
     step asks for it at λ = 0 too; ``sees`` what of a process its steps depend on: "clock" (λ alone, in units of
     α), "alpha" (∫f and ∫g² too) or "point" (f and g at a time). The coefficients of a scheme of your own are
     completed and checked by `Own`, which raises `BadInput`. ``memory``: of a sampler that looks at earlier
-    answers too, and of DDIM with η: it is known by its tape, and its ``steps`` raise `HypothesisFailed`.
+    answers too, and of DDIM with η: it is known by its tape, and its ``steps`` raise `HypothesisFailed`. ``random``:
+    the second of its two levels is drawn (`RANDOM_TIMES`); its ``steps`` raise too.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Scheme:
     at_zero: bool = False
     memory: Multistep | None = None
     sees: str = "point"
+    random: bool = False
 
     @property
     def flow(self) -> bool:
@@ -108,21 +111,27 @@ class Scheme:
 
     @property
     def order(self) -> float:
-        """The order of W2 in 1/K on smooth nodes (one call of the score, one order)."""
-        return float(self.stages)
+        """The order of W2 in 1/K on smooth nodes (one call of the score, one order; of random times the order of the
+        bound that is known)."""
+        return 1.5 if self.random else float(self.stages)
 
     def steps_of(self, calls: int) -> int:
         """The most steps that so many calls of the score allow, one at least: the inverse of `calls`."""
-        return max(calls if self.stages == 1 else (calls + (not self.at_zero)) // self.stages, 1)
+        return max(calls if self.stages == 1 else (calls + self._spared) // self.stages, 1)
 
     def calls(self, K: int) -> int:
         """How often K steps down to λ = 0 ask for the score."""
-        return self.stages * K - (self.stages == 2 and not self.at_zero)
+        return self.stages * K - self._spared
+
+    @property
+    def _spared(self) -> bool:
+        """Whether the last step asks for the score once less."""
+        return self.stages == 2 and not (self.at_zero or self.random)
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, ("sde", "ode"))
         one_of("sees", self.sees, ("clock", "alpha", "point"))
-        if self.stages not in ((1, 2) if self.kind == "ode" else (1,)):
+        if self.stages not in ((1, 2) if self.kind == "ode" or self.random else (1,)):
             raise BadInput("stages", self.stages, "must be 1, or 2 for an ODE scheme")
         if not isinstance(self.steps, Named | Own):
             object.__setattr__(self, "steps", Own(self.steps, self.name, self.kind, self.stages))
@@ -444,15 +453,41 @@ SCHEMES: dict[str, Scheme] = {
 #: Schemes that statements of their own are about: Theorem 1, Proposition 1 and Eq. 9, Eq. 9′, Eq. 17 and 18.
 EM, HF, DDPM, DDIM = (SCHEMES[name] for name in ("em", "hf", "ddpm", "ddim"))
 
+
+def _drawn(b: Batch) -> Steps:
+    raise HypothesisFailed(
+        "what is asked of a scheme's steps", "levels that are not random", "the second level of each is drawn"
+    )
+
+
+#: Those whose second level in each step is drawn: their law is a mixture, of which `wbound.random_midpoint_law` has the
+#: second moment, and bounds of W2.
+RANDOM_TIMES: dict[str, Scheme] = {
+    name: Scheme(
+        name,
+        title,
+        kind,
+        Named(_drawn),
+        "Shen & Lee, 2019; Yu & Yu, arXiv 2502.04849",
+        2,
+        sees="clock",
+        random=True,
+    )
+    for name, title, kind in (
+        ("random-midpoint", "randomised midpoint", "sde"),
+        ("ode-random-midpoint", "randomised midpoint, ODE", "ode"),
+    )
+}
+
 #: The schemes that see f and g at a time, and so more of a process than α and the clock.
 POINTWISE = tuple(name for name, scheme in SCHEMES.items() if scheme.sees == "point")
 
 
 def scheme_named(scheme: str | Scheme | Multistep) -> Scheme:
-    """A `Scheme`, or the one called so: of `SCHEMES`, of `MULTISTEP`, or "ddim(eta=…)". Raises `BadInput` with the
+    """A `Scheme`, or the one called so: of `SCHEMES`, `MULTISTEP` or `RANDOM_TIMES`, or "ddim(eta=…)". Raises `BadInput` with the
     names, and for a scheme of your own with the name of one of these: theorems and tables go by it."""
     if isinstance(scheme, Scheme):
-        named = SCHEMES.get(scheme.name)
+        named = SCHEMES.get(scheme.name) or RANDOM_TIMES.get(scheme.name)
         if named is None and scheme.memory is None and scheme.name in MULTISTEP:
             named = remembering(MULTISTEP[scheme.name])
         if named is not None and scheme != named:
@@ -460,14 +495,14 @@ def scheme_named(scheme: str | Scheme | Multistep) -> Scheme:
                 "scheme", scheme.name, "is the name of another scheme: give your own a name of its own"
             )
         return scheme
-    if isinstance(scheme, str) and scheme in SCHEMES:
-        return SCHEMES[scheme]
+    if isinstance(scheme, str) and (scheme in SCHEMES or scheme in RANDOM_TIMES):
+        return SCHEMES[scheme] if scheme in SCHEMES else RANDOM_TIMES[scheme]
     try:
         return remembering(multistep_named(scheme))
     except BadInput as error:
         if error.option != "scheme":
             raise
-        one_of("scheme", scheme, (*SCHEMES, *MULTISTEP, "ddim(eta=...)"))
+        one_of("scheme", scheme, (*SCHEMES, *MULTISTEP, *RANDOM_TIMES, "ddim(eta=...)"))
         raise
 
 

@@ -34,22 +34,26 @@ def _sum(term: sp.Expr) -> sp.Sum:
     return sp.Sum(term, (k, 1, K))
 
 
+def _decay() -> sp.Expr:
+    """C_θ at θ ≠ 2; ϑ is θ − 1, or 4θ³/27 where θ < 3/2."""
+    peak = sp.Symbol("vartheta", nonnegative=True)
+    return d * L_0**2 * (1 + peak * (1 - (1 + L_0 * lambda_T) ** (theta - 2)) / (2 - theta))
+
+
 def _theta_term(weight: sp.Expr) -> sp.Expr:
     """¼C_θ^{1/2}(Σ weight ∫(u−λ_k)²(1+L_0u)^{−θ}du)^{1/2} at θ ≠ 2."""
-    C_theta = d * L_0**2 * (1 + theta * (1 - (1 + L_0 * lambda_T) ** (theta - 2)) / (2 - theta))
     inner = sp.Integral((x - lam[k]) ** 2 * (1 + L_0 * x) ** (-theta), (x, lam[k], lam[k - 1]))
-    return sp.sqrt(C_theta) / 4 * sp.sqrt(_sum(weight * inner))
+    return sp.sqrt(_decay()) / 4 * sp.sqrt(_sum(weight * inner))
 
 
 def _second_order() -> sp.Expr:
     """Eq. 21's third and fourth term at θ_1 = θ_2 ≠ 2: G_k = G_0 + G_1(u−λ_k), ι_k = 1 for two stages, else 0."""
-    V_T, decay = 1 + L_0 * lambda_T, (1 + L_0 * x) ** (-theta)
-    C_1 = d * L_0**2 * (1 + (theta - 1) * (1 - V_T ** (theta - 2)) / (2 - theta))
+    decay = (1 + L_0 * x) ** (-theta)
     first = sp.Integral((G_0[k] + G_1[k] * (x - lam[k])) ** 2 * decay, (x, lam[k], lam[k - 1]))
     second = (x - lam[k]) ** 2 * (lam[k - 1] - x) ** 2 / (16 * x**2) * decay
     second = iota[k] * sp.Integral(second, (x, lam[k], lam[k - 1]))
     one, two = (sp.sqrt(_sum(P[k] ** 2 * part)) for part in (first, second))
-    return sp.sqrt(C_1) / 2 * one + sp.sqrt(sp.Function("C_2")(theta)) * two
+    return sp.sqrt(_decay()) / 2 * one + sp.sqrt(sp.Function("C_2")(theta)) * two
 
 
 def _modified_score() -> sp.Expr:
@@ -103,6 +107,16 @@ _R_18 = sp.pi**2 / 4 / sp.sinh(2 * sp.pi**2 / _h) + (sigma_0**2 / lam[0] + lam[K
     1 + sp.exp(_h / 2)
 )
 _w = sp.Symbol("w", positive=True)
+#: of a step of the randomised midpoint: q_k, the mean of the noise it injects over H_k, and of its factor's square
+_share = H[k] / w[k - 1]
+_injected = 3 + (2 / _share + 1) * sp.log(w[k] / w[k - 1]) + H[k] / w[k]
+_kept_square = (
+    (1 - _share / 4) ** 2 + (1 - _share / 4) * sp.log(w[k] / w[k - 1]) / 2 + _share * H[k] / (16 * w[k])
+)
+_m_K, _G_K, _S_K = sp.symbols("m_K G_K S_K", positive=True)
+_off = (sp.sqrt(_m_K) - sigma_0) ** 2
+_output = sp.Symbol("{E|y_K|^2}")
+_v_end = sp.Symbol("{v_t}", positive=True)
 _nodes_less, _nodes_more = (sp.Product(_varsigma[j] + sign * sigma_0, (j, 1, 2 * K + 1)) for sign in (-1, 1))
 _E_K = 4 * _Q_K * sp.Product(((1 + _Q_K ** (4 * k)) / (1 + _Q_K ** (4 * k - 2))) ** 4, (k, 1, sp.oo))
 _WORST = sp.Symbol(r"{\max_{a\leq x\leq b}|\sqrt{V(x)}-\sqrt{x}|/\sqrt{x}}")
@@ -403,6 +417,35 @@ FORMULAS: dict[str, Formula] = {
     "theorem-6": Formula(sp.Ge(_WORST, _E_K)),
     "theorem-6:attained": Formula(sp.Eq(_WORST, _E_K)),
     "random-levels": Formula(sp.Ge(_DRAWN, _E_K / sp.sqrt(2 * K + 2) - 1 / sp.sqrt(d))),
+    "limits-without-steps": Formula(
+        sp.Eq(_v_end, alpha[K] ** 2 * (w[K] + (w[K] / w[0]) ** 2 * (sp.Symbol("v_0") / alpha[0] ** 2 - w[0])))
+    ),
+    "limits-without-steps:flow": Formula(
+        sp.Eq(_v_end, sp.Symbol("v_0") * alpha[K] ** 2 * w[K] / (alpha[0] ** 2 * w[0]))
+    ),
+    "random-midpoint": Formula(
+        sp.Eq(
+            _output,
+            d * ((w[K] / w[0]) ** 2 * _v_y + _sum((w[K] / w[k]) ** 2 * H[k] * _injected)),
+        )
+    ),
+    "random-midpoint:flow": Formula(sp.Eq(_output, d * _v_y * sp.Product(_kept_square, (k, 1, K)))),
+    "random-midpoint:low": Formula(sp.Ge(W_2, sp.sqrt(d * _off))),
+    "random-midpoint:high": Formula(
+        sp.Le(
+            W_2,
+            sp.sqrt(
+                d
+                * sp.Min(
+                    _off + sigma_0 * _S_K / _m_K ** sp.Rational(3, 2),
+                    (_S_K + (_m_K - sigma_0**2) ** 2) / sigma_0**2,
+                )
+            ),
+        )
+    ),
+    "random-midpoint:flow-high": Formula(
+        sp.Le(W_2, sp.sqrt(d * (_m_K - 2 * _G_K * sp.sqrt(_v_y) * sigma_0 + sigma_0**2)))
+    ),
     "absolute-floor": Formula(
         sp.Ge(_WORST_ABSOLUTE, sp.sqrt(_b_max) / sp.Sum(1 / _varsigma[j], (j, 1, 2 * K + 1)))
     ),

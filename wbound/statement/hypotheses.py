@@ -190,6 +190,11 @@ no_memory = _where(
     lambda s: s.scheme.memory is None,
     lambda s: f"{s.scheme.name} is known by its tape: its exact laws and samples are there",
 )
+fixed_times = _where(
+    "levels that are not random",
+    lambda s: not s.scheme.random,
+    lambda s: f"those of {s.scheme.name} are drawn: random_midpoint_law gives bounds of W2 on Gaussian data",
+)
 one_stage = _where(
     "a step of one stage",
     lambda s: s.scheme.stages == 1,

@@ -87,8 +87,8 @@ SECTIONS = {
     12: "theorem-3 flow-law",
     15: "eq-16",
     16: "eq-17 eq-18 tangent-law",
-    17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor random-levels",
-    19: "modified-score-bound",
+    17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor random-levels random-midpoint",
+    19: "limits-without-steps modified-score-bound",
     20: "lemma-5 flow-derivatives theorem-7",
 }
 

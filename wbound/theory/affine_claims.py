@@ -6,6 +6,7 @@ A floor of all samplers is told of one: the setting's own sampler, as a tape, at
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from wbound.data.log_concave import gaussian_data
 from wbound.exact.ddim_angles import ddim_floor
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import zolotarev_levels
+from wbound.exact.random_midpoint import RandomMidpointLaw, law_of_random_midpoint
 from wbound.sampler.levels import geometric_error, geometric_step
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.pure_noise import from_pure_noise
@@ -105,6 +107,18 @@ def _from_noise(s: Setting) -> float:
     return tape_law(from_pure_noise(np.exp(s.nodes.log_lam)), data.eigenvalues).w2(data.coordinates)
 
 
+def _of_drawn(end: str) -> Callable[[Setting], float]:
+    """Of the randomised midpoint: E|y_K|² in x², or an end of what is known of W2, in x."""
+
+    def value(s: Setting) -> float:
+        law: RandomMidpointLaw = law_of_random_midpoint(s)
+        return float(law.second_moment.sum() if end == "second_moment" else getattr(law, end))
+
+    return value
+
+
+_MIDPOINT = "the method of Shen & Lee, arXiv 1909.05503; its law derived here"
+_MIDPOINTS = "random-midpoint", "ode-random-midpoint"
 _FREE = (c.gaussian, c.exact_score, c.fixed_start, c.at_the_mean)
 
 AFFINE: tuple[Statement, ...] = (
@@ -130,5 +144,15 @@ AFFINE: tuple[Statement, ...] = (
         "absolute-floor", "lower", _absolute, *_FREE, c.regular, c.to_the_end, source="Stahl (1993); derived here"
     ),
     statement("random-levels", "lower", _drawn, *_FREE, c.spread, c.to_the_end),
+    *(
+        statement(id, kind, _of_drawn(end), c.isotropic, c.scheme(*names), c.exact_score, source=_MIDPOINT)
+        for id, kind, end, names in (
+            ("random-midpoint", "exact", "second_moment", _MIDPOINTS[:1]),
+            ("random-midpoint:flow", "exact", "second_moment", _MIDPOINTS[1:]),
+            ("random-midpoint:low", "lower", "low", _MIDPOINTS),
+            ("random-midpoint:high", "upper", "high", _MIDPOINTS[:1]),
+            ("random-midpoint:flow-high", "upper", "high", _MIDPOINTS[1:]),
+        )
+    ),
     statement("section-18", "exact", _from_noise, c.isotropic, c.scheme("ddim"), c.exact_score, c.to_the_end),
 )  # fmt: skip

@@ -14,11 +14,12 @@ import numpy as np
 
 from wbound.bounds import ddpm, shared, theorem_2
 from wbound.bounds.theorem_2 import THEOREM_2
-from wbound.bounds.theorem_7_integrals import CLOSED, first_constant
+from wbound.bounds.theorem_7_integrals import CLOSED
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import growth, softplus
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.floor import lower_bound
+from wbound.exact.flow_in_time import limit_variance
 from wbound.exact.gaussian_law import EXACT_LAW, law
 from wbound.exact.leading_order import DENSITIES, leading_constants
 from wbound.forward.forward_process import Process
@@ -37,6 +38,7 @@ __all__ = ["CLAIMS"]
 
 
 PUBLISHED = "Gao, Nguyen & Zhu, arXiv 2311.11003"
+PIERRET = "after Pierret & Galerne, arXiv 2405.14250; derived here"
 
 
 def _lam(s: Setting) -> float:
@@ -167,6 +169,15 @@ def _frozen_rate(s: Setting) -> float:
     """‖dS/dΛ‖² at λ(T), ¼N with N = −R′ − E tr 𝓗³, in 1/x⁶."""
     w = sigma0(s) ** 2 + c.lam_T(s)
     return 0.25 * s.data.d * (2.0 / w**3 - 1.0 / w**3)
+
+
+def _without_steps(kind: str, s: Setting) -> float:
+    """The variance of a coordinate where the grid ends, of the reverse SDE or the flow from the setting's start, in x-units."""
+    log_alpha, lam = s.nodes.log_alpha, np.exp(s.nodes.log_lam)
+    before, after = (math.exp(2.0 * log_alpha[i]) * (sigma0(s) ** 2 + lam[i]) for i in (0, -1))
+    begun = {"exact": before, "prior": math.exp(2.0 * log_alpha[0]) * lam[0], "standard": 1.0}[s.start]
+    start, w_T, w_end = (np.array([x]) for x in (begun, before, after))
+    return float(limit_variance(kind, start, w_T, w_end, float(log_alpha[0] - log_alpha[-1]))[0])
 
 
 def _log_V(s: Setting) -> float:
@@ -387,8 +398,12 @@ CLAIMS: tuple[Statement, ...] = (
     statement(
         "flow-derivatives:first",
         "upper",
-        lambda s: 0.25 * first_constant(2.0, s.data.d, c.constants(s)[1], _log_V(s)),
+        lambda s: 0.25 * shared.decay_constant(2.0, s.data, s.nodes.first[1]),
         c.a1,
+    ),
+    *(
+        statement(id, "exact", partial(_without_steps, kind), c.isotropic, c.exact_score, source=PIERRET)
+        for id, kind in (("limits-without-steps", "sde"), ("limits-without-steps:flow", "ode"))
     ),
     statement(
         "flow-law",

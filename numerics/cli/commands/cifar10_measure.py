@@ -64,6 +64,7 @@ def compare(
     ] = False,
     network: i.Network = None,
     inception: i.Inception = None,
+    statistics: i.Statistics = None,
     jobs: Annotated[
         str | None, o.numeric("--jobs", "Processes at once (default: a CPU's cores; 1 with a GPU).")
     ] = None,
@@ -84,6 +85,7 @@ def compare(
     Examples:
       wbound images compare --data digits --preset smoke
       wbound images compare --data cifar10 --root data --preset paper --inception weights.pth -o paper
+      wbound images compare --data digits --inception weights.pth --statistics digits.npz -o saved
     """
     from dataclasses import replace
 
@@ -121,6 +123,7 @@ def compare(
         processes=names,
         device=device,
         weights=inception,
+        statistics=statistics,
         jobs=None if jobs is None else i.integer("jobs", jobs, 1),
         root=root,
         steps=None if steps is None else i.integer("steps", steps, 1),

@@ -248,14 +248,18 @@ def _finish(work: Any, folder: str, json: bool) -> None:
         raise
     if not result.main:
         return
+    from numerics.cifar10.runs import Run, range_of
+
+    config, _ = Run(result.folder).read()
+    acts_on = range_of(None if config.conditioning == "sigma" else config.image_process())
     note(result.folder)
-    payload = result.to_dict()
+    payload = {**result.to_dict(), "range": acts_on}
 
     def text() -> str:
         least = "" if result.optimum is None else f" (least possible: {result.optimum:.4f})"
         return (
             f"step {result.step}: loss {result.loss:.4f}{least}, {result.images_per_second:.0f} images/s on "
-            f"{result.device}, {result.processes} process{'es' if result.processes > 1 else ''}"
+            f"{result.device}, {result.processes} process{'es' if result.processes > 1 else ''}\n{acts_on}"
         )
 
     reasons = {

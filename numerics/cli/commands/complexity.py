@@ -146,9 +146,9 @@ def table(
 ) -> None:
     """The complexity table of the eight processes.
 
-    Published orders beside K(ε) and T of both theorems, and of the exact law of em for the worst centred Gaussian
-    with variances in [1/L0, 1/m0] and a given mean of them (one isotropic law may flatter em). With --derived or
-    --measured, the orders of ten processes and of your own in three columns, with a footnote for each
+    Published orders beside K(ε) and T of Theorems 1 and 2 (em) and 7 (heun-lambda), and of the exact law of em for the
+    worst centred Gaussian with variances in [1/L0, 1/m0] and a given mean of them (one isotropic law may flatter em).
+    With --derived or --measured, the orders of ten processes and of your own in three columns, with a footnote for each
     disagreement.
 
     \b

@@ -43,12 +43,7 @@ def evaluate(
         ),
     ] = None,
     root: i.Root = None,
-    statistics: Annotated[
-        str | None,
-        typer.Option(
-            "--statistics", metavar="FILE", help="Of wbound images fid-stats, or .npz with mu and sigma."
-        ),
-    ] = None,
+    statistics: i.Statistics = None,
     inception: i.Inception = None,
     batch: i.Batch = None,
     precision: i.Precision = "auto",
@@ -83,13 +78,12 @@ def evaluate(
     from numerics.cifar10.fast_networks import Speed
     from numerics.cifar10.images import load_images
     from numerics.cifar10.networks_in_use import in_use
+    from numerics.cifar10.sample_quality import Statistics
     from numerics.transport.samples import LEAST
     from wbound.errors import BadInput
 
     if run is None and network is None:
         raise BadInput("run", "(not given)", "give DIR, --network or --samples")
-    if statistics is not None:
-        raise BadInput("statistics", statistics, "goes with --samples")
     if (data is None) == (network is not None):
         raise BadInput(
             "data", data or "(not given)", "goes with --network, which needs it: a run knows its own"
@@ -105,6 +99,7 @@ def evaluate(
         grid=grid,
         batch=i.integer("batch", batch, 256),
     )
+    known = None if statistics is None else Statistics.load(statistics)
     extractor = None if inception is None else read(inception, on)
     wanted = i.chosen(process, p)
     if data is not None:
@@ -117,7 +112,7 @@ def evaluate(
         assert c is not None
         images = load_images(c.data, c.root, on, flips=c.flips, dequantise=c.dequantise)
         split = c.split_seed
-    judge = judge_of(images, sweep, seed=split, extractor=extractor)
+    judge = judge_of(images, sweep, seed=split, extractor=extractor, statistics=known)
     cell = judge.cell(trained.process, Snapshot(trained.step or 0, trained.score), steps)
     floor = judge.reference.floor(sweep.n)
     found = {
@@ -127,9 +122,11 @@ def evaluate(
         "grid": grid,
         **{k: _plain(v) for k, v in vars(cell).items()},
         "floor": {name: asdict(d) for name, d in floor.spaces.items()},
+        "statistics": statistics,
         "inception_sha256": None if extractor is None else extractor.sha256,
     }
     reasons = dict.fromkeys(("fid", "inception_score", "inception_sha256"), "no --inception")
+    reasons["statistics"] = "not given: FID is from the training images"
     diverged = dict.fromkeys(
         ("sliced", "bures", "pca_sliced", "pca_bures", "low", "high"), "the sampler diverged"
     )
@@ -153,6 +150,8 @@ def evaluate(
             lines.append(f"FID, n = {many}: {_said(value)}")
         if cell.inception_score is not None:
             lines.append(f"inception score: {_said(cell.inception_score)}")
+        if known is not None:
+            lines.append(known.said)
         if extractor is not None:
             lines.append(f"Inception weights: SHA-256 {extractor.sha256}")
         return "\n".join(lines)

@@ -75,6 +75,7 @@ def sample(
     from numerics.cifar10.images import to_png, to_uint8
     from numerics.cifar10.long_sampling import Parts, archive
     from numerics.cifar10.networks_in_use import finite, in_use
+    from numerics.cifar10.runs import range_of
     from numerics.cifar10.sampling import SNR, plan, room, sample_images
     from numerics.io.writing import write
     from wbound.errors import BadInput, nonnegative
@@ -159,12 +160,15 @@ def sample(
         note(write(figure, to_png(whole)))
     how = f"{scheme}, K = {steps}" if held is None else f"the tape {tape}"
     name = drawn.process.name if held is None else drawn.name
+    # other people's networks have units of their own
+    acts_on = range_of(None if held is not None else drawn.process) if drawn.config is not None else None
     payload: dict[str, Any] = {
         "out": out,
         "figure": figure,
         "process": drawn.process.name if held is None else None,
         "step": drawn.step,
         "about": drawn.about,
+        "range": acts_on,
         "n": many,
         "K": steps if held is None else held.K,
         "scheme": scheme if held is None else None,
@@ -173,11 +177,15 @@ def sample(
     emit(
         payload,
         json,
-        lambda: f"{many} images of {name}, {drawn.about}: {evaluations} score evaluations each ({how})",
+        lambda: (
+            f"{many} images of {name}, {drawn.about}: {evaluations} score evaluations each ({how})"
+            + ("" if acts_on is None else f"\n{acts_on}")
+        ),
         {
             "out": "no -o",
             "figure": "no --figure",
             "step": "no run of ours",
+            "range": "the units of a network that is no run of ours",
             "process": "the tape says its levels",
             "scheme": "the tape is the scheme",
         },

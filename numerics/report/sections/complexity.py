@@ -58,6 +58,7 @@ def build(context: Context) -> Part:
         Column("published_K", "the paper's K", "", "the order of the published table"),
         Column("K_published", "K, Theorem 1", "int"),
         Column("K_sharp", "K, Theorem 2", "int"),
+        Column("K_heun", "K, Theorem 7", "int", "heun-lambda, two calls of the score a step"),
         Column("K_exact", "K, exact", "int", "for the worst of these Gaussians"),
     )
     more = (
@@ -66,6 +67,7 @@ def build(context: Context) -> Part:
         Column("published_M", "published M", "", "the score error that the published theorem allows"),
         Column("T_published", "T, Theorem 1", ".4g"),
         Column("T_sharp", "T, Theorem 2", ".4g"),
+        Column("T_heun", "T, Theorem 7", ".4g"),
         Column("T_exact", "T, exact", ".4g"),
     )
     command, shades = (

@@ -167,7 +167,7 @@ function sharpParts(m, g) {  // Eq. 7''
 
 function ancestralParts(m, g) {  // Eq. 9' at theta = 2
   const s = g.ancestral.sums, score = m.M ? m.M * s[2] : 0;
-  const C = m.d * m.L0 * m.L0 * (1 + 2 * softplus(m.logL + m.logLamT));
+  const C = m.d * m.L0 * m.L0 * (1 + softplus(m.logL + m.logLamT));
   return value(score, s[0] + 0.25 * Math.sqrt(C * s[3]), startError(m) * unitAtT(m), Math.sqrt(s[1]), score);
 }
 

@@ -34,6 +34,7 @@ from numerics.cifar10.images import load_images
 from numerics.cifar10.network_error import final_law
 from numerics.cifar10.processes import image_process
 from numerics.cifar10.runs import Run, make_config
+from numerics.cifar10.sample_quality import Statistics
 from numerics.cli.main import main
 from wbound.complexity.least_steps import iterations
 from wbound.errors import BadInput
@@ -142,6 +143,37 @@ def test_features_give_fid_at_several_n(judge: Judge) -> None:
     assert cell.inception_score is not None and cell.inception_score.mean >= 1.0
     assert "FID, n = 60" in markdown(found) and "abc" in markdown(found)
     assert columns(found)["fid_60"][0] == cell.fid[0][1].mean
+
+
+def test_fid_from_saved_statistics_is_that_from_the_images(tmp_path: Path) -> None:
+    """Of the training images' features they give the same FID; of other features, or none, they are refused."""
+
+    def features(images: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return images.flatten(1).double()[:, 20:26] / 255.0, None
+
+    images, extractor = load_images("digits"), Extractor(features, "abc")
+    real = extractor.all(images.split()[0].images)[0].numpy()
+    Statistics.of(real, "inception abc", "digits").save(tmp_path / "digits.npz")
+    Statistics.of(real + 0.01, "inception abc", "others").save(tmp_path / "moved.npz")
+    process, fids = image_process("vp-v2"), []
+    for saved in (None, "digits.npz", "moved.npz"):
+        known = None if saved is None else Statistics.load(tmp_path / saved)
+        judge = judge_of(images, SWEEP, extractor=extractor, statistics=known)
+        cell = judge.cell(process, Network(9, judge.law.exact_score(process)), 5)
+        assert cell.fid is not None
+        fids.append(cell.fid[0][1].mean)
+    assert fids[1] == pytest.approx(fids[0], rel=1e-8) and abs(fids[2] / fids[0] - 1.0) > 1e-4
+    side = measure(judge, process, [Network(9, judge.law.exact_score(process))])
+    assert "FID is from saved statistics: others, 1348 images" in markdown(assemble(judge, [side], 0.0))
+    for kind, wide, said in (
+        ("inception abd", 6, "must be of inception abc"),
+        ("inception abc", 5, "must be 6"),
+    ):
+        other = Statistics.of(real[:, :wide], kind, "digits")
+        with pytest.raises(BadInput, match=said):
+            judge_of(images, SWEEP, extractor=extractor, statistics=other)
+    with pytest.raises(BadInput, match="goes with --inception"):
+        judge_of(images, SWEEP, statistics=known)
 
 
 @pytest.mark.parametrize(
@@ -340,6 +372,9 @@ def test_the_command_score_error(command, tmp_path: Path) -> None:
         (["sample", "RUN", "--figure", "x.png", "--device", "abacus"], "device = abacus"),
         (["evaluate", "RUN", "--n", "1"], "n = 1"),
         (["evaluate", "RUN", "--inception", "nowhere.pt"], "cannot read"),
+        (["evaluate", "RUN", "--statistics", "STATS"], "goes with --inception"),
+        (["compare", "-o", "OUT", "--statistics", "STATS"], "goes with --inception"),
+        (["compare", "-o", "OUT", "--statistics", "nowhere.npz"], "cannot read"),
         (["score-error", "RUN"], "--gaussian-tau"),
         (["score-error", "RUN", "--scheme", "pc"], "--gaussian-tau"),
         (["compare", "-o", "OUT", "--process", "vp-v9"], "vp-v9"),
@@ -352,7 +387,14 @@ def test_the_command_score_error(command, tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(command, runs: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    places = {"RUN": str(runs / "runs" / "vp-v2"), "OUT": str(tmp_path), "OUT/none": str(tmp_path / "none")}
+    stats = tmp_path.with_name(f"{tmp_path.name}.npz")
+    Statistics.of(np.eye(64), "pixels", "digits").save(stats)
+    places = {
+        "STATS": str(stats),
+        "RUN": str(runs / "runs" / "vp-v2"),
+        "OUT": str(tmp_path),
+        "OUT/none": str(tmp_path / "none"),
+    }
     code, out, err = command([places.get(a, a) for a in arguments])
     assert code == (4 if said == "cannot read" else 2), err
     assert said in err and err.count("\n") == 1 and not out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -58,24 +59,38 @@ def test_another_key_class_step_or_version_runs_again(
     assert len(runs) == 7
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "null", "shorter", "edited", "nan"])
+DAMAGES = ["", "{", "[]\n[]\n", "shorter", "edited", "nan", "list", "no shape", "too few", "another"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_made_anew(runs: list[Any], damage: str) -> None:
     plan = plan_of("DDIMScheduler", 5, changes=DDIM)
     good = kept_tape(plan)
     (file,) = tapes_folder().iterdir()
-    text = file.read_text()
-    content = json.loads(text)
+    data = file.read_bytes()
+    _, line, numbers = data.split(b"\n", 2)
+    head, values = json.loads(line), np.frombuffer(numbers, "<f8").copy()
     if damage == "shorter":
-        text = text[:-40]
+        data = data[:-40]
     elif damage == "edited":
-        content["tape"]["start"][0] *= 1.5
-        text = json.dumps(content)
-    elif damage == "nan":
-        content["tape"]["start"][0] = float("nan")
-        text = json.dumps(content)
+        data = data.replace(b"DDIM", b"DDPM", 1)
+    elif damage in DAMAGES[5:]:  # by somebody who makes a digest that fits
+        if damage == "nan":
+            values[7] = np.nan
+        elif damage == "list":
+            head = [head]
+        elif damage == "no shape":
+            head["shapes"] = {**head["shapes"], "start": "six"}
+        elif damage == "too few":
+            values = values[:20]
+        else:
+            head["key"] = head["key"][::-1]
+        content = json.dumps(head).encode() + b"\n" + values.tobytes()
+        data = hashlib.sha256(content).hexdigest().encode() + b"\n" + content
     else:
-        text = damage
-    file.write_text(text)
+        data = damage.encode()
+    assert data != file.read_bytes()
+    file.write_bytes(data)
     assert kept_tape(plan).to_dict() == good.to_dict() and len(runs) == 2
     assert kept_tape(plan).to_dict() == good.to_dict() and len(runs) == 2
 

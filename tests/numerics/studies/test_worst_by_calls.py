@@ -81,6 +81,20 @@ def test_without_the_library_the_record_stands_for_these_data_alone(monkeypatch:
     assert w.shipped(kept["kappa"], kept["a"], 1.0)["worst"] == {}
 
 
+def test_the_record_stands_while_its_versions_are_the_installed_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = json.loads(resources.files("numerics.studies").joinpath("results", w.KEPT).read_text("utf-8"))
+    about, calls = (kept["kappa"], kept["a"], kept["scale"]), []
+    monkeypatch.setattr(w, "as_shipped", lambda scale, kappa, a, K: calls.append(K) or 0.25)
+    monkeypatch.setattr(w, "_installed", kept["versions"].get)
+    assert w.shipped(*about) == kept and calls == []
+    monkeypatch.setattr(w, "version", lambda name: "9.9")
+    monkeypatch.setattr(w, "_installed", lambda name: "9.9")
+    assert set(w.shipped(*about)["worst"].values()) == {0.25} and calls == list(w.SHIPPED_CALLS)
+    calls.clear()
+    monkeypatch.setattr(w, "_installed", kept["versions"].get)
+    assert set(w.shipped(about[0], about[1], 1.0)["worst"].values()) == {0.25} and calls
+
+
 def test_the_section(tmp_path: Path) -> None:
     """On a page of its own, with the answer that shows its figure: numbers as in the JSON, a long CSV of the lines."""
     shown = (Section("answer", "Answer", answer.build), Section("few-calls", "Few calls", few_calls.build))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
+from typing import Any
 
 import checks
 import mpmath as mp
@@ -167,6 +169,34 @@ def test_sums_by_blocks() -> None:
     assert theorem_2.sums(s) == pytest.approx(whole.parts(shared.start_term(s)), rel=1e-10)
 
 
+def test_shares_of_several_blocks_add_up_to_the_bound() -> None:
+    """What `--explain` takes apart is Eq. 7's recursion in the sampler's order, however many blocks there are."""
+    p, data = wbound.process("vp-linear"), FACTS.made()
+    s = wbound.setting(p, data, 2.0, 70_000, scheme="em", score_bias=0.1, score_noise=0.3)
+    assert sum(theorem_2.shares(s)) == pytest.approx(theorem_2.THEOREM_2(s).total ** 2, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("K", "most", "options"),
+    [
+        (2_000_000, 16e6, {"scheme": "em"}),
+        (2_000_000, 16e6, {"scheme": "hf", "score_bias": 0.1}),
+        (300_000, 16e6, {"theorem": "published", "M1": 0.3}),
+    ],
+)
+def test_memory_does_not_grow_with_K(K: int, most: float, options: dict[str, Any]) -> None:
+    """Not even the times are held: an array (K,) alone is 16 MB, and Theorem 1 made a dozen."""
+    p, data = wbound.process("vp-linear"), FACTS.made()
+    wbound.w2_bound(p, data, 2.0, 40_000, **options)
+    tracemalloc.start()
+    try:
+        wbound.w2_bound(p, data, 2.0, K, **options)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < most
+
+
 def test_steps_too_large_to_sum() -> None:
     """A product of contractions beyond e^300 makes every part infinite that is not zero; up to it, none."""
     one, none = np.ones(2), np.zeros(2)
@@ -181,7 +211,7 @@ def test_steps_too_large_to_sum() -> None:
     assert parts((100.0, 199.0)) == pytest.approx(
         (math.exp(299.0), math.exp(199.0) + 1.0, 0.0, math.exp(199.0) + 1.0)
     )
-    for large in (((100.0, 201.0),), ((-100.0, 301.0),), ((0.0, 150.0), (-10.0, 151.0)), ((0.0, inf),)):
+    for large in (((100.0, 201.0),), ((-100.0, 301.0),), ((-10.0, 151.0), (0.0, 150.0)), ((0.0, inf),)):
         assert parts(*large) == (inf, inf, inf, inf), large
     assert parts((100.0, 201.0), start=0.0, M=0.0) == (0.0, inf, inf, 0.0)
     # later blocks are nearer to the data's end no longer: the first one added is the last in time
@@ -198,7 +228,7 @@ def test_figures_of_the_theory() -> None:
 
 def test_figures_for_ddpm() -> None:
     p, data = wbound.process("ou", theta=0.5, sigma=1.0), Gaussian(0.0, 1.0)
-    for K, exact, bound in ((100, 0.06067, 0.12146), (400, 0.02139, 0.03728), (1600, 0.00700, 0.01105)):
+    for K, exact, bound in ((100, 0.06067, 0.12080), (400, 0.02139, 0.03723), (1600, 0.00700, 0.01105)):
         assert exact_w2(p, data, 4.0, K, scheme="ddpm", start="exact") == pytest.approx(exact, abs=6e-6)
         got = wbound.w2_bound(p, data, 4.0, K, scheme="ddpm", start="exact")
         assert got.total == pytest.approx(bound, abs=6e-6) and got.statement == "Eq. 9'"

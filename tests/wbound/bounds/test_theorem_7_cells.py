@@ -16,8 +16,9 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 import wbound
+from wbound.bounds.shared import decay_constant
 from wbound.bounds.theorem_7 import local
-from wbound.bounds.theorem_7_integrals import first_constant, integrals, second_constant
+from wbound.bounds.theorem_7_integrals import integrals, second_constant
 from wbound.data.log_concave import LogConcave
 from wbound.sampler.scheme import SCHEMES, Scheme
 from wbound.sampler.steps import batch
@@ -89,7 +90,7 @@ def bounds(c: Cells, scheme: Scheme, kappa: float, E0: Array, M: float) -> tuple
     weight = 2.0 * (log_P - terms.unit)
     first, second = np.full(c.first.size, np.inf), np.full(c.first.size, np.inf)
     for theta in THETAS:
-        C1 = np.array([first_constant(theta, D, 1.0, v) for v in log_V])
+        C1 = np.array([decay_constant(theta, data, math.log(h)) for h in c.hi[c.first]])
         C2 = D * np.array([second_constant(theta, kappa, round(v, 11)) for v in log_V])
         first = np.minimum(first, 0.25 * C1 * np.add.reduceat(np.exp(at.log_first(theta) + weight), c.first))
         second = np.minimum(second, C2 * np.add.reduceat(np.exp(at.log_second(theta) + weight), c.first))

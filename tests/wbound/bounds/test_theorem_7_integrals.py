@@ -12,7 +12,8 @@ import pytest
 
 import wbound
 from wbound.bounds import theorem_7_integrals
-from wbound.bounds.theorem_7_integrals import CLOSED, first_constant, integrals, second_constant
+from wbound.bounds.shared import decay_constant
+from wbound.bounds.theorem_7_integrals import CLOSED, integrals, second_constant
 from wbound.sampler.steps import batch
 
 CLOCK = wbound.process("ve-constant", a=1.0)
@@ -87,8 +88,6 @@ def test_the_constants_by_quadrature(theta: float) -> None:
     second_constant.cache_clear()
     for kappa, L0, lam_T in ((1.0, 2.0, 40.0), (5.0, 0.3, 900.0), (1e5, 1.0, 0.2), (1e5, 1.0, 300.0)):
         f, log_V = heun_referee.Facts(3, L0 / kappa, L0), math.log1p(L0 * lam_T)
-        want = float(heun_referee.first_constant(theta, f, lam_T))
-        assert first_constant(theta, 3, L0, log_V) == pytest.approx(want, rel=1e-9)
         want = heun_referee.second_constant(theta, f, lam_T)
         got = 3 * L0**2 * second_constant(theta, kappa, log_V)
         assert want * (1.0 - 1e-12) <= got <= want * (1.0 + 5e-3)
@@ -114,7 +113,11 @@ def test_what_the_constants_bound_for_a_gaussian(theta: float) -> None:
         first = mp.quad(lambda u, h=h: (1 + L0 * u) ** theta * d / (4 * (1 / h + u) ** 3), ends)
         second = mp.quad(lambda u, h=h: u**2 * (1 + L0 * u) ** theta * 9 * d / (16 * (1 / h + u) ** 5), ends)
         kappa = L0 / h
-        bounds = first_constant(theta, d, L0, log_V) / 4, d * L0**2 * second_constant(theta, kappa, log_V)
+        data = wbound.LogConcave(d, h, L0, d / L0)
+        bounds = (
+            decay_constant(theta, data, math.log(lam_T)) / 4,
+            d * L0**2 * second_constant(theta, kappa, log_V),
+        )
         assert float(first) <= bounds[0] and float(second) <= bounds[1]
         if h == 3.0:  # κ = 1: what is lost is what the integrations by parts drop
             assert float(first) > 0.3 * bounds[0] and float(second) > 0.1 * bounds[1]
@@ -165,4 +168,4 @@ def test_beyond_doubles_the_integrals_are_infinite_never_small() -> None:
     at = integrals(b, 1.0, one, one, np.array([True, False]), slice(None))
     assert at.log_first(2.0)[0] == math.inf == at.log_second(2.0)[0]
     assert at.log_second(2.0)[1] == -math.inf and math.isfinite(at.log_first(2.0)[1])
-    assert second_constant(4.0, 1.0, 500.0) == math.inf == first_constant(4.0, 1, 1.0, 500.0)
+    assert second_constant(4.0, 1.0, 500.0) == math.inf

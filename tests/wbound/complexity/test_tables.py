@@ -18,7 +18,7 @@ def test_the_table_of_the_readme() -> None:
     assert list(table.columns) == [
         "process",
         *("published_K", "published_M", "published_eta"),
-        *("K_published", "T_published", "K_sharp", "T_sharp", "K_exact", "T_exact"),
+        *("K_published", "T_published", "K_sharp", "T_sharp", "K_heun", "T_heun", "K_exact", "T_exact"),
     ]
     assert (table["K_exact"] <= table["K_sharp"]).all()
     assert (table["K_sharp"] < table["K_published"]).all()
@@ -27,6 +27,8 @@ def test_the_table_of_the_readme() -> None:
     for row in table.itertuples():
         p = wbound.process(row.process)
         assert wbound.w2_bound(p, table_data(10, 0.25), row.T_sharp, row.K_sharp).total <= 0.1
+        heun = {"scheme": "heun-lambda"}
+        assert wbound.w2_bound(p, table_data(10, 0.25), row.T_heun, row.K_heun, **heun).total <= 0.1
 
 
 def test_data_of_the_table() -> None:

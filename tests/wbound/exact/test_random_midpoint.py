@@ -14,9 +14,10 @@ from scipy.stats import norm
 import wbound
 from numerics import Gaussian
 from numerics.samplers.random_midpoint import sample_random_midpoint
+from numerics.studies.curves import bound_curve
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact import random_midpoint
-from wbound.exact.random_midpoint import random_midpoint_law
+from wbound.exact.random_midpoint import law_of_random_midpoint, random_midpoint_law
 from wbound.sampler.grid import Grid
 
 CLOCK = wbound.process("ve-constant", a=1.0)
@@ -200,6 +201,39 @@ def test_any_target_with_a_score() -> None:
     theirs = sample(p, target, scheme="hf", grid="log-lam", **where)
     mine, theirs = (abs(float((y**2).mean()) - 1.64) for y in (mine, theirs))
     assert mine < 0.5 * theirs
+
+
+@pytest.mark.parametrize(("name", "kind"), [("random-midpoint", "sde"), ("ode-random-midpoint", "ode")])
+def test_it_is_a_scheme_by_name(name: str, kind: str) -> None:
+    """Sampled and drawn along K; no bound, no exact law and no tape; two calls a step."""
+    p, law = wbound.process("ou", theta=1.0, sigma=1.4), Gaussian(np.zeros(2), np.array([0.4, 2.0]))
+    s = wbound.setting(p, law, 3.0, 8, scheme=name)
+    assert s.scheme is wbound.RANDOM_TIMES[name] and s.scheme.calls(8) == 16 and s.scheme.steps_of(17) == 8
+    assert s.scheme.order == 1.5
+    y = wbound.sample(p, law, 3.0, 8, 600, scheme=name, seed=3)
+    assert y.shape == (600, 2) and (y == wbound.sample(p, law, 3.0, 8, 600, scheme=name, seed=3)).all()
+    curve = bound_curve(p, law, [4, 8, 16], T=3.0, scheme=name, start="exact", n=400)
+    want = [random_midpoint_law(p, law, 3.0, K, kind=kind, start="exact") for K in (4, 8, 16)]
+    for key, values in (("at_least", [w.low for w in want]), ("at_most", [w.high for w in want])):
+        line = curve.line(key)
+        assert line is not None and line.values == pytest.approx(values, rel=1e-12) and not line.start.any()
+    assert curve.line("exact") is None and not any(key.startswith("theorem") for key in curve.columns())
+    assert curve.line("samples") is not None
+    for refused in (
+        lambda: wbound.w2_bound(p, law, 3.0, 8, scheme=name),
+        lambda: wbound.exact_w2(p, law, 3.0, 8, scheme=name),
+        lambda: wbound.tape_of(s),
+        lambda: wbound.iterations(p, law, eps=0.1, scheme=name),
+        lambda: wbound.verify(p, law, 3.0, 8, scheme=name),
+    ):
+        with pytest.raises(HypothesisFailed, match="levels that are not random"):
+            refused()
+    with pytest.raises(BadInput, match="exact score"):
+        wbound.sample(p, law, 3.0, 8, 10, scheme=name, score_bias=0.1)
+    with pytest.raises(HypothesisFailed, match="an exact score"):
+        law_of_random_midpoint(wbound.setting(p, law, 3.0, 8, scheme=name, score_noise=0.1))
+    with pytest.raises(HypothesisFailed, match="scheme = em"):
+        law_of_random_midpoint(wbound.setting(p, law, 3.0, 8, scheme="em"))
 
 
 def test_stopped_early_and_refusals() -> None:

@@ -10,7 +10,7 @@ import referee
 
 import wbound
 from wbound.errors import BadInput
-from wbound.sampler.grid import Grid, grid_named
+from wbound.sampler.grid import Grid, UniformTimes, grid_named
 from wbound.sampler.steps import batch
 
 Make = Callable[..., referee.Plain]
@@ -178,3 +178,24 @@ def test_T_and_K_out_of_range(T: object, K: object, said: str) -> None:
 def test_K_may_be_an_integral_float() -> None:
     assert Grid.uniform().nodes(wbound.process("ou"), None, 1.0, 1e2).K == 100  # type: ignore[arg-type]
     assert Grid.uniform().nodes(wbound.process("ou"), None, np.float32(1), np.int64(3)).K == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("last", [0.0, 0.125])
+def test_times_that_are_not_held_are_those_that_are(last: float) -> None:
+    K, T = 1000, 3.0
+    times = UniformTimes(T, K, (T - last) / K, last)
+    whole = np.asarray(times)
+    expected = last + (T - last) / K * np.arange(K, -1, -1.0)
+    expected[0] = T
+    assert len(times) == times.size == whole.size == K + 1
+    np.testing.assert_array_equal(whole, expected)
+    for part in (
+        slice(0, 1),
+        slice(-1, None),
+        slice(300, 512),
+        slice(None, None, 2),
+        slice(900, 5000),
+        slice(7, 7),
+    ):
+        np.testing.assert_array_equal(times[part], whole[part])
+    assert (times[0], times[17], times[-1]) == (whole[0], whole[17], whole[-1])
