@@ -27,6 +27,7 @@ __all__ = [
     "GridOptions",
     "MaybeProcess",
     "ProcessOptions",
+    "RunOptions",
     "SamplerOptions",
     "SettingOptions",
     "gaussian_of",
@@ -167,11 +168,6 @@ class GridOptions:
         """The same as texts. Raises `BadInput` and `IOFailure`."""
         return o.grid_texts(self.grid, self.grid_t, self.grid_lam, self.grid_sigma)
 
-    @cached_property
-    def made(self) -> str | wbound.Grid:
-        """The grid. Raises `BadInput` and `IOFailure`."""
-        return o.grid_from(self.grid, self.grid_t, self.grid_lam, self.grid_sigma)
-
 
 @dataclass(frozen=True)
 class SamplerOptions:
@@ -198,31 +194,21 @@ class SamplerOptions:
 
 
 @dataclass(frozen=True)
-class SettingOptions:
-    """All that a bound is about."""
+class RunOptions:
+    """What is run, whatever the data are."""
 
     process: ProcessOptions
     T: o.NeededT = None
     K: o.NeededK = None
-    facts: FactOptions = field(default_factory=FactOptions)
     sampler: SamplerOptions = field(default_factory=SamplerOptions)
     nodes: GridOptions = field(default_factory=GridOptions)
 
-    @cached_property
-    def described(self) -> Description:
-        """What was typed, as exact text. Raises `BadInput`."""
-        return self._with(self.facts.texts)
-
-    @property
-    def made(self) -> wbound.Setting:
-        """The setting in doubles. Raises `BadInput` and `HypothesisFailed`."""
-        return self.described.setting
-
     def about(self, data: Any) -> wbound.Setting:
-        """The setting with these data in place of facts."""
-        return self._with({}).about(data)
+        """The setting of these data, in doubles. Raises `BadInput` and `HypothesisFailed`."""
+        return self.with_data({}).about(data)
 
-    def _with(self, facts: dict[str, Any]) -> Description:
+    def with_data(self, facts: dict[str, Any]) -> Description:
+        """What was typed, as exact text; ``facts`` likewise. Raises `BadInput`."""
         from wbound.sampler.description import Description
 
         sampler = self.sampler
@@ -239,6 +225,28 @@ class SettingOptions:
             score_noise=o.typed("score_noise", sampler.score_noise) or "",
             M1=sampler.M1 if sampler.M1 == "exact" else o.typed("M1", sampler.M1),
         )
+
+
+@dataclass(frozen=True)
+class SettingOptions:
+    """All that a bound is about."""
+
+    process: ProcessOptions
+    T: o.NeededT = None
+    K: o.NeededK = None
+    facts: FactOptions = field(default_factory=FactOptions)
+    sampler: SamplerOptions = field(default_factory=SamplerOptions)
+    nodes: GridOptions = field(default_factory=GridOptions)
+
+    @property
+    def run(self) -> RunOptions:
+        """The same without the data."""
+        return RunOptions(self.process, self.T, self.K, self.sampler, self.nodes)
+
+    @cached_property
+    def described(self) -> Description:
+        """What was typed, as exact text. Raises `BadInput`."""
+        return self.run.with_data(self.facts.texts)
 
 
 def gaussian_of(data: wbound.LogConcave | Gaussian) -> Gaussian:

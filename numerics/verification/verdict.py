@@ -45,6 +45,7 @@ __all__ = [
     "Followed",
     "Referee",
     "Verdict",
+    "as_target",
     "bracket",
     "contradicted",
     "follow",
@@ -230,7 +231,7 @@ def verify(
     if process is None:
         raise BadInput("process", "None", _PROCESS)
     named = one_of("theorem", theorem or "sharp", THEOREMS)
-    own = _as_target(target)
+    own = as_target(target)
     M1 = needed_M1(named, M1, own)
     where = setting(
         process,
@@ -351,7 +352,7 @@ def follow(
     above zero, divided by its α); of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where there is no referee,
     `BadInput`.
     """
-    own = _as_target(target)
+    own = as_target(target)
     if isinstance(scheme, Tape):
         alone(scheme, T, K, grid, score_noise=score_noise)
     else:
@@ -461,7 +462,7 @@ def _tape_referee(tape: Tape, own: Any, start: str) -> Referee:
 
 def bracket(s: Setting, n: int | None = None, *, seed: int = 0, level: float = 0.99) -> transport.EmpiricalW2:
     """The bracket of W2 from n samples of the setting and n of its target, as `verify` takes it (n > 0)."""
-    s = replace(s, data=_as_target(s.data))
+    s = replace(s, data=as_target(s.data))
     points = max(_points(n, s.data.d), LEAST)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
     x = draw(s, points, for_sampler, progress=False)
@@ -469,7 +470,7 @@ def bracket(s: Setting, n: int | None = None, *, seed: int = 0, level: float = 0
     return transport.empirical_w2(x, y, seed=seed, level=level)
 
 
-def _as_target(target: Any) -> Any:
+def as_target(target: Any) -> Any:
     """The target itself; plain Gaussian facts become one."""
     if callable(getattr(target, "score", None)) and callable(getattr(target, "sample", None)):
         return target

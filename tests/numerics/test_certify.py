@@ -144,7 +144,9 @@ def test_a_bound_and_its_proof_make_the_process_once(
     monkeypatch: pytest.MonkeyPatch, wb: Any, grid: str
 ) -> None:
     from wbound.forward.forward_process import Process
+    from wbound.sampler import description
 
+    description._process_of.cache_clear()
     made: list[str] = []
     setup = Process._setup
     monkeypatch.setattr(Process, "_setup", lambda self, *a, **k: made.append(a[0]) or setup(self, *a, **k))

@@ -63,14 +63,14 @@ def bound(
     if data is None:
         if key is not None:
             raise BadInput("key", key, "names an array of --data")
-        where = given.made
+        where = given.described.setting
     else:
         for option, value in vars(given.facts).items():
             if value is not None:
                 raise BadInput(option, value, "is known from --data: give one of them")
         if certify:
             raise BadInput("certify", "with --data", "proves a bound from --d, --m0, --L0 and the moments")
-        where = given.about(s.dataset_from(data, key).gaussian)
+        where = given.run.about(s.dataset_from(data, key).gaussian)
     chosen, known = where.process, where.data
     b: wbound.Bound = given.sampler.statement(where)
     exact, why_not = exact_beside(where)

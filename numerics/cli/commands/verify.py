@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
+from numerics.cli.option_groups import RunOptions, SamplerOptions, grouped
 from numerics.cli.output import aligned, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping, rows_as_json
 
@@ -19,28 +20,40 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
 
 
-def verify(
-    process: o.NeededProcess = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
-    T: o.NeededT = None,
-    K: o.NeededK = None,
-    target: t.TargetName = None,
-    q: t.TargetParameters = None,
-    d: Annotated[str | None, o.numeric("--d", "Dimension of the target.")] = None,
-    scheme: o.SchemeName = "em",
-    theorem: o.Theorem = "sharp",
-    start: o.Start = "prior",
-    grid: o.GridName = None,
-    grid_t: o.GridTimes = None,
-    grid_lam: o.GridLam = None,
-    grid_sigma: o.GridSigma = None,
+@dataclass(frozen=True)
+class TargetOptions:
+    """A target, by name."""
+
+    target: t.TargetName = None
+    q: t.TargetParameters = None
+    d: Annotated[str | None, o.numeric("--d", "Dimension of the target.")] = None
+
+    @property
+    def made(self) -> Any:
+        """The target; Gaussian where none is named. Raises `BadInput`."""
+        return t.target_from(self.target or "gaussian", self.q, self.d)
+
+
+@dataclass(frozen=True)
+class VerifiedOptions(SamplerOptions):
+    """A sampler, whose target knows A2's constant."""
+
     M1: Annotated[
-        str, typer.Option("--M1", metavar="NUMBER|exact", help="A2's constant (Theorem 1).")
-    ] = "exact",
-    score_bias: o.ScoreBias = "0",
-    score_noise: o.ScoreNoise = "0",
+        str | None, typer.Option("--M1", metavar="NUMBER|exact", help="A2's constant (Theorem 1).")
+    ] = "exact"
+
+
+@dataclass(frozen=True)
+class VerifyOptions(RunOptions):
+    """What is run, and held against its target."""
+
+    sampler: VerifiedOptions = field(default_factory=VerifiedOptions)
+
+
+@grouped
+def verify(
+    run: VerifyOptions,
+    on: TargetOptions,
     n: Annotated[
         str | None, o.numeric("--n", "Points of the bracket; 0: no samples (default 1000; 1e5 on the line).")
     ] = None,
@@ -84,39 +97,25 @@ def verify(
     """
     from wbound.errors import BadInput, Inconsistent, count
 
+    def named(*options: str) -> dict[str, Any]:
+        return {name: getattr(run.process, name) for name in options}
+
     if all_:
-        given: dict[str, Any] = {
-            "p": p,
-            "f": f,
-            "g": g,
-            "T": T,
-            "K": K,
-            "target": target,
-            "q": q,
-            "d": d,
-            "samples": samples,
-            "tape": tape,
-        }
-        for name, value in given.items():
+        given: dict[str, Any] = {**named("p", "f", "g"), "T": run.T, "K": run.K, **vars(on)}
+        for name, value in (given | {"samples": samples, "tape": tape}).items():
             if value:
                 raise BadInput(name, value, "does not go with --all, which has its own settings")
-        _everything(process, n, count("seed", o.required("seed", seed), 0), jobs, out, json)
+        _everything(run.process.process, n, count("seed", o.required("seed", seed), 0), jobs, out, json)
         return
+    points = o.number("n", n)
     if tape is not None:
-        given = {"process": process, "p": p, "f": f, "g": g, "T": T, "K": K, "grid": grid, "grid_t": grid_t}
-        given |= {
-            "grid_lam": grid_lam,
-            "grid_sigma": grid_sigma,
-            "jobs": jobs,
-            "out": out,
-        }
-        for name, value in given.items():
+        given = {**named("process", "p", "f", "g"), "T": run.T, "K": run.K, **vars(run.nodes)}
+        for name, value in (given | {"jobs": jobs, "out": out}).items():
             if value:
                 raise BadInput(name, value, "does not go with --tape, which has its own levels and start")
-        points = o.number("n", n)
         _tape(
             s.tapes_from([tape])[0],
-            t.target_from(target or "gaussian", q, d),
+            on.made,
             None if points is None else count("n", points),
             count("seed", o.required("seed", seed), 0),
             o.required("level", level),
@@ -126,23 +125,15 @@ def verify(
         return
     if out is not None:
         raise BadInput("out", out, "goes with --all; --json prints a single verdict")
-    from numerics.verification.verdict import verify as judge
+    from numerics.verification.verdict import as_target, judged, needed_M1
 
-    points = o.number("n", n)
-    v = judge(
-        o.process_from(process, p, f, g),
-        t.target_from(target or "gaussian", q, d),
-        o.number("T", T),
-        o.steps_from(K),
-        scheme=scheme,
-        theorem=theorem,
+    target, theorem = as_target(on.made), run.sampler.theorem
+    described = run.with_data({})
+    v = judged(
+        described.but(M1=needed_M1(theorem, described.M1, target)).about(target),
+        theorem,
         n=None if points is None else count("n", points, 0),
         seed=count("seed", o.required("seed", seed), 0),
-        start=start,
-        grid=o.grid_from(grid, grid_t, grid_lam, grid_sigma),
-        score_bias=o.required("score_bias", score_bias),
-        score_noise=o.required("score_noise", score_noise),
-        M1=o.m1_from(M1),
         samples=None if samples is None else o.array_from("samples", samples),
         level=o.required("level", level),
     )
