@@ -1,5 +1,5 @@
 """Exact W2 of samplers on a Gaussian of any spectrum, as Pierret & Galerne (arXiv 2405.14250) tabulate it: their rows, and
-any scheme of ours beside them."""
+any scheme of ours beside them (section 19 of docs/theory.md)."""
 
 from __future__ import annotations
 
