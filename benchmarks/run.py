@@ -41,8 +41,8 @@ WORSE = 1.3
 
 @dataclass(frozen=True)
 class Claim:
-    """One ratio: ``name`` over ``against``, how it is to be (``sense`` and ``asked``; None: only watched), and the smallest
-    and largest of the rounds whose median it is, where they are known."""
+    """One ratio: ``name`` over ``against``, how it is to be (``sense`` and ``asked``; None: only watched), and the spread
+    of the rounds whose median it is, where it is known: the smallest and largest, or against a former build the quartiles."""
 
     family: str
     name: str
@@ -299,22 +299,42 @@ def former(quick: bool) -> list[Claim]:
     """Today's build against a former one, interleaved (benchmarks/former.py); without the history, nothing."""
     import former as bench
 
+    import wbound
+
     log = {"f": "log(1+t)", "g": "log(1+t)", "eps": 1e-8}
     cases: dict[str, tuple[str, dict[str, Any], float | None]] = {
         "sweep, a cell of K <= 1000": ("sweep", {"K": [10, 30, 100, 300, 1000], "most": 1680}, 20.0),
         "sweep, a cell of K = 1e4": ("sweep", {"K": [10_000], "most": 84}, 3.0),
-        "search, an evaluation": ("search", {"n": 60}, None),
+        "search, an evaluation": ("search", {"n": 60}, 5.0),
     }
     if not quick:  # the former build takes 17 s for the first
         cases["iterations, f = g = log(1+t), em, eps = 1e-8"] = ("users", log, 10.0)
-        for name in ("vp-linear", "ve-polynomial", "vp-exponential"):
-            for scheme in ("em", "hf", "ddpm"):
-                options = {"process": name, "eps": 1e-3, "scheme": scheme}
-                cases[f"iterations, {name}, {scheme}, eps = 1e-3"] = ("iterations", options, None)
+        kinds: dict[str, dict[str, Any]] = {name: {"scheme": name} for name in ("em", "hf", "ddpm")}
+        kinds["Theorem 1"] = {"theorem": "published", "M1": "exact"}
+        for process in wbound.PUBLISHED:
+            for kind, own in kinds.items():
+                for eps in (0.1, 1e-3, 1e-8):
+                    name = f"{CATALOGUE}{process}, {kind}, eps = {eps:g}"
+                    cases[name] = ("iterations", {"process": process, "eps": eps, **own}, None)
     found = bench.compare({name: case[:2] for name, case in cases.items()}, 5)
-    return [
-        Claim("former", c.case, bench.COMMIT, c.ratio, "at least", cases[c.case][2], c.seconds) for c in found
+    claims = [
+        Claim(
+            "former", c.case, bench.COMMIT, c.ratio, "at least", cases[c.case][2], c.seconds, [c.low, c.high]
+        )
+        for c in found
+        if not c.case.startswith(CATALOGUE)
     ]
+    ours = [c for c in found if c.case.startswith(CATALOGUE)]
+    if ours:
+        low, middle, high = statistics.quantiles([c.ratio for c in ours], n=4)
+        seconds = statistics.median(c.seconds for c in ours)
+        name = f"iterations, median of the catalogue's {len(ours)}"
+        claims.append(Claim("former", name, bench.COMMIT, middle, "at least", 5.0, seconds, [low, high]))
+    return claims
+
+
+#: The cases of `iterations` whose median is one claim.
+CATALOGUE = "iterations: "
 
 
 #: 10⁴ cells of closed form for each target.

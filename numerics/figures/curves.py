@@ -75,6 +75,7 @@ def _looks(shade: str) -> dict[str, dict[str, Any]]:
         "theorem_1": {"linestyle": (0, (1.2, 1.2)), "color": shade},
         "theorem_2": {"linestyle": (0, (5, 1.6)), "color": shade},
         "theorem_3": {"linestyle": (0, (5, 1.6)), "color": shade},
+        "theorem_3_prime": {"linestyle": (0, (5, 1.6)), "color": shade},
         "theorem_7": {"linestyle": (0, (5, 1.6)), "color": shade},
         "exact": {"linestyle": "-", "color": shade, "marker": "o", "linewidth": 1.8},
         "at_least": {"linestyle": "-", "color": shade, "linewidth": 1.2},

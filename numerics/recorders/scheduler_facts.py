@@ -73,6 +73,13 @@ def _cases() -> Iterable[Case]:
     ):
         yield Case("DPMSolverMultistepScheduler", "SD", options)
     yield Case("DPMSolverSinglestepScheduler", "SD", {})
+    yield Case("DPMSolverSDEScheduler", "LIN", {})
+    for options in ({}, {"use_karras_sigmas": True}):
+        yield Case("LMSDiscreteScheduler", "LIN", options)
+    for options in ({}, {"use_karras_sigmas": True}, {"solver_order": 3}):
+        yield Case("DEISMultistepScheduler", "SD", options)
+    for training in ("LIN", "SD"):
+        yield Case("UniPCMultistepScheduler", training, {})
     for options in ({"use_karras_sigmas": True}, {"solver_type": "bh1"}):
         yield Case("UniPCMultistepScheduler", "LIN", options)
     for options in ({}, {"prediction_type": "v_prediction"}):

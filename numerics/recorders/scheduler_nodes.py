@@ -58,6 +58,10 @@ def schedule_of_diffusers(given: Any, steps: int | None = None) -> Schedule:
                 end, said = _landed(Plan(source, K, {}, {}), end)
             notes += [] if said is None else [said]
             levels = np.append(levels, end)
+        elif told.kind == "table" and (np.diff(levels) < 0.0).all():
+            notes += _told_apart(
+                np.array([_lam(*told.level(float(t))) for t in scheduler.timesteps]), levels[:-1]
+            )
     if source.ignored:
         notes.append(f"{source.name} ignores {', '.join(source.ignored)}")
     kept, end = levels[:-1], float(levels[-1])
@@ -93,11 +97,15 @@ def _lam(alpha: float, sigma: float) -> float:
 
 
 def _own_sigmas(scheduler: Any, kind: str) -> Array | None:
-    """λ (n+1,) of the scheduler's own sigmas, with the last; None where it has none that fit its timesteps."""
+    """λ of the scheduler's own sigmas, with the last that a step reaches; None where it has none."""
     sigmas = getattr(scheduler, "sigmas", None)
-    if sigmas is None or kind in ("inverted", "angle") or len(sigmas) != len(scheduler.timesteps) + 1:
+    if sigmas is None or kind in ("inverted", "angle"):
         return None
-    values = np.asarray(sigmas.double().numpy())
+    values, n = np.asarray(sigmas.double().numpy()), len(scheduler.timesteps) + 1
+    if not hasattr(scheduler, "sigmas_interpol"):  # which has others between them, and these twice
+        if values.size < n:
+            return None
+        values = values[:n]  # log_linear lays out one more, which no step reaches
     if kind != "flow":
         return np.asarray(values**2)
     rest = 1.0 - values
@@ -131,6 +139,18 @@ def _landed(plan: Plan, end: float) -> tuple[float, str | None]:
         f"its steps do not join: after step {k} the network is told sigma = {told:.6g} and its input is at {at:.6g}, the "
         f"first of {wrong.size}; it is read at the levels told, and wbound audit says what its own steps give"
     )
+
+
+def _told_apart(told: Array, own: Array) -> list[str]:
+    """In words, where the network is told other levels than those that the steps are laid out on, λ (K,) both."""
+    off = apart(told, 1.0 / np.sqrt(1.0 + own))
+    k = int(np.argmax(off))
+    if off[k] <= APART:
+        return []
+    return [
+        f"the network is told other levels than those of its steps, read here: sigma = {math.sqrt(told[k]):.6g} at "
+        f"{math.sqrt(own[k]):.6g}, the farthest; wbound audit says what that costs"
+    ]
 
 
 def sigma_range(given: Any) -> tuple[float, float]:

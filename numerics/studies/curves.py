@@ -293,7 +293,7 @@ def bound_curve(
         wanted.append(("at_least", f"W2 at least ({scheme})", lambda x: _between(make(x, scheme), "low")))
         wanted.append(("at_most", f"W2 at most ({scheme})", lambda x: _between(make(x, scheme), "high")))
     else:
-        sharp = upper_bound("sharp", scheme)
+        sharp = upper_bound("sharp", scheme, data)
         label = sharp.name if data.A1 is not None or scheme_named(scheme).flow else f"{sharp.name}'"
         wanted.append(
             (sharp.id.replace("-", "_"), f"{label} ({scheme})", lambda x: _upper(sharp, make(x, scheme)))

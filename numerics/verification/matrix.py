@@ -3,7 +3,7 @@
 Theorem 2: 8 processes × 4 SDE schemes × 4 targets inside A1, and a noisy and a biased score on one more.
 Theorem 3: 8 × 3 ODE schemes × the same, with a bias. Theorem 2′: 8 × 4 × the targets beyond A1, with a noisy
 score on one, and stopped early. Theorem 1: 8 × em × the targets, all of which know or bound their M_1. Heun's
-samplers, and ODE schemes beyond A1, which have no bound, are compared with their exact law. Cells are
+samplers, and ODE schemes beyond A1, are compared with their exact law here. Cells are
 independent of each other.
 """
 

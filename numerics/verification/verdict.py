@@ -269,7 +269,7 @@ def judged(
         raise BadInput("level", level, "must be between 0 and 1, both excluded")
     points = _points(n, s.data.d)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
-    bound: Bound = upper_bound(theorem, s.scheme)(s)
+    bound: Bound = upper_bound(theorem, s.scheme, s.data)(s)
     value, why = referee(s)
     coupling = None
     x: Array | None
@@ -347,7 +347,7 @@ def follow(
 ) -> Followed:
     """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
 
-    For what has no bound: ODE schemes on data beyond A1, and on Gaussian data multistep schemes and tapes; and for a
+    For what has no bound: Heun's schemes on data beyond A1, and on Gaussian data multistep schemes and tapes; and for a
     scheme by itself. Arguments as in `verify`, ``samples`` among them: the outputs of your own run of it (of a tape that ends
     above zero, divided by its α); of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where there is no referee,
     `BadInput`.

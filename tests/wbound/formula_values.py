@@ -141,6 +141,8 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
     """
     if s.scheme.random:
         return _drawn_terms(s)
+    if statement == "theorem-3-prime":
+        return _profile_terms(s)
     own = s
     if s.scheme.memory:  # known by its tape: a formula of it is one of levels alone
         s = dataclasses.replace(s, scheme=SCHEMES["ddim"])
@@ -190,6 +192,32 @@ def quantities(s: Setting, statement: str = "theorem-2") -> dict[str, Any]:
     if statement == "modified-score-bound":
         out |= _modified_score_terms(s)
     return out | affine_terms(own, statement)
+
+
+def _profile_terms(s: Setting, theta: float = 1.6) -> dict[str, Any]:
+    """Theorem 3′'s symbols, p_k as the code takes it at a θ, with the profile of bounded data as section 11 has it."""
+    data, nodes = s.data, s.nodes
+    assert isinstance(data, BoundedData)
+    lam, alpha, steps = np.exp(nodes.log_lam), np.exp(nodes.log_alpha), s.scheme.steps(nodes.batch)
+    v = data.tau**2 + lam
+    m, L = (1.0 - data.D**2 / v) / v, 1.0 / v
+    c = steps.C / (alpha[1:] * alpha[:-1])
+    gamma = np.maximum(np.abs(1.0 - c * m[:-1]), np.abs(1.0 - c * L[:-1]))
+    size2 = np.maximum(np.abs(m), L) ** 2
+    at = 1.0 + math.sqrt(size2[-1]) * (lam - lam[-1])
+    p = np.sqrt(at[1:] * at[:-1]) ** theta
+
+    def minus_cubed(u: float) -> float:
+        w = data.tau**2 + u
+        return -(((1.0 - data.D**2 / w) / w) ** 3)
+
+    spent = [quad(minus_cubed, lam[k + 1], lam[k], epsrel=1e-12, limit=400)[0] for k in range(nodes.K)]
+    C = p[-1] * size2[-1] + float(np.maximum(p[:-1] - p[1:], 0.0) @ size2[1:-1]) + float(p @ spent)
+    return {
+        "K": nodes.K, "d": data.d, "M": s.score_bias, "alpha": alpha, "H": _step_array(lam[:-1] - lam[1:]),
+        "P": np.append(np.cumprod(gamma[::-1])[::-1], 1.0), "C": _step_array(c), "ell": L, "p": _step_array(p),
+        "C_p": data.d * C, "E_0": 0.0 if s.start == "exact" else shared.start_error(data, s.start, s.process, *nodes.first),
+    }  # fmt: skip
 
 
 def _drawn_terms(s: Setting) -> dict[str, Any]:

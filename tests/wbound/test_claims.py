@@ -15,7 +15,7 @@ from scipy.optimize import minimize_scalar
 from truths import TRUTH, w2
 
 import wbound
-from wbound.bounds import ddpm, theorem_3, theorem_7
+from wbound.bounds import ddpm, shared, theorem_3, theorem_3_profile, theorem_7
 from wbound.bounds.modified_score import MODIFIED_EI
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -43,6 +43,7 @@ SPECIAL = {
     **{f"section-9:{name}": f"image-ve-{name}" for name in ("original", "v1", "v2", "v3")},
     "theorem-7": "two stages",
     "modified-score-bound": "modified score",
+    "theorem-3-prime": "bounded",
     "profiles:m": "bounded",
     "profiles:L": "bounded",
     "profiles:early": "early",
@@ -152,6 +153,7 @@ PROFILE = wbound.bounded_data(1.0, 1.0, 2, 2.5)
 #: How each hypothesis is broken, by its name.
 BREAKS: dict[str, Broken] = {
     "A1": other(data=PROFILE),
+    "a curvature profile": other(data=LogConcave(2, 1.0, 1.0, 2.0)),
     "A1 or A1′": other(data=Gaussian(np.zeros(2), np.array([0.0, 1.0]))),
     "f, g >= 0": other(process=wbound.Process(f="1-1e8*t", g="1")),
     "A2": other(M1=None),
@@ -266,6 +268,15 @@ def at_theta(id: str, s: Setting) -> float:
     if id == "theorem-7":
         p = theorem_7.sums(s, (THETA, THETA))
         return p.start + p.bias + p.score
+    if id == "theorem-3-prime":
+        t = theorem_3_profile.local(s)
+        log_P, log_P0 = theorem_3.log_products(t.log_gamma)
+        rest = (
+            math.exp(log_P0) * shared.start_error(s.data, s.start, s.process, *s.nodes.first),
+            np.exp(log_P) @ t.drift,
+        )
+        curved = math.exp(theorem_3_profile.at_theta(s, t, log_P, THETA))
+        return float(sum(rest) + curved + s.score_bias * (np.exp(log_P) @ t.score))
     if s.scheme.kind == "ode":
         p = theorem_3.sums(s, THETA)
         return p.start + p.bias + p.score
@@ -287,7 +298,7 @@ def compared(statement: Statement, formula: Formula) -> Iterator[tuple[Setting, 
         if statement.anchor in ONE_EIGENVALUE and "sigma_0" not in terms:
             continue  # written for one eigenvalue
         shown, value = formula_value(formula, terms), number(statement(s))
-        if id in ("theorem-3", "theorem-7", "eq-9-prime", "eq-9-second"):
+        if id in ("theorem-3", "theorem-3-prime", "theorem-7", "eq-9-prime", "eq-9-second"):
             assert formula is not statement.formula or value <= shown * (1 + 1e-9)
             value = at_theta(id, s)
         yield s, shown, value

@@ -13,6 +13,8 @@ from drawn_levels import by_quadrature
 from scipy.integrate import quad, solve_ivp
 
 import wbound
+from numerics.laws.ode_on_line import flow1d
+from numerics.targets.mixtures import Bimodal
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.data.gaussian import Gaussian
@@ -300,6 +302,16 @@ def _from_the_mean(s: Setting) -> float:
     return float(EXACT_LAW(dataclasses.replace(s, data=centred, start="prior")))
 
 
+def _two_modes(s: Setting) -> float | None:
+    """W2 on the mixture that has this profile, its modes along the first axis: pushed quantiles, in x."""
+    if s.score_bias:
+        return None
+    centre = np.zeros(s.data.d)
+    centre[0] = s.data.D
+    found = flow1d(dataclasses.replace(s, data=Bimodal(centre, s.data.tau)), 1e-7)
+    return found.w2 - found.error
+
+
 def _moved_in_time(s: Setting, noise: float) -> float:
     """The variance along −dv = [2(f − ½(1 + noise)g²/w)v + noise g²]dt, in x-units, solved in t."""
     p, t, x = s.process, s.nodes.t, float(_law(s).eigenvalues[0])
@@ -387,6 +399,7 @@ TRUTH: dict[str, Callable[[Setting], float | None]] = {
     "theorem-6": lambda s: _worst(s, np.geomspace(*_ends(s), 60)),
     "theorem-6:attained": _class_error,
     "random-levels": lambda s: _worst(s, alternation(s.nodes.K, _ends(s)[1] / _ends(s)[0]) * _ends(s)[0]),
+    "theorem-3-prime": _two_modes,
     "limits-without-steps": lambda s: _moved_in_time(s, 1.0),
     "limits-without-steps:flow": lambda s: _moved_in_time(s, 0.0),
     "random-midpoint": lambda s: s.data.d * by_quadrature(s).moment,

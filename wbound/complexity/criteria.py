@@ -16,7 +16,7 @@ from wbound.bounds import ddpm, shared, theorem_1, theorem_2
 from wbound.bounds.shared import Parts
 from wbound.bounds.theorem import Theorem, ThetaSums
 from wbound.calculus.stable import grown
-from wbound.complexity.step_sums import COARSE, Quality, Rows, tally
+from wbound.complexity.step_sums import COARSE, Quality, Rows, one_by_one, tally
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
@@ -45,6 +45,8 @@ __all__ = [
 
 #: Up to so many steps the sums are done one by one; while T is searched, up to fewer.
 SUMMED, SUMMED_COARSELY = 16_384, 512
+#: Up to so many steps those of several horizons are summed at once.
+AT_ONCE = 4096
 #: With more steps Eq. 9′'s η⁵ is below doubles; Eq. 7″, a bound too, is left.
 SHORTEST = 1e50
 
@@ -54,10 +56,10 @@ def _one_by_one(K: float, quality: Quality) -> bool:
 
 
 class Value(NamedTuple):
-    """A criterion at (T, K) as constant + linear + (squared_start² + squared²)^{1/2}, and its relative error.
+    """A criterion at (T, K) as constant + linear + fast + (squared_start² + squared²)^{1/2}, and its relative error.
 
-    As K grows ``linear`` and ``squared`` fall like K^{−order}; the other two stay. ``score`` is the part of
-    ``constant`` that the score's bias makes, ``stopped`` the part that early stopping does, √(dδ).
+    As K grows ``linear`` and ``squared`` fall like K^{−order}, ``fast`` like K^{−2 order}; the other two stay. ``score``
+    is the part of ``constant`` that the score's bias makes, ``stopped`` the part that early stopping does, √(dδ).
     """
 
     constant: float
@@ -67,10 +69,11 @@ class Value(NamedTuple):
     score: float = 0.0
     error: float = 0.0
     stopped: float = 0.0
+    fast: float = 0.0
 
     @property
     def total(self) -> float:
-        value = self.constant + self.linear + math.hypot(self.squared_start, self.squared)
+        value = self.constant + self.linear + self.fast + math.hypot(self.squared_start, self.squared)
         return math.inf if math.isnan(value) else value
 
     @property
@@ -79,7 +82,7 @@ class Value(NamedTuple):
 
     @property
     def discretisation(self) -> float:
-        return self.linear + self.squared + self.stopped
+        return self.linear + self.fast + self.squared + self.stopped
 
     @property
     def limit(self) -> float:
@@ -97,14 +100,24 @@ def value_at(criterion: Criterion, T: float, K: float, quality: Quality) -> Valu
     return criterion(np.array([T]), np.array([K]), quality)[0]
 
 
-def by_size(summed: Callable[[float, int, Quality], Value], tallied: Criterion) -> Criterion:
-    """The pairs with few steps one by one, the others together."""
+def by_size(
+    summed: Callable[[float, int, Quality], Value],
+    tallied: Criterion,
+    together: Callable[[Array, Array, Quality], list[Value] | None] | None = None,
+) -> Criterion:
+    """The pairs with few steps one by one, which ``together`` may do at once, the others by their tallies."""
 
     def values(T: Array, K: Array, quality: Quality) -> list[Value]:
         few = np.array([_one_by_one(float(k), quality) for k in K])
         out = [INFINITE] * T.size
-        for i in np.flatnonzero(few):
-            out[i] = summed(float(T[i]), int(K[i]), quality)
+        own = np.flatnonzero(few)
+        at_once = together(T[own], np.floor(K[own]), quality) if together and own.size else None
+        if at_once is not None:
+            for i, value in zip(own, at_once, strict=True):
+                out[i] = value
+        else:
+            for i in own:
+                out[i] = summed(float(T[i]), int(K[i]), quality)
         many = np.flatnonzero(~few)
         if many.size:
             for i, value in zip(many, tallied(T[many], K[many], quality), strict=True):
@@ -160,8 +173,7 @@ def sharp_criterion(
             if quality is not COARSE:
                 theta = own.best(float(T[0]), float(K[0]))
             all_rows = own.beside(rows, theta)
-        left = np.flatnonzero(~early(T)) if last else np.arange(T.size)
-        out = [INFINITE] * T.size
+        left, out = alive(T)
         if not left.size:
             return out
         longest = float(T[left].max())
@@ -169,14 +181,35 @@ def sharp_criterion(
             turns[:] = [(longest, turns_of(process, data, scheme, longest))]
         all_rows = all_rows._replace(kinks=tuple(sorted((*data.kinks, *turns[0][1]))))
         got = tally(process, data, T[left], K[left], all_rows, quality, last)
+        ends = process.law(T[left])
         for j, i in enumerate(left):
-            out[i] = value(float(T[i]), theta, float(got.log_P[j]), got.sums[j], got.error[j])
+            end = float(ends[0][j]), float(ends[1][j])
+            out[i] = value(end, theta, float(got.log_P[j]), got.sums[j], got.error[j])
         return out
 
-    def value(T: float, theta: float, log_P: float, sums: Array, error: Array) -> Value:
+    def alive(T: Array) -> tuple[Index, list[Value]]:
+        return np.flatnonzero(~early(T)) if last else np.arange(T.size), [INFINITE] * T.size
+
+    def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
+        if K.max() > AT_ONCE or (ancestral is not None and quality is not COARSE):
+            return None
+        left, out = alive(T)
+        if not left.size:
+            return out
+        theta = 1.8  # while T is searched
+        all_rows = rows if ancestral is None else ancestral.beside(rows, theta)
+        got, largest = one_by_one(process, T[left], K[left], all_rows, last)
+        ends = process.law(T[left])
+        for j, i in enumerate(left):
+            if largest[j] <= theorem_2.UNSTABLE:
+                end = float(ends[0][j]), float(ends[1][j])
+                out[i] = value(end, theta, float(got.log_P[j]), got.sums[j], got.error[j])
+        return out
+
+    def value(end: tuple[float, float], theta: float, log_P: float, sums: Array, error: Array) -> Value:
         if not (sums >= 0.0).all():  # steps too long for an expansion: K is far too small
             return INFINITE
-        start0 = shared.start_at(data, start, process, *ends_of(process, T))
+        start0 = shared.start_at(data, start, process, *end)
         first, n2, C = (float(v) for v in sums[:3])
         p = shared.Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
         scale, extra = 1.0, 0.0
@@ -185,13 +218,13 @@ def sharp_criterion(
         best = _of(p, float(error[:3].max()), scale, extra)
         if ancestral is not None and sums.size > 3:
             drift, noise2, score, weight = (float(v) for v in sums[3:])
-            curved = ancestral.curved(theta, T, weight)
-            p = shared.Parts(start0, drift + curved, math.sqrt(noise2), M * score if M else 0.0)
-            other = _of(p, float(error[3:].max()))
+            curved = ancestral.curved(theta, end[1], weight)
+            p = shared.Parts(start0, drift, math.sqrt(noise2), M * score if M else 0.0)
+            other = _of(p, float(error[3:].max()))._replace(fast=curved)
             best = other if other.total < best.total else best
         return best
 
-    return by_size(summed, tallied)
+    return by_size(summed, tallied, together)
 
 
 class _Ancestral:
@@ -213,11 +246,11 @@ class _Ancestral:
             of=rows_of, orders=(*rows.orders, 2.0, 3.0, 1.0, 5.0), powers=(*rows.powers, 0, 0, 0, 0)
         )
 
-    def curved(self, theta: float, T: float, weight: float) -> float:
+    def curved(self, theta: float, log_lam_T: float, weight: float) -> float:
         """The θ-term from its sum, infinite where steps are too long for an expansion to have made one."""
         if not weight >= 0.0:
             return math.inf
-        return 0.25 * math.sqrt(shared.decay_constant(theta, self.data, ends_of(self.process, T)[1]) * weight)
+        return 0.25 * math.sqrt(shared.decay_constant(theta, self.data, log_lam_T) * weight)
 
     def best(self, T: float, K: float) -> float:
         """The θ with the smallest θ-term, which hardly moves with K: any θ gives a bound. It is in a valley
@@ -225,6 +258,7 @@ class _Ancestral:
         before = self.found.get(T)
         if before is not None and 0.25 * K <= before[0] <= 4.0 * K:
             return before[1]
+        log_lam_T = ends_of(self.process, T)[1]
         theta, tried = 2.0, np.array([0.0, 0.5, 1.0, 1.3, 1.6, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0, 4.0])
         for half_width in (0.2, 0.04, 0.0):
             thetas = tuple(float(v) for v in tried)
@@ -236,7 +270,7 @@ class _Ancestral:
             n = len(thetas)
             rows = Rows(rows_of, (1.0,) + (5.0,) * n, (0,) * n)
             sums = tally(self.process, self.data, T, K, rows, COARSE).sums[0]
-            values = np.log([self.curved(t, T, float(w)) for t, w in zip(thetas, sums, strict=True)])
+            values = np.log([self.curved(t, log_lam_T, float(w)) for t, w in zip(thetas, sums, strict=True)])
             i = min(max(int(np.argmin(values)), 1), tried.size - 2)
             theta = vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])
             tried = max(theta, half_width) + half_width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
@@ -429,10 +463,13 @@ def published_criterion(
             return np.stack(theorem_1.local(b, process, data, m1[which]))
 
         kink = -math.log(data.A1[1]) if data.A1 is not None else 0.0
-        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), float(m1.max()))
+        alike = bool(m1.min() == m1.max())
+        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), float(m1.max()), alike)
         got = tally(process, data, T, K, rows, quality)
         assert got.near is not None
-        longest = theorem_1.step_sizes(got.near, data).reshape(T.size, -1).max(axis=1)
+        with np.errstate(all="ignore"):  # the virtual steps among them are none of these
+            sizes = theorem_1.step_sizes(got.near.batch, data)[: got.near.size]
+        longest = sizes.reshape(got.near.horizons, -1).max(axis=1)
         longest = np.maximum(longest, theorem_1.step_sizes(batch(process, T - T / K, T), data))
         log_alpha, log_lam = process.law(T)
         out = []
@@ -445,8 +482,8 @@ def published_criterion(
             first = grown(first, float(got.log_P[i]))
             D, eta_G, G = (float(v) for v in got.sums[i])
             score = M * G if M else 0.0
-            middle = D + float(m1[i]) * (1.0 + omega) * eta_G
-            out.append(Value(first + score, middle, score=score, error=float(got.error[i].max())))
+            moved = float(m1[i]) * (1.0 + omega) * eta_G
+            out.append(Value(first + score, D, score=score, error=float(got.error[i].max()), fast=moved))
         return out
 
     return by_size(summed, tallied)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from wbound.calculus.roots import root
 from wbound.complexity.criteria import Criterion, value_at
 from wbound.complexity.step_sums import COARSE
 from wbound.errors import BadInput, Unreachable
@@ -102,12 +103,20 @@ def bracket_of(
                 hi = stop(lo, hi)
         while at(lo) <= level and lo > LOWEST:
             lo, hi = lo - 20.0, lo
-        for _ in range(60):
-            mid = 0.5 * (lo + hi)
-            lo, hi = (mid, hi) if at(mid) > level else (lo, mid)
-            if hi - lo < 1e-6:
-                break
-        return hi
+        if not at(lo) > level:
+            return lo
+        step = 1.0
+        while hi - step > lo and at(hi - step) <= level:
+            hi, step = hi - step, 2.0 * step
+        lo = max(lo, hi - step)
+
+        def above(u: float) -> float:
+            value = at(u)
+            return min(math.log(value / level), 700.0) if value > 0.0 else -700.0
+
+        found = root(above, lo, hi, 5e-7) if at(hi) < level else hi
+        inside = min(found + 5e-7, hi)
+        return inside if at(inside) <= level else min(found + 1e-6, hi)
 
     # as T → 0 the start's share is all of ‖X_0‖: an ε above that leaves T free downward, where nothing is won
     room = min(eps - stopped, 0.98 * at(BELOW))

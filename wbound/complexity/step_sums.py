@@ -4,11 +4,13 @@ A tally is Σ_k P_k^q φ_k with P_k = Π_{j>k} e^{growth_j} (j > k: nearer to th
 functions of one step alone. The steps nearest to the data, where the clock varies fast, are summed one
 by one; the rest is the midpoint Euler–Maclaurin formula
 
-    Σ_k Φ(m_k) = (1/η) ∫ Φ(m) dm − (η/24) [Φ'] + O(η³),
+    Σ_k Φ(m_k) = (1/η) ∫ Φ(m) dm − (η/24) [Φ'] + (7η³/5760) [Φ'''] − …,
 
-Φ evaluated at virtual steps [m − η/2, m + η/2]. Where η is too small for doubles to hold both ends,
-Φ η^{−p} (p the known order of Φ) is extrapolated to η from three wider steps. How wide they may be, and how
-many panels ∫ needs, follows from how fast log t, the clock and the products move: P by |m|λ a unit of log λ.
+the first two terms, and four of the brackets where those steps end; Φ evaluated at virtual steps
+[m − η/2, m + η/2]. Where η is too small for doubles to hold both ends, Φ η^{−p} (p the known order of Φ) is
+extrapolated to η from three wider steps. How wide they may be, and how many panels ∫ needs, follows from how fast
+log t, the clock and the products move: P by |m|λ a unit of log λ. Horizons whose steps are equally long are one
+sum, read on its way.
 """
 
 from __future__ import annotations
@@ -22,57 +24,46 @@ from numpy.typing import ArrayLike, NDArray
 
 from wbound.calculus.quadrature import rule
 from wbound.calculus.stable import softplus
+from wbound.complexity.step_rows import (
+    CHECKED,
+    COARSE,
+    FINE,
+    OTHER,
+    Asked,
+    Quality,
+    Rows,
+    VirtualSteps,
+    speed,
+)
 from wbound.data.curvature import Curvature
 from wbound.errors import BadInput
 from wbound.forward.forward_process import Process
 from wbound.sampler.steps import Batch, batch
 from wbound.typing import Array, Index
 
-__all__ = ["Rows", "Tally", "tally"]
+__all__ = ["CHECKED", "COARSE", "FINE", "Quality", "Rows", "Tally", "one_by_one", "tally"]
 
 
-class Rows(NamedTuple):
-    """What is summed: ``of(batch, which) -> (1 + m, N)``, the growth first, where ``which`` (N,) says to which
-    horizon each step belongs; ``orders`` (1 + m) the powers p of η of each row as η → 0; ``powers`` (m,) the q
-    of each φ."""
+class Near(NamedTuple):
+    """Steps [0, ``size``) of a batch: as many for each of ``horizons``, one horizon after the other; where steps are
+    equally long in all horizons, those of the longest alone."""
 
-    of: Callable[[Batch, Index], Array]
-    orders: tuple[float, ...]
-    powers: tuple[int, ...]
-    #: log λ where the rows have a kink
-    kinks: tuple[float, ...] = ()
-    #: M_1 where a row holds M_1ηG: virtual steps stay so short that it is small
-    stiffness: float = 0.0
+    batch: Batch
+    size: int
+    horizons: int
 
 
 class Tally(NamedTuple):
     """For each horizon: ``log_P`` (J,): log of the product over all steps; ``sums`` (J, m); ``error`` (J, m):
     relative, estimated where the quality asks for a check, else 0; ``near``: the steps nearest to λ = 0 that
-    were summed one by one, as many for each horizon, one horizon after the other."""
+    were summed one by one."""
 
     log_P: Array
     sums: Array
     error: Array
-    near: Batch | None
+    near: Near | None
 
 
-class Quality(NamedTuple):
-    """Steps summed one by one, panels per unit of log clock, nodes a panel, points of an extrapolation and the
-    width of the virtual step it starts from (in units of what moves there), and whether to do it all again,
-    nothing of it the same, for an error estimate."""
-
-    block: int
-    density: float
-    nodes: int
-    points: int
-    width: float = 2e-4
-    check: bool = False
-
-
-COARSE, FINE = Quality(64, 0.5, 6, 1), Quality(2048, 1.0, 10, 3)
-CHECKED, OTHER = FINE._replace(check=True), Quality(1024, 1.5, 8, 3, 0.9e-4)
-#: A virtual step is no shorter than so many units in the last place of its time.
-HELD = 16.0
 #: log t and the clock's logarithms together move by less than this over all panels.
 FARTHEST = 2e5
 #: log P moves by less than this, or P is beyond doubles: m ≤ 1/λ, so that it is growth that moves it so far.
@@ -80,6 +71,12 @@ STEEPEST = 3e3
 #: Where a step moves nothing by more than this, none is summed on its own (`_once`); by the second, a kink inside
 #: it does not count; by the third, nor do the formula's ends.
 SMOOTH, BENT, STILL = 1e-4, 1e-5, 1e-7
+#: Weights of Φ(a + kη/2) − Φ(a − kη/2), k = 1, 3, 5, 7, in the formula's end at a: in θ = η d/dt the sum of
+#: 2 sinh(kθ/2) times these is 1/θ − 1/(2 sinh(θ/2)) = θ/24 − 7θ³/5760 + … up to REST θ⁹.
+END = np.array([5240581 / 92897280, -315191 / 51609600, 371173 / 464486400, -27859 / 464486400])
+MORE, REST = END.size, 1.06e-5
+#: Lengths of steps within this of each other are one.
+SAME = 1e-12
 
 
 def tally(
@@ -104,25 +101,54 @@ def tally(
     return Tally(log_P, sums, np.where(sums == 0.0, 0.0, error + left_out[:, None]), near)
 
 
+def one_by_one(process: Process, T: Array, K: Array, rows: Rows, first: float = 0.0) -> tuple[Tally, Array]:
+    """The same of few steps, each summed: K whole numbers ≥ 1, (J,); and the largest log of a product on the way."""
+    steps = K.astype(np.intp)
+    which = np.repeat(np.arange(T.size), steps)
+    begins = np.cumsum(steps) - steps
+    i = np.arange(which.size) - begins[which]
+    eta = ((T - first) / K)[which]
+    hi = np.where(i + 1 == steps[which], T[which], first + eta * (i + 1))
+    found = rows.of(batch(process, first + eta * i, hi), which)
+    growth, before = found[0], np.empty(which.size)
+    log_P, largest = np.zeros(T.size), np.zeros(T.size)
+    if growth.any():
+        for j, (begin, n) in enumerate(zip(begins, steps, strict=True)):
+            own = np.cumsum(growth[begin : begin + n])
+            before[begin], before[begin + 1 : begin + n] = 0.0, own[:-1]
+            log_P[j], largest[j] = own[-1], own.max()
+        with np.errstate(over="ignore", invalid="ignore"):  # a bound that overflows is infinite
+            terms = found[1:] * np.exp(np.array(rows.powers, float)[:, None] * before)
+    else:
+        terms = found[1:]
+    sums = np.add.reduceat(terms, begins, axis=1).T
+    return Tally(log_P, sums, np.zeros(sums.shape), None), largest
+
+
 def _truncation(
     process: Process, data: Curvature, T: Array, eta: Array, rows: Rows, quality: Quality, first: float
 ) -> Array:
     """What the formula leaves out at its ends, which no other panels show: 7/5760 (η d/dt)³ of the summand, a
-    square of what moves at `_speed`; (J,)."""
+    square of what moves at `speed`, and less where the block of steps ends; (J,)."""
     begin = first + quality.block * eta
+    near: Array | float = 0.0
     if first:
-        begin = np.where(eta * _speed(process, data, np.array([first])) < SMOOTH, first, begin)
-    ends = [begin, T, *(np.clip(at, begin, T) for at in _breaks(process, rows.kinks, begin, T))]
-    fastest = np.max([_speed(process, data, end) for end in ends], axis=0)
-    return np.asarray(7.0 / 5760.0 * (2.0 * eta * fastest) ** 3)
+        begin = np.where(eta * speed(process, data, np.array([first])) < SMOOTH, first, begin)
+    at_block = begin > first
+    ends = [T, *(np.clip(at, begin, T) for at in _breaks(process, rows.kinks, begin, T))]
+    if not at_block.all():
+        ends.append(begin)
+    else:
+        near = REST * (2.0 * eta * speed(process, data, begin)) ** 9
+    fastest = np.max([speed(process, data, end) for end in ends], axis=0)
+    return np.asarray(7.0 / 5760.0 * (2.0 * eta * fastest) ** 3 + near)
 
 
 def _once(
     process: Process, data: Curvature, T: Array, K: Array, rows: Rows, quality: Quality, first: float
-) -> tuple[Array, Array, Batch | None]:
+) -> tuple[Array, Array, Near | None]:
     eta = (T - first) / K
-    q = np.array(rows.powers, float)[:, None]
-    begin = eta * _speed(process, data, np.array([first]))[0] if first else np.full(T.size, np.inf)
+    begin = eta * speed(process, data, np.array([first]))[0] if first else np.full(T.size, np.inf)
     short = begin < SMOOTH
     if short.any() and not short.all():  # the two ways of summing the near end, each on its own
         log_P, sums = np.empty(T.size), np.empty((T.size, len(rows.powers)))
@@ -130,17 +156,64 @@ def _once(
             own = rows._replace(of=_renumbered(rows, np.flatnonzero(part)))
             log_P[part], sums[part], _ = _once(process, data, T[part], K[part], own, quality, first)
         return log_P, sums, None
-    near = None
-    if short.all():
+    if T.size > 1 and rows.alike and quality.points == 1 and np.ptp(eta) <= SAME * eta[0]:
+        return _of_one_step(process, data, T, eta, rows, quality, first, begin)
+    return _each(process, data, T, eta, rows, quality, first, begin)
+
+
+def _of_one_step(
+    process: Process,
+    data: Curvature,
+    T: Array,
+    eta: Array,
+    rows: Rows,
+    quality: Quality,
+    first: float,
+    begin: Array,
+) -> tuple[Array, Array, Near | None]:
+    """Horizons of steps equally long: the sums of a shorter one are a longer one's on its way."""
+    far = int(np.argmax(T))
+    own = slice(far, far + 1)
+    order = np.argsort(T)
+    log_P, sums, near = _each(
+        process, data, T[own], eta[own], rows, quality, first, begin[own], stops=T[order]
+    )
+    back = np.argsort(order)
+    return log_P[back], sums[back], near
+
+
+def _each(
+    process: Process,
+    data: Curvature,
+    T: Array,
+    eta: Array,
+    rows: Rows,
+    quality: Quality,
+    first: float,
+    begin: Array,
+    stops: Array | None = None,
+) -> tuple[Array, Array, Near | None]:
+    """The sums of each horizon; of one alone, those to each of its ``stops``, ascending, the last of which is T."""
+    q = np.array(rows.powers, float)[:, None]
+    all_of = np.arange(T.size)
+    asked = Asked(process, rows)
+    short = bool((begin < SMOOTH).all())
+    if short:
         a = np.full(T.size, first)
-        log_P, total = _from(process, first, eta, begin > STILL, rows, q)
+        few = np.flatnonzero(begin > STILL)
+        at_start = asked.between(first + eta[few, None] * np.arange(3.0), few)
     else:
-        a, log_P, total, near = _near(process, first, eta, rows, q, quality)
+        # steps 0 … block − 1: [first + iη, first + (i+1)η], and some more for the derivatives at the block's end
+        ends = first + eta[:, None] * np.arange(quality.block + MORE + 1, dtype=float)
+        at_start = asked.between(ends, all_of)
+        a = ends[:, quality.block]
     edges = _edges(process, data, a, T, quality)
     if edges is None:
-        return np.full(T.size, np.inf), np.full((T.size, len(rows.powers)), np.inf), near
+        beyond = np.full((T.size if stops is None else stops.size, len(rows.powers)), np.inf)
+        return beyond[:, 0], beyond, None
     cuts = _cuts(process, data, first, eta, a, T, rows.kinks, quality.points > 1)
-    edges = np.sort(np.concatenate((edges, *(cut.ends for cut in cuts)), axis=1), axis=1)
+    more = [cut.ends for cut in cuts] if stops is None else [*(cut.ends for cut in cuts), stops[None]]
+    edges = np.sort(np.concatenate((edges, *more), axis=1), axis=1)
     edges[:, 0], edges[:, -1] = a, T
     lo, hi = edges[:, :-1], edges[:, 1:]
     r = rule(quality.nodes)
@@ -150,7 +223,23 @@ def _once(
     for j, i in alone:  # the step with a kink is summed as it is
         m[j, i] = (0.5 * (lo[j, i] + hi[j, i]))[:, None]
     inside = np.minimum(m - lo[..., None], hi[..., None] - m)
-    values = _virtual(process, data, m, inside, eta, rows, quality)
+    virtual = VirtualSteps(process, data, m, inside, eta, rows, quality, asked)
+    if stops is None:
+        out_of = all_of
+        last, step = T, eta
+    else:
+        out_of = np.zeros(stops.size, np.intp)
+        last, step = stops, np.full(stops.size, eta[0])
+    few_out = np.flatnonzero(_moving(process, data, last, step, STILL))  # the formula's other end
+    at_end = asked.between(last[few_out, None] + step[few_out, None] * np.arange(-1.0, 2.0), out_of[few_out])
+    steps, found = asked.evaluate()
+    shape = (few.size, 2) if short else (T.size, quality.block + MORE)
+    near = found[:, at_start].reshape(len(found), *shape)
+    if short:
+        log_P, total = _from(near, few, T.size, q)
+    else:
+        log_P, total = _near(near, q)
+    values = virtual.rows_at(found)
     growth, phi = values[0], values[1:]
     rate = growth / eta[:, None, None]
     panel = width * (rate @ r.w)
@@ -161,38 +250,30 @@ def _once(
     for turn, j, i in turns:
         panel[j, i] += turn[0]
     before = log_P[:, None] + np.cumsum(panel, axis=1) - panel
-    inside = before[..., None] + width[..., None] * (rate @ r.cumulative.T) - 0.5 * growth
+    on_way = before[..., None] + width[..., None] * (rate @ r.cumulative.T) - 0.5 * growth
     # Σ_{j>k} by the same formula up to m − η/2, where its own end is: (1/8 − 1/24) η growth'
     if growth.any():
         wide = np.maximum(width, eta[:, None])  # in a shorter panel there is hardly anything to sum
-        inside += (eta[:, None] / (12.0 * wide))[..., None] * (growth @ r.derivative.T)
+        on_way += (eta[:, None] / (12.0 * wide))[..., None] * (growth @ r.derivative.T)
     with np.errstate(over="ignore", invalid="ignore"):  # a bound that overflows is infinite
-        weighted = phi * np.exp(q[..., None, None] * inside)
-        total = total + ((weighted @ r.w) * width).sum(axis=2) / eta
+        weighted = phi * np.exp(q[..., None, None] * on_way)
+        parts = ((weighted @ r.w) * width) / eta[:, None]
         for turn, j, i in turns:
-            total[:, j] += turn[1:] * np.exp(q * before[j, i])
-    log_P = log_P + panel.sum(axis=1)
-    few = np.flatnonzero(_moving(process, data, T, eta, STILL))  # the formula's other end
-    if few.size:
-        ends = T[few, None] + eta[few, None] * np.arange(-1.0, 2.0)
-        _, end = _rows_between(process, ends, rows, few)
-        with np.errstate(over="ignore", invalid="ignore"):  # as above
-            before = np.stack((log_P[few] - end[0, :, 0], log_P[few]), axis=1)
-            outer = end[1:] * np.exp(q[..., None] * before)
-            total[:, few] -= (outer[..., 1] - outer[..., 0]) / 24.0
-        log_P[few] -= (end[0, :, 1] - end[0, :, 0]) / 24.0
-    return log_P, total.T, near
-
-
-def _speed(process: Process, data: Curvature, t: Array) -> Array:
-    """How fast the fastest of log t, log α, log λ and log P moves at times > 0, per unit of time."""
-    log_alpha, log_lam = process.law(t)
-    # g = 0 sets no limit, nor does a λ below doubles; a clock may be too fast for them
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        clock = np.exp(2.0 * (np.log(process.g(t)) - log_alpha) - log_lam)
-    if not data.telescopes:
-        clock = clock * np.maximum(1.0, np.abs(data.lam_m(log_lam)))
-    return np.asarray(np.fmax(1.0 / t, np.fmax(process.f(t), clock)))
+            parts[:, j, i] += turn[1:] * np.exp(q * before[j, i])
+        if stops is None:
+            total = total + parts.sum(axis=2)
+            log_P = log_P + panel.sum(axis=1)
+        else:  # up to each stop
+            passed = np.searchsorted(hi[0], stops)
+            total = total + np.cumsum(parts[:, 0], axis=1)[:, passed]
+            log_P = log_P + np.cumsum(panel[0])[passed]
+        if few_out.size:
+            end = found[:, at_end].reshape(len(found), few_out.size, 2)
+            inner = np.stack((log_P[few_out] - end[0, :, 0], log_P[few_out]), axis=1)
+            outer = end[1:] * np.exp(q[..., None] * inner)
+            total[:, few_out] -= (outer[..., 1] - outer[..., 0]) / 24.0
+            log_P[few_out] -= (end[0, :, 1] - end[0, :, 0]) / 24.0
+    return log_P, total.T, None if short else Near(steps, at_start.stop, T.size)
 
 
 def _renumbered(rows: Rows, horizons: Index) -> Callable[[Batch, Index], Array]:
@@ -206,34 +287,30 @@ def _rows_between(process: Process, ends: Array, rows: Rows, horizons: Index) ->
     return b, rows.of(b, np.repeat(horizons, n)).reshape(-1, J, n)
 
 
-def _near(
-    process: Process, first: float, eta: Array, rows: Rows, q: Array, quality: Quality
-) -> tuple[Array, Array, Array, Batch]:
-    """The steps nearest to λ = 0, one by one: where they end (J,), log of their product (J,), their sums
-    (m, J), and themselves."""
-    # steps 0 … block: [first + iη, first + (i+1)η], one more than summed, for the derivative at the block's end
-    ends = first + eta[:, None] * np.arange(quality.block + 2, dtype=float)
-    steps, near = _rows_between(process, ends, rows, np.arange(eta.size))
+def _near(near: Array, q: Array) -> tuple[Array, Array]:
+    """The steps nearest to λ = 0, one by one, from their rows (1 + m, J, n) and those of some more: log of their product
+    (J,), their sums (m, J)."""
     growth, phi = near[0], near[1:]
     before = np.zeros(growth.shape)
     np.cumsum(growth[:, :-1], axis=1, out=before[:, 1:])
     with np.errstate(over="ignore", invalid="ignore"):  # steps so long that the bound overflows
         terms = phi * np.exp(q[..., None] * before)
-        sums = terms[..., :-1].sum(axis=2)
-        # (1/24)(Φ(a + η/2) − Φ(a − η/2)) is η/24 Φ'(a)
-        sums = sums + (terms[..., -1] - terms[..., -2]) / 24.0
-        log_P = before[:, -1] + (growth[:, -1] - growth[:, -2]) / 24.0
-    return ends[:, -2], log_P, sums, steps
+        sums = terms[..., :-MORE].sum(axis=2) + _end(terms)
+        log_P = before[:, -MORE] + _end(growth)
+    return log_P, sums
 
 
-def _from(
-    process: Process, first: float, eta: Array, moving: NDArray[np.bool_], rows: Rows, q: Array
-) -> tuple[Array, Array]:
-    """The formula's near end where it is not at λ = 0 and nothing varies fast; it counts where it moves at all."""
-    log_P, sums = np.zeros(eta.size), np.zeros((len(rows.powers), eta.size))
-    few = np.flatnonzero(moving)
+def _end(terms: Array) -> Array:
+    """The formula's end amid the last eight of ``terms`` (…, n), by their differences across it: exact up to η⁷Φ⁽⁷⁾."""
+    after, until = terms[..., -MORE:], terms[..., -MORE - 1 : -2 * MORE - 1 : -1]
+    return np.asarray((after - until) @ END)
+
+
+def _from(end: Array, few: Index, J: int, q: Array) -> tuple[Array, Array]:
+    """The formula's near end where it is not at λ = 0 and nothing varies fast; it counts where it moves at all: at ``few``
+    of the J horizons, from the rows (1 + m, few, 2) of two steps there."""
+    log_P, sums = np.zeros(J), np.zeros((q.size, J))
     if few.size:
-        _, end = _rows_between(process, first + eta[few, None] * np.arange(3.0), rows, few)
         before = np.stack((np.zeros(few.size), end[0, :, 0]), axis=1)
         with np.errstate(over="ignore", invalid="ignore"):  # as above
             outer = end[1:] * np.exp(q[..., None] * before)
@@ -309,7 +386,7 @@ def _moving(process: Process, data: Curvature, t: Array, eta: Array, least: floa
     """Where a step moves something by more than that, at the times t (J,)."""
     out = eta > least * t
     if not data.telescopes and not out.all():
-        out |= eta * _speed(process, data, t) > least
+        out |= eta * speed(process, data, t) > least
     return np.asarray(out)
 
 
@@ -346,47 +423,3 @@ def _edges(process: Process, data: Curvature, a: Array, T: Array, quality: Quali
     count = max(int(np.ceil(quality.density * float(move[longest, -1]))), 2)
     at = np.linspace(0.0, 1.0, count + 1)
     return np.stack([np.interp(at * own[-1], own, times) for own, times in zip(move, t, strict=True)])
-
-
-def _virtual(
-    process: Process, data: Curvature, middles: Array, inside: Array, eta: Array, rows: Rows, quality: Quality
-) -> Array:
-    """The rows of steps [m − η/2, m + η/2] at middles (J, panels, nodes) that lie so far ``inside`` their panels,
-    which end at kinks: (1 + m, J, panels, nodes)."""
-    which = np.repeat(np.arange(eta.size), middles[0].size)
-    m, step = middles.ravel(), eta[which]
-    wide = np.empty(m.size)
-    direct = step > 1e-6 * m
-    tiny = np.flatnonzero(~direct)
-    if tiny.size:
-        room = inside.ravel()[tiny]
-        room = np.where(room > 0.0, 0.66 * room, np.inf)  # a panel of no width counts for nothing
-        wide[tiny] = np.minimum(quality.width / _speed(process, data, m[tiny]), room)
-        if rows.stiffness:
-            with np.errstate(divide="ignore"):  # g = 0 sets no limit
-                limit = 0.1 * np.sqrt(quality.width / (rows.stiffness * process.g(m[tiny]) ** 2))
-            # a width that doubles hold at m: at m = 1e13 they hold no shorter one, and the check says what that costs
-            wide[tiny] = np.minimum(wide[tiny], np.maximum(limit, HELD * np.spacing(m[tiny])))
-        direct[tiny] = step[tiny] >= wide[tiny]
-    out = np.empty((len(rows.orders), m.size))
-    orders = np.array(rows.orders)[:, None]
-    # beside a t* steps may be below rounding: what is not a number there is refused by whoever asked
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if direct.any():
-            lo, hi = m[direct] - 0.5 * step[direct], m[direct] + 0.5 * step[direct]
-            out[:, direct] = rows.of(batch(process, lo, hi), which[direct])
-            if quality.points > 1:  # as doubles hold it a step may be 1e-10 longer or shorter
-                out[:, direct] *= 1.0 + orders * (step[direct] / (hi - lo) - 1.0)
-        if not direct.all():
-            at, own, step, wide = m[~direct], which[~direct], step[~direct], wide[~direct]
-            # extrapolation of Φη^{−p} to η by the polynomial through its values at 1, 2, 3 (or fewer) virtual widths
-            x = step / wide
-            points = quality.points if data.telescopes else max(quality.points, 2)
-            total = np.zeros((len(rows.orders), at.size))
-            for i in range(1, points + 1):
-                others = [j for j in range(1, points + 1) if j != i]
-                weight = math.prod(((x - j) / (i - j) for j in others), start=np.ones(at.size))
-                lo, hi = at - 0.5 * i * wide, at + 0.5 * i * wide
-                total += weight * rows.of(batch(process, lo, hi), own) / (hi - lo) ** orders
-            out[:, ~direct] = total * step**orders
-    return out.reshape(len(rows.orders), *middles.shape)

@@ -55,9 +55,34 @@ class Profile(Curvature):
         with np.errstate(divide="ignore", invalid="ignore"):  # λ_0 = 0: ratio = ∞
             w = np.where(np.isinf(ratio), 1.0, ratio / (1.0 + ratio))
             # u = λ_1 x, x = x_0 + w z: Ψ = λ_1 w³ ∫_0^1 z² (λ max(|m|, L))²/x² dz
-            return log_lam1 + 3.0 * np.log(w) + np.log(self._inner(log_lam1, 1.0 / (1.0 + ratio), w))
+            inner, error = self._inner(log_lam1, 1.0 / (1.0 + ratio), w, self._squared)
+            return log_lam1 + 3.0 * np.log(w) + np.log(inner * (1.0 + 1e-15) + error)
 
-    def _inner(self, log_lam1: Array, x0: Array, w: Array) -> Array:
+    def minus_cubed(self, log_lam1: Array, ratio: Array) -> Array:
+        """−∫ m³ du over steps that end at λ_1, in 1/x⁴; the error estimates are added. *upper*"""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # as above
+            w = np.where(np.isinf(ratio), 1.0, ratio / (1.0 + ratio))
+            # λ_1^{−2} w ∫_0^1 (λm/x)³ dz, where m < 0 and where m > 0
+            (below, off), (above, off_above) = (
+                self._inner(log_lam1, 1.0 / (1.0 + ratio), w, part)
+                for part in (self._below_zero, self._above_zero)
+            )
+            spent = below * (1.0 + 1e-13) + off - np.maximum(above * (1.0 - 1e-13) - off_above, 0.0)
+            return np.where(spent != 0.0, w * spent * np.exp(-2.0 * log_lam1), 0.0)
+
+    def _squared(self, at: Array, x: Array, z: Array) -> Array:
+        return np.asarray(((z / x) * np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))) ** 2)
+
+    def _below_zero(self, at: Array, x: Array, z: Array) -> Array:
+        return np.asarray((np.maximum(-self.lam_m(at), 0.0) / x) ** 3)
+
+    def _above_zero(self, at: Array, x: Array, z: Array) -> Array:
+        return np.asarray((np.maximum(self.lam_m(at), 0.0) / x) ** 3)
+
+    def _inner(
+        self, log_lam1: Array, x0: Array, w: Array, of: Callable[[Array, Array, Array], Array]
+    ) -> tuple[Array, Array]:
+        """∫_0^1 of(log u, u/λ_1, z) dz of each step, u = λ_1(x_0 + wz), and its error estimate."""
         n = log_lam1.size
 
         def panels(owner: Index, lo: Array, hi: Array, nodes: int = 8) -> Array:
@@ -65,8 +90,7 @@ class Profile(Curvature):
             z = lo[:, None] + (hi - lo)[:, None] * r.x
             x = x0[owner][:, None] + w[owner][:, None] * z
             at = log_lam1[owner][:, None] + np.log(x)
-            size = np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))
-            return np.asarray((hi - lo) * (((z / x) * size) ** 2 @ r.w))
+            return np.asarray((hi - lo) * (of(at, x, z) @ r.w))
 
         everyone = np.arange(n)
         value = panels(everyone, np.zeros(n), np.ones(n), 6)
@@ -88,7 +112,7 @@ class Profile(Curvature):
                 owner = np.concatenate((owner, owner[split]))
             refined, left, _ = halved(panels, owner, lo, hi, _enough, depth=60)
             value[long], error[long] = refined[long[: refined.size]], left[long[: left.size]]
-        return value * (1.0 + 1e-15) + error
+        return value, error
 
     def start_error(self, log_lam: float) -> float:
         """‖X_0‖: Eq. 8 needs A1."""

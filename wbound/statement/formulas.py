@@ -233,6 +233,16 @@ FORMULAS: dict[str, Formula] = {
             + _sum(P[k] * (sp.Abs(H[k] / 2 - C[k]) * _slow + C[k] * alpha[k - 1] * M)),
         )
     ),
+    "theorem-3-prime": Formula(
+        sp.Le(
+            W_2,
+            P[0] * E_0
+            + sp.sqrt(sp.Symbol("C_p"))
+            / 4
+            * sp.sqrt(_sum(P[k] ** 2 * H[k] ** 3 / (3 * sp.IndexedBase("p")[k])))
+            + _sum(P[k] * (sp.Abs(H[k] / 2 - C[k]) * sp.sqrt(d * ell[k - 1]) + C[k] * alpha[k - 1] * M)),
+        )
+    ),
     "lemma-5": Formula(
         sp.Eq(sp.Symbol(r"{\|dS/d\Lambda\|^2}"), d / (4 * (sigma_0**2 + lambda_T) ** 3)),
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wbound.data.beyond_log_concave import BoundedData
+from wbound.data.beyond_log_concave import BoundedData, Profile
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.sampler import placement
@@ -19,6 +19,7 @@ from wbound.statement.statement_object import Hypothesis, Statement
 __all__ = [
     "HERE",
     "a1",
+    "a_profile",
     "an_ode",
     "an_sde",
     "at_the_mean",
@@ -143,6 +144,11 @@ a1 = _where(
     "A1", lambda s: s.data.A1 is not None, "the data are not strongly log-concave with Lipschitz score"
 )
 profile = _renamed("A1 or A1′", _profile)
+a_profile = _where(
+    "a curvature profile",
+    lambda s: isinstance(s.data, Profile),
+    "the data have none, or need none: Theorem 3",
+)
 coefficients = _accepted("f, g >= 0", lambda s: s.process.check_domain(s.nodes.T))
 gaussian = _renamed("Gaussian data", lambda s: gaussian_data(s.data))
 isotropic_or_point = _where("data N(0, sigma0^2 I)", _isotropic, "the data are not centred and isotropic")

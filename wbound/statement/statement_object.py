@@ -84,7 +84,7 @@ SECTIONS = {
     7: "eq-13",
     8: "eq-14 exact-iterations",
     11: "theorem-2-prime profiles",
-    12: "theorem-3 flow-law",
+    12: "theorem-3 theorem-3-prime flow-law",
     15: "eq-16",
     16: "eq-17 eq-18 tangent-law",
     17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor random-levels random-midpoint",

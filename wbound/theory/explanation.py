@@ -23,7 +23,7 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
     theorem: "published" (Theorem 1, Eq. 5) or "sharp": Theorem 2 or 2′ (Eq. 7), the Eq. 9″ of ddpm where it
     is smaller, Theorem 3 (Eq. 15) or Theorem 7 (Eq. 21). Raises `BadInput` and `HypothesisFailed` as the statement does.
     """
-    statement = upper_bound(theorem, s.scheme)
+    statement = upper_bound(theorem, s.scheme, s.data)
     bound: Bound = statement(s)
     if not math.isfinite(bound.total):
         parts = {

@@ -9,7 +9,9 @@ from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.bounds.theorem_3 import THEOREM_3
+from wbound.bounds.theorem_3_profile import THEOREM_3_PRIME
 from wbound.bounds.theorem_7 import THEOREM_7
+from wbound.data.beyond_log_concave import Profile
 from wbound.errors import one_of
 from wbound.exact.floor import PROPOSITION_1
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -27,7 +29,7 @@ BOUNDS: tuple[Theorem, ...] = (THEOREM_1, THEOREM_2, THEOREM_3, THEOREM_7)
 
 #: Every statement of docs/theory.md that the code computes.
 STATEMENTS: dict[str, Statement] = {
-    s.id: s for s in (*BOUNDS, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)
+    s.id: s for s in (*BOUNDS, THEOREM_3_PRIME, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)
 }
 
 #: The upper bounds by the name a user gives; each says for which schemes it is meant, the first where none is.
@@ -36,10 +38,11 @@ THEOREMS: dict[str, tuple[Theorem, ...]] = {
 }
 
 
-def upper_bound(theorem: str, scheme: str | Scheme) -> Theorem:
-    """The theorem that a name means for a scheme."""
+def upper_bound(theorem: str, scheme: str | Scheme, data: Any = None) -> Theorem:
+    """The theorem that a name means for a scheme; of ``data`` with a curvature profile Theorem 3′ in Theorem 3's place."""
     named, chosen = THEOREMS[one_of("theorem", theorem, THEOREMS)], scheme_named(scheme)
-    return next((t for t in named if t.takes(chosen)), named[0])
+    found = next((t for t in named if t.takes(chosen)), named[0])
+    return THEOREM_3_PRIME if found is THEOREM_3 and isinstance(data, Profile) else found
 
 
 def w2_bound(
@@ -62,14 +65,14 @@ def w2_bound(
     and K ≥ 1 steps (both come from an explicit grid); scheme: em, ei, hf, ddpm, or ode-hf, ddim, ode-ei, heun,
     heun-lam, heun-lambda; theorem: "published" (Theorem 1, Eq. 5: em, uniform grid, needs ``M1``, A2's constant) or "sharp"
     (Theorem 2, Eq. 7; for ddpm the smaller of Eq. 7 and 9′; for profiles Theorem 2′; for the ODE schemes
-    Theorem 3, Eq. 15, or with two stages Theorem 7, Eq. 21); score_bias M and score_noise V in 1/x (A3, of
-    Theorem 7 at both stages; section 11; V not for ODE schemes); start: "prior" N(0, σ²(T)I), "exact" p_T,
+    Theorem 3, Eq. 15 (for profiles Theorem 3′), or with two stages Theorem 7, Eq. 21); score_bias M and score_noise
+    V in 1/x (A3, of Theorem 7 at both stages; section 11; V not for ODE schemes); start: "prior" N(0, σ²(T)I), "exact" p_T,
     "standard" N(0, I). Everything in the data's units: W2, not squared.
 
     Raises `BadInput` for a bad value and `HypothesisFailed` naming the statement, hypothesis and step.
     Source: Gao, Nguyen & Zhu, arXiv 2311.11003 (published); docs/theory.md, sections 5, 11, 12, 20 (sharp).
     """
-    statement = upper_bound(theorem, scheme)
+    statement = upper_bound(theorem, scheme, data)
     s = setting(
         process,
         data,

@@ -142,7 +142,7 @@ def build(context: Context) -> Part:
         "apart, data smoothed by noise, bounded data stopped early), {refuted:int} are refuted and "
         "{undecided:int} undecided; the smallest ratio of a bound to its referee is {ratio:.4f}. Theorem 2' "
         "is Theorem 2 with a curvature profile instead of A1; Theorem 3 is about the ODE, Theorem 7 about its schemes of "
-        "two stages; Eq. 9' is ddpm's, where it is smaller. For ODE schemes beyond A1, which have no bound, the sampler "
+        "two stages; Eq. 9' is ddpm's, where it is smaller. For ODE schemes beyond A1 the sampler "
         "is compared with its exact law alone. Samples of each cell were compared with the referee too: no "
         "test tells them from its law in {agree:int} of {tested:int} cells, and their bracket, at level 0.99, holds "
         "its value in {inside:int} of {bracketed:int}. The ratio for samples is to the upper end of their "

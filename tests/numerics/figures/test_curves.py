@@ -358,3 +358,13 @@ def test_frames(made: Made) -> None:
     assert columns.index.name == "K" and list(columns["exact"]) == made.curve.line("exact").values.tolist()  # type: ignore[union-attr]
     shown = made.ranking._repr_html_()
     assert shown.count("<tr>") == 13 and f"of {len(made.ranking.rows)}" in shown
+
+
+@pytest.mark.parametrize("scheme", ["heun", "ddim", "random-midpoint"])
+def test_a_curve_of_every_kind_of_scheme_is_drawn(scheme: str) -> None:
+    """Theorem 7's line, Theorem 3's, and the two between which W2 lies where levels are drawn."""
+    law = Gaussian(np.zeros(2), np.array([0.5, 2.0]))
+    curve = curves.bound_curve(wbound.process("ou"), law, [8, 16, 32], T=3.0, scheme=scheme)
+    keys = {"heun": "theorem_7", "ddim": "theorem_3", "random-midpoint": "at_most"}
+    assert curve.line(keys[scheme]) is not None
+    figures.bound_figure(curve)

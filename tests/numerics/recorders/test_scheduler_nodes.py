@@ -173,6 +173,15 @@ def test_steps_that_do_not_join_are_named() -> None:
     for fine in ({"timestep_spacing": "leading"}, {"timestep_spacing": "trailing"}):
         s = schedule_of_diffusers({"_class_name": "DDIMScheduler", **fine}, 10)
         assert "do not join" not in " ".join(s.notes) and not s.stopped_early
+    apart = schedule_of_diffusers(
+        {"_class_name": "EulerDiscreteScheduler", "interpolation_type": "log_linear"}, 5
+    )
+    assert (
+        "is told other levels than those of its steps, read here: sigma = 0.956757 at 0.477358"
+        in " ".join(apart.notes)
+    )
+    # it lays out one level more, 0, which its five steps do not reach
+    assert apart.K == 5 and math.sqrt(apart.lam[-1]) == pytest.approx(0.01, rel=1e-3)
     learned = schedule_of_diffusers({"_class_name": "DDPMScheduler", "variance_type": "learned_range"}, 10)
     assert "whether its steps join could not be seen" in " ".join(learned.notes)
 

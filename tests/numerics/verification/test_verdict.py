@@ -452,7 +452,7 @@ def test_the_matrix_on_the_command_line(
         ((*ONE, "--target", "logcosh", "-q", "m0=3"), "m0 = 3"),
         ((*ONE, "--target", "modes", "-q", "s=0"), "s = 0"),
         ((*ONE, "--target", "modes", "--d", "3"), "d = 3: must be 1, the size of c"),
-        ((*ONE, "--target", "modes", "--scheme", "ddim"), "Theorem 3 does not apply: A1"),
+        ((*ONE, "--target", "modes", "--scheme", "heun"), "Theorem 7 does not apply: A1"),
         ((*ONE, "--target", "modes", "--theorem", "published"), "A1"),
         ((*ONE, "--target", "peaks", "-q", "s=1,2,3"), "s = "),
         ((*ONE, "--target", "peaks", "-q", "weights=-1,2"), "weights = "),

@@ -1,0 +1,172 @@
+"""Theorem 3′: the W2 bound of one-stage ODE schemes on data with a curvature profile (A1′; section 12 of docs/theory.md).
+
+In y-units and without Theorem 3's units: a profile need not contract. The weight of the Cauchy–Schwarz step is a constant
+p_k on each step, so that the profile is asked for at the nodes, and inside the steps for −∫m³ alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from wbound.bounds.shared import start_error
+from wbound.bounds.theorem import make_theorem
+from wbound.bounds.theorem_3 import best_theta, log_products, log_sum
+from wbound.calculus.stable import grown
+from wbound.data.beyond_log_concave import Profile
+from wbound.data.curvature import Curvature
+from wbound.forward.forward_process import Process
+from wbound.sampler.make_setting import Setting
+from wbound.statement import hypotheses as c
+from wbound.statement.statement_object import Bound
+from wbound.statement.terms import Explanation, Term, add_stop, facts_of, start_of
+from wbound.typing import Array
+
+__all__ = ["THEOREM_3_PRIME", "Local", "at_theta", "local"]
+
+#: log λ at which λ = 0 is looked at: a profile's limit there, for all that doubles can tell.
+ZERO = -690.0
+
+
+class Local(NamedTuple):
+    """Of each step, arrays (N,): log γ_k; |½H−c_k|(dL_{k−1})^{1/2} (x); c_kα_{k−1} (x² over x-units); log H_k³/3 (x⁶);
+    log max(|m|, L)² at λ_k (1/x⁴); −∫m³du (1/x⁴); and log(1 + (λ−λ_K)max(|m|, L)(λ_K)) in its middle."""
+
+    log_gamma: Array
+    drift: Array
+    score: Array
+    log_cube: Array
+    log_size2: Array
+    spent: Array
+    log_v: Array
+
+
+def local(s: Setting) -> Local:
+    """Theorem 3′'s local terms for every step. *upper*"""
+    b, data = s.nodes.batch, s.data
+    assert isinstance(data, Profile)
+    steps = s.scheme.steps(b)
+    assert steps.flow is not None
+    lam_m, lam_L = data.lam_m(b.log_lam_hi), data.lam_L(b.log_lam_hi)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # huge steps: inf, and say so
+        log_per = -b.steps.F - 2.0 * b.log_alpha_hi  # C e^log_per is c_k
+        share = steps.C * np.exp(log_per - b.log_lam_hi)  # c_k/λ_{k−1}
+        lost_m, lost_L = share * lam_m, share * lam_L
+        short = (lost_m < 0.5) & (lost_m + lost_L <= 2.0)  # then γ = 1 − c m
+        # 1 − c m = (1 − λm) + λm(1 − c/λ)
+        kept = (np.abs(1.0 - h + h * steps.flow.keep) for h in (lam_m, lam_L))
+        log_gamma = np.where(short, np.log1p(-np.where(short, lost_m, 0.0)), np.log(np.maximum(*kept)))
+        slow = 0.5 * (math.log(data.d) + np.log(lam_L) - b.log_lam_hi)
+        drift = np.where(steps.flow.half == 0.0, 0.0, np.abs(steps.flow.half) * np.exp(log_per + slow))
+        score = steps.C * np.exp(-b.log_alpha_lo)
+        log_cube = 3.0 * (b.log_lam_hi + np.log(-np.expm1(-b.gap))) - math.log(3.0)
+        at = np.maximum(b.log_lam_lo, ZERO)
+        log_size2 = 2.0 * (np.log(np.maximum(np.abs(data.lam_m(at)), data.lam_L(at))) - at)
+        spent = data.minus_cubed(b.log_lam_hi, b.ratio)
+        since = [np.exp(x) - math.exp(s.nodes.last[1]) for x in (b.log_lam_lo, b.log_lam_hi)]
+        last = math.exp(0.5 * log_size2[-1]) if log_size2[-1] < 1400.0 else math.inf
+        log_v = 0.5 * (np.log1p(last * since[0]) + np.log1p(last * since[1]))
+    return Local(log_gamma, drift, score, log_cube, log_size2, spent, log_v)
+
+
+def _constant(t: Local, log_p: Array) -> float:
+    """Not below (1/d) Σ p_k ∫E|𝓛S|²: p_K M_K² + Σ_{k<K}(p_k − p_{k+1})⁺M_k² − Σ p_k∫m³."""
+    p = np.exp(log_p)
+    falls = np.append(np.maximum(p[:-1] - p[1:], 0.0), p[-1])
+    # rounding alone could make it less than a part of its first term that nothing takes away
+    first = falls @ np.exp(t.log_size2)
+    return float(max(first + p @ t.spent, 1e-12 * first))
+
+
+def at_theta(s: Setting, t: Local, log_P: Array, theta: float) -> float:
+    """log of the θ-term, p_k = v^θ in the middle of step k."""
+    log_p = theta * t.log_v
+    log_p = log_p - log_p.max()  # only its shape matters
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as above
+        constant = _constant(t, log_p)
+        if not constant < math.inf:
+            return math.inf
+        first = log_sum(t.log_cube + 2.0 * log_P - log_p)
+        return 0.5 * (first + math.log(s.data.d) + math.log(constant)) - math.log(4.0)
+
+
+class _Parts(NamedTuple):
+    start: float
+    drift: float
+    curved: float
+    score: float
+
+
+def _parts(s: Setting) -> _Parts:
+    t = local(s)
+    log_P, log_P0 = log_products(t.log_gamma)
+    E0 = start_error(s.data, s.start, s.process, *s.nodes.first)
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
+        theta = best_theta(lambda at: at_theta(s, t, log_P, at))
+        curved = math.exp(min(at_theta(s, t, log_P, theta), 709.7))
+        P = np.exp(log_P)
+        score = s.score_bias * float(np.sum(P * t.score)) if s.score_bias else 0.0
+        found = grown(E0, log_P0), float(np.sum(P * t.drift)), curved if curved < 1e308 else math.inf, score
+    return _Parts(*(math.inf if math.isnan(x) else x for x in found))
+
+
+def _evaluate(s: Setting) -> Bound:
+    p = _parts(s)
+    extra = math.sqrt(s.data.d * math.exp(s.nodes.last[1])) if s.nodes.stopped_early else 0.0
+    total = sum(p) + extra
+    return Bound(
+        total=total,
+        initialisation=p.start,
+        discretisation=p.drift + p.curved + extra,
+        score=p.score,
+        additive=total,
+        trivial=math.sqrt(s.data.second_moment),
+        statement="Theorem 3'",
+    )
+
+
+def _explain(s: Setting, bound: Bound) -> Explanation:
+    p, steps = _parts(s), f"sum over {s.nodes.K} steps"
+    size = start_error(s.data, s.start, s.process, *s.nodes.first)
+    start_known, start = start_of(s, size, p.start, "P_0 E_0")
+    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    curved = "C_p^(1/2)/4 (Σ P_k² H_k³/(3 p_k))^(1/2)"
+    drift = "Σ P_k |H_k/2 - c_k| (d L_(k-1))^(1/2)"
+    out = [
+        start,
+        Term(curved, f"{steps}, best θ", p.curved, "discretisation: curvature"),
+        Term(drift, steps, p.drift, "discretisation: drift of the steps"),
+        Term("Σ P_k c_k α_(k-1) M", steps if s.score_bias else "0", p.score, "score error"),
+    ]
+    extra = math.sqrt(s.data.d * math.exp(s.nodes.last[1])) if s.nodes.stopped_early else 0.0
+    formula = f"W2 ≤ P_0 E_0 + {curved} + {drift} + Σ P_k c_k α_(k-1) M"
+    formula += add_stop(s, 1.0, extra, known, out)
+    return Explanation("Theorem 3'", formula, tuple(known), tuple(out), bound.total)
+
+
+def _start(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
+    return start_error(data, start, process, log_alpha, log_lam)
+
+
+THEOREM_3_PRIME = make_theorem(
+    "theorem-3-prime",
+    _evaluate,
+    c.an_ode,
+    c.fixed_times,
+    c.no_memory,
+    c.one_stage,
+    c.profile,
+    c.a_profile,
+    c.no_noise,
+    source="derived here; profiles after Arsenyan, Vardanyan & Dalalyan, arXiv 2506.09681",
+    covers=(),
+    called="sharp",
+    takes=lambda scheme: scheme.kind == "ode" and scheme.stages == 1,
+    criterion="Theorem 3'",
+    order=1.0,
+    power=0.5,
+    start=_start,
+    explain=_explain,
+)
