@@ -93,6 +93,10 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "GridBatch": "wbound.sampler.steps",
         "batch": "wbound.sampler.steps",
     },
+    "wbound.criteria": {"exact_criterion": "wbound.complexity.exact_law_criterion"},
+    "wbound.certified_inputs": {
+        "Inputs": "wbound.certified.certificate",
+    },
     "wbound.setting": {
         "PRIMES": "wbound.statement.statement_object",
         "TITLES": "wbound.statement.statement_object",

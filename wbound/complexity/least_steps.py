@@ -21,10 +21,10 @@ from wbound.complexity.criteria import (
     Value,
     criterion_of,
     ends_of,
-    exact_criterion,
     value_at,
     vertex,
 )
+from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.horizons import Horizons, bracket_of, within_reach
 from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.log_concave import gaussian_data

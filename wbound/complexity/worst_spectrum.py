@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from wbound.complexity.criteria import Value, ends_of, exact_criterion
+from wbound.complexity.criteria import Value, ends_of
+from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.least_steps import Iterations, answer
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave

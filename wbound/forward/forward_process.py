@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,67 +25,14 @@ from wbound.calculus.notebook import html_table
 from wbound.calculus.parser import accept, function, spelled, symbol
 from wbound.calculus.quadrature import integrate
 from wbound.errors import BadInput, real
+from wbound.forward.inverse_clock import times_of
 from wbound.forward.lifetime import end_of
+from wbound.forward.process_checks import check_domain, check_identities, first_negative, refuse
+from wbound.forward.process_expressions import Along, Expressions, expressions_of
 from wbound.forward.step_integrals import GeneralSteps, Increments, StationarySteps, VeSteps
 from wbound.typing import Array
 
 __all__ = ["Along", "Expressions", "Process"]
-
-
-#: `Process.time_of` of more values than this looks at so many times first.
-TABULATED = 65
-
-
-class Along:
-    """A process read at decreasing times (K+1,): log α, log λ there, and the K steps between; what costs
-    a logarithm or an exponential is computed when it is asked for."""
-
-    def __init__(
-        self,
-        log_alpha: Array,
-        log_lam: Callable[[slice], Array],
-        steps: Increments,
-        lam: Callable[[], Array] | None = None,
-        kappa: float | None = None,
-    ) -> None:
-        """log_lam of a part of the times; lam: λ there where it is cheaper than exp(log λ); κ: in λ = κ(α^{−2} − 1)
-        of the stationary family."""
-        self.log_alpha, self.steps = log_alpha, steps
-        self._log_lam, self._lam, self._kappa = log_lam, lam, kappa
-
-    @cached_property
-    def log_lam(self) -> Array:
-        """log λ (K+1,)."""
-        return self._log_lam(slice(None))
-
-    @cached_property
-    def highest(self) -> float:
-        """log λ at the first time, where it is largest."""
-        return float(self._log_lam(slice(1))[0])
-
-    @cached_property
-    def lam(self) -> Array:
-        """λ (K+1,), in x²; only where it does not overflow."""
-        return np.exp(self.log_lam) if self._lam is None else self._lam()
-
-    @cached_property
-    def per_alpha2(self) -> Array:
-        """1/α² (K+1,); only where it does not overflow."""
-        if self._kappa is None:
-            return np.exp(-2.0 * self.log_alpha)
-        return 1.0 + (self.lam if self._kappa == 1.0 else self.lam / self._kappa)
-
-
-@dataclass(frozen=True)
-class Expressions:
-    """The process in sympy, t = `wbound.calculus.parser.symbol("t")`, parameters as positive symbols."""
-
-    f: sp.Expr
-    g: sp.Expr
-    alpha: sp.Expr
-    sigma2: sp.Expr
-    lam: sp.Expr
-    log_lam: sp.Expr
 
 
 class Process:
@@ -156,7 +102,7 @@ class Process:
         #: (1 − σ²)/α² in α, where the row says it, as sympy; for g² = 2κf it is κ + (1 − κ)/α²
         self._short = short
         if increment is not None:
-            self._check_identities()
+            check_identities(self)
 
     @classmethod
     def named(
@@ -187,7 +133,7 @@ class Process:
             values = of(times)
             # a NaN, where it is no number, is judged by who asked; here only at the start of a process
             if np.size(values) and np.min(values) < 0.0:
-                _refuse(option, expr, np.asarray(values), times, np.asarray(values) < 0.0)
+                refuse(option, expr, np.asarray(values), times, np.asarray(values) < 0.0)
             return values
 
         return call
@@ -418,20 +364,7 @@ class Process:
         if self.name != "user":
             return math.inf
 
-        def negative(t: Array) -> NDArray[np.bool_]:
-            with np.errstate(all="ignore"):  # what is infinite is looked for by `end_of`
-                values = [np.asarray(of(t), float) for of in self._unchecked]
-            return np.asarray((values[0] < 0.0) | (values[1] < 0.0))
-
-        times = np.concatenate(([1e-9], np.geomspace(1e-3, 1e3, 400)))
-        found = np.flatnonzero(negative(times))
-        if not found.size or found[0] == 0:
-            return math.inf
-        lo, hi = times[found[0] - 1], times[found[0]]
-        for _ in range(60):
-            mid = 0.5 * (lo + hi)
-            lo, hi = (lo, mid) if negative(np.array([mid]))[0] else (mid, hi)
-        return float(lo)
+        return first_negative(self._unchecked)
 
     @cached_property
     def _pole(self) -> float:
@@ -456,63 +389,7 @@ class Process:
         Safeguarded Newton in log t, since d log λ/d log t = t g²/σ² > 0. Raises `BadInput` when λ never
         gets there before ``t_max``.
         """
-        target = np.atleast_1d(np.asarray(log_lam, float))
-        out = np.zeros_like(target)
-        todo = np.isfinite(target)
-        if not todo.any():
-            return out.reshape(np.shape(log_lam))
-        goal = target[todo]
-        # log t brackets for all goals at once, inside the process's life
-        last = math.log(min(t_max, (1.0 - 1e-14) * self.t_max))
-        lo = hi = min(0.0, last - 1.0)
-        lowest, highest = float(goal.min()), float(goal.max())
-        step = 1.0
-        while self._readable(hi) < highest:
-            lo_before, hi, step = hi, min(hi + step, last), min(2.0 * step, 32.0)
-            if hi >= last or not np.isfinite(self._readable(hi)):
-                hi = self._last_finite(lo_before, hi, highest)
-                if self._readable(hi) < highest:
-                    raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {self.name}")
-                break
-        step = 1.0
-        while float(self.log_lam(np.exp(lo))) > lowest:
-            lo, step = lo - step, min(2.0 * step, 32.0)
-            if lo < -690.0:
-                raise BadInput("log lam", f"{lowest:.6g}", f"is below what process {self.name} resolves")
-        left, right = np.full_like(goal, lo), np.full_like(goal, hi)
-        u = 0.5 * (left + right)
-        if goal.size > TABULATED:  # a table of the clock first: then a few steps of Newton are enough
-            logs = np.linspace(lo, hi, TABULATED)
-            known = self.log_lam(np.exp(logs))
-            if np.isfinite(known).all() and (np.diff(known) > 0.0).all():
-                cell = np.clip(np.searchsorted(known, goal) - 1, 0, TABULATED - 2)
-                left, right = logs[cell], logs[cell + 1]
-                u = np.clip(np.interp(goal, known, logs), left, right)
-        at = np.arange(goal.size)  # those that are still on their way
-        for _ in range(200):
-            own, a, b = u[at], left[at], right[at]
-            t = np.exp(own)
-            log_alpha, here = self.law(t)
-            gap = here - goal[at]
-            a, b = np.where(gap < 0, own, a), np.where(gap >= 0, own, b)
-            # a flat clock, or one too steep for doubles: bisect instead
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                slope = t * (self._g_of(t) * np.exp(-0.5 * here - log_alpha)) ** 2
-                newton = own - gap / slope
-            # an infinite slope would not move at all
-            inside = (newton >= a) & (newton <= b) & np.isfinite(slope)
-            new = np.where(inside, newton, 0.5 * (a + b))
-            moved, size = np.abs(new - own), np.maximum(1.0, np.abs(new))
-            u[at], left[at], right[at] = new, a, b
-            # the last move was within rounding of log t, of log λ, or of the bracket
-            close = moved <= 4e-16 * size
-            close |= np.abs(gap) <= 2e-16 * np.maximum(1.0, np.abs(goal[at]))
-            close |= b - a <= 4e-16 * size
-            at = at[~close]
-            if not at.size:
-                break
-        out[todo] = np.exp(u)
-        return out.reshape(np.shape(log_lam))
+        return times_of(self, log_lam, t_max)
 
     def _stationary_lam(self, integral: Array) -> Array:
         lam = 2.0 * integral
@@ -530,26 +407,6 @@ class Process:
             known = self._crossings[log_lam] = float(self.time_of(log_lam))
         return known
 
-    def _readable(self, log_t: float) -> float:
-        """log λ at e^{log_t}, nan where it is beyond double precision."""
-        try:
-            return float(self.log_lam(np.exp(log_t)))
-        except BadInput:  # f and g are not finite so late, or cannot be integrated
-            return math.nan
-
-    def _last_finite(self, good: float, bad: float, enough: float) -> float:
-        """The last log t at which log λ is finite, or any at which it is so and ``enough``."""
-        for _ in range(60):
-            mid = 0.5 * (good + bad)
-            value = self._readable(mid)
-            if np.isfinite(value):
-                good = mid
-                if value >= enough:
-                    break
-            else:
-                bad = mid
-        return good
-
     @cached_property
     def slopes(self) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
         """f′ (1/time²) and (g²)′ (x²/time²), as functions of forward times."""
@@ -560,76 +417,11 @@ class Process:
     @cached_property
     def expr(self) -> Expressions:
         """f, g, α, σ², λ, log λ as sympy expressions; integrals without a closed form stay unevaluated."""
-        t, lo, hi = symbol("t"), symbol("lo"), symbol("hi")
-        f, g = self._f, self._g
-        if self._increment is not None:
-            whole = self._increment.subs({lo: 0, hi: t})
-        else:
-            u = sp.Symbol("u", nonnegative=True)
-            whole = sp.Integral((g**2 if self.family == "ve" else f).subs(t, u), (u, 0, t))
-        if self.family == "ve":
-            alpha, lam = sp.Integer(1), whole
-            sigma2, log_lam = lam, sp.log(lam)
-        else:
-            alpha = sp.exp(-whole)
-            if self._kappa is not None:
-                lam = self._kappa * (sp.exp(2 * whole) - 1)
-                sigma2 = self._kappa * (1 - sp.exp(-2 * whole))
-                log_lam = sp.log(self._kappa) + 2 * whole + sp.log(1 - sp.exp(-2 * whole))
-            else:
-                v = sp.Symbol("v", nonnegative=True)
-                lam = sp.Integral((g**2 / alpha**2).subs(t, v), (v, 0, t))
-                if self._log_lam is not None:
-                    lam = sp.exp(self._log_lam)
-                sigma2, log_lam = alpha**2 * lam, sp.log(lam)
-        if self._log_lam is not None:
-            log_lam = self._log_lam
-        return Expressions(f, g, alpha, sigma2, lam, log_lam)
+        return expressions_of(self._f, self._g, self.family, self._kappa, self._increment, self._log_lam)
 
     def check_domain(self, T: float) -> None:
         """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
-        if self._pole <= T:
-            raise BadInput(
-                "T",
-                T,
-                f"must be below {self._pole:.12g}, where process {self.name} ends (lam, f or g is infinite "
-                "there, or f or g no number >= 0)",
-            )
-        t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
-        beyond = self._turn * (1.0 + np.array([1e-12, 1e-9, 1e-6, 1e-3]))
-        t = np.concatenate((t, beyond[beyond <= T]))
-        with np.errstate(all="ignore"):  # what is not finite is refused just below
-            values = {"f": self.f(t), "g": self.g(t)}
-        for option, v in values.items():
-            wrong = ~np.isfinite(v) | (v < 0)
-            if wrong.any():
-                _refuse(option, getattr(self, "_" + option), v, t, wrong)
-        if not (values["g"] > 0).any():
-            raise BadInput("g", str(self._g), "must not vanish on all of (0, T]: lam(T) > 0 is required")
-
-    def _check_identities(self) -> None:
-        """The closed form against quadrature (section 0's identities, integrated), at a few steps."""
-        end = min(1.0, 0.5 * self.t_max)
-        lo, hi = end * np.array([0.0, 0.03, 0.5]), end * np.array([0.03, 0.5, 1.0])
-        claimed = self._one_integral(lo, hi)
-        integrand = (lambda t: self._g_of(t) ** 2) if self.family == "ve" else self._f_of
-        value = integrate(integrand, lo, hi, option=f"process {self.name}").value
-        if self.family == "general":
-            steps = self.steps(lo, hi)
-            claimed = np.concatenate((claimed, self.lam(hi) - self.lam(lo)))
-            value = np.concatenate((value, steps.Q / self.alpha(lo) ** 2))
-        if (~np.isfinite(claimed) & np.isfinite(value)).any():
-            raise BadInput(
-                "process", repr(self), f"exceeds double precision by t = {end:.3g}: take smaller parameters"
-            )
-        if self._short is not None:
-            short = np.array([self.short_of_one(float(a))[0] for a in self.log_alpha(hi)])
-            claimed = np.append(claimed, short * self.alpha(hi) ** 2 + self.sigma2(hi))
-            value = np.append(value, np.ones_like(hi))
-        if not np.allclose(claimed, value, rtol=1e-9, atol=0.0):
-            raise BadInput(
-                "process", self.name, f"closed form {claimed} differs from the quadrature {value} of f and g"
-            )
+        check_domain(self, T)
 
     def __repr__(self) -> str:
         values = "".join(f", {k}={v:g}" for k, v in self.parameters.items())
@@ -686,15 +478,6 @@ def by_sign(parameters: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, 
             raise BadInput(name, given, f"{plain} is given twice")
         (kept if value > 0.0 else fixed)[plain] = value
     return kept, fixed
-
-
-def _refuse(option: str, expr: sp.Expr, values: Array, times: Array, wrong: NDArray[np.bool_]) -> None:
-    """`BadInput` at the first of the times at which f or g is not what section 0 asks for."""
-    v, t, bad = (np.ravel(x) for x in np.broadcast_arrays(values, times, wrong))
-    k = int(np.flatnonzero(bad)[0])
-    raise BadInput(
-        option, str(expr), f"is {v[k]:g} at t = {t[k]:.6g}: must be finite and >= 0 on (0, T] (section 0)"
-    )
 
 
 def _upward(times: Array) -> tuple[Array, NDArray[np.intp]]:

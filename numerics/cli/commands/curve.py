@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
+from numerics.cli.option_groups import ProcessOptions, grouped
 from numerics.cli.output import emit, grid_table, keep, placed, say
 from numerics.cli.progress import Progress, keeping
 
@@ -25,11 +27,16 @@ def register(app: typer.Typer) -> None:
     app.command("curve")(curve)
 
 
+@dataclass(frozen=True)
+class CurveProcess(ProcessOptions):
+    """A process, or data for every process."""
+
+    process: o.ProcessOrData = None
+
+
+@grouped
 def curve(
-    process: o.ProcessOrData = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    own: CurveProcess,
     data: Annotated[
         str | None,
         o.numbers_in(
@@ -98,9 +105,9 @@ def curve(
     from wbound.sampler.make_setting import STARTS
     from wbound.sampler.scheme import scheme_named
 
-    named = process is not None or f is not None or g is not None
+    named = own.given
     if tape is not None:
-        given: dict[str, Any] = {"process": process, "f": f, "g": g, "p": p, "target": target, "q": q, "T": T}
+        given: dict[str, Any] = {**vars(own), "target": target, "q": q, "T": T}
         given |= {"K": K, "d": d, "m0": m0, "L0": L0, "second_moment": second_moment, "n": n, "M1": M1}
         given |= {"from": low, "to": high, "points": points}
         for name, value in given.items():
@@ -111,7 +118,7 @@ def curve(
         out, figure = placed(out, figure, width)
         _tapes(tape, data, key, out, figure, width, json)
         return
-    chosen = o.process_from(process, p, f, g) if named or data is None else None
+    chosen = own.made if named or data is None else None
     axis = one_of("against", against, curves.AXES)
     if target is not None:
         facts_given = {

@@ -9,6 +9,7 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
+from numerics.cli.option_groups import MaybeProcess, grouped
 from numerics.cli.output import emit, grid_table, keep, placed
 
 #: The VP process of Pierret & Galerne, where none is given.
@@ -20,11 +21,9 @@ def register(app: typer.Typer) -> None:
     app.command("gaussian-errors")(gaussian_errors)
 
 
+@grouped
 def gaussian_errors(
-    process: o.ProcessName = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    own: MaybeProcess,
     T: Annotated[str, o.numeric("--T", "Forward time, > 0.")] = "1",
     K: Annotated[
         str, typer.Option("--K", metavar="LIST", help="Numbers of steps, uniform in t, after commas.")
@@ -79,10 +78,10 @@ def gaussian_errors(
     from wbound.errors import count
 
     out, _ = placed(out, None, "report")
-    if process is None and f is None and g is None and p is None:
+    if not own.given and own.p is None:
         chosen = o.process_from("vp-linear", [f"{k}={v}" for k, v in THEIRS.items()], None, None)
     else:
-        chosen = o.process_from(process, p, f, g)
+        chosen = own.made
     if data == "power-law":
         values, name = study.power_law(), "power law 100 k^-1.72"
     else:

@@ -9,6 +9,7 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli import target_options as t
+from numerics.cli.option_groups import MaybeProcess, grouped
 from numerics.cli.output import aligned, emit, grid_table, keep, placed
 
 if TYPE_CHECKING:
@@ -23,11 +24,9 @@ def register(app: typer.Typer) -> None:
     app.command("peers")(peers)
 
 
+@grouped
 def peers(
-    process: o.ProcessName = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    given: MaybeProcess,
     T: Annotated[str, o.numeric("--T", "Forward time, > 0.")] = "1",
     K: Annotated[str, o.numeric("--K", "Number of steps, uniform in t.")] = "100",
     law: Annotated[
@@ -92,14 +91,14 @@ def peers(
         raise BadInput("target", "(not given)", "-q and --d go with --target gaussian")
     out, _ = placed(out, None, "report")
     end, steps = positive("T", o.required("T", T)), count("K", o.required("K", K))
-    own = process is not None or f is not None or g is not None
+    own, p = given.given, given.p
     if own and a is not None:
         raise BadInput("a", a, "is for the schedules that are chosen from: give no process with it")
     if not own and p:
         raise BadInput("-p", p[0], "is a parameter of --process, or of --f and --g")
     schedules: dict[str, Any] = {}
     if own:
-        chosen = o.process_from(process, p, f, g)
+        chosen = given.made
         schedules[chosen.name] = chosen
     else:
         for text in (a or EVERY_A).split(","):

@@ -21,7 +21,8 @@ from numerics.report import Section, build, explorer, javascript
 from wbound.bounds import ddpm, shared
 from wbound.bounds import theorem_1 as published
 from wbound.bounds import theorem_2 as sharp
-from wbound.complexity.criteria import exact_criterion, value_at
+from wbound.complexity.criteria import value_at
+from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.least_steps import exact_iterations, iterations
 from wbound.complexity.step_sums import FINE
 from wbound.data.log_concave import LogConcave

@@ -18,6 +18,7 @@ from wbound.bounds import theorem_3
 from wbound.bounds.shared import decay_constant
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.complexity import criteria
+from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.step_sums import FINE
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
@@ -360,7 +361,7 @@ def test_iterations(scheme: str) -> None:
 def test_exact_iterations(scheme: str) -> None:
     p, data = wbound.process("vp-linear"), Gaussian(np.zeros(4), [0.5, 0.5, 2.0, 2.0])
     got = wbound.exact_iterations(p, data, 0.05, scheme=scheme)
-    criterion = criteria.exact_criterion(p, data, SCHEMES[scheme])
+    criterion = exact_criterion(p, data, SCHEMES[scheme])
 
     def at(T: float, K: float) -> float:
         return criteria.value_at(criterion, T, K, FINE).total

@@ -15,6 +15,7 @@ from wbound.bounds import ddpm, theorem_1, theorem_2
 from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.complexity import criteria
 from wbound.complexity.criteria import value_at
+from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.beyond_log_concave import early_stopped
 from wbound.data.gaussian import Gaussian
@@ -65,7 +66,7 @@ def test_the_tally_of_theorem_1_and_of_the_exact_law(name: str, monkeypatch: pyt
         _summed(monkeypatch, first, 2.5, 30_000), rel=1e-9
     )
     data = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
-    exact = criteria.exact_criterion(p, data, wbound.SCHEMES["em"])
+    exact = exact_criterion(p, data, wbound.SCHEMES["em"])
     assert value_at(exact, 2.5, 30_000, CHECKED).total == pytest.approx(
         _summed(monkeypatch, exact, 2.5, 30_000), rel=1e-8
     )
@@ -93,7 +94,7 @@ def test_horizons_together_are_each_alone(which: str, quality: Quality) -> None:
         "Theorem 1": lambda: criteria.published_criterion(
             p, law, wbound.SCHEMES["em"], "prior", 0.1, 0.0, "exact"
         ),
-        "exact": lambda: criteria.exact_criterion(p, law, wbound.SCHEMES["em"]),
+        "exact": lambda: exact_criterion(p, law, wbound.SCHEMES["em"]),
         "ode-hf": lambda: criteria.theta_criterion(THEOREM_3, p, law, wbound.SCHEMES["ode-hf"], "prior", 0.1),
     }.get(
         which,
