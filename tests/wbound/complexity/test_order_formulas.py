@@ -33,7 +33,8 @@ def user(f: str, g: str, **parameters: float) -> Process:
 
 def same(a: sp.Expr | None, b: sp.Expr) -> bool:
     assert a is not None
-    return sp.simplify(sp.powsimp(a / b, force=True)) == 1
+    ratio = sp.powsimp(a / b, force=True)
+    return ratio == 1 or sp.simplify(ratio) == 1  # most are alike without `simplify`, which takes its time
 
 
 @pytest.fixture
