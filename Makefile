@@ -43,7 +43,7 @@ report: $(VENV)/.runtime
 	@echo "wrote $(OUT)/index.html: open it in a browser (it needs no network)"
 
 test: $(VENV)/.dev k-diffusion
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal --durations=20
 
 deep: $(VENV)/.dev
 	WBOUND_DEEP=1 $(BIN)/python -m pytest -q -n $(JOBS) --durations=20

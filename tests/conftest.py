@@ -45,7 +45,9 @@ settings.load_profile("deep" if DEEP else "ci")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked ``deep`` unless WBOUND_DEEP is set; the closing line counts them."""
+    """Leave out the tests marked ``deep`` unless WBOUND_DEEP is set; the closing line counts them. Those marked ``long``
+    come first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     if DEEP:
         return
     left_out = [item for item in items if item.get_closest_marker("deep")]

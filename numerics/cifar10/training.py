@@ -212,7 +212,9 @@ class _State:
         """One step of Adam; this process's loss and the gradient's norm, on the device."""
         config = self.config
         self.generator.manual_seed(_seed(config.seed, 1, self.step))
-        torch.manual_seed(_seed(config.seed, 2, self.step, self.engine.process_index))  # dropout
+        # dropout; `torch.manual_seed` keeps a traceback for every kind of device that is not there, at each call
+        seed = torch.manual_seed if self.device.type != "cpu" else torch.default_generator.manual_seed
+        seed(_seed(config.seed, 2, self.step, self.engine.process_index))
         x0 = self.data.floats(self.index(), self.generator, augment=True)
         noise = torch.randn(x0.shape, generator=self.generator, device=self.device)
         t, alpha, std, weight = (self.mine(v) for v in self.clock())

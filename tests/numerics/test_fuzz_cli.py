@@ -118,6 +118,7 @@ def test_the_right_lines_are_right(command: str, there: Path, quick: None) -> No
     assert "\\n" not in found.out  # a newline that was escaped twice
 
 
+@pytest.mark.long
 def test_hostile_lines(there: Path, quick: None) -> None:
     """Of every command some, whatever the seed."""
     drawn: Counter[str] = Counter()

@@ -13,6 +13,7 @@ import ast
 import copy
 import fnmatch
 import functools
+import gc
 import importlib
 import inspect
 import itertools
@@ -417,6 +418,8 @@ class Runner:
         self, mutant: Mutant, stage: int = 0, spent: float = 0.0
     ) -> tuple[int, int, Mutant, int, float]:
         checks = self.checks(mutant, stage)
+        # what there is now is nothing that a child's collector has to look at, and so to copy
+        gc.freeze()
         read, write = os.pipe()
         pid = os.fork()
         if pid == 0:

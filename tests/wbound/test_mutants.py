@@ -193,6 +193,7 @@ def caught(*options: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["outcome"] != "no term"]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_tenth_of_the_mutants_is_caught() -> None:
     """By the short lists of tests alone; the few that these leave are make deep's."""

@@ -134,6 +134,7 @@ def report(seen: dict[str, tuple[float, str]], record_property: Callable[[str, o
 SDE = ("em", "ei", "hf", "ddpm", "em-point", "em-point-arrival")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", SDE)
 def test_the_sharp_bound_holds(scheme: str, record_property: Callable[[str, object], None]) -> None:
     """Theorem 2 over 6 × 500 random cells (25,000 each in the deep run)."""
@@ -165,6 +166,7 @@ def test_the_sharp_bound_holds(scheme: str, record_property: Callable[[str, obje
     report(seen, record_property)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_the_published_bound_holds(part: int, record_property: Callable[[str, object], None]) -> None:
     """Theorem 1 over 4 × 500 random cells at which its step-size condition holds (25,000 each in the deep

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -483,14 +484,15 @@ class Scale:
         return self._taylor(lambda k: derivatives[k].subs(x, point) / sp.factorial(k), small)
 
 
+@lru_cache(maxsize=4096)
 def _vanishes(c: sp.Expr) -> bool:
-    """Whether an expression without `U` is zero: by its form, or to 28 digits at random parameters."""
-    if c.is_zero or c.is_positive or c.is_negative:
+    """Whether an expression without `U` is zero: to 28 digits at random parameters, and not by its form of one sign."""
+    if c.is_Rational:
         return bool(c.is_zero)
     draw = random.Random(0)
-    for _ in range(3):
+    for _ in range(3):  # first, for most are not zero, and sympy takes long to tell a sign
         at = {s: sp.Rational(draw.randint(101, 997), 211) for s in sorted(c.free_symbols, key=str)}
-        value, size = sp.N(c.subs(at), 40), sum(abs(sp.N(part.subs(at), 40)) for part in sp.Add.make_args(c))
-        if not abs(value) <= 1e-28 * size:
+        parts = [part.evalf(40, subs=at) for part in sp.Add.make_args(c)]
+        if not abs(sum(parts)) <= 1e-28 * sum(map(abs, parts)):
             return False
-    return True
+    return not (c.is_positive or c.is_negative)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -137,6 +138,11 @@ def derive(process: Process, theorem: str = "published", start: str = "prior", s
     one_of("scheme", scheme, (*STEPS_OF_SDE, "ode-hf"))
     if theorem == "published" and SCHEMES[scheme] != EM:
         raise BadInput("scheme", scheme, f"Theorem 1 is about {EM.name}")
+    return _derived(process, theorem, start, scheme)
+
+
+@lru_cache(maxsize=256)  # tables, comparisons and measurements ask for the same orders again and again
+def _derived(process: Process, theorem: str, start: str, scheme: str) -> Orders:
     scale = Scale({symbol(k): sp.Rational(repr(v)) for k, v in process.parameters.items()})
     try:
         return _derive(process, theorem, start, scheme, scale)

@@ -66,6 +66,7 @@ def test_training_lowers_the_loss(process: str, tmp_path: Path) -> None:
     assert result.step == 120 and result.processes == 1 and result.images_per_second > 0.0
 
 
+@pytest.mark.long
 def test_on_gaussian_images_the_score_comes_within_5_percent(tmp_path: Path) -> None:
     """Relative L2 under p_t, averaged over 50 times, of the exact score; and the loss comes to its least."""
     digits = load_images("digits")

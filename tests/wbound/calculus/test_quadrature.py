@@ -168,3 +168,27 @@ def test_halved_panels_agree_with_closed_forms(steep: float) -> None:
     # what does not agree yet is carried, and said
     _, error, agreed = halved(panels, owner, lo, hi, enough, depth=1)
     assert agreed == (steep == 0.1) == bool((error < 1e-10).all())
+
+
+@pytest.mark.parametrize("power", [-0.75, -0.5, -0.25, 0.5])
+def test_a_singular_start_is_cut_in_grades(power: float) -> None:
+    """∫t^p over many orders of t at once, beside an interval that is smooth: the closed form, few calls, tiles."""
+    calls = []
+
+    def moments(lo: Array, hi: Array) -> Array:
+        calls.append(lo.size)
+        r = rule(16)
+        t = lo[:, None] + (hi - lo)[:, None] * r.x
+        return ((t**power @ r.w) * (hi - lo))[None]
+
+    lo, hi = np.array([0.0, 1.0]), np.array([1.0, 3.0])
+    m = mesh(lo, hi, moments)
+    got = np.bincount(m.owner, moments(m.lo, m.hi)[0])
+    exact = (hi ** (power + 1.0) - lo ** (power + 1.0)) / (power + 1.0)
+    # what lies before the smallest panel counts against 1e-2 of the interval's integral
+    np.testing.assert_allclose(got, exact, rtol=2e-13)
+    for i in (0, 1):
+        own = m.owner == i
+        assert m.lo[own][0] == lo[i] and m.hi[own][-1] == hi[i]
+        np.testing.assert_array_equal(m.lo[own][1:], m.hi[own][:-1])
+    assert m.hi[0] < 1e-5 and len(calls) < 60  # by halves alone -1/2 takes about ninety rounds of two calls

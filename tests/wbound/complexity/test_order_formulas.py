@@ -33,7 +33,8 @@ def user(f: str, g: str, **parameters: float) -> Process:
 
 def same(a: sp.Expr | None, b: sp.Expr) -> bool:
     assert a is not None
-    return sp.simplify(sp.powsimp(a / b, force=True)) == 1
+    ratio = sp.powsimp(a / b, force=True)
+    return ratio == 1 or sp.simplify(ratio) == 1  # most are alike without `simplify`, which takes its time
 
 
 @pytest.fixture
@@ -229,11 +230,14 @@ def test_a_bounded_clock_is_unreachable(f: str, g: str) -> None:
 
 
 def test_what_is_not_recognised_says_so_and_is_measured_instead(fresh_cache: Path) -> None:
-    p = user("0", "1+sin(t)")  # g² comes back to zero again and again
-    found = orders(p, "sharp")
-    assert not found.recognised and found.K is None and "not recognised" in found.text
-    assert "oscillation" in found.text
-    assert found.slopes or "not measured" in found.text
+    # g² comes back to zero again and again; measured where λ grows fast, and is integrated in a moment
+    for found in (
+        derive(user("0", "1+sin(t)"), "sharp"),
+        swings := orders(user("0", "(1+t)*(1+sin(t))"), "sharp"),
+    ):
+        assert not found.recognised and found.K is None and "not recognised" in found.text
+        assert "oscillation" in found.text
+    assert -2.0 < swings.slopes["K_eps"] < -1.0 and -1.0 < swings.slopes["T_eps"] < 0.0
     between = orders(user("0", "exp(sqrt(log(1+t)))"), "sharp")  # λ lies between t and every power above it
     assert not between.recognised and "measured: K ~ ε^-" in between.text
     # T is below x, as for λ = t, and grows with x
