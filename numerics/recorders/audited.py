@@ -239,6 +239,8 @@ def _over_steps(
     far = [k for k in FAR if k <= N]
     wanted = sorted({*dense, *far, *(k + i for k in jumps for i in (0, 1))} - set(curve))
     every = dict(rows)
+    if watch is not None:
+        watch(0, len(wanted), {"share": 0.0})  # what came before, imports among it, is no measure of the rest
     for done, k in enumerate(wanted):
         every[k] = judge.row(k, lambda k=k: record_plan(replace(plan, K=k), trials=False), True)  # type: ignore[misc]
         curve[k] = _w2(every[k])

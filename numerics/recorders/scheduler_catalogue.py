@@ -158,6 +158,8 @@ def ranked_schedulers(
     if own:
         rows += list(own_rows(data, calls, training, sigma_min, sigma_max))
     out = []
+    if watch is not None:
+        watch(0, len(rows))  # what came before, imports among it, is no measure of the rest
     with quiet():
         for done, (line, plan) in enumerate(rows):
             steps, config = plan.steps, {"_class_name": plan.source.name, **plan.source.to_dict()}

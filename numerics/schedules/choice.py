@@ -304,6 +304,8 @@ def choose(
         choices.extend(_numerical(task, nodes, K, choices, read, fewest_read))
     for s in schedules:
         choices.append(_choice(s.name, "given", "given", s.log_lam, s.process, None, task, None))
+        if s.stopped_early:
+            limits.append(f"{s.name} ends above zero: its W2 is of its output divided by its α")
     choices.extend(tape_row(tape, data) for tape in tapes)
     if not choices:
         asked = ", ".join(dict.fromkeys(row.grid for row in rows)) or "none"

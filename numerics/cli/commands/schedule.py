@@ -137,6 +137,10 @@ def schedule(
                 raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
     if training is not None:
         made = schedule_formats.nearest(made, training)
+    if made.stopped_early:
+        notes.append(
+            "its value nearest the data is where it ends, and no step goes from there: --stop early reads it so"
+        )
     array, std = (
         schedule_formats.to_array(made, as_, training=training),
         schedule_formats.start_std(made, as_),

@@ -243,11 +243,12 @@ def test_commands_read_a_configuration_at_the_steps_asked(
     if command == "schedule":
         assert said["K"] == 6 and said["lam"][-1] == pytest.approx(1e-4, rel=1e-3)
         assert said["values"][-1] == pytest.approx(0.01, rel=1e-3) and len(said["values"]) == 7
+        assert any("--stop early" in note for note in said["notes"])
     if command == "choose":
         (row,) = [row for row in said["rows"] if row["kind"] == "given"]
         s = schedule_of_diffusers(path, 7)
         law = Gaussian(np.zeros(2), np.array([1.0, 0.25]))
-        assert row["K"] == 6
+        assert row["K"] == 6 and any("divided by its α" in one for one in said["limits"])
         assert row["w2"] == pytest.approx(exact_w2(s.process, law, scheme="ddim", start="prior", grid=s.grid))
     monkeypatch.setitem(sys.modules, "diffusers", None)
     assert main(line) == 2
