@@ -386,7 +386,10 @@ def test_dispatch_and_refusals() -> None:
         wbound.w2_bound(p, data, 3.0, 10, scheme="ddim", score_noise=0.1)
     assert upper_bound("sharp", "heun") is STATEMENTS["theorem-7"]
     assert wbound.w2_bound(p, data, 3.0, 10, scheme="heun").statement == "Theorem 7"
-    assert wbound.w2_bound(p, wbound.bounded_data(1.0, 1.0, 2, 2.5), 3.0, 10, scheme="ode-hf").statement == "Theorem 3'"
+    assert (
+        wbound.w2_bound(p, wbound.bounded_data(1.0, 1.0, 2, 2.5), 3.0, 10, scheme="ode-hf").statement
+        == "Theorem 3'"
+    )
     with pytest.raises(HypothesisFailed, match="singular"):
         wbound.w2_bound(p, Gaussian([0.0, 0.0], [0.0, 1.0]), 3.0, 10, scheme="ode-hf")
     with pytest.raises(HypothesisFailed, match="Theorem 1 does not apply: scheme em"):
