@@ -125,3 +125,56 @@ def test_the_identity_of_the_second_derivative_to_forty_digits() -> None:
             assert abs(got / want - 1) < arb("1e-38")
     finally:
         flint.ctx.dps = before
+
+
+@pytest.mark.parametrize("lam", [0.3, 2.0])
+def test_the_identity_in_the_clock_of_sigma(lam: float) -> None:
+    """G = σS along dY/dσ = −G, and S along dY/dΛ = ½S, on two modes of the line: derivatives by sixth-order differences of
+    flows that are solved, expectations by the trapezoidal rule."""
+    c, s, step = 0.8, 1.0, 0.02
+    y = np.linspace(-14.0, 14.0, 2001)
+
+    def score(at: Any, level: float) -> Any:
+        return (-at + c * np.tanh(c * at / (s * s + level))) / (s * s + level)
+
+    def mean(values: Any, level: float) -> float:
+        v = s * s + level
+        q = (np.exp(-((y - c) ** 2) / (2 * v)) + np.exp(-((y + c) ** 2) / (2 * v))) / np.sqrt(8 * np.pi * v)
+        return float((values * q).sum() * (y[1] - y[0]))
+
+    def moved(slope: Any, begin: float, by: float) -> Any:
+        at, t, h = y, begin, by / 20
+        for _ in range(20):
+            k1 = slope(at, t)
+            k2 = slope(at + h / 2 * k1, t + h / 2)
+            k3 = slope(at + h / 2 * k2, t + h / 2)
+            at, t = at + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(at + h * k3, t + h)), t + h
+        return at
+
+    def derivatives(of: dict[int, Any]) -> tuple[Any, Any]:
+        first = sum(w * (of[j] - of[-j]) for j, w in ((1, 45), (2, -9), (3, 1))) / (60 * step)
+        second = sum(w * (of[j] + of[-j]) for j, w in ((1, 270), (2, -27), (3, 2))) - 490 * of[0]
+        return first, second / (180 * step**2)
+
+    def energies(level: float) -> tuple[float, float, float]:
+        """t_1, t_2 and N."""
+        v = s * s + level
+        t = np.tanh(c * y / v)
+        S, S1, S2 = score(y, level), (c * c / v * (1 - t * t) - 1) / v, -2 * c**3 / v**3 * (1 - t * t) * t
+        return mean(-S1, level), mean(S1**2, level), mean((S2 + S * S1) ** 2, level)
+
+    sigma, span = lam**0.5, range(-3, 4)
+    at = {j: (sigma + j * step, moved(lambda x, u: -u * score(x, u * u), sigma, j * step)) for j in span}
+    first, second = derivatives({j: u * score(x, u * u) for j, (u, x) in at.items()})
+    late = {j: moved(lambda x, u: 0.5 * score(x, lam - u), 0.0, j * step) for j in span}
+    _, twice = derivatives({j: score(x, lam - j * step) for j, x in late.items()})
+    t1, t2, N = energies(lam)
+    h = 0.01
+    slope = (
+        8 * (energies(lam + h)[2] - energies(lam - h)[2])
+        - energies(lam + 2 * h)[2]
+        + energies(lam - 2 * h)[2]
+    ) / (12 * h)
+    assert mean(first**2, lam) == pytest.approx(t1 - 2 * lam * t2 + lam**2 * N, rel=1e-7)
+    want = 9 * lam * N + 6 * lam**2 * slope + 16 * lam**3 * mean(twice**2, lam)
+    assert mean(second**2, lam) == pytest.approx(want, rel=1e-6)
