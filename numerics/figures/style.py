@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
@@ -195,12 +197,35 @@ class Entry(NamedTuple):
     look: Mapping[str, Any]
 
 
+@lru_cache(maxsize=4096)
 def text_width(text: str) -> float:
     """Width of a label in inches."""
     if not text:
         return 0.0
     prop = FontProperties(family=STYLE["font.family"])
-    return float(TextPath((0, 0), text, size=STYLE["font.size"], prop=prop).get_extents().width) / 72.0
+    return _extent(TextPath((0, 0), text, size=STYLE["font.size"], prop=prop)) / 72.0
+
+
+def _extent(path: Path) -> float:
+    """The width of a path, as its ``get_extents`` has it, which takes each curve apart: where no control point lies outside
+    the points on the curves, those say it."""
+    codes, x = np.asarray(path.codes, int), np.asarray(path.vertices, float)[:, 0]
+    curves = {int(Path.CURVE3): 2, int(Path.CURVE4): 3}
+    on = (codes == Path.MOVETO) | (codes == Path.LINETO)
+    control = np.zeros(codes.size, bool)
+    i = 0
+    while i < codes.size:
+        size = curves.get(int(codes[i]), 1)
+        if size > 1:
+            control[i : i + size - 1] = True
+            on[i + size - 1] = True
+        i += size
+    if not on.any():
+        return 0.0
+    low, high = x[on].min(), x[on].max()
+    if ((x[control] < low) | (x[control] > high)).any():
+        return float(path.get_extents().width)
+    return float(high - low)
 
 
 #: Margins in inches: left (ticks and label), bottom, top with and without a title; a line under the title; a label's gap.

@@ -25,7 +25,7 @@ from wbound.calculus.notebook import html_table
 from wbound.calculus.parser import accept, function, spelled, symbol
 from wbound.calculus.quadrature import integrate
 from wbound.errors import BadInput, real
-from wbound.forward.inverse_clock import times_of
+from wbound.forward.inverse_clock import clock_table, times_of
 from wbound.forward.lifetime import end_of
 from wbound.forward.process_checks import check_domain, check_identities, first_negative, refuse
 from wbound.forward.process_expressions import Along, Expressions, expressions_of
@@ -390,6 +390,11 @@ class Process:
         gets there before ``t_max``.
         """
         return times_of(self, log_lam, t_max)
+
+    @cached_property
+    def _clock_table(self) -> tuple[Array, Array] | None:
+        """Of a process of the catalogue, whose clock has a closed form: `clock_table`."""
+        return None if self.name == "user" or self._increment_of is None else clock_table(self)
 
     def _stationary_lam(self, integral: Array) -> Array:
         lam = 2.0 * integral

@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike
 from wbound.errors import BadInput
 from wbound.typing import Array
 
-__all__ = ["times_of"]
+__all__ = ["clock_table", "times_of"]
 
 
-#: More values than this look at so many times first.
-TABULATED = 65
+#: More values than this look at so many times first; of the catalogue's clocks a table is kept, over the logarithms of these
+#: times, of so many.
+TABULATED, KEPT = 65, (-40.0, 39.0, 257)
 
 
 def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
@@ -26,32 +27,17 @@ def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
     if not todo.any():
         return out.reshape(np.shape(log_lam))
     goal = target[todo]
-    # log t brackets for all goals at once, inside the process's life
-    last = math.log(min(t_max, (1.0 - 1e-14) * process.t_max))
-    lo = hi = min(0.0, last - 1.0)
-    lowest, highest = float(goal.min()), float(goal.max())
-    step = 1.0
-    while _readable(process, hi) < highest:
-        lo_before, hi, step = hi, min(hi + step, last), min(2.0 * step, 32.0)
-        if hi >= last or not np.isfinite(_readable(process, hi)):
-            hi = _last_finite(process, lo_before, hi, highest)
-            if _readable(process, hi) < highest:
-                raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {process.name}")
-            break
-    step = 1.0
-    while float(process.log_lam(np.exp(lo))) > lowest:
-        lo, step = lo - step, min(2.0 * step, 32.0)
-        if lo < -690.0:
-            raise BadInput("log lam", f"{lowest:.6g}", f"is below what process {process.name} resolves")
-    left, right = np.full_like(goal, lo), np.full_like(goal, hi)
-    u = 0.5 * (left + right)
-    if goal.size > TABULATED:  # a table of the clock first: then a few steps of Newton are enough
-        logs = np.linspace(lo, hi, TABULATED)
-        known = process.log_lam(np.exp(logs))
-        if np.isfinite(known).all() and (np.diff(known) > 0.0).all():
-            cell = np.clip(np.searchsorted(known, goal) - 1, 0, TABULATED - 2)
-            left, right = logs[cell], logs[cell + 1]
-            u = np.clip(np.interp(goal, known, logs), left, right)
+    table = process._clock_table
+    if (
+        table is None
+        or not table[1][0] <= goal.min() <= goal.max() <= table[1][-1]
+        or t_max < math.exp(table[0][-1])
+    ):
+        table = _clock_between(process, goal, t_max)
+    logs, known = table
+    cell = np.clip(np.searchsorted(known, goal) - 1, 0, logs.size - 2)
+    left, right = logs[cell], logs[cell + 1]
+    u = 0.5 * (left + right) if logs.size == 2 else np.clip(np.interp(goal, known, logs), left, right)
     at = np.arange(goal.size)  # those that are still on their way
     for _ in range(200):
         own, a, b = u[at], left[at], right[at]
@@ -77,6 +63,44 @@ def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
             break
     out[todo] = np.exp(u)
     return out.reshape(np.shape(log_lam))
+
+
+def _clock_between(process: Any, goal: Array, t_max: float) -> tuple[Array, Array]:
+    """log t, ascending, and log λ there, around all of ``goal``. Raises `BadInput` when λ never gets there."""
+    # log t brackets for all goals at once, inside the process's life
+    last = math.log(min(t_max, (1.0 - 1e-14) * process.t_max))
+    lo = hi = min(0.0, last - 1.0)
+    lowest, highest = float(goal.min()), float(goal.max())
+    step = 1.0
+    while _readable(process, hi) < highest:
+        lo_before, hi, step = hi, min(hi + step, last), min(2.0 * step, 32.0)
+        if hi >= last or not np.isfinite(_readable(process, hi)):
+            hi = _last_finite(process, lo_before, hi, highest)
+            if _readable(process, hi) < highest:
+                raise BadInput("log lam", f"{highest:.6g}", f"is never reached by process {process.name}")
+            break
+    step = 1.0
+    while float(process.log_lam(np.exp(lo))) > lowest:
+        lo, step = lo - step, min(2.0 * step, 32.0)
+        if lo < -690.0:
+            raise BadInput("log lam", f"{lowest:.6g}", f"is below what process {process.name} resolves")
+    if goal.size > TABULATED:  # a table of the clock first: then a few steps of Newton are enough
+        logs = np.linspace(lo, hi, TABULATED)
+        known = process.log_lam(np.exp(logs))
+        if np.isfinite(known).all() and (np.diff(known) > 0.0).all():
+            return logs, known
+    return np.array([lo, hi]), np.array([-np.inf, np.inf])
+
+
+def clock_table(process: Any) -> tuple[Array, Array] | None:
+    """log t, ascending, and log λ there, of a process whose clock has a closed form."""
+    first, last, n = KEPT
+    logs = np.linspace(first, min(last, math.log((1.0 - 1e-14) * min(process.t_max, 1e300))), n)
+    with np.errstate(all="ignore"):  # beyond doubles: left out
+        known = process.log_lam(np.exp(logs))
+    good = np.isfinite(known) & (np.abs(known) < 1e6)
+    logs, known = logs[good], known[good]
+    return (logs, known) if logs.size > 2 and (np.diff(known) > 0.0).all() else None
 
 
 def _readable(process: Any, log_t: float) -> float:
