@@ -7,7 +7,8 @@ Baseline of training: the same network and loss in float32 without TF32, compila
 tables; ours is `numerics.cifar10.training`'s own step (on a GPU bf16, TF32, compiled, channels-last). Baseline of
 sampling: version faadd9f's, float32, eager, a label computed at every evaluation; ours is what ``wbound images sample``
 runs on a run's directory, with --precision and --compile as given (their defaults: a GPU's are bf16 and compiled, a
-CPU's float32 and eager). A round times both, warm, one after the other, so compilation is in neither; what is claimed
+CPU's bf16 where it has instructions for it, else float32, and eager, unless it will take long). On a CPU all is
+measured in processor time. A round times both, warm, one after the other, so compilation is in neither; what is claimed
 are medians over rounds of ratios. Floating-point operations are counted by torch on the baseline's step; the matrix rate
 is that of a large product, measured here. Checkpoints: the share of five minutes that one holds training up. Without a
 GPU the presets are smoke and small at 8 × 8, and the table says so.
@@ -32,7 +33,7 @@ from accelerate import Accelerator
 from torch.utils.flop_counter import FlopCounterMode
 
 from numerics.cifar10.checkpoints import CheckpointWriter
-from numerics.cifar10.fast_networks import Speed
+from numerics.cifar10.fast_networks import Speed, for_images
 from numerics.cifar10.images import ImageSet
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.networks_in_use import in_use
@@ -47,12 +48,13 @@ def synchronise() -> None:
 
 
 def seconds(work: Callable[[], object], times: int) -> float:
+    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     synchronise()
-    begin = time.perf_counter()
+    begin = clock()
     for _ in range(times):
         work()
     synchronise()
-    return (time.perf_counter() - begin) / times
+    return (clock() - begin) / times
 
 
 def peak(work: Callable[[], object]) -> float | None:
@@ -190,7 +192,7 @@ def sampling(state: _State, args: argparse.Namespace) -> list[dict[str, Any]]:
         writer = CheckpointWriter(run.checkpoints)
         state.save(writer)
         writer.wait()
-        speed = Speed(args.precision, args.compile or None)
+        speed = Speed(for_images(args.precision, state.device), args.compile or None)  # the command's
         ours = in_use(str(run.folder), None, state.device, speed=speed, tell=said.append)
     scores = {"faadd9f": former_score(former, state), "ours": ours.score}
 

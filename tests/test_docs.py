@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -196,6 +197,22 @@ def test_the_measured_page_is_what_the_code_computes() -> None:
         if line.startswith("| ") and "$" in line:
             assert start in orders, "run python docs/published_numbers.py"
     assert orders.count("agrees within") == 16
+
+
+def test_the_page_of_networks_on_digits_is_its_record() -> None:
+    """And the ranks in it are those of the distances in it: Spearman's, from the ranks' differences (there are no ties)."""
+    module = _module("networks_on_digits")
+    found = json.loads(module.STORED.read_text("utf-8"))
+    assert module.PAGE.read_text("utf-8") == module.page(found), "run python docs/networks_on_digits.py"
+    assert set(found["ways"]) == set(module.WAYS) and len(found["exact"]) == 8
+    for way in found["ways"].values():
+        for said in way["correlations"]:
+            K, what = said["K"], said["measured"]
+            cells = {c["process"]: sum(c[what]) for c in way["cells"] if c["K"] == K}
+            exact = {name: by_K[str(K)] for name, by_K in found["exact"].items()}
+            order = [sorted(side, key=lambda name, side=side: side[name]) for side in (cells, exact)]
+            apart = sum((order[0].index(name) - order[1].index(name)) ** 2 for name in exact)
+            assert said["with_exact_w2"] == pytest.approx(1.0 - 6.0 * apart / (8 * 63))
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("[0-9]*.py")), ids=lambda p: p.stem)

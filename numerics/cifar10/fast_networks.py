@@ -15,17 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
+from torch.nn import functional
 
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.recorders.scheduler_source import quiet
 from wbound.errors import one_of
 
-__all__ = ["PRECISIONS", "Speed", "made_fast"]
+__all__ = ["LONG", "PRECISIONS", "Speed", "for_images", "made_fast"]
 
 PRECISIONS = ("auto", "fp32", "tf32", "bf16")
 #: Networks of fewer parameters are launched as CUDA graphs: their kernels are shorter than their launches.
 SMALL = 10_000_000
+#: Seconds of sampling on a CPU beyond which its compiler, which works for one to some minutes, pays.
+LONG = 600.0
 
 Tell = Callable[[str], Any]
 
@@ -48,6 +52,17 @@ class Speed:
         return Speed(precision, gpu if self.compiled is None else self.compiled)
 
 
+def for_images(precision: str, device: torch.device) -> str:
+    """What "auto" means where the samples become bytes: on a CPU with instructions for it bf16, whose rounding moves a
+    pixel by less than half a grey level (root mean square); what is measured is float32 there."""
+    if precision != "auto" or device.type != "cpu":
+        return precision
+    known: dict[str, Any] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # older versions of torch have none
+    return "bf16" if known.get("avx512_bf16") or known.get("amx_bf16") else "fp32"
+
+
 def made_fast(
     network: ScoreNetwork, device: torch.device | str, speed: Speed, tell: Tell = lambda text: None
 ) -> str:
@@ -67,6 +82,11 @@ def made_fast(
     if dtype != torch.float32:
         with quiet():  # it says that no layer has to stay in float32
             unet = unet.to(dtype)
+        if not gpu:
+            for module in unet.modules():
+                if isinstance(module, Attention):
+                    stands: Any = _InFloat32(module)  # their types name the library's own alone
+                    module.set_processor(stands)
     graphs = gpu and sum(p.numel() for p in unet.parameters()) < SMALL
     if how.compiled:
         lacking = _lacking(on)
@@ -81,6 +101,35 @@ def made_fast(
         fast: Any = _Fast(unet, dtype, bool(how.compiled), graphs, tell)
         network.unet = fast
     return ", ".join(said)
+
+
+class _InFloat32:
+    """Self-attention of a bf16 network on a CPU, whose own is slower than that of float32: queries, keys and values are
+    one product (of contiguous rows: of a view each would be a batched one, with copies of its weights), and their
+    attention is computed in float32. Stands for diffusers' ``AttnProcessor2_0`` in a UNet2DModel."""
+
+    def __init__(self, attention: Attention) -> None:
+        layers = (attention.to_q, attention.to_k, attention.to_v)
+        self.weight = torch.cat([layer.weight for layer in layers])
+        self.bias = torch.cat([layer.bias for layer in layers])
+
+    # the library looks up which words it may give
+    def __call__(
+        self,
+        attention: Attention,
+        x: Tensor,
+        encoder_hidden_states: None = None,
+        attention_mask: None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        many, channels, *sides = x.shape
+        rows = attention.group_norm(x.flatten(2)).transpose(1, 2).contiguous()
+        joined = functional.linear(rows, self.weight, self.bias).float()
+        heads = joined.unflatten(2, (3, attention.heads, channels // attention.heads))
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        out = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2).to(x.dtype)
+        out = attention.to_out[0](out).transpose(1, 2).reshape(many, channels, *sides)
+        return (out + x) / attention.rescale_output_factor
 
 
 def _lacking(device: torch.device) -> str | None:

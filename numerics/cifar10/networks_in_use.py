@@ -21,7 +21,8 @@ __all__ = ["InUse", "finite", "in_use"]
 @dataclass(frozen=True, eq=False)
 class InUse:
     """A network as samplers take it: a process's ``score`` and the smoothed data's ``level_score``, the images'
-    ``shape``; ``step`` and ``config`` of a run of ours (None for others'); ``about``: what it is, in words."""
+    ``shape``; ``step`` and ``config`` of a run of ours (None for others'); ``about``: what it is, in words;
+    ``identity``: what its samples depend on, up to float32's rounding."""
 
     name: str
     process: ImageProcess
@@ -31,6 +32,7 @@ class InUse:
     step: int | None
     config: Config | None
     about: str
+    identity: str
 
 
 def in_use(
@@ -54,7 +56,8 @@ def in_use(
             raise BadInput("shape", shape, "goes with --network: a run knows its own")
         t = load_run(run, device, step, process, speed, tell)
         about = f"step {t.step}, {t.how}"
-        return InUse(run, t.process, t.score, t.level_score, t.shape, t.step, t.config, about)
+        identity = f"step {t.step}, {t.how.partition(',')[0]}, {t.sha256}"
+        return InUse(run, t.process, t.score, t.level_score, t.shape, t.step, t.config, about, identity)
     assert network is not None
     if step is not None:
         raise BadInput("step", step, "goes with a run directory")
@@ -69,9 +72,8 @@ def in_use(
     if sides is None:
         raise BadInput("shape", "(not given)", "give --shape C,H,W: the network does not say it")
     own = process or image_process(OF_ALL)
-    return InUse(
-        network, own, along(found.level_score, own), found.level_score, sides, None, None, found.about
-    )
+    score = along(found.level_score, own)
+    return InUse(network, own, score, found.level_score, sides, None, None, found.about, found.about)
 
 
 def finite(images: Tensor) -> Tensor:

@@ -61,11 +61,18 @@ Batch = Annotated[
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
     str,
-    typer.Option("--precision", metavar="NAME", help="auto (bf16 on a GPU, else fp32), fp32, tf32, bf16."),
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="auto (bf16 on a GPU, else fp32; sample: bf16 on a CPU with instructions for it too), fp32, tf32, bf16.",
+    ),
 ]
 Compile = Annotated[
     bool | None,
-    typer.Option("--compile/--no-compile", help="torch.compile (default: on a GPU; a CPU's takes minutes)."),
+    typer.Option(
+        "--compile/--no-compile",
+        help="torch.compile (default: on a GPU; sample: on a CPU too where that would take more than ten minutes).",
+    ),
 ]
 Inception = Annotated[
     str | None,

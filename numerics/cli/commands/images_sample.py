@@ -57,7 +57,7 @@ def sample(
     """Draw images with a trained network.
 
     Image i has the seed --seed + i: neither the batch nor the number of images changes it, but for the rounding of
-    the network's float32. More than 1024 images are drawn in parts beside -o, after a line that says how long it will
+    the network's numbers. More than 1024 images are drawn in parts beside -o, after a line that says how long it will
     take: the same command goes on after an interruption. Under torchrun each process draws its share; write -- before
     wbound there, or torchrun takes --n for its own.
 
@@ -71,7 +71,7 @@ def sample(
     import os
 
     from numerics.cifar10.comparison_runs import device_of
-    from numerics.cifar10.fast_networks import Speed
+    from numerics.cifar10.fast_networks import LONG, Speed, for_images
     from numerics.cifar10.images import to_png, to_uint8
     from numerics.cifar10.long_sampling import Parts, archive
     from numerics.cifar10.networks_in_use import finite, in_use
@@ -92,11 +92,14 @@ def sample(
 
         engine = engine_of(device)
     on = device_of(device) if engine is None else engine.device
-    wanted = i.chosen(process, p)
-    speed = Speed(precision, compile_)
-    drawn = in_use(
-        run, network, on, process=wanted, step=i.one_step(step), shape=i.sides(shape), speed=speed, tell=warn
-    )
+    wanted, number, sides = i.chosen(process, p), i.one_step(step), i.sides(shape)
+    numbers = precision if run is None else for_images(precision, on)
+
+    def used(compiled: bool | None) -> InUse:
+        speed = Speed(numbers, compiled)
+        return in_use(run, network, on, process=wanted, step=number, shape=sides, speed=speed, tell=warn)
+
+    drawn = used(compile_)
     steps, many = i.integer("K", K, 100), i.integer("n", n, 64)
     first, at_once = i.integer("seed", seed, 0, 0), i.integer("batch", batch, 256)
     others = {"K": K, "process": process, "snr": snr, "denoise": denoise}
@@ -132,7 +135,7 @@ def sample(
     main = engine is None or engine.is_main_process
     if out is not None and (many > MANY or engine is not None):
         about = {
-            **{"network": drawn.name, "about": drawn.about, "process": drawn.process.to_dict()},
+            **{"network": drawn.name, "about": drawn.identity, "process": drawn.process.to_dict()},
             **{"K": steps, "scheme": scheme, "grid": grid, "snr": ratio, "denoise": denoise},
             "tape": None if held is None else held.to_dict()["digest"],
         }
@@ -140,7 +143,14 @@ def sample(
         WRITTEN.append(f"{parts.folder} (the same command goes on)")
         world = 1 if engine is None else engine.num_processes
         if main:
-            _say_cost(drawn, min(at_once, many), on, evaluations, len(parts.missing()), world)
+            left = len(parts.missing())
+            cost = _say_cost(drawn, min(at_once, many), on, evaluations, left, world)
+            may = run is not None and compile_ is None and on.type == "cpu" and engine is None
+            if may and cost > LONG:
+                drawn = used(True)
+                if "compiled" in drawn.about:
+                    say("long enough for a compiler, which takes a minute or some (--no-compile: without it)")
+                    _say_cost(drawn, min(at_once, many), on, evaluations, left, world)
         rank = 0 if engine is None else engine.process_index
         parts.draw(draw, rank, world, say)
         if engine is not None:
@@ -204,16 +214,18 @@ def _tape_of(path: str | None, others: dict[str, Any]) -> Tape | None:
     return Tape.load(path)
 
 
-def _say_cost(drawn: InUse, batch: int, on: Any, evaluations: int, parts: int, world: int) -> None:
-    """What the images will cost, from one evaluation of one batch."""
+def _say_cost(drawn: InUse, batch: int, on: Any, evaluations: int, parts: int, world: int) -> float:
+    """What the images will cost, from one evaluation of one batch; its seconds."""
     from numerics.cifar10.long_sampling import said_seconds, seconds_of
 
     each = seconds_of(drawn.score, (batch, *drawn.shape), on)
-    total = said_seconds(each * evaluations * -(-parts // world))
+    seconds = each * evaluations * -(-parts // world)
     more = f" and {world - 1} more" if world > 1 else ""
     say(
-        f"{parts} parts of {batch} images, {evaluations} evaluations each of {1e3 * each:.3g} ms: about {total} on {on}{more}"
+        f"{parts} parts of {batch} images, {evaluations} evaluations each of {1e3 * each:.3g} ms: about "
+        f"{said_seconds(seconds)} on {on}{more}"
     )
+    return seconds
 
 
 __all__ = ["sample"]

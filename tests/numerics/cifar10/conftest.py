@@ -15,3 +15,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _no_bf16_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on every machine: auto is float32, unless a test says otherwise."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 
-from numerics.cifar10.fast_networks import Speed, made_fast
+from numerics.cifar10.fast_networks import Speed, _InFloat32, for_images, made_fast
 from numerics.cifar10.images import load_images
 from numerics.cifar10.networks import ScoreNetwork, architecture
 from numerics.cifar10.noise_levels import TimedScore
@@ -41,8 +42,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_bf16_samples_as_float32_does(run: Path) -> None:
-    """2,000 digits from the same seeds: Bures W2 between the two below 2 % of the data's spread, and 20 times below
-    what the samples are from the data; pixels differ, so that it is no comparison of one thing with itself."""
+    """2,000 digits from the same seeds: Bures W2 between the two below 1 % of the data's spread, and 20 times below
+    what the samples are from the data; half a grey level in the root mean
+    square of the pixels, which differ, so that it is no comparison of one thing with itself."""
     seeds, found, said = range(2000), [], []
     for precision in ("fp32", "bf16"):
         trained = load_run(run, speed=Speed(precision))
@@ -54,7 +56,8 @@ def test_bf16_samples_as_float32_does(run: Path) -> None:
     moments = [(a.mean(axis=0), np.cov(a, rowvar=False)) for a in (*found, digits)]
     apart = gaussian_w2(*moments[0], *moments[1])
     spread = math.sqrt(float(np.trace(moments[2][1])))
-    assert apart < 0.02 * spread and apart < 0.05 * gaussian_w2(*moments[0], *moments[2])
+    assert float(np.sqrt(np.square(found[0] - found[1]).mean())) < 0.5 * 2.0 / 255.0
+    assert apart < 0.01 * spread and apart < 0.05 * gaussian_w2(*moments[0], *moments[2])
 
 
 def test_auto_means_float32_and_eager_on_a_cpu() -> None:
@@ -65,6 +68,40 @@ def test_auto_means_float32_and_eager_on_a_cpu() -> None:
     assert made_fast(made, "cpu", Speed()) == "fp32, eager" and made.unet is unet
     with pytest.raises(BadInput, match="precision = fp8"):
         Speed("fp8")
+
+
+def test_images_on_a_cpu_are_bf16_where_it_has_instructions_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    for known, said in (
+        ({"avx512_bf16": True}, "bf16"),
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx2": True}, "fp32"),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known)
+        assert for_images("auto", CPU) == said
+        assert for_images("fp32", CPU) == "fp32" and for_images("auto", gpu) == "auto"
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert for_images("auto", CPU) == "fp32"
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_attention_in_float32_is_the_librarys(reference: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a float32 network it is the same function to rounding, also where attention is added over √2; and the library
+    has nothing to say of it."""
+    torch.manual_seed(0)
+    preset = "paper" if reference else "small"
+    unet = ScoreNetwork(architecture(preset, "vp", 1, 8)).unet.eval().requires_grad_(False)
+    found = [module for module in unet.modules() if isinstance(module, Attention)]
+    assert len(found) > 2
+    for module in found:
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        x = torch.randn(3, module.to_q.in_features, 4, 4)
+        theirs = module(x)
+        module.set_processor(_InFloat32(module))
+        torch.testing.assert_close(module(x), theirs, rtol=1e-4, atol=1e-5)
+    unet(torch.randn(2, 1, 8, 8), torch.ones(2))
+    assert capfd.readouterr().err == ""
 
 
 def test_without_a_compiler_it_is_eager_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

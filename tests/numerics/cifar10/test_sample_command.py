@@ -187,3 +187,42 @@ def test_two_processes_of_a_launcher_draw_one_set(run: str, wb: Any, tmp_path: P
     assert wb(*words, str(one))[0] == 0
     assert np.array_equal(images_in(one), images_in(two)) and len(images_in(two)) == 10
     assert torch.get_num_threads() == 1
+
+
+def test_long_sampling_on_a_cpu_is_compiled_and_its_parts_go_together(
+    run: str, wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler's place is held by what compiles nothing; without one, a line says so; parts of one kind go on with
+    the other, whose numbers are the same but for rounding, and those of another precision are refused."""
+    from numerics.cifar10 import fast_networks
+    from numerics.cli.commands import images_sample
+
+    monkeypatch.setattr(images_sample, "MANY", 4)
+    monkeypatch.setattr(torch, "compile", lambda unet, **how: unet)
+    words = ["images", "sample", run, "--K", "1", "--n", "6", "--batch", "3", "-o"]
+    code, out, err = wb(*words, str(tmp_path / "short.npz"))
+    assert code == 0 and "fp32, eager" in out and "compiler" not in err
+    monkeypatch.setattr(fast_networks, "LONG", 0.0)
+    code, out, err = wb(*words, str(tmp_path / "long.npz"))
+    assert code == 0 and "fp32, compiled" in out and "long enough for a compiler" in err
+    assert np.array_equal(images_in(tmp_path / "short.npz"), images_in(tmp_path / "long.npz"))
+    monkeypatch.setattr(fast_networks.shutil, "which", lambda name: None)
+    code, out, err = wb(*words, str(tmp_path / "none.npz"))
+    assert code == 0 and "fp32, eager" in out and "not compiled: there is no C++ compiler" in err
+
+    original = sampling.sample_images
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        if given[5][0] > 0:
+            raise KeyboardInterrupt
+        return original(*given, **named)
+
+    monkeypatch.undo()
+    monkeypatch.setattr(images_sample, "MANY", 4)
+    monkeypatch.setattr(torch, "compile", lambda unet, **how: unet)
+    with monkeypatch.context() as inner:
+        inner.setattr(sampling, "sample_images", interrupted)
+        assert wb(*words, str(tmp_path / "cut.npz"), "--precision", "fp32", "--compile")[0] == 130
+    assert "another about" in wb.refused(*words, str(tmp_path / "cut.npz"), "--precision", "bf16")
+    assert wb(*words, str(tmp_path / "cut.npz"), "--precision", "fp32")[0] == 0
+    assert np.array_equal(images_in(tmp_path / "short.npz"), images_in(tmp_path / "cut.npz"))
