@@ -109,10 +109,16 @@ TARGETS: dict[str, Target] = {
         "test_forward_process.test_the_integrals* test_forward_process.test_small*"
         " test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
+    "bounds.theorem_3_profile": Target(
+        "test_theorem_3_profile test_claims",
+        "test_theorem_3_profile.test_what_it_bounds* test_theorem_3_profile.test_its_*"
+        " test_theorem_3_profile.test_the_terms*",
+    ),
     "data.beyond_log_concave": Target(
-        "test_beyond_log_concave test_statements",
+        "test_beyond_log_concave test_theorem_3_profile test_statements",
         "test_beyond_log_concave.test_psi* test_beyond_log_concave.test_log_concave* test_beyond_log_concave.test_theorem_2*"
-        " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_early* test_beyond_log_concave.test_a_kink*",
+        " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_early* test_beyond_log_concave.test_a_kink*"
+        " test_theorem_3_profile.test_what_it_bounds*",
     ),
     "bounds.theorem_7": Target(
         "test_theorem_7 test_theorem_7_cells",
@@ -182,6 +188,8 @@ PASSED_OVER: dict[str, str] = {
     "bounds.theorem_2._left": "the start's share of `iterations`, whose tests watch it",
     "bounds.theorem_3._explain": "texts, whose terms must add up to the bound",
     "bounds.theorem_3._rows": "the sums' own terms, weighted by a quadrature",
+    "bounds.theorem_3_profile._explain": "texts, whose terms must add up to the bound",
+    "bounds.theorem_3_profile._start": "the start's error, for `iterations`, which refuses profiles",
     "bounds.theorem_7._explain": "texts, whose terms must add up to the bound",
     "bounds.theorem_7._rows": "the sums' own terms, weighted by a quadrature",
     "data.log_concave.gaussian_data": "a look-up",
@@ -230,6 +238,10 @@ REMEMBERED = (
 EQUIVALENT: dict[str, str] = {
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
+    "bounds.theorem_3_profile.local: `share * lam_L`": "c L <= 1 for every named scheme: then it decides nothing",
+    "bounds.theorem_3_profile.local: `lost_L`": "c L <= 1 for every named scheme: then it decides nothing",
+    "bounds.theorem_3_profile.local: `lost_m` ": "c L <= 1 for every named scheme: then it decides nothing",
+    "bounds.theorem_3_profile.at_theta: `log_p.max()`": "only the shape of the weight matters",
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
@@ -256,14 +268,16 @@ EQUIVALENT: dict[str, str] = {
     " halved": "enough terms for twice F",
     "forward.step_integrals.GeneralSteps._mesh: `np.exp(inner)` halved": "steers the refinement, by errors relative to it",
     "forward.step_integrals.GeneralSteps._mesh: `np.exp(inner)` flipped": "steers the refinement, by errors relative to it",
-    "data.beyond_log_concave.Profile._inner: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
+    "data.beyond_log_concave.Profile._squared: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
     "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
     " 6)`": "then the steps are refined instead",
     "data.beyond_log_concave.Profile._inner: `value` ": "then the steps are refined instead",
     "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
     " 4)`": "then the steps are refined instead",
-    "data.beyond_log_concave.Profile._inner: `1e-15`": "a unit in the last place, added for caution",
-    "data.beyond_log_concave.Profile._inner: `error`": "an estimate below 1e-12 of the integral, added for caution",
+    "data.beyond_log_concave.Profile.log_psi: `1e-15`": "a unit in the last place, added for caution",
+    "data.beyond_log_concave.Profile.log_psi: `error`": "an estimate below 1e-12 of the integral, added for caution",
+    "data.beyond_log_concave.Profile.minus_cubed: `off": "an estimate below 1e-12 of the integral, added for caution",
+    "data.beyond_log_concave.Profile.minus_cubed: `1e-13`": "a margin for rounding",
     "data.beyond_log_concave.BoundedData.log_psi: `math.log(0.5)`": "below which quadrature gives the same",
     "data.beyond_log_concave.CurvatureProfile.excess: `1e-15`": "a unit in the last place, for caution",
     "data.beyond_log_concave._crossings: `gap(at)` halved": "its sign",

@@ -71,7 +71,8 @@ class Profile(Curvature):
             return np.where(spent != 0.0, w * spent * np.exp(-2.0 * log_lam1), 0.0)
 
     def _squared(self, at: Array, x: Array, z: Array) -> Array:
-        return np.asarray(((z / x) * np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))) ** 2)
+        size = np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))
+        return np.asarray(((z / x) * size) ** 2)
 
     def _below_zero(self, at: Array, x: Array, z: Array) -> Array:
         return np.asarray((np.maximum(-self.lam_m(at), 0.0) / x) ** 3)

@@ -70,6 +70,59 @@ def test_what_it_bounds_where_the_curvature_is_negative(c: float, s: float) -> N
     )
 
 
+def plain(s: wbound.Setting, theta: float) -> tuple[float, float, float, float]:
+    """Start, θ-term, drift and score part of Theorem 3′ for bounded data, by a loop over the steps."""
+    data, lam, alpha = s.data, np.exp(s.nodes.log_lam), np.exp(s.nodes.log_alpha)
+    steps = s.scheme.steps(s.nodes.batch)
+    v = data.tau**2 + lam
+    m, L = (1.0 - data.D**2 / v) / v, 1.0 / v
+    size = np.maximum(np.abs(m), L)
+    at = 1.0 + size[-1] * (lam - lam[-1])
+    P, inside, drift, score, constant, before = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(s.nodes.K, 0, -1):
+        H, c = lam[k - 1] - lam[k], steps.C[k - 1] / (alpha[k] * alpha[k - 1])
+        p = (at[k] * at[k - 1]) ** (theta / 2.0)
+        cube = quad(
+            lambda u: ((1.0 - data.D**2 / (data.tau**2 + u)) / (data.tau**2 + u)) ** 3, lam[k], lam[k - 1]
+        )[0]
+        constant += max(p - before, 0.0) * size[k] ** 2 - p * cube
+        inside += P**2 * H**3 / (3.0 * p)
+        drift += P * abs(H / 2.0 - c) * math.sqrt(data.d * L[k - 1])
+        score += P * c * alpha[k - 1] * s.score_bias
+        P *= max(abs(1.0 - c * m[k - 1]), abs(1.0 - c * L[k - 1]))
+        before = p
+    start = 0.0 if s.start == "exact" else P * math.sqrt(data.second_moment)
+    return start, math.sqrt(data.d * constant * inside) / 4.0, drift, score
+
+
+@pytest.mark.parametrize("scheme", ODE)
+@pytest.mark.parametrize("name", ["ou", "vp-linear", "ve-sqrt"])
+def test_its_parts_by_a_plain_loop(name: str, scheme: str) -> None:
+    """On short and on long steps, to λ = 0 and stopped early, at a given θ and at the best."""
+    p = wbound.process(name)
+    for D, tau, grid, stop in (
+        (1.2, 0.6, [3.0, 2.2, 1.4, 0.9, 0.5, 0.2, 0.1, 0.05, 0.0], 0.0),
+        (0.4, 1.1, [3.0, 1.0, 0.0], 0.0),
+        (1.5, 0.5, [2.5, 1.5, 0.6, 0.3, 0.15], 0.15),
+    ):
+        data = wbound.bounded_data(D, tau, 3, D**2 + 3.0 * tau**2, 0.0)
+        nodes = Grid.from_t(grid, stop="early") if stop else Grid.from_t(grid)
+        s = wbound.setting(p, data, scheme=scheme, grid=nodes, score_bias=0.3)
+        t = theorem_3_profile.local(s)
+        log_P = log_products(t.log_gamma)[0]
+        for theta in (0.0, 0.8, 2.3):
+            want = plain(s, theta)[1]
+            assert math.exp(theorem_3_profile.at_theta(s, t, log_P, theta)) == pytest.approx(want, rel=1e-8)
+        start, _, drift, score = plain(s, 0.0)
+        best = min(plain(s, theta)[1] for theta in np.linspace(0.0, 4.0, 81))
+        extra = math.sqrt(3.0 * float(p.lam(stop))) if stop else 0.0
+        got = THEOREM_3_PRIME(s)
+        assert (got.initialisation, got.score) == pytest.approx((start, score), rel=1e-9)
+        assert got.discretisation == pytest.approx(drift + best + extra, rel=2e-3)
+        assert got.total == pytest.approx(got.initialisation + got.discretisation + got.score, rel=1e-12)
+        assert got.additive == got.total and got.trivial == pytest.approx(math.sqrt(D**2 + 3.0 * tau**2))
+
+
 @settings(max_examples=2 * settings.default.max_examples)
 @given(
     c=st.floats(-1.0, 0.7).map(lambda e: 10.0**e),
