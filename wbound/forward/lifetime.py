@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -63,7 +64,8 @@ def without_elliptic(e: sp.Expr, values: dict[sp.Symbol, sp.Rational]) -> sp.Exp
     return e
 
 
-def _suspects(e: sp.Expr) -> set[sp.Expr]:
+@lru_cache(maxsize=256)  # one f and g with many values of their parameters is a sweep
+def _suspects(e: sp.Expr) -> frozenset[sp.Expr]:
     """Expressions whose zeros may be singular points of ``e``."""
     t = symbol("t")
     found: set[sp.Expr] = set()
@@ -79,22 +81,23 @@ def _suspects(e: sp.Expr) -> set[sp.Expr]:
             found |= {node.args[0] - k * sp.pi / 2 for k in range(1, 5)}
         elif type(node).__name__ == "log1p":
             found.add(node.args[0] + 1)
-    return {factor for base in found for factor in sp.Mul.make_args(sp.factor(base)) if factor.has(t)}
+    return frozenset(
+        factor for base in found for factor in sp.Mul.make_args(sp.factor(base)) if factor.has(t)
+    )
 
 
-def _roots(equation: sp.Expr, t: sp.Symbol) -> list[sp.Expr]:
+@lru_cache(maxsize=256)
+def _roots(equation: sp.Expr, t: sp.Symbol) -> tuple[sp.Expr, ...]:
     """Zeros in closed form: of polynomials up to degree 2, and of what sympy solves at once."""
     if isinstance(equation, sp.Pow):
         return _roots(equation.base, t)
     if equation.is_polynomial(t):
         polynomial = sp.Poly(equation, t)
         if polynomial.degree() <= 2:
-            return list(sp.roots(polynomial))
-        return (
-            [sp.nsimplify(r, rational=True) for r in polynomial.nroots()]
-            if not polynomial.free_symbols_in_domain
-            else []
-        )
+            return tuple(sp.roots(polynomial))
+        if polynomial.free_symbols_in_domain:
+            return ()
+        return tuple(sp.nsimplify(r, rational=True) for r in polynomial.nroots())
     if (
         equation.atoms(sp.exp, sp.log)
         and sp.count_ops(equation) < 20
@@ -102,7 +105,7 @@ def _roots(equation: sp.Expr, t: sp.Symbol) -> list[sp.Expr]:
     ):
         unknown = sp.Symbol("t", real=True)
         try:
-            return [r for r in sp.solve(equation.subs(t, unknown), unknown) if not r.has(unknown)]
+            return tuple(r for r in sp.solve(equation.subs(t, unknown), unknown) if not r.has(unknown))
         except NotImplementedError:
-            return []
-    return []
+            return ()
+    return ()
