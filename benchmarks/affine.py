@@ -20,7 +20,7 @@ import numpy as np
 
 import wbound
 from wbound.data.gaussian import Gaussian
-from wbound.design.phase_design import fitted_nodes
+from wbound.design.phase_nodes import fitted_nodes
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import phase_levels
 

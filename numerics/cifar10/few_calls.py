@@ -1,6 +1,7 @@
 """Samplers for a few calls on a trained network: the phase sampler and others as tapes, with the network's own denoiser.
 
-``python -m numerics.cifar10.few_calls RUN`` prints the rows of `few_call_rows` as JSON; docs/howto/few-steps.md shows them.
+``python -m numerics.cifar10.few_calls RUN`` prints the rows of `few_call_rows` as JSON; those of one network are kept in
+numerics/studies/results, and docs/howto/few-steps.md shows them.
 """
 
 from __future__ import annotations
@@ -22,20 +23,22 @@ from wbound.sampler.multistep import multistep_named
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
 
-__all__ = ["SAMPLERS", "denoiser_of", "few_call_rows", "run_tape"]
+__all__ = ["SAMPLERS", "denoiser_of", "few_call_rows", "record_of", "run_tape", "table"]
 
-#: Tapes for a spectrum and K calls; all know the mean and the covariance of the training images and nothing else.
-SAMPLERS: dict[str, Callable[[Spectrum, int], Tape]] = {
-    "phase": phase_parent,
-    "refitted": lambda spectrum, K: refitted(spectrum, K),
-    "dpmpp-2m": lambda spectrum, K: tuned("dpmpp-2m", spectrum, K),
-    "unipc": lambda spectrum, K: tuned("unipc", spectrum, K),
-    "ddim": lambda spectrum, K: tuned("ddim(eta=0)", spectrum, K),
+#: Tapes for a spectrum, K calls and the largest σ that the network knows; all know the mean and the covariance of the
+#: training images and nothing else.
+SAMPLERS: dict[str, Callable[[Spectrum, int, float], Tape]] = {
+    "phase": lambda spectrum, K, most: phase_parent(spectrum, K),
+    "refitted": lambda spectrum, K, most: refitted(spectrum, K),
+    "dpmpp-2m": lambda spectrum, K, most: tuned("dpmpp-2m", spectrum, K, most),
+    "unipc": lambda spectrum, K, most: tuned("unipc", spectrum, K, most),
+    "ddim": lambda spectrum, K, most: tuned("ddim(eta=0)", spectrum, K, most),
 }
 #: The least standard deviation (x) that spectra are given: images lie on a lattice of bytes, networks stop above 0.
 LEAST = 0.02
-#: Calls of the network's own fine run.
+#: Calls of the network's own fine run; of what is printed the calls, the images and the seeds.
 FINE = 60
+CALLS, IMAGES, SEEDS = (5, 6, 8, 10), 200, (0, 1)
 
 
 def denoiser_of(trained: Trained) -> Callable[[torch.Tensor, float], torch.Tensor]:
@@ -101,7 +104,8 @@ def few_call_rows(
     size, held = math.sqrt(float(x.sum())), _held_out(trained, n)
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, *trained.shape)))
     centre, denoise = torch.from_numpy(mean).reshape(trained.shape), denoiser_of(trained)
-    far = np.append(np.geomspace(20.0 * math.sqrt(x[-1]), LEAST, FINE), 0.0) ** 2
+    most = float(trained.process.std(1.0) / trained.process.alpha(1.0))
+    far = np.append(np.geomspace(min(20.0 * math.sqrt(x[-1]), most), LEAST, FINE), 0.0) ** 2
 
     def drawn(tape: Tape) -> Array:
         return np.asarray(run_tape(tape, denoise, noise, centre).flatten(1).numpy())
@@ -112,7 +116,7 @@ def few_call_rows(
     ]
     for K in calls:
         for name, make in SAMPLERS.items():
-            got = drawn(make(spectrum, K))
+            got = drawn(make(spectrum, K, most))
             apart = plugin_w2(got, flow, method="assignment") / size
             out.append(
                 {
@@ -134,10 +138,36 @@ def _held_out(trained: Trained, n: int) -> Array:
     return np.asarray(other.floats(torch.arange(min(n, len(other)))).double().flatten(1).numpy())
 
 
+def record_of(trained: Trained) -> dict[str, Any]:
+    """What is printed: ``rows`` of each seed, the run and the versions."""
+    rows = [{"seed": seed, **row} for seed in SEEDS for row in few_call_rows(trained, CALLS, IMAGES, seed)]
+    keys = ("process", "data", "preset", "steps", "seed")
+    run = {key: trained.config.to_dict()[key] for key in keys}
+    return {"rows": rows, "images": IMAGES, "run": run, "versions": versions()}
+
+
+def table(record: dict[str, Any]) -> str:
+    """The record in Markdown: ``flow`` and ``held_out``, of each seed."""
+    rows = record["rows"]
+    calls = sorted({row["calls"] for row in rows if row["sampler"] != "flow"})
+    lines = [
+        "| sampler | "
+        + " | ".join(f"{what}, {K} calls" for what in ("flow", "held out") for K in calls)
+        + " |",
+        "|---" * (1 + 2 * len(calls)) + "|",
+    ]
+    for name in dict.fromkeys(row["sampler"] for row in rows if row["sampler"] != "flow"):
+        told = [
+            ", ".join(f"{r[key]:.3f}" for r in rows if (r["sampler"], r["calls"]) == (name, K))
+            for key in ("flow", "held_out")
+            for K in calls
+        ]
+        lines.append("| " + " | ".join((name, *told)) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    trained = load_run(sys.argv[1])
-    run = {key: trained.config.to_dict()[key] for key in ("process", "data", "preset", "steps", "seed")}
-    print(json.dumps({"rows": few_call_rows(trained), "versions": versions(), "run": run}))
+    print(json.dumps(record_of(load_run(sys.argv[1])), indent=1))
 
 
 if __name__ == "__main__":

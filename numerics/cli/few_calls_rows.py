@@ -92,6 +92,10 @@ def row_lines(found: FewCalls, spread: float) -> list[str]:
             "moves the output by at most so many times δ√tr Σ. Width: standard deviation of the states that the network sees "
             "over that of its training. Both on the Gaussian. --as phase or refitted, -o FILE.json writes a sampler."
         )
+        lines.append(
+            "With a network the order may be another: with a small one trained on digits the phase and the refitted sampler "
+            "were behind ddim at 5 to 10 calls (docs/howto/few-steps.md). Measure before you use one."
+        )
     return lines
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from numerics.schedules.few_step_families import fitted, refitted, tuned_levels, walked
+from numerics.schedules.few_step_families import fitted, refitted, tuned_levels
 from numerics.targets.datasets import Dataset
 from numerics.targets.mixtures import SmoothedData
 from wbound.bounds.theorem_6 import affine_floor
 from wbound.data.binned_spectrum import spectral_bins
+from wbound.design.look_back import walked
 from wbound.errors import BadInput, count
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.tape_response import amplification, state_widths

@@ -15,13 +15,13 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import least_squares
 
-from wbound.data.binned_spectrum import spectral_bins
-from wbound.design.phase_design import fitted_nodes
+from wbound.design import look_back
+from wbound.design.look_back import CLOSE, ROUNDS, SHARE, copied, walked
+from wbound.design.phase_nodes import fitted_nodes
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import PhaseSampler, phase_levels, zolotarev_levels
 from wbound.sampler.multistep import multistep_named
 from wbound.sampler.tape import Tape
-from wbound.sampler.tape_writer import TapeWriter
 from wbound.typing import Array
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "refitted",
     "tuned",
     "tuned_levels",
-    "walked",
 ]
 
 #: Distinct eigenvalues (x², ascending) and how often each stands.
@@ -43,14 +42,6 @@ Spectrum = tuple[tuple[float, ...], tuple[float, ...]]
 #: 1/100 of the smallest to half of the largest, or twice the smallest.
 HIGHS = tuple(np.geomspace(1.5, 150.0, 13).tolist())
 LOWS = 17
-#: What a loop of one's own does with the numbers that a tape of `walked` keeps.
-STEP = (
-    "y from mean + start_std xi; y <- keep y + (1 - keep)(D + look_back h_k/(2 h_{k-1}) (D - D before)), "
-    "h_k = log(sigma_k/sigma_{k+1}), without the look back in the first and in the last step"
-)
-#: Rounds of a fit at most, and when it is close enough.
-ROUNDS: int = 60
-CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
 
 
 @dataclass(frozen=True)
@@ -79,28 +70,34 @@ def phase_parent(spectrum: Spectrum, K: int) -> Tape:
 
 
 @lru_cache(maxsize=2048)
-def tuned_levels(spectrum: Spectrum, K: int, scheme: str = "dpmpp-2m") -> tuple[float, ...]:
-    """Log-uniform levels λ (K+1,), the last 0, with the range at which the scheme's W2 on the Gaussian is least."""
+def tuned_levels(
+    spectrum: Spectrum, K: int, scheme: str = "dpmpp-2m", most: float = math.inf
+) -> tuple[float, ...]:
+    """Log-uniform levels λ (K+1,), the last 0, with the range at which the scheme's W2 on the Gaussian is least; σ at most
+    ``most`` (x), as a network asks."""
     x, n = _law(spectrum)
     sampler, best, least = multistep_named(scheme), (0.0,), math.inf
     small, large = math.sqrt(x[0]), math.sqrt(x[-1])
     for high in HIGHS:
         for bottom in np.geomspace(0.01 * small, max(2.0 * small, 0.5 * large), LOWS):
             top = high * large
-            if bottom >= top:
+            if bottom >= top or top > most:
                 continue
             lam = np.append(np.geomspace(top, bottom, K), 0.0) ** 2
-            tape = sampler.tape(lam)
-            exact, prior = (np.sqrt(tape_law(tape, x, start=start).variance) for start in ("exact", "prior"))
+            law, far = tape_law(sampler.tape(lam), x), float(lam[0])
+            # from p_T and from the prior, in units of √(1 + λ)
+            exact, prior = (
+                np.sqrt(law.gain**2 * v / (1.0 + far) + law.noise) for v in (x + far, np.full_like(x, far))
+            )
             off = math.sqrt(float(n @ (exact - np.sqrt(x)) ** 2)) + math.sqrt(float(n @ (exact - prior) ** 2))
             if off < least:
                 best, least = tuple(lam.tolist()), off
     return best
 
 
-def tuned(scheme: str, spectrum: Spectrum, K: int) -> Tape:
+def tuned(scheme: str, spectrum: Spectrum, K: int, most: float = math.inf) -> Tape:
     """A multistep scheme on its `tuned_levels`."""
-    return multistep_named(scheme).tape(np.array(tuned_levels(spectrum, K, scheme)))
+    return multistep_named(scheme).tape(np.array(tuned_levels(spectrum, K, scheme, most)))
 
 
 def blend(a: Tape, b: Tape, theta: float) -> Tape:
@@ -115,28 +112,6 @@ def blend(a: Tape, b: Tape, theta: float) -> Tape:
     )
 
 
-def walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> Tape:
-    """y ← keep y + (1 − keep)(D + share h_k/2h_{k−1} (D − D before)) at ``levels`` (K,) from N(0, ν²): 2M's look back in any
-    share; none in the first step, nor in one to 0, the last."""
-    writer = TapeWriter(levels.size, 0, nu**2)
-    h = 0.5 * np.log(levels[:-1] / levels[1:])
-    state, before = writer.start(), writer.start()
-    for k, keep in enumerate(keeps.tolist()):
-        D = writer.evaluate(state, float(levels[k]))
-        ahead = D + share * h[k] / (2.0 * h[k - 1]) * (D - before) if 0 < k < levels.size - 1 else D
-        state, before = keep * state + (1.0 - keep) * ahead, D
-    made = {
-        "scheme": name,
-        "K": int(levels.size),
-        "sigmas": np.sqrt(levels).tolist(),
-        "keep": keeps.tolist(),
-        "start_std": nu,
-        "look_back": share,
-        "step": STEP,
-    }
-    return writer.finish(state, start_std=nu / math.sqrt(1.0 + nu**2), made=made)
-
-
 def two_m_from(levels: Array, nu: float, share: float = 1.0) -> Tape:
     """2M on ``levels`` (K+1,), the last 0, from N(0, ν²), with ``share`` of its look back."""
     return walked(levels[:-1], np.sqrt(levels[1:] / levels[:-1]), nu, share, "dpmpp-2m")
@@ -149,14 +124,6 @@ def _look_back(of: PhaseSampler, theta: float, clipped: float = 0.0) -> Tape:
     return walked(of.levels, keeps ** (1.0 - clipped) * toward**clipped, of.nu, theta, "phase-2m")
 
 
-def inflated(spectrum: Spectrum, theta: float, copies: int = 7) -> Spectrum:
-    """The spectrum in ``copies``, from each eigenvalue x down to x/θ: room for structure narrower than the variance."""
-    x, n = _law(spectrum)
-    values = np.outer(np.geomspace(1.0 / theta, 1.0, copies), x).ravel()
-    order = np.argsort(values)
-    return tuple(values[order].tolist()), tuple(np.tile(n / copies, copies)[order].tolist())
-
-
 def _misfit(made: Callable[[Array], Tape], spectrum: Spectrum) -> Callable[[Array], Array]:
     """(√V − √x)/√tr Σ of a tape's law, eigenvalue by eigenvalue."""
     x, n = _law(spectrum)
@@ -164,49 +131,20 @@ def _misfit(made: Callable[[Array], Tape], spectrum: Spectrum) -> Callable[[Arra
     return lambda q: np.asarray(root * (np.sqrt(tape_law(made(q), x).variance) - np.sqrt(x)))
 
 
-def _parts(q: Array, K: int) -> tuple[Array, Array, Array]:
-    """ν (M,), λ (M, K) and keeps (M, K) of q (M, 2K+1): log ν, log λ_1, log of the K − 1 steps in log λ, and the logits of
-    what a step keeps."""
-    first = np.zeros((len(q), 1))
-    lam = np.exp(q[:, 1:2] - np.cumsum(np.hstack((first, np.exp(q[:, 2 : K + 1]))), axis=1))
-    return np.exp(q[:, 0]), lam, 1.0 / (1.0 + np.exp(-q[:, K + 1 :]))
-
-
-def _gains(q: Array, K: int, share: float, x: Array) -> Array:
-    """√V (M, E) of `_walked` for each row of q: its fast twin, for real or complex q."""
-    nu, lam, keep = _parts(q, K)
-    h = 0.5 * np.log(lam[:, :-1] / lam[:, 1:])
-    state, before = nu[:, None] * np.ones_like(x), np.zeros_like(x)
-    for k in range(K):
-        D = x / (x + lam[:, k : k + 1]) * state
-        ahead = D + (share * h[:, k] / (2.0 * h[:, k - 1]))[:, None] * (D - before) if 0 < k < K - 1 else D
-        state, before = keep[:, k : k + 1] * state + (1.0 - keep[:, k : k + 1]) * ahead, D
-    return np.asarray(state * np.sign(state.real))
+def inflated(spectrum: Spectrum, theta: float) -> Spectrum:
+    """The spectrum and its copies down to x/θ (`wbound.design.look_back.copied`)."""
+    values, number = copied(*_law(spectrum), theta)
+    return tuple(values.tolist()), tuple(number.tolist())
 
 
 @lru_cache(maxsize=512)
-def refitted(spectrum: Spectrum, K: int, share: float = 0.7, wide: float = 8.0) -> Tape:
-    """The fitted phase sampler with ``share`` of 2M's look back, and then its levels, coefficients and start fitted again,
-    to the spectrum and its copies down to x/wide: least squares of √V − √x from there; a local minimum.
+def refitted(spectrum: Spectrum, K: int, share: float = SHARE, theta: float | None = None) -> Tape:
+    """`wbound.design.look_back.refitted`, kept."""
+    return look_back.refitted(spectrum[0], K, spectrum[1], share=share, theta=theta)
 
-    More than 24 distinct eigenvalues are gathered in bins of log x for it.
-    """
-    of = fitted(spectrum, K)
-    values, number, _ = spectral_bins(spectrum[0], spectrum[1], most=24)
-    x, n = _law(inflated((tuple(values.tolist()), tuple(number.tolist())), wide))
-    root, unit = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(2 * K + 1)
-    lam, keep = np.log(of.levels), of.z / of.levels
-    q0 = np.concatenate(([math.log(of.nu), lam[0]], np.log(-np.diff(lam)), np.log(keep / (1.0 - keep))))
-    found = least_squares(
-        lambda q: root * (_gains(q[None], K, share, x)[0] - np.sqrt(x)),
-        q0,
-        jac=lambda q: root[:, None] * _gains(q + unit, K, share, x).imag.T / 1e-30,
-        bounds=(q0 - 4.0, q0 + 4.0),
-        max_nfev=ROUNDS,
-        **CLOSE,
-    )
-    nu, levels, keeps = (part[0] for part in _parts(found.x[None], K))
-    return walked(levels, keeps, float(nu), share, "refitted")
+
+def _spanning(spectrum: Spectrum, K: int, reach: float) -> Tape:
+    return refitted(spectrum, K, theta=max(1.0, reach * spectrum[0][0] / spectrum[0][-1]))
 
 
 @lru_cache(maxsize=512)
@@ -306,12 +244,19 @@ FAMILIES: tuple[Family, ...] = (
         "the fitted phase sampler with 0.7 of 2M's look back, then levels, coefficients and start fitted again to the spectrum "
         "and its copies down to x/θ",
         (2.0, 4.0, 8.0, 16.0, 30.0),
-        lambda s, K, t: refitted(s, K, wide=t),
+        lambda s, K, t: refitted(s, K, theta=t),
     ),
     Family(
         "refitted-full",
         "the same with all of the look back",
         (4.0, 8.0, 16.0),
         lambda s, K, t: refitted(s, K, 1.0, t),
+    ),
+    Family(
+        "spanning",
+        "refitted with x/θ only as low as it has to be for all that is fitted to to span a factor θ: the spectrum alone where "
+        "it does so itself",
+        (5.0, 10.0, 16.0, 20.0, 24.0),
+        _spanning,
     ),
 )

@@ -165,7 +165,7 @@ def mixture_error(nodes: list[Array], scales: Array, weights: Array, x: Array) -
     return np.sqrt(total)
 
 
-def _gains(log_nodes: Array, s: Array) -> tuple[Array, Array]:
+def gains_and_slopes(log_nodes: Array, s: Array) -> tuple[Array, Array]:
     """r/s (M, P) of phase-law samplers with nodes (M, n), and its slopes by log node (M, n, P)."""
     s_i = np.exp(log_nodes)[:, :, None]
     factors = (s_i - s) / (s_i + s)
@@ -187,7 +187,7 @@ def _searched(q0: Array, K: int, kappa: float, M: int) -> Array:
         p = np.exp(q[:M] - q[:M].max())
         p /= p.sum()
         scale = np.exp(q[M : 2 * M])[:, None]
-        gain, slope = _gains(q[2 * M :].reshape(M, m), s)
+        gain, slope = gains_and_slopes(q[2 * M :].reshape(M, m), s)
         e = (scale * gain - 1.0) / floor
         total = p @ e**2
         by_p = p[:, None] * (e**2 - total)

@@ -148,6 +148,10 @@ TARGETS: dict[str, Target] = {
     "exact.leading_order": Target("test_leading_order", "test_leading_order.test_*"),
     "exact.tape_response": Target("test_tape_response", "test_tape_response.test_*"),
     "exact.ddim_angles": Target("test_ddim_angles test_phase", "test_ddim_angles.test_*"),
+    "sampler.levels": Target(
+        "test_ddim_angles",
+        "test_ddim_angles.test_equation_18* test_ddim_angles.test_the_ripple* test_ddim_angles.test_levels*",
+    ),
 }
 
 #: The recursion that is compiled from its source for many steps: it is watched where it is called.
@@ -155,6 +159,9 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 
 #: Functions, and variables in them, that are no formula or whose value does not matter, and why.
 PASSED_OVER: dict[str, str] = {
+    "sampler.levels.levels_of": "refuses",
+    "sampler.levels.geometric_step.lam": "a question, and a ratio",
+    "sampler.levels.geometric_step.steps": "refuses",
     "sampler.scheme.vanishes": "a question",
     "sampler.scheme.scheme_named": "a look-up",
     "sampler.scheme.Own._read": "a look-up",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 from wbound.bounds import root_floor, theorem_6
 from wbound.calculus import elliptic
 from wbound.certified import affine
+from wbound.design import look_back
 from wbound.exact import ddim_angles, law_of_tape, phase
-from wbound.sampler import levels, tangent_law
+from wbound.sampler import levels, multistep, tangent_law
 
 # the tests of a room lie in its folder, and their names are all different
 sys.path += [str(f) for f in Path(__file__).resolve().parent.iterdir() if f.is_dir()]
@@ -37,6 +39,15 @@ ENDS = of("test_ddim_angles", "test_equation_18_is_attained_at_its_ends")
 RIPPLE = of("test_ddim_angles", "test_the_ripple", 3.0)
 ROOT = of("test_theorem_6", "test_without_a_lower_eigenvalue")
 REACHES = of("test_phase", "test_its_tape_reaches_the_floor_on_every_spectrum")
+SHIFTED = of("test_ddim_angles", "test_shifted_is_of_second_order")
+INFLATED = of("test_ddim_angles", "test_the_inflated_start")
+WALK, TWIN = (
+    of("test_look_back", "test_the_walk_at_its_ends"),
+    of("test_look_back", "test_the_fast_twin_is_the_tapes_law", 5, 0.7),
+)
+FITS, SPANS = (
+    of("test_look_back", f"test_{name}") for name in ("fits_lower_what_they_fit", "it_spans_what_it_has_to")
+)
 CERTIFIED = of("test_affine_certificate", "test_the_floor", "1000", 3)
 CERTIFIED_DDIM = of("test_affine_certificate", "test_ddims_floor")
 
@@ -67,6 +78,12 @@ MUTANTS: dict[str, tuple[ModuleType, str, Callable[[Any], Any], Callable[[], Non
     "R's ripple": (levels, "geometric_error", times(1.05), RIPPLE),
     "h": (levels, "geometric_step", lambda v: (1.01 * v[0], v[1]), RIPPLE),
     "heights": (root_floor, "_heights", lambda v: (v[0], np.append(v[1][:1] + 0.01, v[1][1:])), ROOT),
+    "the inflated start's h": (multistep, "geometric_step", lambda v: (1.01 * v[0], v[1]), INFLATED),
+    "denoisers of ddim-shifted": (multistep, "_shifted", times(1.01), SHIFTED),
+    "gains of the look back": (look_back, "_gains", times(1.01), TWIN),
+    "the walk": (look_back, "walked", lambda t: replace(t, start_std=1.01 * t.start_std), WALK),
+    "copies of a spectrum": (look_back, "copied", times(1.01), FITS),
+    "what it spans": (look_back, "positive", times(1.05), SPANS),
     "certified E_K": (affine, "_floor", times(1.01), CERTIFIED),
     "certified Eq. 17": (affine, "_ddim", times(1.01), CERTIFIED_DDIM),
 }

@@ -13,10 +13,10 @@ from beyond_search import (
     HIGH,
     LOW,
     RECORD,
-    _gains,
     best_deterministic,
     best_mixture,
     best_noisy,
+    gains_and_slopes,
     mixed_tapes,
     mixture_table,
     schedules,
@@ -92,10 +92,12 @@ def test_random_levels_pass_below() -> None:
 def test_the_searchs_slopes() -> None:
     """Analytic ones against differences."""
     log_nodes, s = np.log([[1.0, 2.0, 3.0], [2.0, 5.0, 7.0]]), np.array([0.5, 1.7, 4.0])
-    slope = _gains(log_nodes, s)[1]
+    slope = gains_and_slopes(log_nodes, s)[1]
     for m in range(2):
         for i in range(3):
             step = np.zeros((2, 3))
             step[m, i] = 1e-6
-            moved = (_gains(log_nodes + step, s)[0] - _gains(log_nodes - step, s)[0]) / 2e-6
+            moved = (
+                gains_and_slopes(log_nodes + step, s)[0] - gains_and_slopes(log_nodes - step, s)[0]
+            ) / 2e-6
             assert moved[m] == pytest.approx(slope[m, i], abs=1e-7)

@@ -2,101 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.data.binned_spectrum import spectral_bins
-from wbound.errors import BadInput, count
+from wbound.design.look_back import refitted
+from wbound.design.phase_nodes import fitted_nodes
+from wbound.errors import BadInput
 from wbound.exact.phase import phase_levels, zolotarev_levels
 from wbound.sampler.tape import Tape
-from wbound.typing import Array
 
-__all__ = ["fitted_nodes", "phase_sampler"]
-
-#: How many steps the search for nodes takes at most.
-MOST = 400
-#: The least node for an eigenvalue 0, relative to the least √eigenvalue above 0.
-LOWEST = 1e-6
-#: Shares of the trace that a search's first nodes may leave out at the lower end.
-CUTS = (0.0, 1e-6, 1e-4, 1e-2)
-
-
-def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) -> Array:
-    """2K+1 nodes (x) with the least W2² = Σ x(2B/(1−B))² on the spectrum ``variances`` (E,) (x²) that a search finds.
-
-    ``counts`` (E,) ≥ 0: how often each stands. Least squares in log s with the analytic Jacobian, from several starts:
-    a local minimum, not proved the least. More than 512 distinct eigenvalues are gathered in bins of log x for
-    the search. Nodes outside [min s, max s] never help (|B| falls at every eigenvalue when one moves in); an eigenvalue 0
-    is served by small nodes, down to `LOWEST` of the least other s. Raises `BadInput`.
-    """
-    from scipy.optimize import least_squares
-
-    K = count("K", K)
-    x, n, zeros = spectral_bins(variances, counts)
-    s = np.sqrt(x)
-    m = 2 * K + 1
-    if s.size < m or (
-        s.size == m and not zeros
-    ):  # exact: every eigenvalue a node, the rest anywhere (0: far below)
-        rest = LOWEST * s[0] if zeros else math.exp(float(np.log(s).mean()))
-        return np.sort(np.append(s, np.full(m - s.size, rest)))
-    least, most = math.log(s[0] * (LOWEST if zeros else 1.0)), math.log(s[-1])
-    root, root0 = np.sqrt(n), math.sqrt(zeros)
-
-    def folded(at: Array) -> tuple[Array, Array]:
-        """Any numbers as nodes in the range, reflected at its ends; and the sign of d log s."""
-        along = np.mod(at - least, 2.0 * (most - least)) - (most - least)
-        return np.exp(most - np.abs(along)), -np.sign(along)
-
-    def misfit(at: Array) -> Array:
-        nodes = folded(at)[0]
-        B = np.prod((nodes - s[:, None]) / (nodes + s[:, None]), axis=1)
-        # s 2B/(1−B) tends to 1/Σ 1/s_i as s → 0
-        return np.append(root * s * 2.0 * B / (1.0 - B), root0 / (1.0 / nodes).sum())
-
-    def jacobian(at: Array) -> Array:
-        nodes, sign = folded(at)
-        factors = (nodes - s[:, None]) / (nodes + s[:, None])
-        B = np.prod(factors, axis=1)
-        left = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :-1])), axis=1)
-        right = np.cumprod(np.hstack((np.ones((s.size, 1)), factors[:, :0:-1])), axis=1)[:, ::-1]
-        slope = left * right * 2.0 * nodes * s[:, None] / (nodes + s[:, None]) ** 2
-        slope *= (root * s * 2.0 / (1.0 - B) ** 2)[:, None]
-        slope = np.vstack((slope, root0 / nodes / (1.0 / nodes).sum() ** 2))
-        return np.asarray(slope * sign)
-
-    best, cost = np.full(m, most), math.inf
-    for start in _starts(s, n, m, bool(zeros)):
-        unit = 1.0 / max(float(np.linalg.norm(misfit(np.log(start)))), 1e-300)
-        found = least_squares(
-            lambda at, unit=unit: unit * misfit(at),
-            np.log(start),
-            jac=lambda at, unit=unit: unit * jacobian(at),
-            method="lm",
-            xtol=1e-10,
-            ftol=1e-10,
-            gtol=1e-10,
-            max_nfev=MOST,
-        )
-        if found.cost / unit**2 < cost:
-            best, cost = found.x, float(found.cost / unit**2)
-    return np.sort(folded(best)[0])
-
-
-def _starts(s: Array, n: Array, m: int, zeros: bool) -> list[Array]:
-    """Where the search begins: Zolotarev's nodes of the whole range, of shorter ones that hold most of the trace, and,
-    where there are eigenvalues 0, of longer ones."""
-    share = np.cumsum(n * s**2) / float((n * s**2).sum())
-    lows = [float(s[min(int(np.searchsorted(share, cut)), s.size - 1)]) for cut in CUTS]
-    lows += [float(s[0]) * part for part in (0.3, 0.1, 0.01)] if zeros else []
-    classes = [
-        zolotarev_levels(m // 2, low**2, float(s[-1] ** 2)).nodes
-        for low in dict.fromkeys(lows)
-        if low < s[-1]
-    ]
-    return [nodes for nodes in classes if nodes is not None] or [np.full(m, s[-1])]
+__all__ = ["phase_sampler"]
 
 
 def phase_sampler(
@@ -106,18 +21,23 @@ def phase_sampler(
     a: float | None = None,
     b: float | None = None,
     spectrum: ArrayLike | None = None,
+    look_back: bool = False,
 ) -> Tape:
     """The phase law's sampler as a tape: of given ``nodes``; of ``K`` and the class of spectra in [``a``, ``b``] (the
-    minimax of Theorem 6); or of ``K``, its nodes fitted to a ``spectrum``.
+    minimax of Theorem 6); or of ``K``, its nodes fitted to a ``spectrum``, and with ``look_back`` fitted again as
+    `wbound.design.look_back.refitted` does, for data that are not Gaussian.
 
     nodes: (2K+1,) in x; a, b: the least and the largest eigenvalue, in x²; spectrum: eigenvalues (E,), in x². On Gaussian
     data, exact scores, the mean added at the start: W2 = 0 where every eigenvalue is the square of a given node, at most
-    E_K √tr Σ on the class, and as little as a search found on the spectrum. Nothing is claimed of other data.
+    E_K √tr Σ on the class, and as little as a search found on the spectrum. Nothing is claimed of other data; what was
+    measured there: docs/howto/few-steps.md.
     Raises `BadInput`. Implements Theorems 4 and 6 (docs/theory.md, section 17).
     """
     given = [nodes is not None, a is not None or b is not None, spectrum is not None]
     if sum(given) != 1:
         raise BadInput("phase_sampler", sum(given), "takes one of: nodes; K, a and b; K and spectrum")
+    if look_back and spectrum is None:
+        raise BadInput("look_back", look_back, "goes with a spectrum")
     if nodes is not None:
         if K is not None and 2 * K + 1 != np.size(nodes):
             raise BadInput("K", K, f"does not fit {np.size(nodes)} nodes, which are 2K+1")
@@ -125,7 +45,7 @@ def phase_sampler(
     if K is None:
         raise BadInput("K", K, "is needed: the number of evaluations")
     if spectrum is not None:
-        return phase_levels(fitted_nodes(spectrum, K)).tape()
+        return refitted(spectrum, K) if look_back else phase_levels(fitted_nodes(spectrum, K)).tape()
     if a is None or b is None:
         raise BadInput("b" if b is None else "a", None, "is needed: the spectrum lies in [a, b]")
     return zolotarev_levels(K, a, b).tape()

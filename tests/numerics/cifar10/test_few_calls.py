@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from numerics.cifar10.few_calls import SAMPLERS, denoiser_of, few_call_rows, run_tape
+from numerics.cifar10.few_calls import SAMPLERS, denoiser_of, few_call_rows, run_tape, table
 from numerics.cifar10.processes import image_process
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.law_of_tape import tape_law
@@ -39,7 +41,7 @@ class Exact:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_with_the_exact_score_it_is_the_tapes_law(name: str) -> None:
     """The map is affine: gains by running it on unit vectors, beside the triangular solve."""
-    tape = SAMPLERS[name](SPECTRUM, 5)
+    tape = SAMPLERS[name](SPECTRUM, 5, math.inf)
     denoise = denoiser_of(Exact())  # type: ignore[arg-type]
     noise = torch.vstack((torch.zeros(1, 4), torch.eye(4))).double().reshape(5, 1, 2, 2)
     out = run_tape(tape, denoise, noise, MEAN.reshape(1, 2, 2)).flatten(1)
@@ -82,3 +84,21 @@ def test_rows_and_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         denoiser_of(trained)(torch.zeros(1, 1, 2, 2), 1e12)  # type: ignore[arg-type]
     with pytest.raises(HypothesisFailed, match="draws noise"):
         run_tape(ddim(1.0).tape([4.0, 1.0, 0.0]), denoiser_of(trained), torch.zeros(1, 1, 2, 2), MEAN)  # type: ignore[arg-type]
+
+
+def test_the_page_shows_the_record_and_says_who_wins() -> None:
+    """Both samplers of section 17 are behind ddim at every number of calls and seed, which the page says in bold."""
+    root = Path(__file__).parents[3]
+    record = json.loads((root / "numerics/studies/results/few-calls-network.json").read_text("utf-8"))
+    page = (root / "docs/howto/few-steps.md").read_text("utf-8")
+    assert table(record) in page and "both samplers lose" in page
+    by = {(r["seed"], r["sampler"], r["calls"]): r for r in record["rows"]}
+    for (seed, name, K), row in by.items():
+        if name in ("phase", "refitted"):
+            assert (
+                row["flow"] > by[seed, "ddim", K]["flow"]
+                and row["held_out"] > by[seed, "ddim", K]["held_out"]
+            )
+    flows = [by[seed, "flow", 60]["held_out"] for seed in (0, 1)]
+    assert [f"{v:.3f}" for v in flows] == ["0.764", "0.714"] and "0.764 and 0.714" in page
+    assert set(SAMPLERS) == {name for _, name, _ in by} - {"flow"}

@@ -216,7 +216,8 @@ def test_the_ripple(h: float) -> None:
         size = float(max(abs(o) for o in off))
     ripple = 2.0 / math.sinh(2.0 * math.pi**2 / h)
     assert size == pytest.approx(ripple, rel=0.01)
-    assert geometric_error(levels, [1.0])[0] == pytest.approx(ripple * math.pi**2 / 8, rel=0.02)
+    for grid in (levels, np.append(levels, 0.0)):
+        assert geometric_error(grid, [1.0])[0] == pytest.approx(ripple * math.pi**2 / 8, rel=0.02)
 
 
 def test_the_inflated_start() -> None:

@@ -18,7 +18,8 @@ from scipy.special import ndtr, ndtri
 from wbound.bounds.theorem_6 import affine_floor
 from wbound.calculus.elliptic import groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
 from wbound.data.binned_spectrum import spectral_bins
-from wbound.design.phase_design import fitted_nodes, phase_sampler
+from wbound.design.phase_design import phase_sampler
+from wbound.design.phase_nodes import fitted_nodes
 from wbound.errors import BadInput
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import PhaseSampler, phase_levels, zolotarev_levels

@@ -1,0 +1,124 @@
+"""The phase sampler with a look back: levels, coefficients and start fitted to a spectrum and to what is narrower (section 17).
+
+Between the fitted phase sampler and DPM-Solver++(2M): nearly exact on Gaussians like the one, of second order like the other.
+How far that carries beyond Gaussian data is measured (docs/howto/few-steps.md), and not proved.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from wbound.data.binned_spectrum import spectral_bins
+from wbound.design.phase_nodes import fitted_nodes
+from wbound.errors import count, positive, real
+from wbound.exact.phase import phase_levels
+from wbound.sampler.tape import Tape
+from wbound.sampler.tape_writer import TapeWriter
+from wbound.typing import Array
+
+__all__ = ["CLOSE", "REACH", "ROUNDS", "SHARE", "copied", "refitted", "walked"]
+
+#: The share of 2M's look back, and the factor that the eigenvalues fitted to span at least.
+SHARE, REACH = 0.7, 20.0
+#: What a loop of one's own does with the numbers that a tape of `walked` keeps.
+STEP = (
+    "y from mean + start_std xi; y <- keep y + (1 - keep)(D + look_back h_k/(2 h_{k-1}) (D - D before)), "
+    "h_k = log(sigma_k/sigma_{k+1}), without the look back in the first and in the last step"
+)
+#: Rounds of a fit at most, and when it is close enough.
+ROUNDS: int = 60
+CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
+#: Copies of a spectrum from x down to x/θ, and distinct eigenvalues of it at most.
+COPIES, MOST = 7, 24
+
+
+def walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> Tape:
+    """y ← keep y + (1 − keep)(D + share h_k/2h_{k−1} (D − D before)) at ``levels`` (K,) from N(0, ν²): 2M's look back in any
+    share; none in the first step, nor in one to 0, the last."""
+    writer = TapeWriter(levels.size, 0, nu**2)
+    h = 0.5 * np.log(levels[:-1] / levels[1:])
+    state, before = writer.start(), writer.start()
+    for k, keep in enumerate(keeps.tolist()):
+        D = writer.evaluate(state, float(levels[k]))
+        ahead = D + share * h[k] / (2.0 * h[k - 1]) * (D - before) if 0 < k < levels.size - 1 else D
+        state, before = keep * state + (1.0 - keep) * ahead, D
+    made = {
+        "scheme": name,
+        "K": int(levels.size),
+        "sigmas": np.sqrt(levels).tolist(),
+        "keep": keeps.tolist(),
+        "start_std": nu,
+        "look_back": share,
+        "step": STEP,
+    }
+    return writer.finish(state, start_std=nu / math.sqrt(1.0 + nu**2), made=made)
+
+
+def copied(variances: Array, counts: Array, theta: float) -> tuple[Array, Array]:
+    """A spectrum (E,) in x² and how often each stands, in `COPIES` copies from each x down to x/θ, ascending: room for
+    structure narrower than the variance. θ = 1 is the spectrum."""
+    if theta == 1.0:
+        return variances, counts
+    values = np.outer(np.geomspace(1.0 / theta, 1.0, COPIES), variances).ravel()
+    order = np.argsort(values)
+    return values[order], np.tile(counts / COPIES, COPIES)[order]
+
+
+def _parts(q: Array, K: int) -> tuple[Array, Array, Array]:
+    """ν (M,), λ (M, K) and keeps (M, K) of q (M, 2K+1): log ν, log λ_1, log of the K − 1 steps in log λ, and the logits of
+    what a step keeps."""
+    first = np.zeros((len(q), 1))
+    lam = np.exp(q[:, 1:2] - np.cumsum(np.hstack((first, np.exp(q[:, 2 : K + 1]))), axis=1))
+    return np.exp(q[:, 0]), lam, 1.0 / (1.0 + np.exp(-q[:, K + 1 :]))
+
+
+def _gains(q: Array, K: int, share: float, x: Array) -> Array:
+    """√V (M, E) of `walked` for each row of q: its fast twin, for real or complex q."""
+    nu, lam, keep = _parts(q, K)
+    h = 0.5 * np.log(lam[:, :-1] / lam[:, 1:])
+    state, before = nu[:, None] * np.ones_like(x), np.zeros_like(x)
+    for k in range(K):
+        D = x / (x + lam[:, k : k + 1]) * state
+        ahead = D + (share * h[:, k] / (2.0 * h[:, k - 1]))[:, None] * (D - before) if 0 < k < K - 1 else D
+        state, before = keep[:, k : k + 1] * state + (1.0 - keep[:, k : k + 1]) * ahead, D
+    return np.asarray(state * np.sign(state.real))
+
+
+def refitted(
+    variances: ArrayLike,
+    K: int,
+    counts: ArrayLike | None = None,
+    *,
+    share: float = SHARE,
+    theta: float | None = None,
+) -> Tape:
+    """The fitted phase sampler with ``share`` of 2M's look back, and then its levels, coefficients and start fitted again,
+    to the spectrum and its copies down to x/θ: least squares of √V − √x from there; a local minimum.
+
+    variances (E,) ≥ 0 in x², counts (E,): how often each stands; K calls. theta: None for the least at which what is fitted
+    to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. More than 24 distinct
+    eigenvalues are gathered in bins of log x. Measured, no claim beyond Gaussian data. Raises `BadInput`.
+    """
+    from scipy.optimize import least_squares
+
+    K, share = count("K", K), real("share", share, "must be a finite number")
+    values, number, _ = spectral_bins(variances, counts, most=MOST)
+    of = phase_levels(fitted_nodes(variances, K, counts))
+    wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
+    x, n = copied(values, number, wide)
+    root, unit = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(2 * K + 1)
+    lam, keep = np.log(of.levels), of.z / of.levels
+    q0 = np.concatenate(([math.log(of.nu), lam[0]], np.log(-np.diff(lam)), np.log(keep / (1.0 - keep))))
+    found = least_squares(
+        lambda q: root * (_gains(q[None], K, share, x)[0] - np.sqrt(x)),
+        q0,
+        jac=lambda q: root[:, None] * _gains(q + unit, K, share, x).imag.T / 1e-30,
+        bounds=(q0 - 4.0, q0 + 4.0),
+        max_nfev=ROUNDS,
+        **CLOSE,
+    )
+    nu, levels, keeps = (part[0] for part in _parts(found.x[None], K))
+    return walked(levels, keeps, float(nu), share, "refitted")
