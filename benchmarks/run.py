@@ -274,8 +274,18 @@ def budgets(quick: bool) -> list[Claim]:
         times = [_seconds(case) for _ in range(1 if quick else 3)]
         seconds = statistics.median(times)
         claims.append(Claim("budget", name, f"{budget:g} s", seconds / budget, asked=1.0, seconds=seconds))
-    seconds = statistics.median(_import() for _ in range(3))
-    claims.append(Claim("budget", "import wbound", "1 s of processor", seconds, asked=1.0, seconds=seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        program = "from numerics.cli.main import run; run()"
+        lines: dict[str, tuple[float, int, list[str]]] = {
+            "import wbound": (1.0, 3, ["import wbound"]),
+            "wbound lower-bound": (1.0, 3, [program, "lower-bound"]),
+        }
+        if not quick:
+            lines["wbound report"] = (12.0, 1, [program, "report", "--out", folder])
+        for name, budget, rounds, words in ((name, *line) for name, line in lines.items()):
+            seconds = statistics.median(_processor(words) for _ in range(rounds))
+            told = f"{budget:g} s of processor"
+            claims.append(Claim("budget", name, told, seconds / budget, asked=1.0, seconds=seconds))
     return claims
 
 
@@ -370,10 +380,10 @@ def _sweep(cells: int) -> None:
         raise SystemExit(f"the sweep has {result.cells} cells, {result.failed} failed")
 
 
-def _import() -> float:
-    """Seconds of processor that `import wbound` takes in a fresh interpreter."""
+def _processor(words: list[str]) -> float:
+    """Seconds of processor that a program of Python and its arguments take in a fresh interpreter."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", "import wbound"], check=True)
+    subprocess.run([sys.executable, "-c", *words], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

@@ -278,3 +278,17 @@ def test_the_architecture_is_ten_lines_and_each_names_a_file() -> None:
     lines = re.findall(r"^(\d+)\. (.*)$", part, re.M)
     assert [int(number) for number, _ in lines] == list(range(1, 11))
     assert all(re.search(r"`(wbound|numerics)/[\w/]+\.py`", text) for _, text in lines)
+
+
+def test_the_page_of_growth_is_what_is_stored() -> None:
+    """Every case at all its sizes; a time of a size can be measured again, and a slope is the fitted power."""
+    module = _module("growth")
+    stored = json.loads(module.STORED.read_text("utf-8"))
+    assert module.PAGE.read_text("utf-8") == module.page(stored), "run python docs/growth.py"
+    asked = [(name, size) for name, _, sizes, _, _ in module.CASES for size in sizes]
+    assert [(row["case"], row["size"]) for row in stored["rows"]] == asked
+    assert all(0.0 < row["bytes"] < 2e8 for row in stored["rows"])
+    cases = {name: maker for name, _, _, maker, _ in module.CASES}
+    for name in ("bound, em, by tally", "tape law, step by step"):
+        assert module.measured(cases[name]()(100_000 if "tally" in name else 30))[1] > 0.0
+    assert module.slope([1, 10, 100, 1e3, 1e4, 1e5], [9, 9, 1, 1e2, 1e4, 1e6]) == pytest.approx(2.0)

@@ -268,12 +268,17 @@ def _search(
         else:  # look on, beyond the window's end
             width = float(u[-1] - u[0])
         left = min(max(best - 0.5 * width, lo), max(hi - width, lo))
-        points = WIDE if found > math.log(SUMMED_COARSELY) else NARROW
         known, known_K, costs, slopes = u[hope], log_K[hope], cost[hope], slope[hope]
-        u = np.linspace(left, min(left + width, hi), points)
-        log_K, slope, before = np.maximum(np.interp(u, known, costs), 0.0), np.interp(u, known, slopes), None
+        # equal steps are quick; but what is off must not vary with T where the last window's vertex decides
+        quick = found > math.log(LAWFUL) and width / (WIDE - 1) >= close
+        u = np.linspace(left, min(left + width, hi), WIDE if quick else NARROW)
+        log_K, slope, before = (
+            np.maximum(np.interp(u, known, costs), 0.0),
+            np.interp(u, known, slopes),
+            None,
+        )
         last = float(np.interp(best, known, known_K)), float(np.interp(best, known, off[hope]))
-        if found > math.log(LAWFUL):
+        if quick:
             i = int(np.argmin(np.abs(u - best)))
             log_K = alike(u, i, float(log_K[i]))
         looks = 0
