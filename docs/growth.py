@@ -114,9 +114,9 @@ def _sweep(cells: int) -> Run:
 
 
 def _tape(K: int) -> Any:
-    from wbound.sampler.ddim_variants import ddim_shifted
+    from wbound.sampler.multistep import MULTISTEP
 
-    return ddim_shifted(np.append(np.geomspace(6400.0, 1e-5, K), 0.0))
+    return MULTISTEP["ddim-shifted"].tape(np.append(np.geomspace(6400.0, 1e-5, K), 0.0))
 
 
 def _tape_K(K: int) -> Run:

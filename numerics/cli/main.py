@@ -7,6 +7,7 @@ A family is a module of `numerics.cli.commands` with ``register(app)``, which ad
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import gc
 import signal
@@ -234,6 +235,8 @@ def _one_line(text: str) -> str:
 
 #: What a user can do about an overflow.
 MILDER = "take less extreme ones"
+#: A disk, a file or a quota that is full.
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def _place(error: BaseException) -> str:
@@ -337,6 +340,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions"
             )
             return 2
+        if (
+            isinstance(error, OSError) and error.errno in FULL
+        ):  # where no writer of ours is: compiled code that is kept
+            output.warn(f"wbound: cannot write {error.filename or 'a file'}: {error.strerror}")
+            return 4
         errors = sys.modules.get("wbound.errors")
         if errors is None or not isinstance(error, errors.WboundError):
             raise

@@ -136,6 +136,11 @@ CALLS: dict[str, Callable[[Shared], Any]] = {
             wbound.tape_of(wbound.setting(s.named, s.law, 3.0, 7, scheme="ddim")),
         )
     ],
+    "random midpoint": lambda s: (
+        wbound.random_midpoint_law(
+            s.named, Gaussian(np.zeros(2), np.array([1.0, 0.25])), 3.0, 7, start="exact"
+        ).high
+    ),
     "affine certificate": lambda s: wbound.certify_affine("100", 2).to_json(),
     "verdict": lambda s: verify(s.named, s.mixture, 3.0, 6, scheme="hf", n=40, seed=0).to_dict()["verdict"],
 }

@@ -83,6 +83,9 @@ def read(text: str) -> Recorded:
     enclosures = {name: _interval(name, ends) for name, ends in body["enclosures"].items()}
     exactly("inputs", body["inputs"], [f.name for f in fields(Description) if f.name not in LATER])
     inputs = Description.from_dict(body["inputs"])
+    for name in inputs.made_process.parameters:
+        if name not in inputs.parameters:  # none is left to a default
+            raise BadInput("parameters", name, "has no value")
     if inputs.T is None or inputs.K is None or inputs.M1 == "exact":
         raise BadInput("inputs", "T, K or M1", "must be numbers in a certificate")
     if inputs.nodes is None and inputs.grid != "uniform":
