@@ -56,7 +56,7 @@ def second_constant(theta: float, kappa: float, log_V: float) -> float:
     concave = 19.0 + max(0.0, -theta * (theta - 1.0) * (theta - 2.0)) + max(0.0, -theta * (theta - 1.0) / 3.0)
     rise = 0.25 * concave * width**2
     with np.errstate(
-        over="ignore", invalid="ignore"
+        over="ignore", invalid="ignore", divide="ignore"
     ):  # V^{θ−2} beyond doubles: infinite, another θ is better
         M0, M1 = (_exponential(theta - n, ends) for n in (2.0, 3.0))
         # the chord's weights at the two ends; both are positive

@@ -169,3 +169,10 @@ def test_beyond_doubles_the_integrals_are_infinite_never_small() -> None:
     assert at.log_first(2.0)[0] == math.inf == at.log_second(2.0)[0]
     assert at.log_second(2.0)[1] == -math.inf and math.isfinite(at.log_first(2.0)[1])
     assert second_constant(4.0, 1.0, 500.0) == math.inf
+
+
+@pytest.mark.parametrize("theta", [0.3, 1.7, 2.6])
+def test_a_clock_beyond_doubles_is_no_warning(theta: float) -> None:
+    """Cells of y = 1/v that have no width in doubles: what was found in a dense search, at a huge λ(T)."""
+    for log_V in (745.0, 2e3, 2.7e5):
+        assert second_constant(theta, 4.0, log_V) > 0.0
