@@ -24,12 +24,12 @@ import numpy as np
 from numerics.targets.mixtures import Bimodal, GaussianMixture, SmoothedData
 from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
 from numerics.verification.law_test import RISK
+from numerics.verification.outputs_and_law import followed
 from numerics.verification.verdict import (
     HOLDS,
     REFUTED,
     UNDECIDED,
     contradicted,
-    followed,
     judged,
     needed_M1,
 )
