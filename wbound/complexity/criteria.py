@@ -52,7 +52,7 @@ SHORTEST = 1e50
 
 
 def _one_by_one(K: float, quality: Quality) -> bool:
-    return K <= (min(SUMMED, SUMMED_COARSELY) if quality is COARSE else SUMMED)
+    return K <= (min(SUMMED, SUMMED_COARSELY) if quality.rough else SUMMED)
 
 
 class Value(NamedTuple):
@@ -160,17 +160,17 @@ def sharp_criterion(
         best = _of(theorem_2.sums(s), 0.0, *shared.output(s))
         if ddpm.has_ancestral(s):
             # while T is searched any θ near the best will do
-            other = _of(ddpm.ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
+            other = _of(ddpm.ancestral_sums(s, 1.8 if quality.rough else None), 0.0)
             best = other if other.total < best.total else best
         return best
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-        if T.size > 1 and quality is not COARSE and ancestral is not None:  # each has its own θ
+        if T.size > 1 and not quality.rough and ancestral is not None:  # each has its own θ
             return [value for i in range(T.size) for value in tallied(T[i : i + 1], K[i : i + 1], quality)]
         theta, all_rows = 2.0, rows
         own = ancestral if K.max() < SHORTEST else None
         if own is not None:
-            if quality is not COARSE:
+            if not quality.rough:
                 theta = own.best(float(T[0]), float(K[0]))
             all_rows = own.beside(rows, theta)
         left, out = alive(T)
@@ -191,7 +191,7 @@ def sharp_criterion(
         return np.flatnonzero(~early(T)) if last else np.arange(T.size), [INFINITE] * T.size
 
     def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
-        if K.max() > AT_ONCE or (ancestral is not None and quality is not COARSE):
+        if K.max() > AT_ONCE or (ancestral is not None and not quality.rough):
             return None
         left, out = alive(T)
         if not left.size:
@@ -288,7 +288,7 @@ def theta_criterion(
     def summed(T: float, K: int, quality: Quality) -> Value:
         s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
         # while T is searched a θ near the best will do
-        return _of(own.of(s, quality is COARSE), 0.0)
+        return _of(own.of(s, quality.rough), 0.0)
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
         found = theta_sums(own, process, data, scheme, T, K, quality)
@@ -352,7 +352,7 @@ def theta_sums(
     ends, terms, log_P, error = at(coarsely, slice(None), COARSE)
     best = [np.argmin(values, axis=1) for values in terms]
     least = sum(values[each, i] for values, i in zip(terms, best, strict=True))
-    if quality is not COARSE:
+    if not quality.rough:
         for j in range(T.size):
             part = slice(j, j + 1)
             close = [own.closer(int(i[j])) for i in best]
@@ -433,13 +433,13 @@ def published_criterion(
 
     def omega_of(T: float, quality: Quality) -> float:
         # while T is searched a rougher bound will do; then the search stays at one T
-        rough = quality is COARSE
+        rough = quality.rough
         if (T, rough) not in moments:
             moments[T, rough] = theorem_1.moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
         return moments[T, rough]
 
     def a2_at(T: float, quality: Quality) -> float:
-        return a2.roughly(T) if quality is COARSE else a2(T)
+        return a2.roughly(T) if quality.rough else a2(T)
 
     def summed(T: float, K: int, quality: Quality) -> Value:
         m1 = a2_at(T, quality)
