@@ -17,9 +17,9 @@ from numerics.cli import options as o
 
 if TYPE_CHECKING:
     import wbound
+    from wbound.bounds.theorem import Theorem
     from wbound.data.gaussian import Gaussian
     from wbound.sampler.description import Description
-    from wbound.statement.statement_object import Statement
 
 __all__ = [
     "EpsOptions",
@@ -186,7 +186,7 @@ class SamplerOptions:
         return {name: o.required(name, getattr(self, name)) for name in ("score_bias", "score_noise")}
 
     @property
-    def statement(self) -> Statement:
+    def statement(self) -> Theorem:
         """What bounds it. Raises `BadInput`."""
         from wbound.theory.statements import upper_bound
 

@@ -72,7 +72,7 @@ def rank_samplers(asked: Asked, json: bool) -> None:
     check = None
     if asked.check:
         first = [(i, r.line, r.w2, r.tape) for i, r in enumerate(rows[: samples_check.BEST], 1) if r.tape]
-        check = samples_check.checked(samples, asked.data, first)
+        check = samples_check.checked(samples, first)
     payload = {
         "for": asked.library,
         "steps": calls,

@@ -72,7 +72,8 @@ def bound(
             raise BadInput("certify", "with --data", "proves a bound from --d, --m0, --L0 and the moments")
         where = given.run.about(s.dataset_from(data, key).gaussian)
     chosen, known = where.process, where.data
-    b: wbound.Bound = given.sampler.statement(where)
+    theorem = given.sampler.statement
+    b: wbound.Bound = theorem(where)
     exact, why_not = exact_beside(where)
     ratio = None if exact is None or exact == 0.0 else b.total / exact
     scale = o.scale_of(known)
@@ -115,7 +116,7 @@ def bound(
         from numerics.cli import explained_terms
         from wbound.theory import explanation as explained
 
-        explanation = explained.explain(where, given.sampler.theorem)
+        explanation = explained.taken_apart(theorem, where, b)
         payload["explanation"] = explained_terms.as_data(explanation)
     reasons = {
         "exact": why_not,

@@ -180,7 +180,7 @@ def choose(
             watch=progress,
         )
     picked, written = None, None
-    beside = few.few_rows(data, key, loaded, ranking)
+    beside = few.few_rows(loaded, samples, ranking)
     if out is not None and as_ in few.AS:
         written = few.write_sampler(beside, as_, out)
     elif out is not None:
@@ -188,7 +188,7 @@ def choose(
             raise BadInput("row", k, f"must be at most {len(ranking.rows)}")
         picked = ranking.rows[k - 1]
         written = _write(picked, loaded, out, as_ or "sigmas", training, said)
-    checked = samples_check.checked(samples, data, _first(ranking, loaded)) if check else None
+    checked = samples_check.checked(samples, _first(ranking, loaded)) if check else None
     say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
     columns = {name: [getattr(row, name) for row in ranking.rows] for name in COLUMNS}
 

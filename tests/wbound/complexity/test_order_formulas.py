@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,15 +13,17 @@ import pytest
 import sympy as sp
 
 import wbound
+from wbound.bounds import theorem_1, theorem_2
 from wbound.calculus.asymptotics import Scale, U
 from wbound.calculus.parser import symbol
-from wbound.complexity.order_formulas import BIAS, EPS, D, X, _Clock, derive
+from wbound.complexity.order_formulas import EPS, D, X, derive
 from wbound.complexity.orders_measured import TOLERANCE, cache_path, measured_orders, orders
 from wbound.complexity.orders_published import _cell, compare, published_orders
 from wbound.complexity.orders_table import ROWS, as_markdown, order_rows
 from wbound.complexity.tolerance_search import score_tolerance, score_weight
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
+from wbound.forward.clock_at_infinity import Clock
 from wbound.forward.forward_process import Process
 
 PUBLISHED = wbound.PUBLISHED
@@ -299,12 +302,22 @@ def test_sums_grow_as_claimed(name: str) -> None:
             assert math.log2(ratio) == pytest.approx(1.0, abs=0.05), (name, key)
 
 
+RATES: dict[str, Callable[[Clock], sp.Expr]] = {
+    "published_rate": theorem_1.main_rate,
+    "drift_rate": theorem_1.drift_rate,
+    "score_rate": lambda clock: clock.score_rate(sp.S.One),
+    "sharp_rate": theorem_2.main_rate,
+    "lam_": lambda clock: clock.lam_,
+    **{name: rate for name, (_, rate) in theorem_2.BIAS.items()},
+}
+
+
 @pytest.mark.parametrize("name", [*PUBLISHED, "sub-vp"])
 def test_rates_are_the_logarithmic_derivatives_of_what_is_summed(name: str) -> None:
     """Up to what leaves a constant factor: t times the difference tends to 0."""
     p = wbound.process(name)
     at = {symbol(k): v for k, v in p.parameters.items()}
-    clock = _Clock(p, Scale({k: sp.Rational(repr(v)) for k, v in at.items()}))
+    clock = Clock(p, Scale({k: sp.Rational(repr(v)) for k, v in at.items()}), sp.S.One)
 
     def logs(t: np.ndarray) -> dict[str, np.ndarray]:
         log_alpha, log_lam = p.law(t)
@@ -328,7 +341,7 @@ def test_rates_are_the_logarithmic_derivatives_of_what_is_summed(name: str) -> N
     h = 1e-5 * t
     lo, hi = logs(np.array([t - h])), logs(np.array([t + h]))
     for key in lo:
-        rate = BIAS[key][1](clock) if key in BIAS else getattr(clock, key)
+        rate = RATES[key](clock)
         claimed = float(rate.subs({**at, U: t}))
         measured = float((hi[key] - lo[key])[0]) / (2 * h)
         assert t * abs(claimed - measured) < 0.02 * max(1.0, abs(t * measured)), (key, claimed, measured)
