@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from wbound.complexity.criteria import SUMMED, Criterion, Value, value_at, vertex
-from wbound.complexity.step_sums import CHECKED, COARSE, FINE, SOUGHT, Quality
+from wbound.calculus.suprema import vertex
 from wbound.errors import Unreachable
+from wbound.summation.criterion import SUMMED, Criterion, Value, value_at
+from wbound.summation.step_sums import CHECKED, COARSE, FINE, SOUGHT, Quality
 from wbound.typing import Array
 
 __all__ = ["COUNTED", "MOST", "cut_off", "predicted", "search", "solve_K"]
@@ -19,8 +20,6 @@ __all__ = ["COUNTED", "MOST", "cut_off", "predicted", "search", "solve_K"]
 
 #: From so many steps on the power law says what one step less does, unless it comes within this part of a step.
 NEAR, DOUBT = 512.0, 0.1
-#: Beyond, a guess made of equal steps may be within `NOISE` already.
-SURE = 1e12
 #: So near, in parts of K, a K beyond `COUNTED` is taken to be the last.
 NEARLY = 1e-4
 #: log K of a horizon where no K works at the present guess.
@@ -132,9 +131,9 @@ def _of_equal_steps(
 
 
 def solve_K(
-    criterion: Criterion, T: float, K: float, eps: float, order: float, rise: float = 0.0, sure: bool = False
+    criterion: Criterion, T: float, K: float, eps: float, order: float, rise: float = 0.0
 ) -> tuple[int, Value]:
-    """The smallest K on the decreasing branch at this T, from a guess, which may be a ``sure`` one; its value is `CHECKED`
+    """The smallest K on the decreasing branch at this T, from a guess; its value is `CHECKED`
     beyond `SUMMED`, where its error is not 0. ``rise``: how fast log of what the power law says moves with log K."""
 
     known: dict[float, Value] = {}
@@ -146,7 +145,7 @@ def solve_K(
         return known[k]
 
     k = max(float(math.ceil(min(K, MOST))), 1.0)
-    v = at(k, CHECKED if sure and k > SURE else FINE)
+    v = at(k, FINE)
     before: tuple[float, float] | None = None
     for _ in range(40):
         law = max(predicted(v, k, eps, order), 1.0)
@@ -227,11 +226,9 @@ def search(
     bracket: tuple[float, float],
     guess: float,
     length_of: Callable[[float], float],
-    plain: bool = False,
 ) -> tuple[int, float, Value]:
     """The smallest K over the horizons u in the bracket, and that u; the criterion takes u for T. ``guess``: K at the
-    longest; ``length_of``: what K steps share at u; ``plain``: whether the criterion has no constants that are rough
-    while T is searched."""
+    longest; ``length_of``: what K steps share at u."""
     lo, hi = bracket
 
     def alike(u: Array, i: int, log_K: float) -> Array:
@@ -247,7 +244,7 @@ def search(
     slope, before = np.full(u.size, -1.0 if order <= 1.0 else -1.6), None
     best, found, looks, lost = 0.5 * (lo + hi), math.log(guess), 0, True
     last: tuple[float, float] | None = None  # log K and what it was off by at the best of the window before
-    tries, rise, sure = 0, 0.0, False
+    tries, rise = 0, 0.0
     # look at several T at once, each with a K of its own; close in on the best once its K settles
     for _ in range(60):
         K = np.exp(log_K)
@@ -286,7 +283,6 @@ def search(
             seen = _of_equal_steps(criterion, eps, order, bracket, place, found, reach, length_of, quality)
             if seen is not None:
                 best, found, rise = seen
-                sure = plain and quality is SOUGHT
                 break
         best = vertex(u[near], cost[near]) if inside and hope[near].all() else float(u[i])
         # K is a whole number: where it is small it cannot settle; far above what is needed the law holds
@@ -329,7 +325,7 @@ def search(
         raise cut_off(eps, least, float(K[0]))
     if found > math.log(MOST):
         raise cut_off(eps, value_at(criterion, best, MOST, FINE), MOST)
-    k, v = solve_K(criterion, best, math.exp(found), eps, order, rise, sure)
+    k, v = solve_K(criterion, best, math.exp(found), eps, order, rise)
     if k <= 4096:
         return _polish(criterion, eps, bracket, best, k, v)
     return k, best, v

@@ -1,6 +1,7 @@
 """Iteration complexity: K(ε) and T(ε) of each theorem and of the exact law, at any size (section 8).
 
-The criterion is additive (`wbound.complexity.criteria`): Eq. 7″ for Theorem 2, Eq. 5 for Theorem 1, on the uniform grid.
+The criterion is additive, and each theorem's own (`Theorem.over_steps`): Eq. 7″ for Theorem 2, Eq. 5 for Theorem 1, on the
+uniform grid.
 """
 
 from __future__ import annotations
@@ -12,26 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from wbound.bounds.theorem_2 import THEOREM_2
-from wbound.complexity.criteria import (
+from wbound.complexity.exact_law_criterion import exact_criterion
+from wbound.complexity.horizon_search import COUNTED, MOST, cut_off, predicted, search, solve_K
+from wbound.complexity.horizons import Horizons, bracket_of, within_reach
+from wbound.data.log_concave import gaussian_data
+from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
+from wbound.forward.forward_process import Process
+from wbound.sampler.make_setting import STARTS, setting
+from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.summation.criterion import (
     INFINITE,
     SUMMED,
     SUMMED_COARSELY,
     Criterion,
     Value,
-    criterion_of,
     ends_of,
     value_at,
 )
-from wbound.complexity.exact_law_criterion import exact_criterion
-from wbound.complexity.horizon_search import COUNTED, MOST, cut_off, predicted, search, solve_K
-from wbound.complexity.horizons import Horizons, bracket_of, within_reach
-from wbound.complexity.step_sums import CHECKED, FINE, Quality
-from wbound.data.log_concave import gaussian_data
-from wbound.errors import BadInput, Unreachable, nonnegative, one_of, positive
-from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import STARTS, setting
-from wbound.sampler.scheme import DDPM, Scheme, scheme_named
+from wbound.summation.step_sums import CHECKED, FINE, Quality
 from wbound.theory.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 
@@ -110,7 +109,8 @@ def iterations(
     )
     by = upper_bound(theorem, chosen)
     by.check(probe, but=by.more_steps)
-    criterion = criterion_of(by, process, data, chosen, start, M, V, M1)
+    assert by.over_steps is not None  # a theorem without is about profiles, which the check refused
+    criterion = by.over_steps(process, data, chosen, start, M, V, M1)
 
     def first(t: float) -> float:
         if t <= last:  # no sampler starts below δ
@@ -119,9 +119,8 @@ def iterations(
 
     stopped = math.sqrt(data.d * data.delta)
     name = by.criterion(chosen)
-    plain = by.id == THEOREM_2.id and chosen != DDPM
     found = answer(
-        process, criterion, first, eps, by.order, name, start, T, M, data.second_moment, last, stopped, plain
+        process, criterion, first, eps, by.order, name, start, T, M, data.second_moment, last, stopped
     )
     data.check(math.log(data.delta) if data.delta else -math.inf, ends_of(process, found.T)[1])
     return found
@@ -140,10 +139,9 @@ def answer(
     second_moment: float,
     last: float = 0.0,
     stopped: float = 0.0,
-    plain: bool = False,
 ) -> Iterations:
     """The smallest K of a criterion, and its T: ``first`` is the start's share at T as η → 0, ``order`` the power
-    by which the rest falls, ``last`` where the steps end, ``stopped`` what early stopping costs, ``plain`` as in `search`. Raises
+    by which the rest falls, ``last`` where the steps end, ``stopped`` what early stopping costs. Raises
     `Unreachable`."""
     room = eps - stopped
     if room <= 0.0:
@@ -171,7 +169,7 @@ def answer(
         size = math.sqrt(second_moment) / eps
         longest = horizons.time(bracket[1])
         guess = min(max(100.0 * size ** (1.0 / order) * max(longest, 1.0), 2.0 * SUMMED), MOST)
-        k, u, v = search(placed, eps, order, bracket, guess, lambda u: horizons.time(u) - last, plain)
+        k, u, v = search(placed, eps, order, bracket, guess, lambda u: horizons.time(u) - last)
         at = horizons.time(u)
     else:
         at = positive("T", T)
