@@ -10,10 +10,10 @@ import numpy as np
 import scipy
 
 from wbound.calculus.roots import root
-from wbound.complexity.criteria import Criterion, value_at
-from wbound.complexity.step_sums import COARSE
 from wbound.errors import BadInput, Unreachable
 from wbound.forward.forward_process import Process
+from wbound.summation.criterion import Criterion, value_at
+from wbound.summation.step_sums import COARSE
 
 __all__ = ["Horizons", "bracket_of", "grows", "within_reach"]
 
