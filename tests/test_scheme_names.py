@@ -28,7 +28,6 @@ BY_NAME = {
     "numerics/studies/floors_by_sampler.py": "samplers, as the user names them, and the floor of each",
     "numerics/studies/worst_by_calls.py": "the curves of one picture",
     "numerics/cifar10/few_calls.py": "the curves of one picture",
-    "numerics/cifar10/network_error.py": "names of the image samplers, which are not all of section 3",
 }
 
 

@@ -28,7 +28,7 @@ from wbound.exact.phase import zolotarev_levels
 from wbound.forward.catalogue import process
 from wbound.sampler.multistep import multistep_named
 from wbound.sampler.scheme import scheme_named
-from wbound.theory.statements import w2_bound
+from wbound.theory.statements import upper_bound, w2_bound
 from wbound.typing import Array
 
 __all__ = ["CALLS", "KEPT", "as_shipped", "lines_by_calls", "record_shipped", "shipped", "worst_of_class"]
@@ -150,7 +150,7 @@ def lines_by_calls(
 
 def _bound(data: LogConcave, K: int, theorem: str, scheme: str) -> float:
     """The least over T of vp-linear's bound on a uniform grid; infinite where it applies at none."""
-    p, best, M1 = process("vp-linear"), math.inf, 0.0 if theorem == "published" else None
+    p, best, M1 = process("vp-linear"), math.inf, 0.0 if upper_bound(theorem, scheme).needs_M1 else None
     for T in np.linspace(1.0, 8.0, 29):
         try:
             total = w2_bound(p, data, T=float(T), K=K, scheme=scheme, theorem=theorem, M1=M1).total

@@ -233,8 +233,9 @@ def verify(
 
 
 def needed_M1(theorem: str, M1: Any, target: Any) -> Any:
-    """``M1`` where Theorem 1 is asked for, and None where it is not, or where "exact" is what fails: outside A1."""
-    return None if theorem != "published" or (M1 == "exact" and target.A1 is None) else M1
+    """``M1`` where the theorem asks for it, and None where it does not, or where "exact" is what fails: outside A1."""
+    needed = any(one.needs_M1 for one in THEOREMS.get(theorem, ()))
+    return None if not needed or (M1 == "exact" and target.A1 is None) else M1
 
 
 def judged(

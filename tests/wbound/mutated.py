@@ -226,6 +226,7 @@ PASSED_OVER: dict[str, str] = {
     "bounds.theorem_1._A2.roughly": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.theorem_1._octave": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.theorem_2.over_steps": "sums over many steps, which test_least_steps holds to the sums of each",
+    "bounds.shared.value_of": "the parts as a value of (T, K), which test_least_steps holds to the bound",
     "bounds.ddpm.ManySteps.beside": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.ddpm.ManySteps.curved": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.ddpm.ManySteps.best": "sums over many steps, which test_least_steps holds to the sums of each",

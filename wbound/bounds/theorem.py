@@ -57,6 +57,11 @@ class Theorem(Statement):
     needs: Callable[[Clock, str], Needed] | None = None
     starts_centred: str = ""
 
+    @property
+    def needs_M1(self) -> bool:
+        """Whether A2 is among its hypotheses, so that it asks for M_1."""
+        return any(hypothesis.name == "A2" for hypothesis in self.hypotheses)
+
 
 def stated(
     id: str,

@@ -165,7 +165,7 @@ THEOREM_3_PRIME = Theorem(
         covers=(),
     ),
     called="sharp",
-    takes=lambda scheme: scheme.kind == "ode" and scheme.stages == 1,
+    takes=lambda scheme: scheme.flow and scheme.stages == 1,
     criterion=lambda scheme: "Theorem 3'",
     order=1.0,
     power=0.5,
