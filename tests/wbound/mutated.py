@@ -44,7 +44,7 @@ TARGETS: dict[str, Target] = {
     ),
     "bounds.theorem_1": Target(
         "test_theorem_1 test_statements",
-        "test_theorem_1.test_the_total_and_its_parts* test_theorem_1.test_the_step_size* test_theorem_1.test_omega*"
+        "test_theorem_1.test_the_total_and_its_parts[[]1] test_theorem_1.test_the_step_size* test_theorem_1.test_omega*"
         " test_theorem_1.test_its_terms* test_theorem_1.test_the_displacement*"
         " test_theorem_1.test_the_start*",
     ),
@@ -55,44 +55,44 @@ TARGETS: dict[str, Target] = {
     "exact.gaussian_law": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
         "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
-        " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
+        " test_extremes.test_steps_so*[[][23]] test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "exact.floor": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
         "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
-        " test_extremes.test_steps_so* test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
+        " test_extremes.test_steps_so*[[][23]] test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "data.log_concave": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1"
         " test_gaussian_law test_extremes test_ode_moves",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        "test_log_concave.test_psi* test_log_concave.test_lemma*"
         " test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far*"
         " test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts*"
-        " test_beyond_log_concave.test_* test_gaussian_law.test_the_* test_gaussian_law.test_a_*"
-        " test_gaussian_law.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so*"
+        " test_beyond_log_concave.test_[gl]* test_gaussian_law.test_the_* test_gaussian_law.test_a_*"
+        " test_gaussian_law.test_blocks* test_extremes.test_clocks* test_extremes.test_steps_so*[[][23]]"
         " test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "data.gaussian": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        "test_log_concave.test_psi* test_log_concave.test_lemma*"
         " test_log_concave.test_the* test_log_concave.test_eq*"
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
-        " test_log_concave.test_facts* test_beyond_log_concave.test_*",
+        " test_log_concave.test_facts* test_beyond_log_concave.test_[gl]*",
     ),
     "data.curvature": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        "test_log_concave.test_psi* test_log_concave.test_lemma*"
         " test_log_concave.test_the* test_log_concave.test_eq*"
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
-        " test_log_concave.test_facts* test_beyond_log_concave.test_*",
+        " test_log_concave.test_facts* test_beyond_log_concave.test_[gl]*",
     ),
     "calculus.stable": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1"
         " test_forward_process test_scheme test_ode_moves",
-        "test_log_concave.test_psi* test_log_concave.test_lemma* test_log_concave.test_M1*"
+        "test_log_concave.test_psi* test_log_concave.test_lemma*"
         " test_log_concave.test_the* test_log_concave.test_eq* test_log_concave.test_far*"
         " test_log_concave.test_a_* test_log_concave.test_excess* test_log_concave.test_facts*"
-        " test_beyond_log_concave.test_* test_forward_process.test_the_integrals*"
+        " test_beyond_log_concave.test_psi_of_a_small* test_forward_process.test_the_integrals*"
         " test_forward_process.test_small* test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
     "exact.ode_moves": Target(
@@ -120,7 +120,7 @@ TARGETS: dict[str, Target] = {
     "data.beyond_log_concave": Target(
         "test_beyond_log_concave test_theorem_3_profile test_statements",
         "test_beyond_log_concave.test_psi* test_beyond_log_concave.test_log_concave* test_beyond_log_concave.test_theorem_2*"
-        " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_early* test_beyond_log_concave.test_a_kink*"
+        " test_beyond_log_concave.test_the_contraction* test_beyond_log_concave.test_a_kink*"
         " test_theorem_3_profile.test_what_it_bounds*",
     ),
     "bounds.theorem_7": Target(
@@ -161,18 +161,10 @@ TARGETS: dict[str, Target] = {
         "test_theorem_6",
         "test_theorem_6.test_no_eval* test_theorem_6.test_figures test_theorem_6.test_by_the_product*",
     ),
-    "bounds.root_floor": Target("test_theorem_6", "test_theorem_6.test_without*"),
     "calculus.elliptic": Target(
         "test_phase test_theorem_6",
-        "test_theorem_6.test_no_eval* test_phase.test_elliptic* test_phase.test_the_minimax*",
+        "test_phase.test_the_arithmetic* test_theorem_6.test_no_eval* test_phase.test_elliptic* test_phase.test_the_minimax*",
     ),
-    "exact.phase": Target(
-        "test_phase", "test_phase.test_the_minimax* test_phase.test_the_tangent* test_phase.test_up_to*"
-    ),
-    "sampler.tangent_law": Target(
-        "test_ddim_angles", "test_ddim_angles.test_figures test_ddim_angles.test_the_tangent*"
-    ),
-    "design.look_back": Target("test_look_back", "test_look_back.test_*"),
     "sampler.levels": Target(
         "test_ddim_angles",
         "test_ddim_angles.test_equation_18* test_ddim_angles.test_the_ripple* test_ddim_angles.test_levels*",
@@ -221,6 +213,8 @@ PASSED_OVER: dict[str, str] = {
     "bounds.theorem_3._best": "any theta gives a bound",
     "bounds.theorem_7._Curved.best": "any theta gives a bound",
     "bounds.theorem_7._best": "any theta gives a bound",
+    "bounds.theorem_7._Curved._first.log": "how many steps one stands for where theta is chosen: any theta gives a bound",
+    "bounds.theorem_7._Curved._second.log": "how many steps one stands for where theta is chosen: any theta gives a bound",
     "bounds.theorem_7_integrals.edges": "finer cells, a bound as well",
     "bounds.theorem_1.over_steps": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.theorem_1._A2.roughly": "sums over many steps, which test_least_steps holds to the sums of each",
@@ -320,6 +314,15 @@ EQUIVALENT: dict[str, str] = {
     "forward.step_integrals.GeneralSteps._integrals: `np.abs(out - coarse)` halved": "twice the tolerance, 1e-12, of 3 nodes",
     "forward.step_integrals.GeneralSteps._integrals: `out` ": "5 nodes disagree with 3: then the step is taken by panels",
     "forward.step_integrals.GeneralSteps._integrals: `coarse` ": "5 nodes disagree with 3: then the step is taken by panels",
+    "exact.law_of_tape._parts: `room[:, :(tape.K + 1) * part.size]": "memory, written before it is read",
+    "exact.law_of_tape._solve: `_by_rows(tape, C, W, mean) if r is None else _by_recurrence(tape, r, C, W, mean)`"
+    " flipped": "its square enters",
+    "exact.law_of_tape._by_rows: `np.asarray(tape.noises.T @ C)` flipped": "its square enters",
+    "sampler.multistep._ddim: `eta * math.sqrt(low * (1.0 - share)) * run.writer.noise()` flipped": "its square enters",
+    "bounds.theorem_6.log_affine_floor: `-math.inf` halved": "half of infinity",
+    "bounds.theorem_6.affine_iterations: `groetzsch(eps) * of_kappa / math.pi ** 2`": "where the search for K begins",
+    "bounds.theorem_6.affine_iterations: `0.5`": "where the search for K begins",
+    "calculus.elliptic.log_modulus: `math.exp(_log_small_modulus(math.pi ** 2 / (4.0 * mu)))` flipped": "its square enters",
     "exact.leading_order._square_root: `T * np.array([1e-06, 2e-06])` halved": "a limit to second order, from two other times",
     "exact.leading_order._square_root: `math.log2(ratio[1] / ratio[0])` halved": "whether it is 0, to 2e-3 in place of 1e-3",
     "data.beyond_log_concave.Profile._squared: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
