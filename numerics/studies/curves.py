@@ -415,11 +415,11 @@ def exact_curve(
     coarse = np.linspace(*ends, 13)
     for i, K in enumerate(values):
 
-        def w2(log_lam: float, K: int = int(K)) -> float:
-            T = float(process.time_of(log_lam)[()])
+        def w2(log_lam: float, T: float | None = None, K: int = int(K)) -> float:
+            T = float(process.time_of(log_lam)[()]) if T is None else T
             return exact_w2(process, data, T=T, K=K, scheme=scheme, start=start)
 
-        tried = [w2(float(u)) for u in coarse]
+        tried = [w2(float(u), float(T)) for u, T in zip(coarse, process.time_of(coarse), strict=True)]
         j = int(np.argmin(tried))
         between = (float(coarse[max(j - 1, 0)]), float(coarse[min(j + 1, coarse.size - 1)]))
         # more steps want a longer horizon: the next search starts below this best

@@ -10,10 +10,10 @@ import numpy as np
 import scipy
 
 from wbound.calculus.roots import root
-from wbound.complexity.criteria import Criterion, value_at
-from wbound.complexity.step_sums import COARSE
 from wbound.errors import BadInput, Unreachable
 from wbound.forward.forward_process import Process
+from wbound.summation.criterion import Criterion, value_at
+from wbound.summation.step_sums import COARSE
 
 __all__ = ["Horizons", "bracket_of", "grows", "within_reach"]
 
@@ -76,12 +76,17 @@ def bracket_of(
             known[u] = first(horizons.time(u))
         return known[u]
 
-    def stop(inside: float, outside: float) -> float:
-        """The last good u between two."""
+    def stop(inside: float, outside: float, level: float = -1.0) -> float:
+        """The last good u between two, or one where the start's share is below ``level`` already."""
         nonlocal last, cut
         while outside - inside > 1e-6:
             middle = 0.5 * (inside + outside)
-            inside, outside = (middle, outside) if good(middle) else (inside, middle)
+            if not good(middle):
+                outside = middle
+            elif at(middle) <= level:
+                return middle
+            else:
+                inside = middle
         last, cut = inside, True
         return last
 
@@ -100,7 +105,7 @@ def bracket_of(
                 return None
             lo, hi = hi, min(hi + 1.0 + abs(hi), last)
             if not good(hi):
-                hi = stop(lo, hi)
+                hi = stop(lo, hi, level)
         while at(lo) <= level and lo > LOWEST:
             lo, hi = lo - 20.0, lo
         if not at(lo) > level:

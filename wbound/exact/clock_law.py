@@ -33,6 +33,7 @@ __all__ = [
     "Spectrum",
     "clock_w2",
     "flow_excess",
+    "prior_excess",
     "start_gap2",
     "width_error2",
 ]
@@ -370,17 +371,11 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     asks for the score at λ = 0 where an eigenvalue is 0.
     """
     lam = np.exp(log_lam)
-    s, sampling = spectrum.variances, spectrum.sampling
+    s, sampling, flow = spectrum.variances, spectrum.sampling, LAWS[scheme].flow
     end = float(lam[-1])
-    e = np.zeros(sampling.at.size)
-    _, of, flow = LAWS[scheme]
     if end == 0.0:
         has_density(SCHEMES[scheme], s)
-    rows = max(1, (1 << 18) // max(lam.size, 1))
-    for i in range(0, e.size, rows):
-        part, a, b = sampling.at[i : i + rows, None], lam[None, 1:], lam[None, :-1]
-        e[i : i + rows] = (of(part, a, b) if flow else of(part, a, b, end)).sum(axis=1)
-    e = sampling.spread(flow_excess(sampling.at + end, e) if flow else e)
+    e = sampling.spread(_excess(sampling.at, lam, scheme))
     moved, means2 = _moved_by_prior(flow, s, e, float(lam[0]), end)
     e, moved = end + e, end + moved
     mean2 = float((spectrum.mean_square * means2).sum())
@@ -388,6 +383,23 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     prior = float((spectrum.counts * width_error2(s, moved)).sum()) + mean2
     start = float((spectrum.counts * start_gap2(s, e, moved)).sum()) + mean2
     return ClockW2(math.sqrt(exact), math.sqrt(prior), math.sqrt(start))
+
+
+def prior_excess(s: Array, lam: Array, scheme: str) -> Array:
+    """What the output's variance has over ς² + λ_K (x², (E,)) on levels ``lam`` (K+1,) from N(0, λ_0 I), of a scheme of
+    `LAWS`; ς² > 0. *exact*"""
+    return _moved_by_prior(LAWS[scheme].flow, s, _excess(s, lam, scheme), float(lam[0]), float(lam[-1]))[0]
+
+
+def _excess(s: Array, lam: Array, scheme: str) -> Array:
+    """`prior_excess` from p_T."""
+    end, e = float(lam[-1]), np.zeros(s.size)
+    _, of, flow = LAWS[scheme]
+    rows = max(1, (1 << 18) // max(lam.size, 1))
+    for i in range(0, e.size, rows):
+        part, a, b = s[i : i + rows, None], lam[None, 1:], lam[None, :-1]
+        e[i : i + rows] = (of(part, a, b) if flow else of(part, a, b, end)).sum(axis=1)
+    return flow_excess(s + end, e) if flow else e
 
 
 def _moved_by_prior(flow: bool, s: Array, e: Array, lam0: float, end: float) -> tuple[Array, Array]:

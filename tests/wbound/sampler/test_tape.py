@@ -33,8 +33,12 @@ SPECTRUM = np.array([4.0, 1.0, 0.25, 0.04, 0.01])
 @st.composite
 def tapes(draw: st.DrawFn, pure: bool = True) -> Tape:
     """Any tape of up to 5 evaluations and 3 noises; ``pure``: levels 0 and ∞ too."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    K, J = draw(st.integers(1, 5)), draw(st.integers(0, 3))
+    return a_tape(draw(st.integers(0, 2**32 - 1)), draw(st.integers(1, 5)), draw(st.integers(0, 3)), pure)
+
+
+def a_tape(seed: int, K: int, J: int, pure: bool) -> Tape:
+    """One of them."""
+    rng = np.random.default_rng(seed)
     levels = np.exp(rng.normal(0.0, 3.0, K))
     if pure:
         levels[rng.random(K) < 0.15] = math.inf
@@ -143,6 +147,16 @@ def test_the_law_against_a_loop_in_50_digits(t: Tape, x: float, start: str) -> N
     hold_to_the_loop(t, x, start)
 
 
+@pytest.mark.parametrize("start", TAPE_STARTS)
+@pytest.mark.parametrize(
+    ("seed", "K", "J"), [(0, 1, 0), (1, 2, 1), (2, 4, 3), (3, 5, 2), (4, 3, 2), (5, 30, 2)]
+)
+def test_the_law_of_some_tapes_against_the_loop(seed: int, K: int, J: int, start: str) -> None:
+    """The same without a search, of more rows than are taken at once too."""
+    for x in (0.7, 40.0):
+        hold_to_the_loop(a_tape(seed, K, J, pure=seed > 1), x, start, compiled=False)
+
+
 @given(tapes(), st.sampled_from([0.0, 5e-324, 1e-310, 1e-300, 1e-280, 1e280]))
 @settings(max_examples=settings.default.max_examples // 4)
 def test_the_law_at_the_ends_of_doubles(t: Tape, x: float) -> None:
@@ -151,14 +165,14 @@ def test_the_law_at_the_ends_of_doubles(t: Tape, x: float) -> None:
     hold_to_the_loop(t, x, "own")
 
 
-def hold_to_the_loop(t: Tape, x: float, start: str) -> None:
+def hold_to_the_loop(t: Tape, x: float, start: str, compiled: bool = True) -> None:
     V, mean, offset = plain_law(t, x, start)
     law = tape_law(t, [x], start=start)
     scale = 1e-9 * (abs(V) + 1.0)
     assert law.variance[0] == pytest.approx(V, rel=1e-9, abs=scale)
     assert law.mean_gain[0] == pytest.approx(mean, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))
     assert law.mean_offset[0] == pytest.approx(offset, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))
-    quick = tape_law(t, [x], start=start, compiled=True)
+    quick = tape_law(t, [x], start=start, compiled=compiled)
     assert quick.variance[0] == pytest.approx(V, rel=1e-9, abs=scale)
     assert quick.mean_gain[0] == pytest.approx(mean, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))
     assert quick.mean_offset[0] == pytest.approx(offset, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))

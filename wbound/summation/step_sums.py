@@ -24,7 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from wbound.calculus.quadrature import rule
 from wbound.calculus.stable import softplus
-from wbound.complexity.step_rows import (
+from wbound.data.curvature import Curvature
+from wbound.errors import BadInput
+from wbound.forward.forward_process import Process
+from wbound.sampler.steps import Batch, batch
+from wbound.summation.step_rows import (
     CHECKED,
     COARSE,
     FINE,
@@ -35,10 +39,6 @@ from wbound.complexity.step_rows import (
     VirtualSteps,
     speed,
 )
-from wbound.data.curvature import Curvature
-from wbound.errors import BadInput
-from wbound.forward.forward_process import Process
-from wbound.sampler.steps import Batch, batch
 from wbound.typing import Array, Index
 
 __all__ = ["CHECKED", "COARSE", "FINE", "Quality", "Rows", "Tally", "one_by_one", "tally"]

@@ -1,4 +1,4 @@
-"""The steps that sums over very many are made from (`wbound.complexity.step_sums`): what is summed, how closely, which
+"""The steps that sums over very many are made from (`wbound.summation.step_sums`): what is summed, how closely, which
 steps are evaluated for it, and virtual steps where doubles hold none of the right length."""
 
 from __future__ import annotations
