@@ -98,6 +98,10 @@ def spine(quick: bool) -> list[Claim]:
             claims.append(
                 Claim("spine", case, "log1p + expm1 pass", row["ratio"], asked=row["limit"], seconds=seconds)
             )
+    steps = 1_000_000 if quick else 4_000_000
+    for case, held in bench.memory(steps).items():
+        name = f"memory at {steps:,} steps, {case}"
+        claims.append(Claim("spine", name, f"{1e-6 * bench.MEMORY:.0f} MB", held / bench.MEMORY, asked=1.0))
     return claims
 
 
