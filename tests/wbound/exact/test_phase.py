@@ -73,7 +73,9 @@ def test_the_tangent_law() -> None:
         assert np.sqrt(sampler.levels[::-1]) == pytest.approx(
             1.7 * np.tan(math.pi * np.arange(1, K + 1) / n), rel=1e-12
         )
-        assert zolotarev_levels(K, 1.7**2, 1.7**2).levels == pytest.approx(sampler.levels, rel=1e-14)
+        same = zolotarev_levels(K, 1.7**2, 1.7**2)
+        for of in ("levels", "z", "nu", "nodes"):
+            assert getattr(same, of) == pytest.approx(getattr(sampler, of), rel=1e-14), of
 
 
 def test_what_a_sampler_says_of_itself() -> None:
