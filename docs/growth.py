@@ -73,15 +73,17 @@ def _exact(K: int) -> Run:
 
 def _tally(kind: str) -> Callable[[int], Run]:
     import wbound
-    from wbound.complexity import criteria
-    from wbound.complexity.step_sums import CHECKED
+    from wbound.bounds import theorem_2
+    from wbound.complexity.exact_law_criterion import exact_criterion
+    from wbound.summation.criterion import value_at
+    from wbound.summation.step_sums import CHECKED
 
     p, data, em = wbound.process("vp-linear"), _gaussian(), wbound.SCHEMES["em"]
     if kind == "exact":
-        criterion = criteria.exact_criterion(p, data, em)
+        criterion = exact_criterion(p, data, em)
     else:
-        criterion = criteria.sharp_criterion(p, data, em, "prior", 0.0, 0.0)
-    return lambda K: lambda: criteria.value_at(criterion, 4.0, float(K), CHECKED)
+        criterion = theorem_2.over_steps(p, data, em, "prior", 0.0, 0.0)
+    return lambda K: lambda: value_at(criterion, 4.0, float(K), CHECKED)
 
 
 def _sweep(cells: int) -> Run:

@@ -17,10 +17,10 @@ VALUES = {"EM", "HF", "DDPM", "DDIM"}
 WORDS = ("numerics/cli/", "numerics/report/", "numerics/figures/")
 #: Files that go by a scheme's name, and why.
 BY_NAME = {
+    "wbound/bounds/theorem_2.py": "the table of the two sums in f that have been derived by hand",
     "wbound/certified/affine.py": "names of statements in a certificate's file",
     "wbound/certified/statements.py": "the table of section 3 in ball arithmetic: other numbers than doubles",
     "wbound/certified/flow_statements.py": "the table of section 12 in ball arithmetic",
-    "wbound/complexity/order_formulas.py": "the table of the two sums in f that have been derived by hand",
     "wbound/exact/clock_law.py": "the table of closed forms with derivatives, for the optimiser of nodes",
     "wbound/exact/leading_order.py": "the table of the constants of Eq. 12' that are known",
     "numerics/schedules/few_call_samplers.py": "the samplers of few calls, by which one stands first",
@@ -28,7 +28,6 @@ BY_NAME = {
     "numerics/studies/floors_by_sampler.py": "samplers, as the user names them, and the floor of each",
     "numerics/studies/worst_by_calls.py": "the curves of one picture",
     "numerics/cifar10/few_calls.py": "the curves of one picture",
-    "numerics/cifar10/network_error.py": "names of the image samplers, which are not all of section 3",
 }
 
 

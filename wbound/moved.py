@@ -34,8 +34,11 @@ MOVED: dict[str, str] = {
     "wbound.clocks": "wbound.forward.catalogue_optimal",
     "wbound.columns": "wbound.complexity.orders_table",
     "wbound.compiled": "wbound.calculus.to_numpy",
+    "wbound.complexity.criteria": "wbound.summation.criterion",
+    "wbound.complexity.step_rows": "wbound.summation.step_rows",
+    "wbound.complexity.step_sums": "wbound.summation.step_sums",
     "wbound.conditions": "wbound.statement.hypotheses",
-    "wbound.criteria": "wbound.complexity.criteria",
+    "wbound.criteria": "wbound.summation.criterion",
     "wbound.ending": "wbound.forward.lifetime",
     "wbound.equations": "wbound.statement.formulas",
     "wbound.explained": "wbound.theory.explanation",
@@ -69,7 +72,7 @@ MOVED: dict[str, str] = {
     "wbound.spectrum": "wbound.exact.clock_law",
     "wbound.statements": "wbound.theory.statements",
     "wbound.tables": "wbound.complexity.tables",
-    "wbound.tally": "wbound.complexity.step_sums",
+    "wbound.tally": "wbound.summation.step_sums",
     "wbound.tolerance": "wbound.complexity.tolerance_search",
 }
 
@@ -93,7 +96,10 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "GridBatch": "wbound.sampler.steps",
         "batch": "wbound.sampler.steps",
     },
-    "wbound.criteria": {"exact_criterion": "wbound.complexity.exact_law_criterion"},
+    "wbound.criteria": {
+        "exact_criterion": "wbound.complexity.exact_law_criterion",
+        "vertex": "wbound.calculus.suprema",
+    },
     "wbound.certified_inputs": {
         "Inputs": "wbound.certified.certificate",
     },

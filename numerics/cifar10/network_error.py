@@ -23,6 +23,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import SCHEMES
 from wbound.statement.statement_object import Bound
 from wbound.typing import Array
 
@@ -110,7 +111,8 @@ def score_error(
 
     Raises `BadInput`: "pc" and "ode-heun" have no Theorem 2.
     """
-    if theory_scheme(scheme) in (None, "heun"):
+    named = theory_scheme(scheme)
+    if named is None or not THEOREM_2.takes(SCHEMES[named]):
         raise BadInput(
             "scheme",
             scheme,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numerics.cli import options as o
 from numerics.cli.output import grid_table
 
 if TYPE_CHECKING:
@@ -35,20 +34,11 @@ def writable_sampler(out: str, row: str | None) -> None:
         )
 
 
-def few_rows(text: str, key: str | None, data: Dataset, ranking: Ranking) -> FewCalls:
-    """The rows for as many calls as the ranking's rows make. Raises `BadInput` and `IOFailure`."""
-    from numerics.schedules.few_call_samplers import MOST_CALLS, MOST_DIMENSIONS, few_calls
-    from numerics.targets.datasets import samples_of
+def few_rows(data: Dataset, samples: Any, ranking: Ranking) -> FewCalls:
+    """The rows for as many calls as the ranking's rows make; ``samples`` (n, …) of the data, or None."""
+    from numerics.schedules.few_call_samplers import few_calls
 
     calls = max((row.calls for row in ranking.rows if row.kind != "given"), default=ranking.steps)
-    samples = None
-    if (
-        data.n is not None
-        and data.d <= MOST_DIMENSIONS
-        and calls <= MOST_CALLS
-        and not (o.is_list(text) and key is None)
-    ):
-        samples = samples_of(text, key)
     return few_calls(data, calls, samples)
 
 

@@ -30,13 +30,11 @@ def warned(samples: Any) -> list[dict[str, Any]]:
 CHECK = "the ranking may not hold for them: --samples-check"
 
 
-def checked(samples: Any, source: str | None, rows: Sequence[tuple[int, str, float, Any]]) -> dict[str, Any]:
+def checked(samples: Any, rows: Sequence[tuple[int, str, float, Any]]) -> dict[str, Any]:
     """The rows (rank, name, W2 on the Gaussian, tape) run on the samples, the best there first. Raises `BadInput`."""
     from numerics.verification.tapes_on_samples import run_on_samples
     from wbound.errors import BadInput
 
-    if samples is None:
-        raise BadInput("samples-check", str(source), "needs samples: a spectrum has none")
     if not rows:
         raise BadInput("samples-check", 0, "has no row that could be run")
     found = run_on_samples(samples, [tape for *_, tape in rows], watch=Progress("samples"))

@@ -42,3 +42,8 @@ STARTS = ("prior", "exact", "standard")
 FORMS = ("sigmas", "betas", "alphas_cumprod", "times", "timesteps")
 #: `numerics.figures.style.WIDTHS`
 WIDTHS = ("column", "text", "page", "report")
+#: `numerics.targets.named.TARGETS` but facts, and a density
+TARGETS = (
+    *("gaussian", "mixture", "logcosh", "modes", "peaks", "smoothed", "isotropic", "power-law", "geometric"),
+    "density=",
+)

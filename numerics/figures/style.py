@@ -287,6 +287,7 @@ def log_frame(
     across, up = inches - LEFT - margin, height - BOTTOM - top
     axes = figure.add_axes((LEFT / inches, BOTTOM / height, across / inches, up / height))
     _scaled(axes, x, y, linear_x, across)
+    axes.minorticks_off()  # `STYLE` gives them no length: they take time alone
     if lines:
         for i, text in enumerate(reversed(lines)):
             head = i == len(lines) - 1
@@ -409,6 +410,8 @@ def row_frame(
                 pad=16 if any(heads) else 6,
             )
     axes.set_xscale("log")
+    if ax is None:
+        axes.minorticks_off()
     axes.set_xlim(*x)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])

@@ -24,6 +24,7 @@ from wbound.forward.catalogue import PUBLISHED
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.memory import dimension
+from wbound.theory.statements import upper_bound
 from wbound.typing import Array
 
 __all__ = ["SHARE", "Gap", "GapLine", "gap_closed"]
@@ -129,7 +130,7 @@ def gap_closed(
     def bounded(p: Process, theorem: str) -> Callable[[int], float]:
         def steps(i: int) -> float:
             T = float(p.time_of(math.log(lam_T[i])))
-            first = theorem == "published"
+            first = upper_bound(theorem, "em").needs_M1
             return float(
                 iterations(
                     p, law if first else facts, eps[i], theorem=theorem, scheme="em" if first else "hf",

@@ -48,7 +48,7 @@ def steps_curve(
     sharp = upper_bound("sharp", scheme)
 
     def bound(theorem: str, scheme: str) -> Callable[[float], Iterations]:
-        a2 = M1 if theorem == "published" else None
+        a2 = M1 if upper_bound(theorem, scheme).needs_M1 else None
         known = target if a2 == "exact" else data
         return lambda e: iterations(
             process, known, e, scheme=scheme, theorem=theorem, start=start, score_bias=score_bias, M1=a2, T=T

@@ -19,19 +19,16 @@ from scipy.optimize import minimize
 
 from numerics.recorders.scheduler_source import Missing
 from wbound.bounds.theorem_6 import affine_floor
-from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import WboundError
+from wbound.exact.clock_law import prior_excess
 from wbound.exact.ddim_angles import ddim_floor
-from wbound.exact.gaussian_law import law
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import zolotarev_levels
 from wbound.forward.catalogue import process
-from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import setting
 from wbound.sampler.multistep import multistep_named
 from wbound.sampler.scheme import scheme_named
-from wbound.theory.statements import w2_bound
+from wbound.theory.statements import upper_bound, w2_bound
 from wbound.typing import Array
 
 __all__ = ["CALLS", "KEPT", "as_shipped", "lines_by_calls", "record_shipped", "shipped", "worst_of_class"]
@@ -60,7 +57,6 @@ def _range(kind: str, calls: int, x: Array) -> float:
     """The least worst case over log-uniform grids that a search of their ends finds: hf, heun and dpmpp-2m from N(0, λ(T)I)."""
     scheme = scheme_named(kind)
     K = calls if scheme.stages == 1 else (calls + 1) // 2
-    p, blank = process("ve-constant"), Gaussian(np.zeros(1), 1.0)
 
     def off(q: Array) -> float:
         top, bottom = 0.5 * math.log(x[-1]) + q[0], 0.5 * math.log(x[0]) + q[1]
@@ -69,8 +65,7 @@ def _range(kind: str, calls: int, x: Array) -> float:
         lam = np.append(np.exp(2.0 * np.linspace(top, bottom, K)), 0.0)
         if scheme.memory is not None:
             return worst_of_class(tape_law(multistep_named(kind).tape(lam), x).variance, x)
-        s = setting(p, blank, scheme=kind, start="prior", grid=Grid.from_lam(lam))
-        return worst_of_class(law(s, x).excess + x, x)
+        return worst_of_class(prior_excess(x, lam, kind) + x, x)
 
     wide = 0.5 * math.log(x[-1] / x[0])
     mesh = [(u, v) for u in np.linspace(0.3, 5.0, 7) for v in np.linspace(-4.0, 0.8 * wide, 12)]
@@ -155,7 +150,7 @@ def lines_by_calls(
 
 def _bound(data: LogConcave, K: int, theorem: str, scheme: str) -> float:
     """The least over T of vp-linear's bound on a uniform grid; infinite where it applies at none."""
-    p, best, M1 = process("vp-linear"), math.inf, 0.0 if theorem == "published" else None
+    p, best, M1 = process("vp-linear"), math.inf, 0.0 if upper_bound(theorem, scheme).needs_M1 else None
     for T in np.linspace(1.0, 8.0, 29):
         try:
             total = w2_bound(p, data, T=float(T), K=K, scheme=scheme, theorem=theorem, M1=M1).total

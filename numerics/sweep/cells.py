@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,20 +15,18 @@ import pyarrow.parquet as pq
 import wbound
 from numerics.sweep.config import AXES, TARGETS, Plan, described
 from numerics.sweep.passes import Passes, PassesOfData, compiles
-from wbound.calculus.balls import double_of
+from numerics.targets.named import law_of
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
-from wbound.memory import dimension
-from wbound.sampler.description import Description
 from wbound.sampler.grid import Nodes
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import EM, SCHEMES
 from wbound.theory.statements import upper_bound
 
-__all__ = ["SCHEMA", "batch", "data_of", "versions"]
+__all__ = ["SCHEMA", "batch", "versions"]
 
 _TEXT, _REAL, _WHOLE = pa.string(), pa.float64(), pa.int64()
 
@@ -186,7 +183,7 @@ class _Maker:
         return self._once("process", index[0], lambda: described(at).made_process)
 
     def _data(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Curvature:
-        return self._once("data", index[1:3], lambda: data_of(described(at)))
+        return self._once("data", index[1:3], lambda: law_of(described(at)))
 
     def _at(self, index: tuple[int, ...]) -> dict[str, Any]:
         return {axis: values[j] for (axis, values), j in zip(self._axes, index, strict=True)}
@@ -286,21 +283,3 @@ def _described(kind: str, spec: Mapping[str, Any]) -> dict[str, str]:
     if kind == "target":
         values = {k: v for k, v in {**TARGETS[name], **values}.items() if v is not None}
     return {kind: name, f"{kind}_parameters": json.dumps(values, sort_keys=True)}
-
-
-def data_of(of: Description) -> Curvature:
-    """The data of a cell: facts, or a Gaussian with the spectrum that goes by a target's name."""
-    from numerics.targets.products import Gaussian
-
-    if "target" not in of.data:
-        return of.made_data
-    name, d = of.data["target"], int(of.data["d"])
-    v = {key: double_of(key, text) for key, text in of.data.items() if key not in ("target", "d")}
-    i = np.arange(dimension(d), dtype=float)
-    shape = {
-        "isotropic": lambda: np.ones(d),
-        "power-law": lambda: (i + 1.0) ** -v["exponent"],
-        # from 1 down to 1/condition
-        "geometric": lambda: np.exp(-math.log(v["condition"]) * i / max(d - 1, 1)),
-    }[name]()
-    return Gaussian(np.full(d, v["mean"]), v["variance"] * shape)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from numerics.io.reading import text_of
+from numerics.targets.named import FACTS, SPECTRA
+from numerics.targets.named import TARGETS as NAMED_TARGETS
 from wbound.calculus.balls import exact_text
 from wbound.calculus.parser import number
 from wbound.errors import BadInput, count, nonnegative, one_of, positive
@@ -37,10 +39,9 @@ AXES = (
 
 #: Targets by name and their parameters with defaults (None: may be left out).
 TARGETS: dict[str, dict[str, float | None]] = {
-    "isotropic": {"variance": 1.0, "mean": 0.0},
-    "power-law": {"exponent": 1.0, "variance": 1.0, "mean": 0.0},
-    "geometric": {"condition": 10.0, "variance": 1.0, "mean": 0.0},
-    "facts": {"m0": 1.0, "L0": 1.0, "second_moment": None, "mean_norm": None},
+    name: {key: None if text is None else number(text, key) for key, text in row.parameters.items()}
+    for name, row in NAMED_TARGETS.items()
+    if name in SPECTRA or name == FACTS
 }
 
 #: More cells than this are a mistake in the file, or work for several sweeps.

@@ -133,7 +133,7 @@ def flat(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[str]]:
                 if note not in notes:
                     notes.append(note)
                 numbers.append(notes.index(note) + 1)
-        line: dict[str, Any] = {"process": row.process, "theorem": 1 if row.theorem == "published" else 2}
+        line: dict[str, Any] = {"process": row.process, "theorem": int(row.number)}
         for name in COLUMNS:
             cell = row.cell(name)
             line |= {f"{name}_published": cell.published, f"{name}_derived": cell.derived}

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from wbound.bounds.theorem import Theorem
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -67,7 +68,12 @@ class Family:
     @property
     def statement(self) -> str:
         """The theorem's name in docs/theory.md."""
-        return upper_bound(self.theorem, self.scheme).id
+        return self.by.id
+
+    @property
+    def by(self) -> Theorem:
+        """The theorem."""
+        return upper_bound(self.theorem, self.scheme)
 
 
 #: From p_T, where the start cannot hide the terms, and from the prior.
@@ -131,12 +137,12 @@ class Case:
 def evaluate(family: Family, case: Case) -> tuple[float, float]:
     """The bound and the exact W2 of one case (x, not squared). Raises what a bad setting raises."""
     described = case.described(family)
-    if family.theorem == "published":
+    if family.by.needs_M1:
         law = described.made_data
         assert isinstance(law, Gaussian)
         described = described.but(M1=law.M1(described.made_process, case.T, rtol=1e-2).hex())
     s = described.setting
-    return float(upper_bound(family.theorem, family.scheme)(s).total), float(EXACT_LAW(s))
+    return float(family.by(s).total), float(EXACT_LAW(s))
 
 
 # ---------------------------------------------------------------------- an optimiser's coordinates
@@ -152,11 +158,11 @@ def _box(process: str, family: Family) -> list[tuple[float, float]]:
     box += [(-2.0, 12.0)]  # λ(T)
     box += [(0.0, math.log10(MOST_STEPS))]  # K
     box += [(-0.7, 0.7)]  # the grid's exponent (Theorem 1: none)
-    level = (-1.7, 2.0) if family.theorem == "published" else (-3.0, 3.0)
+    level = (-1.7, 2.0) if family.by.more_steps else (-3.0, 3.0)
     return [*box, level, (0.0, 3.0), (-3.0, 3.0)]  # ς², the spectrum's condition, the mean over ς
 
 
-def _case(process: str, x: Array, theorem: str = "sharp") -> Case:
+def _case(process: str, x: Array, family: Family) -> Case:
     """The case at a point of the box. Raises what the clock raises."""
     names = _parameters(process)
     n = len(names)
@@ -165,12 +171,12 @@ def _case(process: str, x: Array, theorem: str = "sharp") -> Case:
     T = float(made.time_of(float(x[n]) * math.log(10.0))[()])
     K = max(round(10.0 ** float(x[n + 1])), 1)
     level, condition, mean = (float(10.0**v) for v in x[n + 3 : n + 6])
-    if theorem == "published":  # the step-size condition: nothing much narrower than the last step
+    if family.by.more_steps:  # the step-size condition: nothing much narrower than the last step
         level *= float(made.lam(T / K)) * condition * 30.0
     # two eigenvalues unless their quotient is 1; below 1e-2 the mean is none
     variances = (level,) if condition < 1.05 else (level, level / condition)
     centre = mean * math.sqrt(level) if mean > 1e-2 else 0.0
-    warp = 1.0 if theorem == "published" else float(10.0 ** x[n + 2])
+    warp = 1.0 if family.by.more_steps else float(10.0 ** x[n + 2])
     return Case(process, parameters, T, K, warp, variances, (centre, 0.0)[: len(variances)])
 
 
@@ -222,7 +228,7 @@ class _Objective:
                 raise _Over
             self.evaluations += 1
             try:
-                case = _case(process, x, self.family.theorem)
+                case = _case(process, x, self.family)
                 bound, exact = evaluate(self.family, case)
             except (WboundError, OverflowError):
                 return NOTHING

@@ -21,15 +21,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numerics.targets.mixtures import Bimodal, GaussianMixture, SmoothedData
-from numerics.targets.products import Gaussian, LogCosh, ProductTarget, SymmetricMixture
+from numerics.targets.named import DENSITY, target_named
 from numerics.verification.law_test import RISK
+from numerics.verification.outputs_and_law import followed
 from numerics.verification.verdict import (
     HOLDS,
     REFUTED,
     UNDECIDED,
     contradicted,
-    followed,
     judged,
     needed_M1,
 )
@@ -38,43 +37,59 @@ from wbound.extras import needing
 from wbound.forward.catalogue import PUBLISHED
 from wbound.sampler.description import Description
 from wbound.sampler.scheme import POINTWISE
+from wbound.typing import Array
 
 __all__ = ["COLUMNS", "LAW", "TARGETS", "Cell", "Matrix", "cells", "run_cell", "verify_all"]
 
 
-def _cloud() -> SmoothedData:
-    """A small data set in the plane: 24 points on an ellipse."""
+def _ellipse() -> Array:
+    """A small data set in the plane: 24 points."""
     angle = 2.0 * math.pi * np.arange(24) / 24.0
-    return SmoothedData(np.stack((1.5 * np.cos(angle), 0.8 * np.sin(angle)), axis=1), 0.8)
+    return np.stack((1.5 * np.cos(angle), 0.8 * np.sin(angle)), axis=1)
 
 
-#: The targets by name: what is verified on, in words for people, and how to make it.
-TARGETS: dict[str, tuple[str, Callable[[], Any]]] = {
+#: What is verified on, by the name of a stored row: in words for people; a target, its parameters and d.
+TARGETS: dict[str, tuple[str, str, dict[str, Any], int | None]] = {
     "gaussian": (
         "Gaussian, d = 3, with a mean, anisotropic",
-        lambda: Gaussian([1.0, -0.5, 0.25], [[2.0, 0.6, 0.2], [0.6, 1.0, -0.1], [0.2, -0.1, 0.4]]),
+        "gaussian",
+        {"mean": [1.0, -0.5, 0.25], "cov": [[2.0, 0.6, 0.2], [0.6, 1.0, -0.1], [0.2, -0.1, 0.4]]},
+        3,
     ),
-    "mixture": ("two modes, d = 2, |c| = 0.8, s = 1", lambda: SymmetricMixture([0.48, 0.64], 1.0)),
-    "logcosh": ("log cosh, d = 3, m0 = 1/2, L0 = 2", lambda: LogCosh(3, 0.5, 2.0)),
+    "mixture": ("two modes, d = 2, |c| = 0.8, s = 1", "mixture", {"c": "0.48,0.64"}, 2),
+    "logcosh": ("log cosh, d = 3, m0 = 1/2, L0 = 2", "logcosh", {}, 3),
     "density": (
         "a user's density -x²/2 - log(1 + e^x), d = 2",
-        lambda: ProductTarget("-x**2/2 - log(1 + exp(x))", 2),
+        f"{DENSITY}-x**2/2 - log(1 + exp(x))",
+        {},
+        2,
     ),
-    "mixture-1d": ("two modes on the line, |c| = 0.8, s = 1", lambda: SymmetricMixture(0.8, 1.0)),
-    "modes": ("two modes apart, d = 2, |c| = 1.5, s = 0.8", lambda: Bimodal([0.9, 1.2], 0.8)),
+    "mixture-1d": ("two modes on the line, |c| = 0.8, s = 1", "mixture", {}, 1),
+    "modes": ("two modes apart, d = 2, |c| = 1.5, s = 0.8", "modes", {"c": "0.9,1.2", "s": "0.8"}, 2),
     "peaks": (
         "three peaks on the line, s = 0.7",
-        lambda: GaussianMixture([-1.2, 0.3, 1.0], 0.7, [0.3, 0.5, 0.2]),
+        "peaks",
+        {"means": "-1.2,0.3,1", "s": "0.7", "weights": "0.3,0.5,0.2"},
+        1,
     ),
     "smoothed": (
         "eight points on the line smoothed by τ = 0.6",
-        lambda: SmoothedData(np.linspace(-1.0, 1.0, 8)[:, None] ** 3, 0.6),
+        "smoothed",
+        {"points": np.linspace(-1.0, 1.0, 8)[:, None] ** 3, "tau": "0.6"},
+        1,
     ),
-    "cloud": ("24 points in the plane smoothed by τ = 0.8", _cloud),
+    "cloud": (
+        "24 points in the plane smoothed by τ = 0.8",
+        "smoothed",
+        {"points": _ellipse(), "tau": "0.8"},
+        2,
+    ),
+    # as wide as nothing: the profile is that of bounded data from λ = δ on
     "points": (
         "two points on the line, ±0.6, stopped early at δ = 0.3",
-        # as wide as nothing: the profile is that of bounded data from λ = δ on
-        lambda: Bimodal(0.6, 1e-6),
+        "modes",
+        {"c": "0.6", "s": "1e-6"},
+        1,
     ),
 }
 #: The four of the matrix proper; score errors go on the line, since samples say most there.
@@ -165,7 +180,7 @@ def cells(processes: Iterable[str] = PUBLISHED) -> list[Cell]:
 
 @cache
 def _target(name: str) -> Any:
-    return TARGETS[name][1]()
+    return target_named(*TARGETS[name][1:])
 
 
 def run_cell(cell: Cell, seed: int = 0, n: int = N) -> dict[str, Any]:

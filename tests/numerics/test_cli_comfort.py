@@ -19,6 +19,7 @@ from numerics.cli import words
 from numerics.cli.main import app, main
 from numerics.figures import style
 from numerics.schedules.schedule_formats import FORMS
+from numerics.targets.named import DENSITY, TARGETS
 from wbound.sampler.make_setting import STARTS
 from wbound.theory.statements import THEOREMS
 
@@ -72,6 +73,7 @@ def test_the_words_that_complete_are_those_of_their_owners() -> None:
     assert tuple(THEOREMS) == words.THEOREMS
     assert tuple(STARTS) == words.STARTS
     assert tuple(FORMS) == words.FORMS
+    assert (*(name for name in TARGETS if name != "facts"), DENSITY) == words.TARGETS
     assert tuple(style.WIDTHS) == words.WIDTHS
 
 

@@ -11,7 +11,6 @@ import __future__
 import argparse
 import ast
 import copy
-import fnmatch
 import functools
 import gc
 import importlib
@@ -21,25 +20,18 @@ import json
 import os
 import resource
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
-import mpmath as mp
 import numpy as np
 import pytest
-import referee
+from hypothesis import HealthCheck, settings
+from mutant_checks import Check, place, remember, tests_of
 from mutated import CALLER, COMPILED, EQUIVALENT, NO_STEPS, PASSED_OVER, REMEMBERED, TARGETS
-
-Check = Callable[[], None]
-
-# The tests of a room lie in its folder, and their names are all different.
-sys.path += [str(f) for f in Path(__file__).resolve().parent.iterdir() if f.is_dir()]
 
 #: How a term is made wrong. "late": each step has the value of the step before it.
 OPERATIONS: dict[str, Callable[[Any], Any]] = {
@@ -50,6 +42,8 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
 }
 #: A check that takes so many CPU seconds, and so many times its own on the code as it is, has noticed.
 PATIENCE, TIMES = 0.5, 10.0
+#: A busy machine is no reason for a test to turn red.
+SLOW = [HealthCheck.too_slow]
 #: A child that needs more CPU seconds than this, deaf to the above, is ended.
 MOST = 300
 
@@ -253,6 +247,13 @@ def _code(tree: ast.FunctionDef, module: str) -> Any:
     return space[tree.name].__code__
 
 
+def forget(module: str) -> None:
+    """Empty the module's caches: what the code as it is has computed is no answer of a mutant."""
+    for value in vars(module_of(module)).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
 class Endless(BaseException):
     """The mutant is too slow."""
 
@@ -264,7 +265,8 @@ class NoTerm(BaseException):
 def apply(mutant: Mutant) -> dict[str, int]:
     """Change the running code; how often the term was met, and how often the operation changed it."""
     module = module_of(mutant.module)
-    tree = copy.deepcopy(functions(mutant.module)[mutant.function])
+    forget(mutant.module)
+    tree = functions(mutant.module)[mutant.function]  # the child's own
     tree.decorator_list = []
     changed = _Sites(f"{mutant.module}.{mutant.function}", mutant.site).visit(tree)
     owner = function_of(mutant.module, mutant.function)
@@ -284,57 +286,6 @@ def apply(mutant: Mutant) -> dict[str, int]:
     vars(module)["__operation__"] = wrapped
     owner.__code__ = _code(changed, mutant.module)
     return counts
-
-
-# ---------------------------------------------------------------------- tests without pytest's runner
-
-
-def _cases(test: FunctionType) -> Iterator[dict[str, Any]]:
-    """The arguments of each of a parametrised test's cases."""
-    axes = []
-    for mark in getattr(test, "pytestmark", []):
-        if mark.name == "parametrize":
-            names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
-            rows = [v if len(names) > 1 else (v,) for v in mark.args[1]]
-            axes.append([dict(zip(map(str.strip, names), row, strict=True)) for row in rows])
-    for combination in itertools.product(*axes):
-        yield {name: value for part in combination for name, value in part.items()}
-
-
-def tests_of(files: str) -> dict[str, Check]:
-    """The tests of some files that need no fixture, by name; random searches and deep ones are left out."""
-    out: dict[str, Check] = {}
-    for file in files.split():
-        for name, test in vars(importlib.import_module(file)).items():
-            if not (name.startswith("test_") and isinstance(test, FunctionType)):
-                continue
-            marks = {m.name for m in getattr(test, "pytestmark", [])}
-            if hasattr(test, "hypothesis") or "deep" in marks or "compiled" in name:
-                continue
-            for i, case in enumerate(_cases(test)):
-                if set(case) == set(inspect.signature(test).parameters):
-                    label = f"{file}.{name}" + (f"[{i}]" if case else "")
-                    out[label] = functools.partial(test, **case)
-    return out
-
-
-def _same(x: Any) -> str:
-    """A key by value: a plain process by its name and parameters, anything else by its text."""
-    return f"{x.name} {x.made!r}" if isinstance(x, referee.Plain) else repr(x)
-
-
-def remember(module: ModuleType, name: str) -> None:
-    """What the referee computes in 30 digits does not depend on a mutant: it is computed once."""
-    original, known = getattr(module, name), {}  # type: ignore[var-annotated]
-
-    @functools.wraps(original)
-    def memo(*args: Any, **options: Any) -> Any:
-        key = (mp.mp.dps, *map(_same, args), *((k, _same(v)) for k, v in options.items()))
-        if key not in known:
-            known[key] = original(*args, **options)
-        return known[key]
-
-    setattr(module, name, memo)
 
 
 # ---------------------------------------------------------------------- one mutant, one process
@@ -373,51 +324,71 @@ def _child(mutant: Mutant, checks: list[tuple[str, Check]], seconds: dict[str, f
     os._exit(0)
 
 
-def _in_short_list(name: str, patterns: str) -> bool:
-    """Of a test's many cases four and every seventh: enough to notice most."""
-    _, _, case = name.rstrip("]").partition("[")
-    return (int(case or 0) < 4 or int(case) % 7 == 0) and any(
-        fnmatch.fnmatch(name, pattern) for pattern in patterns.split()
-    )
+class Run(NamedTuple):
+    """A child on its way: its process, the pipe it answers through and the checks that it and those before it have."""
+
+    pid: int
+    read: int
+    tried: set[str]
 
 
 class Runner:
-    """Forks for each mutant, ``jobs`` at a time. A function's checks are those that run it, the quickest first and the
-    last that noticed before all; the tests of the short list, and only where these see nothing all others."""
+    """Forks for each mutant, ``jobs`` at a time. A function's checks are those that run it: first the last that noticed
+    a mutant of it, or one of its module, then the quickest. A check is run on the code as it is when a mutant has
+    escaped all that were so far: those of the short list first, and, unless ``quick``, the others."""
 
     def __init__(self, jobs: int, quick: bool = False) -> None:
         self.jobs, self.quick = jobs, quick
         self.seconds: dict[str, float] = {}
         self.reach: dict[str, set[str]] = {}
-        self.order: dict[tuple[str, int], list[tuple[str, Check]]] = {}
+        self.clock = itertools.count(1)
+        #: When a check last noticed a mutant of a function, and of a module.
+        self.noticed: dict[tuple[str, str], int] = {}
+        self.pools: dict[str, dict[str, Check]] = {}
 
     def profile(self, name: str, check: Check) -> None:
         """Run a check on the code as it is: it is green, it takes so long, it runs these functions."""
-        if name in self.seconds:
-            return
+        for target in TARGETS:
+            forget(target)
         MET.clear()
         begun = time.process_time()
         check()
         self.seconds[name], self.reach[name] = time.process_time() - begun, set(MET)
 
-    def checks(self, mutant: Mutant, stage: int) -> list[tuple[str, Check]]:
+    def pool(self, module: str) -> dict[str, Check]:
+        """The module's checks in the order in which they are tried."""
+        if module not in self.pools:
+            target = TARGETS[module]
+            listed = tests_of(target.files)
+            at = {n: place(n, target.short.split()) for n in listed}
+            names = [n for n in sorted(listed, key=at.__getitem__) if not (self.quick and at[n][0])]
+            self.pools[module] = {n: listed[n] for n in names}
+        return self.pools[module]
+
+    def checks(self, mutant: Mutant, tried: set[str]) -> list[tuple[str, Check]]:
+        """Those not yet tried that are known to run the function, or the next that turns out to; empty: no more."""
         function = f"{mutant.module}.{mutant.function}"
         reached = f"{mutant.module}.{CALLER if mutant.function == COMPILED else mutant.function}"
-        if (function, stage) not in self.order:
-            target = TARGETS[mutant.module]
-            listed = tests_of(target.files)
-            short = {n: c for n, c in listed.items() if _in_short_list(n, target.short)}
-            pool = short if stage == 0 else {n: c for n, c in listed.items() if n not in short}
-            for name, check in pool.items():
+        pool = self.pool(mutant.module)
+        known = [n for n in pool if n not in tried and reached in self.reach.get(n, ())]
+        for name, check in pool.items():
+            if known:
+                break
+            if name not in self.reach:
                 self.profile(name, check)
-            mine = [item for item in pool.items() if reached in self.reach[item[0]]]
-            self.order[function, stage] = sorted(mine, key=lambda item: self.seconds[item[0]])
-        return self.order[function, stage]
+                known = [name] if reached in self.reach[name] else []
 
-    def start(
-        self, mutant: Mutant, stage: int = 0, spent: float = 0.0
-    ) -> tuple[int, int, Mutant, int, float]:
-        checks = self.checks(mutant, stage)
+        def key(name: str) -> tuple[float, ...]:
+            last = (-self.noticed.get((of, name), 0) for of in (function, mutant.module))
+            return *last, self.seconds[name]
+
+        return [(name, pool[name]) for name in sorted(known, key=key)]
+
+    def start(self, mutant: Mutant, tried: set[str]) -> Run | None:
+        """A child on its way, or nothing where no check is left."""
+        checks = self.checks(mutant, tried)
+        if not checks:
+            return None
         # what there is now is nothing that a child's collector has to look at, and so to copy
         gc.freeze()
         read, write = os.pipe()
@@ -425,55 +396,61 @@ class Runner:
         if pid == 0:
             _child(mutant, checks, self.seconds, write)
         os.close(write)
-        return pid, read, mutant, stage, spent
+        return Run(pid, read, tried | {name for name, _ in checks})
 
-    def finish(
-        self, running: tuple[int, int, Mutant, int, float], before: dict[str, int] | None = None
-    ) -> dict[str, Any]:
-        pid, read, mutant, stage, spent = running
-        with os.fdopen(read, "rb") as pipe:
-            said = pipe.read()
-        _, status, used = os.wait4(pid, 0)
-        spent += used.ru_utime + used.ru_stime
-        out = {"name": mutant.name, "seconds": round(spent, 3)}
-        # without a word it ended by a signal: the clock's, or for want of memory
-        answer = json.loads(said) if said else {"by": f"signal {status & 127}", "met": 1, "changed": 1}
+    def finish(self, mutant: Mutant, running: Run | None) -> dict[str, Any]:
+        """How it ends: caught, survived, left (by the short list), unmet, or no term."""
+        spent, counts = 0.0, {"met": 0, "changed": 0}
+        while running:
+            with os.fdopen(running.read, "rb") as pipe:
+                said = pipe.read()
+            _, status, used = os.wait4(running.pid, 0)
+            spent += used.ru_utime + used.ru_stime
+            # without a word it ended by a signal: the clock's, or for want of memory
+            answer = json.loads(said) if said else {"by": f"signal {status & 127}", "met": 1, "changed": 1}
+            if answer["by"]:
+                break
+            counts = {key: answer[key] + counts[key] for key in counts}
+            running = self.start(mutant, running.tried)
+        out = {"name": mutant.name, "seconds": round(spent, 3), "by": ""}
+        if not running:
+            # one number for all steps is never late
+            late = counts["met"] and mutant.operation == "late"
+            unchanged = "no term" if late else "unmet"
+            return {
+                **out,
+                "outcome": "left" if self.quick else "survived" if counts["changed"] else unchanged,
+            }
         if answer["by"] == "none":
-            return {**out, "outcome": "no term", "by": ""}
-        if answer["by"]:
-            order = self.order[f"{mutant.module}.{mutant.function}", stage]
-            order.sort(key=lambda item: item[0] != answer["by"])
-            return {**out, "outcome": "caught", "by": answer["by"], "slow": bool(answer.get("slow"))}
-        counts = {key: answer[key] + (before or {}).get(key, 0) for key in ("met", "changed")}
-        if stage == 0 and self.quick:
-            return {**out, "outcome": "left", "by": ""}
-        if stage == 0:
-            return self.finish(self.start(mutant, 1, spent), counts)
-        if counts["changed"]:
-            return {**out, "outcome": "survived", "by": ""}
-        # one number for all steps is never late
-        late = counts["met"] and mutant.operation == "late"
-        return {**out, "outcome": "no term" if late else "unmet", "by": ""}
+            return {**out, "outcome": "no term"}
+        for of in (f"{mutant.module}.{mutant.function}", mutant.module):
+            self.noticed[of, answer["by"]] = next(self.clock)
+        return {**out, "outcome": "caught", "by": answer["by"], "slow": bool(answer.get("slow"))}
 
     def run(self, chosen: list[Mutant]) -> Iterator[dict[str, Any]]:
-        running: list[tuple[int, int, Mutant, int, float]] = []
+        running: list[tuple[Mutant, Run | None]] = []
         for mutant in chosen:
-            running.append(self.start(mutant))
+            running.append((mutant, self.start(mutant, set())))
             if len(running) >= self.jobs:
-                yield self.finish(running.pop(0))
+                yield self.finish(*running.pop(0))
         for left in running:
-            yield self.finish(left)
+            yield self.finish(*left)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", nargs="*", default=[""], help="how their names begin")
     parser.add_argument("--quick", action="store_true", help="the short lists alone")
     parser.add_argument("--exceptions", action="store_true", help="those that are said to change nothing")
     options = parser.parse_args()
     warnings.simplefilter("error")
+    # without pytest no conftest.py is read: a slow machine is no mutant, nor is a drawn example
+    settings.register_profile(
+        "mutants", deadline=None, derandomize=True, database=None, suppress_health_check=SLOW
+    )
+    settings.load_profile("mutants")
     for name in REMEMBERED:
         module, _, function = name.partition(".")
         remember(importlib.import_module(module), function)
@@ -482,7 +459,8 @@ def main() -> None:
     chosen = [
         m
         for m in mutants()
-        if m.name.startswith(options.only) and m.name.startswith(tuple(EQUIVALENT)) == options.exceptions
+        if m.name.startswith(tuple(options.only))
+        and m.name.startswith(tuple(EQUIVALENT)) == options.exceptions
     ][:: options.every]
     for result in Runner(options.jobs, options.quick).run(chosen):
         print(json.dumps(result), flush=True)

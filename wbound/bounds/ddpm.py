@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from wbound.bounds.shared import Parts, bound_of, decay_constant, start_term, weights
 from wbound.calculus.stable import softplus
+from wbound.calculus.suprema import vertex
 from wbound.data.curvature import Curvature
+from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import DDPM
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound
-from wbound.typing import Array
+from wbound.summation.criterion import ends_of
+from wbound.summation.step_sums import COARSE, Rows, tally
+from wbound.typing import Array, Index
 
 __all__ = ["ancestral_terms"]
 
@@ -63,15 +66,29 @@ def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
 
 def best_theta(value: Callable[[float], float]) -> float:
     """The smallest value over θ ∈ [0, 4] of Eq. 9′'s or 15's θ-term: any θ gives a valid bound."""
+    from scipy.optimize import minimize_scalar  # slow to import, and most bounds need none
+
     grid = np.linspace(0.0, 4.0, 9)
     values = [value(float(t)) for t in grid]
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    finite = scipy.optimize.minimize_scalar(
+    finite = minimize_scalar(
         lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
     )
     return min(value(float(finite.x)), values[i])
+
+
+def best_of(s: Setting) -> float:
+    """The θ that is best of those that `best_theta` tries."""
+    seen: dict[float, float] = {}
+
+    def value(theta: float) -> float:
+        seen[theta] = ancestral_sums(s, theta).bias
+        return seen[theta]
+
+    best_theta(value)
+    return float(min(seen, key=lambda theta: seen[theta]))
 
 
 def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
@@ -97,3 +114,54 @@ def ancestral(s: Setting) -> Bound:
     and the martingale noise combine in squares. *upper*"""
     p = ancestral_sums(s)
     return bound_of(s, "Eq. 9'", p.additive, p)
+
+
+class ManySteps:
+    """Eq. 9′ over K steps too many to sum: what it adds to the rows, and its θ."""
+
+    def __init__(self, process: Process, data: Curvature) -> None:
+        self.process, self.data = process, data
+        self.found: dict[float, tuple[float, float]] = {}
+
+    def beside(self, rows: Rows, theta: float) -> Rows:
+        """``rows`` and Eq. 9′'s drift, noise², score and θ-term, which carry their products themselves."""
+
+        def rows_of(b: Batch, which: Index) -> Array:
+            terms = ancestral_terms(b, self.data)
+            own = np.stack((terms.drift, terms.noise2, terms.score, terms.weight(theta)))
+            return np.concatenate((rows.of(b, which), own))
+
+        return rows._replace(
+            of=rows_of, orders=(*rows.orders, 2.0, 3.0, 1.0, 5.0), powers=(*rows.powers, 0, 0, 0, 0)
+        )
+
+    def curved(self, theta: float, log_lam_T: float, weight: float) -> float:
+        """The θ-term from its sum, infinite where steps are too long for an expansion to have made one."""
+        if not weight >= 0.0:
+            return math.inf
+        return 0.25 * math.sqrt(decay_constant(theta, self.data, log_lam_T) * weight)
+
+    def best(self, T: float, K: float) -> float:
+        """The θ with the smallest θ-term, which hardly moves with K: any θ gives a bound. It is in a valley
+        that narrows as λ(T) grows, so look three times, ever closer."""
+        before = self.found.get(T)
+        if before is not None and 0.25 * K <= before[0] <= 4.0 * K:
+            return before[1]
+        log_lam_T = ends_of(self.process, T)[1]
+        theta, tried = 2.0, np.array([0.0, 0.5, 1.0, 1.3, 1.6, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0, 4.0])
+        for half_width in (0.2, 0.04, 0.0):
+            thetas = tuple(float(v) for v in tried)
+
+            def rows_of(b: Batch, which: Index, thetas: Sequence[float] = thetas) -> Array:
+                weight = ancestral_terms(b, self.data).weight
+                return np.stack((np.zeros(b.size), *(weight(theta) for theta in thetas)))
+
+            n = len(thetas)
+            rows = Rows(rows_of, (1.0,) + (5.0,) * n, (0,) * n)
+            sums = tally(self.process, self.data, T, K, rows, COARSE).sums[0]
+            values = np.log([self.curved(t, log_lam_T, float(w)) for t, w in zip(thetas, sums, strict=True)])
+            i = min(max(int(np.argmin(values)), 1), tried.size - 2)
+            theta = vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])
+            tried = max(theta, half_width) + half_width * np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+        self.found = {T: (K, theta)}  # a search stays at one T while it asks for this
+        return theta

@@ -15,9 +15,10 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound
+from wbound.summation.criterion import Value
 from wbound.typing import Array
 
-__all__ = ["decay_constant", "output", "start_error", "start_term", "weights"]
+__all__ = ["decay_constant", "output", "start_error", "start_term", "value_of", "weights"]
 
 
 def start_term(s: Setting) -> float:
@@ -78,6 +79,12 @@ def bound_of(s: Setting, statement: str, total: float, p: Parts, extra: float = 
         trivial=math.sqrt(s.data.second_moment),
         statement=statement,
     )
+
+
+def value_of(p: Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:
+    """The parts as a `Value` of (T, K)."""
+    score, bias, start, noise = (v * scale for v in (p.score, p.bias, p.start, p.noise))
+    return Value(score + extra, bias, start, noise, score, error, extra)
 
 
 def decay_constant(theta: float, data: Curvature, log_lam: float) -> float:

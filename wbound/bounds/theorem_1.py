@@ -9,21 +9,27 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import sympy as sp
 
-from wbound.bounds.theorem import make_theorem
+from wbound.bounds.theorem import Needed, Theorem, stated
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.calculus.suprema import branch_and_bound
 from wbound.data.curvature import Curvature
-from wbound.errors import BadInput, HypothesisFailed
+from wbound.data.gaussian import Gaussian
+from wbound.data.log_concave import LogConcave
+from wbound.errors import BadInput, HypothesisFailed, nonnegative
+from wbound.forward.clock_at_infinity import Clock, Sum, largest, plus, power_of_x
 from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import Setting
-from wbound.sampler.scheme import EM
-from wbound.sampler.steps import Batch
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import EM, Scheme
+from wbound.sampler.steps import Batch, batch
 from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term, facts_of, product_text, start_of
-from wbound.typing import Array
+from wbound.summation.criterion import INFINITE, Criterion, Value, by_size
+from wbound.summation.step_sums import Quality, Rows, tally
+from wbound.typing import Array, Index
 
 __all__ = ["STEP_SIZE", "THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
 
@@ -220,6 +226,150 @@ def _explain(s: Setting, bound: Bound) -> Explanation:
     return Explanation("Theorem 1 (Eq. 5)", formula, tuple(known), tuple(out), bound.total)
 
 
+# ---------------------------------------------------------------------- over many steps
+
+
+class _A2:
+    """A2's constant M_1 on [0, T]: the number given, or the data's own."""
+
+    def __init__(self, process: Process, data: Curvature, M1: Any) -> None:
+        self.process, self.data = process, data
+        self.given = None if M1 == "exact" else float(M1)
+        self.law: Any = data
+        if self.given is None and isinstance(data, LogConcave):
+            self.law = data.gaussian() or data
+        self.known: dict[float, float] = {}
+        self.rough: list[tuple[float, float, float]] = []
+
+    def __call__(self, T: float) -> float:
+        if self.given is not None:
+            return self.given
+        if T not in self.known:
+            self.known[T] = self.law.M1(self.process, T)
+        return self.known[T]
+
+    def roughly(self, T: float) -> float:
+        """An upper bound that serves while T is searched: of a longer horizon, for A2 on [0, T'] holds on
+        [0, T]. What was found at one time serves every horizon between that time and T'."""
+        longer = _octave(T)
+        if self.given is not None or not longer < self.process.t_max:
+            return self(T)
+        if not isinstance(self.law, Gaussian):
+            return self(longer)
+        for at, end, value in self.rough:
+            if at <= T <= end:
+                return value
+        found = self.law.score_rate(self.process, longer, 1e-2)
+        self.rough.append((found.at, longer, found.upper))
+        return found.upper
+
+
+def _octave(T: float) -> float:
+    """The next power of two: few horizons, each an upper bound for the shorter ones."""
+    return 2.0 ** math.ceil(math.log2(T))
+
+
+def over_steps(
+    process: Process,
+    data: Curvature,
+    scheme: Scheme,
+    start: str,
+    M: float = 0.0,
+    V: float = 0.0,
+    M1: Any = None,
+) -> Criterion:
+    if M1 == "exact" and not hasattr(data, "M1"):
+        raise BadInput("M1", M1, "is known for Gaussian data only: give A2's constant as a number")
+    a2 = _A2(process, data, M1 if M1 == "exact" else nonnegative("M1", M1))
+    moments: dict[tuple[float, bool], float] = {}
+
+    def omega_of(T: float, quality: Quality) -> float:
+        # while T is searched a rougher bound will do; then the search stays at one T
+        rough = quality.rough
+        if (T, rough) not in moments:
+            moments[T, rough] = moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
+        return moments[T, rough]
+
+    def a2_at(T: float, quality: Quality) -> float:
+        return a2.roughly(T) if quality.rough else a2(T)
+
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        m1 = a2_at(T, quality)
+        try:
+            b = THEOREM_1(setting(process, data, T, K, scheme=scheme, start=start, score_bias=M, M1=m1))
+        except HypothesisFailed as failed:
+            if failed.step is None:
+                raise
+            return INFINITE  # the step-size condition: more steps are needed
+        return Value(b.initialisation + b.score, b.discretisation, score=b.score)
+
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+        # the longest first: what is found for it may serve the others
+        m1 = np.empty(T.size)
+        for i in np.argsort(-T):
+            m1[i] = a2_at(float(T[i]), quality)
+
+        def rows_of(b: Batch, which: Index) -> Array:
+            return np.stack(local(b, process, data, m1[which]))
+
+        kink = -math.log(data.A1[1]) if data.A1 is not None else 0.0
+        alike = bool(m1.min() == m1.max())
+        rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), float(m1.max()), alike)
+        got = tally(process, data, T, K, rows, quality)
+        assert got.near is not None
+        with np.errstate(all="ignore"):  # the virtual steps among them are none of these
+            sizes = step_sizes(got.near.batch, data)[: got.near.size]
+        longest = sizes.reshape(got.near.horizons, -1).max(axis=1)
+        longest = np.maximum(longest, step_sizes(batch(process, T - T / K, T), data))
+        log_alpha, log_lam = process.law(T)
+        out = []
+        for i in range(T.size):
+            if longest[i] > 1.0:
+                out.append(INFINITE)
+                continue
+            omega = omega_of(float(T[i]), quality) if m1[i] else 0.0
+            first = start_at(data, start, process, float(log_alpha[i]), float(log_lam[i]))
+            first = grown(first, float(got.log_P[i]))
+            D, eta_G, G = (float(v) for v in got.sums[i])
+            score = M * G if M else 0.0
+            moved = float(m1[i]) * (1.0 + omega) * eta_G
+            out.append(Value(first + score, D, score=score, error=float(got.error[i].max()), fast=moved))
+        return out
+
+    return by_size(summed, tallied)
+
+
+# ---------------------------------------------------------------------- orders in d and ε
+
+
+def main_rate(clock: Clock) -> sp.Expr:
+    """Of g(f + g²L)/(α(1+m_0λ)) dt/du."""
+    return sp.expand(clock.g + clock.speed + clock.drift - clock.lam_ + clock.measure)
+
+
+def drift_rate(clock: Clock) -> sp.Expr:
+    """Of f‖X‖(f + g²L)/(α(1+m_0λ)) dt/du, where ‖X‖ ≍ αλ^{1/2}."""
+    return sp.expand(clock.scale.rate(clock.f) + clock.speed - clock.lam_ / 2 + clock.measure)
+
+
+def _needs(clock: Clock, scheme: str) -> Needed:
+    """K ≍ T x² S², S = ∫g(f+g²L)/(α(1+m_0λ))dt."""
+    clock.check_origin(3)  # g³
+    main = clock.sum("discretisation", "∫g(f+g²L)/(α(1+m0 λ)) dt", main_rate(clock))
+    T = clock.horizon[0]
+    sums: tuple[Sum, ...] = (main,)
+    notes: tuple[str, ...] = ()
+    powers = plus(T, power_of_x(2), main.growth, main.growth)
+    if clock.f != 0:  # the drift's share of ν_k, of order η and not √η
+        drift = clock.sum("drift", "∫f|X|(f+g²L)/(α(1+m0 λ)) dt", drift_rate(clock))
+        sums = (main, drift)
+        powers = largest(clock.scale, powers, plus(T, power_of_x(1), drift.growth))
+    powers = largest(clock.scale, powers, plus(T, clock.steepness))  # the step-size condition at T
+    if clock.scale.direction(sp.expand(clock.lam_ - 2 * clock.drift)) < 0:
+        notes = ("σ² → 0, so that A2's M_1 grows with T (Gaussian data); the order is for a fixed M_1",)
+    return Needed(powers, sums, notes)
+
+
 # ---------------------------------------------------------------------- hypotheses
 
 
@@ -252,23 +402,28 @@ def _step_size(s: Setting) -> None:
         before += b.size
 
 
-THEOREM_1 = make_theorem(
-    "theorem-1",
-    _evaluate,
-    c.a1,
-    c.own("A2", _a2),
-    c.scheme("em"),
-    c.uniform,
-    c.no_noise,
-    c.own(STEP_SIZE, _step_size),
-    source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
-    covers=("eq-5",),
+THEOREM_1 = Theorem(
+    **stated(
+        "theorem-1",
+        _evaluate,
+        c.a1,
+        c.own("A2", _a2),
+        c.scheme("em"),
+        c.uniform,
+        c.no_noise,
+        c.own(STEP_SIZE, _step_size),
+        source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
+        covers=("eq-5",),
+    ),
     called="published",
     takes=lambda scheme: scheme == EM,
-    criterion="Eq. 5",
+    criterion=lambda scheme: "Eq. 5",
     order=0.5,
     power=1.0,
     start=start_at,
     explain=_explain,
     more_steps=(STEP_SIZE,),
+    over_steps=over_steps,
+    needs=_needs,
+    starts_centred="Theorem 1 as published starts from ‖X_0‖; its proof takes Eq. 8 as well",
 )

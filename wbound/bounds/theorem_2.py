@@ -4,7 +4,7 @@ and 11 of docs/theory.md).
 Everything is carried in units of s_k = α_k(1 + cλ_k), c the data's `normaliser`: then hf contracts by
 exactly 1 (strongly log-concave data), nothing overflows before the bound does, and s_K = 1 at λ_K = 0.
 The local terms are functions of one step alone, so that the same ones serve the sums here and the
-integrals over virtual steps in `wbound.complexity.least_steps`.
+integrals over virtual steps in `over_steps`.
 """
 
 from __future__ import annotations
@@ -12,35 +12,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
-from wbound.bounds.ddpm import ancestral, ancestral_sums, ancestral_terms, has_ancestral
-from wbound.bounds.shared import Parts, bound_of, output, start_error, start_term
-from wbound.bounds.theorem import make_theorem
+from wbound.bounds.ddpm import ManySteps, ancestral, ancestral_sums, best_of, has_ancestral
+from wbound.bounds.shared import Parts, bound_of, output, start_at, start_error, start_term, value_of
+from wbound.bounds.theorem import Needed, Theorem, stated
+from wbound.bounds.theorem_2_explained import Shares, eq_7, eq_9
 from wbound.calculus.stable import grown, growth, logistic, softplus
 from wbound.data.curvature import Curvature, StronglyLogConcave
 from wbound.extras import installed
+from wbound.forward.clock_at_infinity import Clock, largest
 from wbound.forward.forward_process import Process
-from wbound.sampler.make_setting import Setting
+from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import DDPM, Scheme, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
+from wbound.sampler.turns import turns_of
 from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
-from wbound.statement.terms import (
-    FAR,
-    SLOW,
-    Explanation,
-    Known,
-    Term,
-    add_stop,
-    facts_of,
-    n_text,
-    start_of,
-)
-from wbound.typing import Array
+from wbound.statement.terms import Explanation
+from wbound.summation.criterion import AT_ONCE, INFINITE, Criterion, Value, by_size
+from wbound.summation.step_sums import Quality, Rows, one_by_one, tally
+from wbound.typing import Array, Index
 
 __all__ = ["THEOREM_2", "Local", "Shares", "local", "shares"]
 
@@ -48,6 +44,8 @@ __all__ = ["THEOREM_2", "Local", "Shares", "local", "shares"]
 #: Steps so large that their product of contractions exceeds e^300 in units of s_k: the bound is called infinite,
 #: since early terms below 1e-300 would be lost in doubles and then matter.
 UNSTABLE = 300.0
+#: With more steps Eq. 9′'s η⁵ is below doubles; Eq. 7″, a bound too, is left.
+SHORTEST = 1e50
 
 
 class Local(NamedTuple):
@@ -253,17 +251,6 @@ def _left(data: Curvature, start: str, process: Process, log_alpha: float, log_l
 # ---------------------------------------------------------------------- taken apart
 
 
-class Shares(NamedTuple):
-    """What e_K² of Eq. 7 is made of, in units of s_K²: the start, the drift errors b_k, the steps' noise n_k²,
-    the score's bias M and its noise V."""
-
-    start: float
-    bias: float
-    noise: float
-    score_bias: float
-    score_noise: float
-
-
 def shares(s: Setting) -> Shares:
     """e_K² of Eq. 7 split over its causes; their sum is the square of the recursion's result. Kind: *exact*."""
     M, V = s.score_bias, s.score_noise
@@ -288,101 +275,165 @@ def shares(s: Setting) -> Shares:
 
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
-    return _eq_9(s, bound) if bound.statement == "Eq. 9'" else _eq_7(s, bound)
-
-
-def _eq_7(s: Setting, bound: Bound) -> Explanation:
-    scale, extra = output(s)
     found = shares(s)
-    size = start_error(s.data, s.start, s.process, *s.nodes.first)
-    start_known, start = start_of(s, size, math.sqrt(found.start) * scale, "(P_0α(T) E_0)²")
-    squared = scale * scale
-    steps = f"sum over {s.nodes.K} steps"
-    inner = [
-        Term(start.symbol, f"({start.filled})²", found.start * squared, start.meaning),
-        Term("Σ P_k² n_k²", steps, found.noise * squared, "discretisation: noise inside the steps"),
-    ]
-    known = [*facts_of(s), *start_known]
-    moved, formula = "b_k", "(P_0α(T) E_0)² + Σ P_k² n_k²"
-    if s.score_bias:
-        moved = "(b_k + C_k M)"
-        known.append(Known("M", s.score_bias, "score error (A3)"))
-    moved_twice = f"(2γ_k e_(k-1) + {moved.strip('()')})"
-    if found.bias:
-        symbol = f"Σ P_k² b_k {moved_twice}"
-        inner.append(Term(symbol, steps, found.bias * squared, "discretisation: drift of the steps"))
-    if s.score_bias:
-        symbol = f"Σ P_k² C_k M {moved_twice}"
-        inner.append(Term(symbol, steps, found.score_bias * squared, "score error"))
-    if s.score_bias or found.bias:
-        formula += f" + Σ P_k² {moved} {moved_twice}"
-    if s.score_noise:
-        known.append(Known("V", s.score_noise, "score noise"))
-        inner.append(Term("Σ P_k² C_k² V²", steps, found.score_noise * squared, "score noise"))
-        formula += " + Σ P_k² C_k² V²"
-    terms = [Term("e_K", "root of the sum", bound.total - extra, "Eq. 7", tuple(inner))]
-    formula = f"W2 ≤ e_K, e_K² = {formula}"
-    last = add_stop(s, scale, extra, known, terms)
-    if last:
-        formula = formula.replace("W2 ≤ e_K", f"W2 ≤ scale e_K{last}", 1)
-    remarks = []
-    if has_ancestral(s):
-        remarks.append(f"Eq. 9'' of ddpm gives {n_text(ancestral(s).total)}; the smaller is the bound.")
-    statement = f"{bound.statement} (Eq. 7)"
-    return Explanation(statement, formula, tuple(known), tuple(terms), bound.total, tuple(remarks))
+    if bound.statement == "Eq. 9'":
+        return eq_9(s, bound, math.sqrt(sum(found)))
+    return eq_7(s, bound, found)
 
 
-def _eq_9(s: Setting, bound: Bound) -> Explanation:
-    found = ancestral_sums(s)
-    drift = float(ancestral_terms(s.nodes.batch, s.data).drift.sum())
-    size = start_error(s.data, s.start, s.process, *s.nodes.first)
-    start_known, start = start_of(s, size, found.start, "(P_0 E_0)²")
-    steps = f"sum over {s.nodes.K} steps"
-    root = Term(
-        "(I² + III²)^(1/2)",
-        "root of the sum",
-        math.hypot(found.start, found.noise),
-        "start and noise",
-        (
-            Term("I²  = (P_0 E_0)²", f"({start.filled})²", found.start**2, start.meaning),
-            Term(
-                "III² = Σ P_k² κ_k² ((1+κ_k²)/2)² d Ψ_k",
-                steps,
-                found.noise**2,
-                "discretisation: noise inside the steps",
-            ),
-        ),
-    )
-    score = "Σ P_k H_k α_(k-1) M"
-    terms = (
-        Term(f"II = Σ P_k (1-κ_k²)/2 H_k {SLOW}", steps, drift, "discretisation: drift of the steps"),
-        Term(
-            f"IV = C_θ^(1/2)/4 (Σ P_k² (1-κ_k⁴)² {FAR})^(1/2)",
-            f"{steps}, best θ",
-            found.bias - drift,
-            "discretisation: curvature",
-        ),
-        Term(f"V  = {score}", steps if s.score_bias else "0", found.score, "score error"),
-        root,
-    )
-    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
-    if s.score_bias:
-        known.append(Known("M", s.score_bias, "score error (A3)"))
-    seven = math.sqrt(sum(shares(s)))
-    remark = f"κ_k² = λ_k/λ_(k-1). Eq. 7 gives {n_text(seven)}; the smaller is the bound."
-    formula = "W2 ≤ II + IV + V + (I² + III²)^(1/2)"
-    return Explanation("Theorem 2 for ddpm (Eq. 9'')", formula, tuple(known), terms, bound.total, (remark,))
+# ---------------------------------------------------------------------- over many steps
 
 
-THEOREM_2 = make_theorem(
-    "theorem-2",
-    _evaluate,
-    c.profile,
-    c.an_sde,
-    c.no_memory,
-    c.fixed_times,
-    source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
-    covers=("eq-7", "noisy-scores"),
+def over_steps(
+    process: Process,
+    data: Curvature,
+    scheme: Scheme,
+    start: str,
+    M: float = 0.0,
+    V: float = 0.0,
+    M1: Any = None,
+) -> Criterion:
+    def rows_of(b: Batch, which: Index) -> Array:
+        terms = local(b, data, scheme, bool(M or V))
+        n2 = terms.n2 + (V * terms.C) ** 2 if V else terms.n2
+        return np.stack(
+            [np.broadcast_to(row, b.t_lo.shape) for row in (terms.log_gamma, terms.b, n2, terms.C)]
+        )
+
+    # ei's and em's γ differ from hf's by O(η²), b is O(η²), n² O(η³) (with V: O(η²)), C O(η)
+    exact_contraction = data.telescopes
+    orders = (2.0 if exact_contraction else 1.0, 2.0, 2.0 if V else 3.0, 1.0)
+    rows = Rows(rows_of, orders, (1, 2, 1), data.kinks)
+    turns: list[tuple[float, tuple[float, ...]]] = []  # of the longest horizon so far
+    ancestral = ManySteps(process, data) if scheme == DDPM and not V and data.A1 is not None else None
+    last = float(process.time_of(math.log(data.delta))) if data.delta else 0.0
+
+    def early(T: Array | float) -> Any:
+        """Whether the clock has not left δ yet."""
+        return last and ~(T > np.float64(last * (1.0 + 1e-9)))
+
+    def summed(T: float, K: int, quality: Quality) -> Value:
+        if early(T):
+            return INFINITE
+        s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M, score_noise=V)
+        best = value_of(sums(s), 0.0, *output(s))
+        if has_ancestral(s):
+            # while T is searched any θ near the best will do
+            other = value_of(ancestral_sums(s, 1.8 if quality.rough else None), 0.0)
+            best = other if other.total < best.total else best
+        return best
+
+    def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+        if T.size > 1 and not quality.rough and ancestral is not None:  # each has its own θ
+            return [value for i in range(T.size) for value in tallied(T[i : i + 1], K[i : i + 1], quality)]
+        theta, all_rows = 2.0, rows
+        own = ancestral if K.max() < SHORTEST else None
+        if own is not None:
+            if not quality.rough:
+                theta = own.best(float(T[0]), float(K[0]))
+            all_rows = own.beside(rows, theta)
+        left, out = alive(T)
+        if not left.size:
+            return out
+        longest = float(T[left].max())
+        if not turns or turns[0][0] < longest:
+            turns[:] = [(longest, turns_of(process, data, scheme, longest))]
+        all_rows = all_rows._replace(kinks=tuple(sorted((*data.kinks, *turns[0][1]))))
+        got = tally(process, data, T[left], K[left], all_rows, quality, last)
+        ends = process.law(T[left])
+        for j, i in enumerate(left):
+            end = float(ends[0][j]), float(ends[1][j])
+            out[i] = value(end, theta, float(got.log_P[j]), got.sums[j], got.error[j])
+        return out
+
+    def alive(T: Array) -> tuple[Index, list[Value]]:
+        return np.flatnonzero(~early(T)) if last else np.arange(T.size), [INFINITE] * T.size
+
+    def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
+        if K.max() > AT_ONCE or (ancestral is not None and not quality.rough):
+            return None
+        left, out = alive(T)
+        if not left.size:
+            return out
+        theta = 1.8  # while T is searched
+        all_rows = rows if ancestral is None else ancestral.beside(rows, theta)
+        got, largest = one_by_one(process, T[left], K[left], all_rows, last)
+        ends = process.law(T[left])
+        for j, i in enumerate(left):
+            if largest[j] <= UNSTABLE:
+                end = float(ends[0][j]), float(ends[1][j])
+                out[i] = value(end, theta, float(got.log_P[j]), got.sums[j], got.error[j])
+        return out
+
+    def value(end: tuple[float, float], theta: float, log_P: float, sums: Array, error: Array) -> Value:
+        if not (sums >= 0.0).all():  # steps too long for an expansion: K is far too small
+            return INFINITE
+        start0 = start_at(data, start, process, *end)
+        first, n2, C = (float(v) for v in sums[:3])
+        p = Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
+        scale, extra = 1.0, 0.0
+        if last:
+            scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
+        best = value_of(p, float(error[:3].max()), scale, extra)
+        if ancestral is not None and sums.size > 3:
+            drift, noise2, score, weight = (float(v) for v in sums[3:])
+            curved = ancestral.curved(theta, end[1], weight)
+            p = Parts(start0, drift, math.sqrt(noise2), M * score if M else 0.0)
+            other = value_of(p, float(error[3:].max()))._replace(fast=curved)
+            best = other if other.total < best.total else best
+        return best
+
+    return by_size(summed, tallied, together)
+
+
+# ---------------------------------------------------------------------- orders in d and ε
+
+
+def main_rate(clock: Clock) -> sp.Expr:
+    """Of λ'³/((1+m_0λ)²(1+L_0λ)²) dt/du."""
+    return sp.expand(3 * clock.speed_of_lam - 4 * clock.lam_ + clock.measure)
+
+
+def drift_bias_rate(clock: Clock) -> sp.Expr:
+    """Of em's mismatch b_k/η² weighted by P_k: ½f²‖X‖ over α(1+m_0λ)."""
+    return sp.expand(2 * clock.scale.rate(clock.f) - clock.lam_ / 2 + clock.measure)
+
+
+def score_bias_rate(clock: Clock) -> sp.Expr:
+    """Of ei's mismatch b_k/η² weighted by P_k: ½fg²√L* over α(1+m_0λ)."""
+    return sp.expand(clock.scale.rate(clock.f) + clock.speed_of_lam - 3 * clock.lam_ / 2 + clock.measure)
+
+
+#: The schemes whose steps miss the exact mean, and the sum that this adds.
+BIAS: dict[str, tuple[str, Callable[[Clock], sp.Expr]]] = {
+    "em": ("∫f²|X|/(α(1+m0 λ)) dt", drift_bias_rate),
+    "ei": ("∫f g²(L*)^(1/2)/(α(1+m0 λ)) dt", score_bias_rate),
+}
+
+
+def _needs(clock: Clock, scheme: str) -> Needed:
+    """K ≍ T x I^{1/2} (Eq. 14), and the bias of em and ei."""
+    clock.check_origin(6)  # λ'³
+    local = clock.sum("discretisation", "∫λ'³/((1+m0 λ)²(1+L0 λ)²) dt", main_rate(clock))
+    half = tuple(e / 2 for e in local.growth)
+    if scheme in BIAS and clock.f != 0:
+        formula, rate = BIAS[scheme]
+        bias = clock.sum("bias", formula, rate(clock))
+        return Needed(clock.with_short_steps(largest(clock.scale, half, bias.growth)), (local, bias))
+    return Needed(clock.with_short_steps(half), (local,))
+
+
+THEOREM_2 = Theorem(
+    **stated(
+        "theorem-2",
+        _evaluate,
+        c.profile,
+        c.an_sde,
+        c.no_memory,
+        c.fixed_times,
+        source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
+        covers=("eq-7", "noisy-scores"),
+    ),
     called="sharp",
     takes=lambda scheme: not scheme.flow,
     criterion=lambda scheme: "Eq. 7'' or 9'" if scheme == DDPM else "Eq. 7''",
@@ -390,4 +441,7 @@ THEOREM_2 = make_theorem(
     power=1.0,
     start=_left,
     explain=_explain,
+    over_steps=over_steps,
+    thetas=lambda s: (best_of(s),) if has_ancestral(s) else (),
+    needs=_needs,
 )

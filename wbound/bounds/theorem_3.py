@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy
+import sympy as sp
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
-from wbound.bounds.theorem import StepRows, ThetaSums, make_theorem
+from wbound.bounds.theorem import Needed, Theorem, stated
+from wbound.bounds.theta_sums import StepRows, ThetaSums
+from wbound.calculus.asymptotics import Unrecognised
 from wbound.calculus.stable import LEAST, grown, growth, softplus
 from wbound.data.curvature import Curvature
+from wbound.forward.clock_at_infinity import ZERO, Clock, Exponents, plus
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
@@ -105,12 +108,14 @@ def start_at(data: Curvature, start: str, process: Process, log_alpha: float, lo
 def best_theta(log_value: Callable[[float], float]) -> float:
     """The θ with the smallest log of Eq. 15's θ-term. Its valley near θ = 2 is only about 1/log V wide, so a
     coarse look brackets it and golden sections follow; a poor θ is a larger bound, never a wrong one."""
+    from scipy.optimize import minimize_scalar  # slow to import, and most bounds need none
+
     grid = np.array([0.0, 0.5, 1.0, 1.4, 1.7, 1.85, 1.95, 2.0, 2.05, 2.15, 2.3, 2.6, 3.0, 3.5, 4.0])
     values = [log_value(float(t)) for t in grid]
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, grid.size - 1)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    found = scipy.optimize.minimize_scalar(
+    found = minimize_scalar(
         lambda t: min(log_value(t), 1e9), bounds=(lo, hi), method="bounded", options={"xatol": 2e-4}
     )
     return float(found.x) if found.fun < values[i] else float(grid[i])
@@ -215,34 +220,69 @@ def _rows(b: Batch, data: Curvature, scheme: Scheme) -> StepRows:
     return StepRows(terms.log_gamma, terms.drift, terms.C, (lambda t: np.exp(terms.log_weight(t)),))
 
 
+# ---------------------------------------------------------------------- orders in d and ε
+
+
+def main_rate(clock: Clock) -> sp.Expr:
+    """Of λ'³/((1+m_0λ)(1+L_0λ)²) dt/du: Eq. 15's sum at θ = 2."""
+    return sp.expand(3 * clock.speed_of_lam - 3 * clock.lam_ + clock.measure)
+
+
+def _at_best_theta(clock: Clock, growth: Exponents) -> Exponents:
+    """What C_θ adds to Eq. 15's sum at θ = 2, at the best θ: nothing where the sum grows as a power of λ
+    (a larger θ takes as much from it) or converges by one (a smaller θ will do), else log λ(T)."""
+    if growth[0] != 0:
+        return ZERO
+    rate = main_rate(clock)
+    if clock.scale.integral(rate) is None:
+        if clock.scale.integral(sp.expand(rate + clock.lam_ / 100)) is None:
+            return ZERO
+        raise Unrecognised("Eq. 15's sum converges, but not by a power of λ: no θ is known to be the best")
+    return (ZERO[0], sp.S.One, *ZERO[2:])
+
+
+def _needs(clock: Clock, scheme: str) -> Needed:
+    """K ≍ T x J^{1/2} at the best θ, J = ∫λ'³/(1+m_0λ)³ dt, and another (log λ(T))^{1/2} where J grows as logarithms."""
+    clock.check_origin(6)  # λ'³
+    local = clock.sum("discretisation", "∫λ'³/((1+m0 λ)(1+L0 λ)²) dt", main_rate(clock))
+    growth = plus(local.growth, _at_best_theta(clock, local.growth))
+    return Needed(clock.with_short_steps(tuple(e / 2 for e in growth)), (local,))
+
+
 #: Around θ = 2, then around the best of these.
 OFFSETS = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
 WIDE = np.clip(2.0 + 1.2 * OFFSETS, *THETAS)
 
-THEOREM_3 = make_theorem(
-    "theorem-3",
-    _evaluate,
-    c.an_ode,
-    c.no_memory,
-    c.one_stage,
-    c.a1,
-    c.no_noise,
-    source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
-    covers=("eq-15",),
+SUMS = ThetaSums(
+    of=lambda s, roughly: sums(s, 2.0 if roughly else None),
+    start=start_at,
+    rows=_rows,
+    constants=(lambda theta, data, log_lam: decay_constant(theta, data, log_lam) / 16.0,),
+    orders=(2.0, 2.0, 1.0, 3.0),
+    wide=WIDE,
+    closer=lambda i: np.clip(WIDE[i] + 0.1 * OFFSETS, *THETAS),
+)
+
+THEOREM_3 = Theorem(
+    **stated(
+        "theorem-3",
+        _evaluate,
+        c.an_ode,
+        c.no_memory,
+        c.one_stage,
+        c.a1,
+        c.no_noise,
+        source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
+        covers=("eq-15",),
+    ),
     called="sharp",
     takes=lambda scheme: scheme.flow and scheme.stages == 1,
-    criterion="Eq. 15",
+    criterion=lambda scheme: "Eq. 15",
     order=1.0,
     power=0.5,
     start=start_at,
     explain=_explain,
-    sums=ThetaSums(
-        of=lambda s, roughly: sums(s, 2.0 if roughly else None),
-        best=_best,
-        rows=_rows,
-        constants=(lambda theta, data, log_lam: decay_constant(theta, data, log_lam) / 16.0,),
-        orders=(2.0, 2.0, 1.0, 3.0),
-        wide=WIDE,
-        closer=lambda i: np.clip(WIDE[i] + 0.1 * OFFSETS, *THETAS),
-    ),
+    over_steps=SUMS.over_steps,
+    thetas=_best,
+    needs=_needs,
 )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wbound.bounds.shared import start_error
-from wbound.bounds.theorem import make_theorem
+from wbound.bounds.theorem import Theorem, stated
 from wbound.bounds.theorem_3 import best_theta, log_products, log_sum
 from wbound.calculus.stable import grown
 from wbound.data.beyond_log_concave import Profile
@@ -150,21 +150,23 @@ def _start(data: Curvature, start: str, process: Process, log_alpha: float, log_
     return start_error(data, start, process, log_alpha, log_lam)
 
 
-THEOREM_3_PRIME = make_theorem(
-    "theorem-3-prime",
-    _evaluate,
-    c.an_ode,
-    c.fixed_times,
-    c.no_memory,
-    c.one_stage,
-    c.profile,
-    c.a_profile,
-    c.no_noise,
-    source="derived here; profiles after Arsenyan, Vardanyan & Dalalyan, arXiv 2506.09681",
-    covers=(),
+THEOREM_3_PRIME = Theorem(
+    **stated(
+        "theorem-3-prime",
+        _evaluate,
+        c.an_ode,
+        c.fixed_times,
+        c.no_memory,
+        c.one_stage,
+        c.profile,
+        c.a_profile,
+        c.no_noise,
+        source="derived here; profiles after Arsenyan, Vardanyan & Dalalyan, arXiv 2506.09681",
+        covers=(),
+    ),
     called="sharp",
-    takes=lambda scheme: scheme.kind == "ode" and scheme.stages == 1,
-    criterion="Theorem 3'",
+    takes=lambda scheme: scheme.flow and scheme.stages == 1,
+    criterion=lambda scheme: "Theorem 3'",
     order=1.0,
     power=0.5,
     start=_start,

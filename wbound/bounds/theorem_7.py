@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbound.bounds.shared import Parts, decay_constant, start_error
-from wbound.bounds.theorem import StepRows, ThetaSums, make_theorem
+from wbound.bounds.theorem import Theorem, stated
 from wbound.bounds.theorem_3 import best_theta, log_products, log_sum, output, start_at
 from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, integrals, second_constant
+from wbound.bounds.theta_sums import StepRows, ThetaSums
 from wbound.calculus.stable import grown, growth, softplus
 from wbound.data.curvature import Curvature
 from wbound.errors import HypothesisFailed
@@ -322,30 +323,35 @@ def _weights(s: Setting) -> None:
         )
 
 
-THEOREM_7 = make_theorem(
-    "theorem-7",
-    _evaluate,
-    c.an_ode,
-    c.fixed_times,
-    c.own(WEIGHTS, _weights),
-    c.a1,
-    c.no_noise,
-    source="derived here; heun after Karras et al., 2022, Algorithm 1",
-    covers=("eq-21",),
+SUMS = ThetaSums(
+    of=lambda s, roughly: sums(s, (2.0, 2.0) if roughly else None),
+    start=start_at,
+    rows=_rows,
+    constants=(_first, _second),
+    orders=(3.0, 3.0, 1.0, 5.0),
+    wide=WIDE,
+    closer=lambda i: np.linspace(WIDE[max(i - 1, 0)], WIDE[min(i + 1, WIDE.size - 1)], CLOSER),
+)
+
+THEOREM_7 = Theorem(
+    **stated(
+        "theorem-7",
+        _evaluate,
+        c.an_ode,
+        c.fixed_times,
+        c.own(WEIGHTS, _weights),
+        c.a1,
+        c.no_noise,
+        source="derived here; heun after Karras et al., 2022, Algorithm 1",
+        covers=("eq-21",),
+    ),
     called="sharp",
     takes=lambda scheme: scheme.stages == 2,
-    criterion="Eq. 21",
+    criterion=lambda scheme: "Eq. 21",
     order=2.0,
     power=0.5,
     start=start_at,
     explain=_explain,
-    sums=ThetaSums(
-        of=lambda s, roughly: sums(s, (2.0, 2.0) if roughly else None),
-        best=_best,
-        rows=_rows,
-        constants=(_first, _second),
-        orders=(3.0, 3.0, 1.0, 5.0),
-        wide=WIDE,
-        closer=lambda i: np.linspace(WIDE[max(i - 1, 0)], WIDE[min(i + 1, WIDE.size - 1)], CLOSER),
-    ),
+    over_steps=SUMS.over_steps,
+    thetas=_best,
 )

@@ -21,7 +21,7 @@ from wbound.calculus.interval_arithmetic import Pair, Program, outward
 from wbound.errors import BadInput
 from wbound.typing import Array
 
-__all__ = ["Enclosure", "Supremum", "branch_and_bound", "enclose", "maximum", "split", "supremum"]
+__all__ = ["Enclosure", "Supremum", "branch_and_bound", "enclose", "maximum", "split", "supremum", "vertex"]
 
 _FAR = 1e12  # an infinite cell that starts beyond is not split further
 
@@ -238,3 +238,16 @@ def maximum(
 ) -> float:
     """An upper bound of the supremum of ``expr`` on [lo, hi], within rtol of it (upper). See `supremum`."""
     return supremum(expr, symbol, lo, hi, parameters, **options).upper
+
+
+def vertex(x: Array, y: Array) -> float:
+    """Where the parabola through three points is lowest; the middle one unless it bends upward."""
+    left, right = x[1] - x[0], x[2] - x[1]
+    if not (left > 0.0 and right > 0.0):  # points that rounding has merged
+        return float(x[1])
+    fall, rise = (y[1] - y[0]) / left, (y[2] - y[1]) / right
+    if not rise > fall:
+        return float(x[1])
+    # the slope is fall at the first interval's middle and rise at the second's
+    at = 0.5 * (x[0] + x[1]) - fall * 0.5 * (left + right) / (rise - fall)
+    return float(min(max(at, x[0]), x[2]))

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from wbound.bounds.ddpm import ancestral_sums, best_theta, has_ancestral
+from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_7_integrals import UPWARD
 from wbound.calculus.balls import (
     Ball,
@@ -43,9 +43,9 @@ from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
 from wbound.sampler.description import BETWEEN, Description, describe
 from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import STARTS, Setting
-from wbound.sampler.scheme import HF, Scheme, scheme_named
-from wbound.theory.statements import THEOREMS, upper_bound
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import HF, Scheme
+from wbound.theory.statements import upper_bound
 
 __all__ = ["BITS", "Certificate", "Inputs", "certify", "prove", "verify"]
 
@@ -200,17 +200,13 @@ def prove(inputs: Description, bits: int = BITS, *, former: bool = False) -> Cer
     bits = count("bits", bits, 64)
     if bits > 1 << 14:
         raise BadInput("bits", bits, "must be at most 16384")
-    if inputs.theorem is not None:
-        one_of("theorem", inputs.theorem, THEOREMS)
     one_of("scheme", inputs.scheme, (*terms.SCHEMES, *flow.STEPS))
-    one_of("start", inputs.start, STARTS)
     inputs = inputs.explicit
     where = inputs.setting
-    if inputs.theorem == "published" and inputs.M1 is None:
-        raise BadInput("M1", "None", "Theorem 1 needs A2's constant, a number >= 0")
-    if inputs.theorem is not None:  # the hypotheses, in doubles; the step sizes are proved below
-        upper_bound(inputs.theorem, where.scheme).check(where)
-    thetas = _thetas_of(inputs, where)
+    by, thetas = _theorem(inputs.theorem, where), tuple[float, ...]()
+    if by is not None:  # the hypotheses, in doubles; the step sizes are proved below
+        by.check(where)
+        thetas = by.thetas(where)
     if inputs.theta is None and thetas:
         inputs = inputs.but(theta=BETWEEN.join(theta.hex() for theta in thetas))
     if inputs.theta is not None:
@@ -220,7 +216,7 @@ def prove(inputs: Description, bits: int = BITS, *, former: bool = False) -> Cer
             raise BadInput("theta", inputs.theta, f"must be {many}")
     if inputs.eps is not None and not double_of("eps", inputs.eps) > 0.0:
         raise BadInput("eps", inputs.eps, "must be a number > 0")
-    out = _at(inputs, where, bits, former)
+    out = _at(inputs, by, bits, former)
     for _ in range(DOUBLINGS):
         wide = {name: e.relative for name, e in out.enclosures().items() if e.upper > 0.0}
         if out.slack and wide.get("bound", 1.0) <= WIDE:  # wide by its nature
@@ -228,35 +224,21 @@ def prove(inputs: Description, bits: int = BITS, *, former: bool = False) -> Cer
         undecided = out.bound is not None and out.exact is not None and out.holds is None
         if max(wide.values(), default=0.0) <= TIGHT and not undecided:
             break
-        out = _at(inputs, where, 2 * out.bits, former)
+        out = _at(inputs, by, 2 * out.bits, former)
     return out
 
 
-def _thetas_of(inputs: Description, where: Setting) -> tuple[float, ...]:
-    """The θ that the double path takes; of Eq. 9′ the best of those that its search tries."""
-    if inputs.theorem is None:
-        return ()
-    sums = upper_bound(inputs.theorem, where.scheme).sums
-    if sums is not None:
-        return sums.best(where)
-    if inputs.theorem != "sharp" or not has_ancestral(where):
-        return ()
-    seen: dict[float, float] = {}
-
-    def value(theta: float) -> float:
-        seen[theta] = sum(ancestral_sums(where, theta)[1:2])
-        return seen[theta]
-
-    best_theta(value)
-    return (float(min(seen, key=lambda theta: seen[theta])),)
+def _theorem(name: str | None, where: Setting) -> Theorem | None:
+    return None if name is None else upper_bound(name, where.scheme)
 
 
-def _at(inputs: Description, where: Setting, bits: int, former: bool = False) -> Certificate:
+def _at(inputs: Description, by: Theorem | None, bits: int, former: bool = False) -> Certificate:
     with precision(bits):
-        return _in_balls(inputs, where, bits, former)
+        return _in_balls(inputs, by, bits, former)
 
 
-def _in_balls(inputs: Description, where: Setting, bits: int, former: bool) -> Certificate:
+def _in_balls(inputs: Description, by: Theorem | None, bits: int, former: bool) -> Certificate:
+    where = inputs.setting
     arb = flint().arb
     values = {name: exact_ball(name, text) for name, text in inputs.parameters.items()}
     if inputs.nodes is None:
@@ -265,9 +247,8 @@ def _in_balls(inputs: Description, where: Setting, bits: int, former: bool) -> C
         t[-1] = arb(0)
     else:
         t = [exact_ball("nodes", text) for text in inputs.nodes]
-    path = Path(where.process, values, t)
-    data = _facts(inputs)
     M, V = exact_ball("score_bias", inputs.score_bias), exact_ball("score_noise", inputs.score_noise)
+    w = Work(inputs, where, by, Path(where.process, values, t), _facts(inputs), M, V, [], former)
     reasons: dict[str, str] = {}
 
     def attempt(name: str, of: Callable[[], Ball]) -> Ball | None:
@@ -277,13 +258,12 @@ def _in_balls(inputs: Description, where: Setting, bits: int, former: bool) -> C
             reasons[name] = str(failed)
             return None
 
-    slack: list[bool] = []
-    statement, bound = proved(Work(inputs, where, path, data, M, V, slack, former))
+    statement, bound = proved(w)
     if bound is None:
         reasons["bound"] = "no theorem was asked for"
-    exact = attempt("exact", lambda: _exact(inputs, path, data, M, V))
-    floor = attempt("floor", lambda: _floor(inputs, path, data, with_eps=False))
-    steps = attempt("steps", lambda: _floor(inputs, path, data, with_eps=True))
+    exact = attempt("exact", lambda: _exact(w))
+    floor = attempt("floor", lambda: _floor(w, with_eps=False))
+    steps = attempt("steps", lambda: _floor(w, with_eps=True))
     holds = None
     if bound is not None and exact is not None:  # certainly, certainly not, or undecided
         holds = True if bound >= exact else False if bound < exact else None
@@ -296,7 +276,7 @@ def _in_balls(inputs: Description, where: Setting, bits: int, former: bool) -> C
         holds=holds,
         reasons=reasons,
         versions=_versions(),
-        slack=bool(slack),
+        slack=bool(w.slack),
         former=former,
     )
 
@@ -377,44 +357,43 @@ def _log_concave(d: int, texts: Mapping[str, str]) -> terms.Facts:
     return facts._replace(spectrum=terms.Spectrum([1 / m0], [d], [mean2]))
 
 
-def _exact(inputs: Description, path: Path, data: terms.Facts, M: Ball, V: Ball) -> Ball:
-    if data.spectrum is None:
-        raise HypothesisFailed("the exact law", "Gaussian data", data.why)
-    if not M.is_zero():
+def _exact(w: Work) -> Ball:
+    law, scheme, start = w.data.spectrum, w.inputs.scheme, w.where.start
+    if law is None:
+        raise HypothesisFailed("the exact law", "Gaussian data", w.data.why)
+    if not w.M.is_zero():
         raise HypothesisFailed(
-            "the exact law", "an unbiased score", f"score_bias = {inputs.score_bias} has no one law"
+            "the exact law", "an unbiased score", f"score_bias = {w.inputs.score_bias} has no one law"
         )
-    if inputs.scheme not in flow.STEPS:
-        return terms.exact_law(path, data.spectrum, data.d, inputs.scheme, inputs.start, V)
-    if not V.is_zero():
-        raise HypothesisFailed("the exact law", "an exact score", f"score_noise = {inputs.score_noise}")
-    return flow.flow_law(path, data.spectrum, inputs.scheme, inputs.start)
+    if not w.where.scheme.flow:
+        return terms.exact_law(w.path, law, w.data.d, scheme, start, w.V)
+    if not w.V.is_zero():
+        raise HypothesisFailed("the exact law", "an exact score", f"score_noise = {w.inputs.score_noise}")
+    return flow.flow_law(w.path, law, scheme, start)
 
 
-def _floor(inputs: Description, path: Path, data: terms.Facts, with_eps: bool) -> Ball:
+def _floor(w: Work, with_eps: bool) -> Ball:
     """Proposition 1: Eq. 12 with eps, else Eq. 11."""
-    if with_eps and inputs.eps is None:
+    law, path, start, eps = w.data.spectrum, w.path, w.where.start, w.inputs.eps
+    if with_eps and eps is None:
         raise HypothesisFailed("Eq. 12", "a target eps", "none was given")
-    if scheme_named(inputs.scheme) != HF:
-        raise HypothesisFailed("Proposition 1", "scheme hf", f"scheme = {inputs.scheme}")
-    law = data.spectrum
+    if w.where.scheme != HF:
+        raise HypothesisFailed("Proposition 1", "scheme hf", f"scheme = {w.where.scheme.name}")
     if law is None or len(law.variance) > 1 or not law.mean2[0].is_zero():
         raise HypothesisFailed(
             "Proposition 1", "data N(0, sigma0^2 I)", "the data are not known to be centred and isotropic"
         )
-    if inputs.score_bias.strip("0.") or inputs.score_noise.strip("0."):
+    if not (w.M.is_zero() and w.V.is_zero()):
         raise HypothesisFailed("Proposition 1", "an exact score", "the score has errors")
     if not path.lam[-1].is_zero():
         raise HypothesisFailed("Proposition 1", "a grid that ends at lambda = 0", "the sampler stops early")
     sigma0 = law.variance[0].sqrt()
     if not with_eps:
-        if inputs.start != "exact":
-            raise HypothesisFailed(
-                "Proposition 1", "start exact", f"start = {inputs.start} can cancel (Eq. 10)"
-            )
-        return terms.floor(path.K, data.d, sigma0, path.lam[0])
-    one_of("start", inputs.start, ("exact", "prior"))
-    return terms.eq_12(data.d, sigma0, exact_ball("eps", str(inputs.eps)), path.lam[0], inputs.start)
+        if start != "exact":
+            raise HypothesisFailed("Proposition 1", "start exact", f"start = {start} can cancel (Eq. 10)")
+        return terms.floor(path.K, w.data.d, sigma0, path.lam[0])
+    one_of("start", start, ("exact", "prior"))
+    return terms.eq_12(w.data.d, sigma0, exact_ball("eps", str(eps)), path.lam[0], start)
 
 
 # ---------------------------------------------------------------------- the file
@@ -437,7 +416,7 @@ def verify(text: str, bits: int | None = None) -> Certificate:
         raise Inconsistent(
             f"certificate: it has {', '.join(file.enclosures) or 'nothing'}, but {', '.join(new)} is what there is{why}"
         )
-    own: dict[str, Enclosure] = {}
+    by, own = _theorem(file.inputs.theorem, file.inputs.setting), dict[str, Enclosure]()
     for name, recorded in file.enclosures.items():
         slack = 1e-6 * abs(new[name].mid) if name == "bound" and again.slack else 0.0
         if not _within(new[name], recorded, slack):
@@ -445,7 +424,7 @@ def verify(text: str, bits: int | None = None) -> Certificate:
                 f"certificate: {name} is recorded within {_said(*recorded)} but is within {_of(new[name])}"
             )
         if not _as_tight(new[name], recorded):  # then it may be so at its own precision only
-            own = own or _at(file.inputs, file.inputs.setting, file.bits, file.former).enclosures()
+            own = own or _at(file.inputs, by, file.bits, file.former).enclosures()
             if not _as_tight(own[name], recorded):
                 raise Inconsistent(
                     f"certificate: {name} is recorded within {_said(*recorded)}, wider than {_of(own[name])}, which is "

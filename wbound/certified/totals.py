@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wbound.bounds.ddpm import has_ancestral
+from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_1 import NU_RTOL
 from wbound.calculus.balls import Ball, exact_ball
 from wbound.certified import flow_statements as flow
@@ -14,7 +15,6 @@ from wbound.certified.path import Path
 from wbound.certified.theorem_1_terms import Slack, theorem_1
 from wbound.sampler.description import BETWEEN, Description
 from wbound.sampler.make_setting import Setting
-from wbound.theory.statements import upper_bound
 
 __all__ = ["PROVED", "Work", "proved"]
 
@@ -23,11 +23,12 @@ OMEGA_RTOL = 1e-6
 
 
 class Work(NamedTuple):
-    """What a total is computed from. slack: filled where the total holds a supremum that is bounded, not known;
-    former: whether C_θ is that of files of formats 1 and 2."""
+    """What a total is computed from. by: the theorem, or None; slack: filled where the total holds a supremum that is
+    bounded, not known; former: whether C_θ is that of files of formats 1 and 2."""
 
     inputs: Description
     where: Setting
+    by: Theorem | None
     path: Path
     data: terms.Facts
     M: Ball
@@ -38,9 +39,7 @@ class Work(NamedTuple):
 
 def proved(w: Work) -> tuple[str | None, Ball | None]:
     """The statement's id and its total; None, None where no theorem was asked for."""
-    if w.inputs.theorem is None:
-        return None, None
-    return PROVED[upper_bound(w.inputs.theorem, w.where.scheme).id](w)
+    return (None, None) if w.by is None else PROVED[w.by.id](w)
 
 
 def _published(w: Work) -> tuple[str, Ball]:

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from wbound.complexity.criteria import Criterion, Value, by_size
-from wbound.complexity.step_sums import Quality, Rows, tally
 from wbound.data.log_concave import gaussian_data
 from wbound.exact.gaussian_law import defects, law, start_defects
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
+from wbound.summation.criterion import Criterion, Value, by_size
+from wbound.summation.step_sums import Quality, Rows, tally
 from wbound.typing import Array, Index
 
 __all__ = ["exact_criterion"]

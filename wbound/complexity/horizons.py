@@ -10,15 +10,17 @@ import numpy as np
 import scipy
 
 from wbound.calculus.roots import root
-from wbound.complexity.criteria import Criterion, value_at
-from wbound.complexity.step_sums import COARSE
 from wbound.errors import BadInput, Unreachable
 from wbound.forward.forward_process import Process
+from wbound.summation.criterion import Criterion, value_at
+from wbound.summation.step_sums import COARSE
 
 __all__ = ["Horizons", "bracket_of", "grows", "within_reach"]
 
 #: Steps beyond T that sums look at, as a share of it: λ must be finite there too.
 LATER = 1.0 / 256.0
+#: How near an end of the bracket is found: no best T is so near it, where the start takes all of ε, or 1e-4 of it.
+EDGE = 1e-5
 #: u far below any horizon of use, and where doubles end.
 BELOW, LOWEST = -60.0, -600.0
 
@@ -76,12 +78,17 @@ def bracket_of(
             known[u] = first(horizons.time(u))
         return known[u]
 
-    def stop(inside: float, outside: float) -> float:
-        """The last good u between two."""
+    def stop(inside: float, outside: float, level: float = -1.0) -> float:
+        """The last good u between two, or one where the start's share is below ``level`` already."""
         nonlocal last, cut
         while outside - inside > 1e-6:
             middle = 0.5 * (inside + outside)
-            inside, outside = (middle, outside) if good(middle) else (inside, middle)
+            if not good(middle):
+                outside = middle
+            elif at(middle) <= level:
+                return middle
+            else:
+                inside = middle
         last, cut = inside, True
         return last
 
@@ -100,7 +107,7 @@ def bracket_of(
                 return None
             lo, hi = hi, min(hi + 1.0 + abs(hi), last)
             if not good(hi):
-                hi = stop(lo, hi)
+                hi = stop(lo, hi, level)
         while at(lo) <= level and lo > LOWEST:
             lo, hi = lo - 20.0, lo
         if not at(lo) > level:
@@ -114,9 +121,9 @@ def bracket_of(
             value = at(u)
             return min(math.log(value / level), 700.0) if value > 0.0 else -700.0
 
-        found = root(above, lo, hi, 5e-7) if at(hi) < level else hi
-        inside = min(found + 5e-7, hi)
-        return inside if at(inside) <= level else min(found + 1e-6, hi)
+        found = root(above, lo, hi, EDGE) if at(hi) < level else hi
+        inside = min(found + EDGE, hi)
+        return inside if at(inside) <= level else min(found + 2.0 * EDGE, hi)
 
     # as T → 0 the start's share is all of ‖X_0‖: an ε above that leaves T free downward, where nothing is won
     room = min(eps - stopped, 0.98 * at(BELOW))

@@ -29,6 +29,7 @@ from wbound.complexity.order_formulas import Orders, derive
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable, WboundError
 from wbound.forward.forward_process import Process
+from wbound.theory.statements import upper_bound
 
 __all__ = [
     "DIMENSIONS",
@@ -181,7 +182,7 @@ def _solve(process: Process, theorem: str, start: str, scheme: str, d: int, eps:
     data = LogConcave(
         d=d, m0=1.0, L0=1.0, second_moment=float(d), mean_norm=0.0 if start == "centred" else None
     )
-    a2 = M1 if theorem == "published" else None
+    a2 = M1 if upper_bound(theorem, scheme).needs_M1 else None
     return iterations(process, data, eps, scheme=scheme, theorem=theorem, M1=a2)
 
 

@@ -13,6 +13,8 @@ from wbound.complexity.orders_published import Cell, compare
 from wbound.errors import WboundError
 from wbound.forward.catalogue import PUBLISHED, process
 from wbound.forward.forward_process import Process
+from wbound.sampler.scheme import scheme_named
+from wbound.theory.statements import upper_bound
 
 __all__ = ["ROWS", "Row", "as_markdown", "order_rows"]
 
@@ -33,6 +35,11 @@ class Row:
     cells: tuple[Cell, ...]
     measured: Measured | None
     why: str = ""
+
+    @property
+    def number(self) -> str:
+        """The theorem's: 3 of an ODE scheme."""
+        return upper_bound(self.theorem, self.orders.scheme).name.removeprefix("Theorem ")
 
     def cell(self, column: str) -> Cell:
         """The cell of column "K", "eta" or "M"."""
@@ -57,7 +64,7 @@ def order_rows(
     rows = []
     for p in chosen:
         for theorem in theorems:
-            own = "em" if theorem == "published" else scheme
+            own = scheme if upper_bound(theorem, scheme).takes(scheme_named(scheme)) else "em"
             found, why = None, ""
             if measured:
                 try:
@@ -95,8 +102,7 @@ def as_markdown(rows: Iterable[Row], names: Iterable[str] | None = None) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     notes: list[str] = []
     for label, row in zip(labels, rows, strict=True):
-        number = "1" if row.theorem == "published" else "2"
-        cells = [label, number, _latex(row.orders.T)]
+        cells = [label, row.number, _latex(row.orders.T)]
         cells += [_cell(row.cell(column), notes) for column in ("K", "eta", "M")]
         cells += [_measured(row)] if with_measured else []
         lines.append("| " + " | ".join(cells) + " |")

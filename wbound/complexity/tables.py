@@ -132,11 +132,11 @@ def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
         K = {name: row[f"K_{how}_{name}"] for name in schemes}
         sde, ode = (
             min(
-                (name for name in K if SCHEMES[name].kind == kind and SCHEMES[name].stages == 1),
+                (name for name in K if SCHEMES[name].flow is flow and SCHEMES[name].stages == 1),
                 key=K.__getitem__,
                 default=None,
             )
-            for kind in ("sde", "ode")
+            for flow in (False, True)
         )
         out |= {f"{how}_sde": sde, f"{how}_ode": ode}
         out[f"{how}_gain"] = None if sde is None or ode is None else K[sde] / K[ode]

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from wbound.complexity.criteria import Value, ends_of
 from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.least_steps import Iterations, answer
 from wbound.data.gaussian import Gaussian
@@ -21,6 +20,7 @@ from wbound.errors import HypothesisFailed, positive
 from wbound.exact.clock_law import start_gap2, width_error2
 from wbound.forward.forward_process import Process
 from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.summation.criterion import Value, ends_of
 from wbound.typing import Array
 
 __all__ = ["Worst", "WorstSpectrum", "worst_iterations"]

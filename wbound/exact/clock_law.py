@@ -34,6 +34,7 @@ __all__ = [
     "clock_w2",
     "clock_w2s",
     "flow_excess",
+    "prior_excess",
     "start_gap2",
     "width_error2",
 ]
@@ -445,7 +446,26 @@ def _w2_of(spectrum: Spectrum, flow: bool, e: Array, lam0: Array, end: Array) ->
     return [ClockW2(*each) for each in np.sqrt([exact, prior, start]).T.tolist()]
 
 
-def _moved_by_prior(flow: bool, s: Array, e: Array, lam0: Array, end: Array) -> tuple[Array, Array]:
+def prior_excess(s: Array, lam: Array, scheme: str) -> Array:
+    """What the output's variance has over ς² + λ_K (x², (E,)) on levels ``lam`` (K+1,) from N(0, λ_0 I), of a scheme of
+    `LAWS`; ς² > 0. *exact*"""
+    return _moved_by_prior(LAWS[scheme].flow, s, _excess(s, lam, scheme), float(lam[0]), float(lam[-1]))[0]
+
+
+def _excess(s: Array, lam: Array, scheme: str) -> Array:
+    """`prior_excess` from p_T."""
+    end, e = float(lam[-1]), np.zeros(s.size)
+    _, of, flow = LAWS[scheme]
+    rows = max(1, (1 << 18) // max(lam.size, 1))
+    for i in range(0, e.size, rows):
+        part, a, b = s[i : i + rows, None], lam[None, 1:], lam[None, :-1]
+        e[i : i + rows] = (of(part, a, b) if flow else of(part, a, b, end)).sum(axis=1)
+    return flow_excess(s + end, e) if flow else e
+
+
+def _moved_by_prior(
+    flow: bool, s: Array, e: Array, lam0: Array | float, end: Array | float
+) -> tuple[Array, Array]:
     """What e becomes from the prior start, and the squared share of the mean that is then missing, (E, N)."""
     w = s + end
     if flow:  # everything is multiplied by R, R² = (ŵ_K+e)/(ς²+λ_0)

@@ -26,6 +26,7 @@ from wbound.calculus.parser import accept, function, spelled, symbol
 from wbound.calculus.quadrature import integrate
 from wbound.errors import BadInput, real
 from wbound.forward.inverse_clock import clock_table, times_of
+from wbound.forward.kept_integrals import KeptIntegral
 from wbound.forward.lifetime import end_of
 from wbound.forward.process_checks import check_domain, check_identities, first_negative, refuse
 from wbound.forward.process_expressions import Along, Expressions, expressions_of
@@ -284,9 +285,12 @@ class Process:
         """∫_0^t of the family's one integral."""
         if self._increment_of is not None:
             return np.asarray(self._increment_of(np.zeros_like(times), times))
-        ends, index = _upward(times)
-        pieces = self._one_integral(ends[:-1], ends[1:])
-        return np.concatenate(([0.0], np.cumsum(pieces)))[index]
+        return self._kept(times)
+
+    @cached_property
+    def _kept(self) -> KeptIntegral:
+        of, option = (self._g2, "g") if self.family == "ve" else (self._f_of, "f")
+        return KeptIntegral(of, option, self.kinks)
 
     def _one_integral(self, lo: Array, hi: Array) -> Array:
         if self._increment_of is not None:

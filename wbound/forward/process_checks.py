@@ -17,6 +17,10 @@ from wbound.typing import Array
 __all__ = ["check_domain", "check_identities", "first_negative", "refuse"]
 
 
+#: Where f and g are looked at, in units of T.
+_LOOKED = np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
+
+
 def check_domain(process: Any, T: float) -> None:
     """Refuse a process whose f or g is negative, infinite or both zero on (0, T]: `BadInput`."""
     if process._pole <= T:
@@ -26,14 +30,15 @@ def check_domain(process: Any, T: float) -> None:
             f"must be below {process._pole:.12g}, where process {process.name} ends (lam, f or g is infinite "
             "there, or f or g no number >= 0)",
         )
-    t = T * np.concatenate((np.geomspace(1e-9, 1.0, 40), np.linspace(0.0, 1.0, 101)[1:]))
-    beyond = process._turn * (1.0 + np.array([1e-12, 1e-9, 1e-6, 1e-3]))
-    t = np.concatenate((t, beyond[beyond <= T]))
+    t = T * _LOOKED
+    if process._turn <= T:
+        beyond = process._turn * (1.0 + np.array([1e-12, 1e-9, 1e-6, 1e-3]))
+        t = np.concatenate((t, beyond[beyond <= T]))
     with np.errstate(all="ignore"):  # what is not finite is refused just below
         values = {"f": process.f(t), "g": process.g(t)}
     for option, v in values.items():
-        wrong = ~np.isfinite(v) | (v < 0)
-        if wrong.any():
+        if not (v.min() >= 0.0 and v.max() < math.inf):
+            wrong = ~np.isfinite(v) | (v < 0)
             refuse(option, getattr(process, "_" + option), v, t, wrong)
     if not (values["g"] > 0).any():
         raise BadInput("g", str(process._g), "must not vanish on all of (0, T]: lam(T) > 0 is required")

@@ -77,10 +77,10 @@ class Description:
 
     process: a name, or "user" with f and g; data: ``d, m0, L0, second_moment, mean_norm`` of a `LogConcave`
     (mean_norm absent: unknown), or ``d, variances, means`` of a Gaussian along its axes, or a ``target`` by name with
-    its parameters, which who knows it gives to `about`; nodes: every time of the grid, whatever its name; levels: its λ
-    (grid "from_lam") or √λ ("from_sigma");
-    grid_options: ``delta``, ``sigma_min``, ``rho``, ``exponent`` of a named one. M1: a number, or "exact". theorem
-    None: the exact law alone; theta: Eq. 9′'s θ, Theorem 3's, or Theorem 7's two with a comma; eps: of Eq. 12.
+    its parameters (`numerics.targets.named.law_of` makes it, for `about`); nodes: every time of the grid, whatever its
+    name; levels: its λ (grid "from_lam") or √λ ("from_sigma"); grid_options: ``delta``, ``sigma_min``, ``rho``,
+    ``exponent`` of a named one. M1: a number, or "exact". theorem None: the exact law alone; theta: Eq. 9′'s θ,
+    Theorem 3's, or Theorem 7's two with a comma; eps: of Eq. 12.
     """
 
     process: str
@@ -212,10 +212,11 @@ class Description:
             and (isinstance(got["data"].get("d"), bool) or not isinstance(got["data"].get("d"), int))
         ):
             raise BadInput("d", got["data"].get("d"), "must be an integer >= 1")
-        for key in LAW:
+        lists = () if "target" in got["data"] else LAW  # a target's parameters are texts, lists too
+        for key in lists:
             if key in got["data"]:
                 _texts(key, got["data"][key])
-        _texts("data", [v for k, v in got["data"].items() if k not in ("d", *LAW)])
+        _texts("data", [v for k, v in got["data"].items() if k not in ("d", *lists)])
         for name in ("nodes", "levels"):
             if got.get(name) is not None:
                 _texts(name, got[name])

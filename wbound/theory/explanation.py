@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 
+from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_2 import Shares, shares
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term
 from wbound.theory.statements import upper_bound
 
-__all__ = ["Explanation", "Known", "Shares", "Term", "explain", "shares"]
+__all__ = ["Explanation", "Known", "Shares", "Term", "explain", "shares", "taken_apart"]
 
 
 def explain(s: Setting, theorem: str = "sharp") -> Explanation:
@@ -24,7 +25,11 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
     is smaller, Theorem 3 (Eq. 15) or Theorem 7 (Eq. 21). Raises `BadInput` and `HypothesisFailed` as the statement does.
     """
     statement = upper_bound(theorem, s.scheme, s.data)
-    bound: Bound = statement(s)
+    return taken_apart(statement, s, statement(s))
+
+
+def taken_apart(theorem: Theorem, s: Setting, bound: Bound) -> Explanation:
+    """The same of a bound that is computed already."""
     if not math.isfinite(bound.total):
         parts = {
             "initialisation": bound.initialisation,
@@ -39,4 +44,4 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
             bound.total,
             ("The bound is infinite: a step is too long for these data, or T too large for doubles.",),
         )
-    return statement.explain(s, bound)
+    return theorem.explain(s, bound)

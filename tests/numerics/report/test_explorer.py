@@ -21,10 +21,8 @@ from numerics.report import Section, build, explorer, javascript
 from wbound.bounds import ddpm, shared
 from wbound.bounds import theorem_1 as published
 from wbound.bounds import theorem_2 as sharp
-from wbound.complexity.criteria import value_at
 from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.complexity.least_steps import exact_iterations, iterations
-from wbound.complexity.step_sums import FINE
 from wbound.data.log_concave import LogConcave
 from wbound.errors import HypothesisFailed, Unreachable
 from wbound.exact.floor import floor_w2, lower_bound
@@ -32,6 +30,8 @@ from wbound.exact.gaussian_law import exact_w2
 from wbound.forward.catalogue import CATALOGUE, PUBLISHED
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import scheme_named
+from wbound.summation.criterion import value_at
+from wbound.summation.step_sums import FINE
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SETTINGS = 200

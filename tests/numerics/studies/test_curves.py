@@ -36,6 +36,23 @@ def test_a_curve_is_made_of_the_statements_own_values() -> None:
     assert list(curve.columns()) == ["K", "theorem_1", "theorem_2", "exact", "exact_em", "lower"]
 
 
+def test_the_starts_share_is_known_where_the_slope_depends_on_it() -> None:
+    p = wbound.process("vp-linear")
+    curve = curves.bound_curve(p, DATA, [10, 100, 1000, 3000, 30_000], T=2.0, scheme="hf")
+    line = curve.line("exact")
+    assert line is not None
+    target = Gaussian(np.zeros(3), 2.0)
+    from_p_T = [exact_w2(p, target, T=2.0, K=int(K), scheme="hf", start="exact") for K in curve.at]
+    share = line.values - np.array(from_p_T)
+    small = np.abs(share) <= curves.START_SHARE * line.values
+    assert small.any() and not small.all()
+    last = curve.at[small].max()
+    known = np.isfinite(line.start)
+    assert known.tolist() == (curve.at >= last / 10.0).tolist()
+    assert line.start[known] == pytest.approx(share[known], rel=1e-9)
+    assert line.slope == curves.slope(curve.at, line.values, share)
+
+
 @pytest.mark.parametrize("name", ["ve-exponential", "vp-exponential", "ou"])
 def test_slopes_in_K(name: str) -> None:
     p = wbound.process(name)

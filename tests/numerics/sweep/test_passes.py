@@ -12,6 +12,7 @@ import pytest
 
 from numerics.sweep import cells, passes
 from numerics.sweep.config import described, read
+from numerics.targets.named import law_of
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.description import Description
 from wbound.sampler.scheme import SCHEMES
@@ -95,6 +96,6 @@ def test_the_description_of_a_cell_is_the_cell(monkeypatch: pytest.MonkeyPatch) 
         made = Description.from_dict(json.loads(json.dumps(made.to_dict())))
         assert (made.scheme, made.start, made.K) == (row["scheme"], row["start"], row["K"])
         if row["error"] is None:
-            s = made.about(cells.data_of(made))
+            s = made.about(law_of(made))
             assert row["exact"] == float(EXACT_LAW(s)) and s.nodes.T == row["T"]
             assert row["bound"] == upper_bound(row["theorem"], row["scheme"])(s).total

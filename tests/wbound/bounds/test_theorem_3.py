@@ -17,9 +17,7 @@ import wbound
 from wbound.bounds import theorem_3
 from wbound.bounds.shared import decay_constant
 from wbound.bounds.theorem_3 import THEOREM_3
-from wbound.complexity import criteria
 from wbound.complexity.exact_law_criterion import exact_criterion
-from wbound.complexity.step_sums import FINE
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW
@@ -27,6 +25,8 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.steps import batch
+from wbound.summation import criterion as criteria
+from wbound.summation.step_sums import FINE
 from wbound.theory.statements import STATEMENTS, upper_bound
 
 ODE = ("ode-hf", "ddim", "ode-ei")
@@ -332,7 +332,7 @@ def test_early_stopping(scheme: str, delta: float) -> None:
 def test_the_tally_is_the_sum(name: str, scheme: str) -> None:
     p, data = wbound.process(name), wbound.LogConcave(2, 0.5, 3.0, 2.0, 0.0)
     K = 30_000
-    criterion = criteria.theta_criterion(THEOREM_3, p, data, SCHEMES[scheme], "prior", 0.2)
+    criterion = theorem_3.SUMS.over_steps(p, data, SCHEMES[scheme], "prior", 0.2)
     (got,) = criterion(np.array([3.0]), np.array([float(K)]), FINE)
     want = theorem_3.sums(setting(p, data, 3.0, K, scheme=scheme, score_bias=0.2))
     assert got.initialisation == pytest.approx(want.start, rel=1e-8)

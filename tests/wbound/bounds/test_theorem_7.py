@@ -200,6 +200,22 @@ def test_the_contraction_is_the_flows_own_where_steps_are_short_enough() -> None
     assert not terms.drift.any()
 
 
+@pytest.mark.parametrize("two", [True, False])
+@pytest.mark.parametrize("off", ["first", "late"])
+def test_the_contraction_just_where_L_decides(two: bool, off: str) -> None:
+    """½ + ½ max|1 − ch| max|1 − 2bh|, or max|1 − ah|: either side of where the curvature m no longer has the larger."""
+    rng = np.random.default_rng(3)
+    small = rng.uniform(0.05, 0.45, (3, 2000))
+    large = 2.0 - small - rng.uniform(0.1, 1.0, (3, 2000))
+    beyond = slice(0, 3, 2) if off == "first" else slice(1, 3)  # ch and ah, or 2bh and ah
+    large[beyond] = 2.0 - small[beyond] * (1.0 + rng.uniform(-0.4, 0.4, 2000))
+    kept = [theorem_7._Kept(*np.abs(1.0 - lost), *lost) for lost in (small, large)]
+    got = theorem_7._log_gamma(*kept, np.full(2000, two))
+    first, late, alone = np.maximum(np.abs(1.0 - small), np.abs(1.0 - large))
+    want = np.log(0.5 + 0.5 * first * late if two else alone)
+    np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-15)
+
+
 # ---------------------------------------------------------------------- what the proof couples
 
 

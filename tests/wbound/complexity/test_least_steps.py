@@ -11,18 +11,17 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from wbound.bounds import ddpm, theorem_1, theorem_2
-from wbound.bounds.theorem_3 import THEOREM_3
-from wbound.complexity import criteria
-from wbound.complexity.criteria import value_at
+from wbound.bounds import ddpm, theorem_1, theorem_2, theorem_3
 from wbound.complexity.exact_law_criterion import exact_criterion
-from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.beyond_log_concave import early_stopped
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler.make_setting import setting
+from wbound.summation import criterion as criteria
+from wbound.summation.criterion import value_at
+from wbound.summation.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.theory.statements import upper_bound
 
 NAMES = (
@@ -50,7 +49,7 @@ def _summed(monkeypatch: pytest.MonkeyPatch, criterion: criteria.Criterion, T: f
 @pytest.mark.parametrize("scheme", ["em", "ei", "hf"])
 def test_the_tally_equals_the_sum(name: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = wbound.process(name)
-    criterion = criteria.sharp_criterion(p, FACTS, wbound.SCHEMES[scheme], "prior", 0.1, 0.2)
+    criterion = theorem_2.over_steps(p, FACTS, wbound.SCHEMES[scheme], "prior", 0.1, 0.2)
     value = value_at(criterion, 2.5, 40_000, CHECKED)
     expected = _summed(monkeypatch, criterion, 2.5, 40_000)
     assert value.total == pytest.approx(expected, rel=1e-10)
@@ -61,7 +60,7 @@ def test_the_tally_equals_the_sum(name: str, scheme: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("name", ["ve-sqrt", "vp-linear", "sub-vp"])
 def test_the_tally_of_theorem_1_and_of_the_exact_law(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     p = wbound.process(name)
-    first = criteria.published_criterion(p, FACTS, wbound.SCHEMES["em"], "prior", 0.1, 0.0, 0.3)
+    first = theorem_1.over_steps(p, FACTS, wbound.SCHEMES["em"], "prior", 0.1, 0.0, 0.3)
     assert value_at(first, 2.5, 30_000, CHECKED).total == pytest.approx(
         _summed(monkeypatch, first, 2.5, 30_000), rel=1e-9
     )
@@ -73,7 +72,7 @@ def test_the_tally_of_theorem_1_and_of_the_exact_law(name: str, monkeypatch: pyt
 
 
 def test_the_tally_of_eq_9_prime(monkeypatch: pytest.MonkeyPatch) -> None:
-    criterion = criteria.sharp_criterion(
+    criterion = theorem_2.over_steps(
         wbound.process("vp-linear"), FACTS, wbound.SCHEMES["ddpm"], "prior", 0.1, 0.0
     )
     value = value_at(criterion, 2.5, 30_000, CHECKED).total
@@ -91,14 +90,12 @@ def test_horizons_together_are_each_alone(which: str, quality: Quality) -> None:
     law = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
     data = early_stopped(0.5, 0.05, 1, 0.25, 0.0) if which == "stopped early" else law
     criterion = {
-        "Theorem 1": lambda: criteria.published_criterion(
-            p, law, wbound.SCHEMES["em"], "prior", 0.1, 0.0, "exact"
-        ),
+        "Theorem 1": lambda: theorem_1.over_steps(p, law, wbound.SCHEMES["em"], "prior", 0.1, 0.0, "exact"),
         "exact": lambda: exact_criterion(p, law, wbound.SCHEMES["em"]),
-        "ode-hf": lambda: criteria.theta_criterion(THEOREM_3, p, law, wbound.SCHEMES["ode-hf"], "prior", 0.1),
+        "ode-hf": lambda: theorem_3.SUMS.over_steps(p, law, wbound.SCHEMES["ode-hf"], "prior", 0.1),
     }.get(
         which,
-        lambda: criteria.sharp_criterion(
+        lambda: theorem_2.over_steps(
             p, data, wbound.SCHEMES["ddpm" if which == "ddpm" else "em"], "prior", 0.1, 0.0
         ),
     )()
@@ -327,7 +324,7 @@ def test_no_other_horizon_needs_fewer_steps(
     scheme, M1 = wbound.SCHEMES[name], "exact" if kind == "published" else None
     found = wbound.iterations(p, law, eps, scheme=scheme, theorem=theorem, M1=M1)
     by = upper_bound(theorem, scheme)
-    criterion = criteria.criterion_of(by, p, law, scheme, "prior", 0.0, 0.0, M1)
+    criterion = by.over_steps(p, law, scheme, "prior", 0.0, 0.0, M1)
     assert value_at(criterion, found.T, float(found.K), FINE).total <= eps * (1.0 + 1e-9)
     fewer = float(found.K) * (1.0 - 1e-3)
     fewer = math.floor(fewer) if fewer < 1e9 else fewer

@@ -14,12 +14,11 @@ from scipy.special import dawsn
 
 import wbound
 from wbound.bounds import shared, theorem_2
-from wbound.complexity import criteria
-from wbound.complexity.criteria import value_at
-from wbound.complexity.step_sums import CHECKED, COARSE, FINE, Quality
 from wbound.data.beyond_log_concave import BoundedData, bounded_data, early_stopped
 from wbound.errors import Unreachable
 from wbound.sampler.make_setting import setting
+from wbound.summation.criterion import value_at
+from wbound.summation.step_sums import CHECKED, COARSE, FINE, Quality
 
 #: Far finer than what a search uses.
 REFINED = Quality(8192, 4.0, 12, 3, 5e-5)
@@ -104,7 +103,7 @@ def test_the_tally_of_steep_profiles_equals_the_sum(ratio: float, scheme: str, e
         data = bounded_data(1.2, math.sqrt(1.44 / ratio), 2, 2.88 / ratio + 1.0)
     K, T = 40_000, 4.5
     value = value_at(
-        criteria.sharp_criterion(p, data, wbound.SCHEMES[scheme], "prior", 0.1, 0.2), T, float(K), CHECKED
+        theorem_2.over_steps(p, data, wbound.SCHEMES[scheme], "prior", 0.1, 0.2), T, float(K), CHECKED
     )
     s = setting(p, data, T, K, scheme=scheme, score_bias=0.1, score_noise=0.2)
     scale, extra = shared.output(s)
@@ -118,7 +117,7 @@ def test_the_tally_of_steep_profiles_equals_the_sum(ratio: float, scheme: str, e
 def test_the_self_check_sees_what_it_checks(spoiled: dict[str, float]) -> None:
     """Virtual steps too wide, or panels too long: the error that is claimed is the one that is made."""
     p, data = wbound.process("vp-linear"), early_stopped(1.2, 0.02, 2, 1.2)
-    criterion = criteria.sharp_criterion(p, data, wbound.SCHEMES["hf"], "prior", 0.0, 0.0)
+    criterion = theorem_2.over_steps(p, data, wbound.SCHEMES["hf"], "prior", 0.0, 0.0)
     right = value_at(criterion, 6.0, 1e20, REFINED).squared
     value = value_at(criterion, 6.0, 1e20, CHECKED._replace(**spoiled))
     made = abs(value.squared / right - 1.0)
@@ -263,7 +262,7 @@ def test_what_is_returned_works_and_what_works_is_found(
     p = wbound.process(own) if isinstance(own, str) else wbound.Process(f=own[0], g=own[1])
     data = _data(kind, size, share, ratio, d)
     eps = math.sqrt(d * data.delta) + 10.0**aim * math.sqrt(data.second_moment)
-    criterion = criteria.sharp_criterion(p, data, wbound.SCHEMES[scheme], "prior", 0.0, 0.0)
+    criterion = theorem_2.over_steps(p, data, wbound.SCHEMES[scheme], "prior", 0.0, 0.0)
     try:
         found = wbound.iterations(p, data, eps, scheme=scheme)
     except Unreachable as failed:

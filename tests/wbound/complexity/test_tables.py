@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import wbound
@@ -11,9 +12,15 @@ from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 
 
-def test_the_table_of_the_readme() -> None:
+@pytest.fixture(scope="module")
+def table_of_the_readme() -> tuple[pd.DataFrame, list[str]]:
+    """The table, and what it told of its progress."""
     seen: list[str] = []
-    table = wbound.complexity_table(d=10, eps=0.1, progress=seen.append)
+    return wbound.complexity_table(d=10, eps=0.1, progress=seen.append), seen
+
+
+def test_the_table_of_the_readme(table_of_the_readme: tuple[pd.DataFrame, list[str]]) -> None:
+    table, seen = table_of_the_readme
     assert tuple(table["process"]) == wbound.PUBLISHED == tuple(seen)
     assert list(table.columns) == [
         "process",
@@ -42,8 +49,8 @@ def test_data_of_the_table() -> None:
             table_data(**bad)
 
 
-def test_published_cells_are_the_data() -> None:
-    table = wbound.complexity_table(d=2, eps=1.0).set_index("process")
+def test_published_cells_are_the_data(table_of_the_readme: tuple[pd.DataFrame, list[str]]) -> None:
+    table = table_of_the_readme[0].set_index("process")
     assert str(table.loc["ve-sqrt", "published_K"]) == "d**(5/4)/epsilon**(5/2)"
     assert str(table.loc["vp-exponential", "published_K"]) == "d*log(log(d/epsilon))/epsilon**2"
 
@@ -53,14 +60,21 @@ def test_published_cells_are_the_data() -> None:
 
 def test_sde_against_ode() -> None:
     seen: list[str] = []
-    table = wbound.scheme_table([2, 8], [0.5, 0.2], processes=["vp-linear", "ve-sqrt"], progress=seen.append)
+    both = ["vp-linear", "ve-sqrt"]
+    table = wbound.scheme_table(
+        [2, 8], [0.5, 0.2], processes=both, schemes=["hf", "ode-hf"], progress=seen.append
+    )
     assert len(table) == len(seen) == 8
     assert [(r.d, r.eps, r.process) for r in table.itertuples()][:3] == [
         (2, 0.5, "vp-linear"),
         (2, 0.5, "ve-sqrt"),
         (2, 0.2, "vp-linear"),
     ]
-    one = table[(table.d == 8) & (table.eps == 0.2) & (table.process == "vp-linear")].iloc[0]
+    whole = wbound.scheme_table(8, 0.2, processes=both)
+    for name in (f"K_{how}_{scheme}" for how in ("bound", "exact") for scheme in ("hf", "ode-hf")):
+        assert table[name].tolist()[-2:] == whole[name].tolist()
+    one = whole.iloc[0]
+    assert (one.d, one.eps, one.process) == (8, 0.2, "vp-linear")
     p, data = wbound.process("vp-linear"), table_data(8, 0.25, 1.0)
     facts = wbound.LogConcave(8, 0.25, 1.0, data.second_moment, 0.0)
     for scheme in wbound.SCHEMES:

@@ -7,9 +7,8 @@ import pytest
 
 import wbound
 from wbound.bounds import theorem_7
-from wbound.complexity.criteria import theta_criterion
-from wbound.complexity.step_sums import CHECKED
 from wbound.sampler.scheme import SCHEMES
+from wbound.summation.step_sums import CHECKED
 
 DATA = wbound.LogConcave(4, 0.25, 1.0, 9.0, 0.0)
 
@@ -39,7 +38,7 @@ def test_the_smallest_number_of_steps(name: str, scheme: str, bias: float) -> No
 def test_many_steps_at_once_are_the_steps_summed(name: str, scheme: str) -> None:
     p, K, M = wbound.process(name), 20_000, 0.1
     T = np.array([2.0, 3.0])
-    criterion = theta_criterion(theorem_7.THEOREM_7, p, DATA, SCHEMES[scheme], "prior", M)
+    criterion = theorem_7.SUMS.over_steps(p, DATA, SCHEMES[scheme], "prior", M)
     got = criterion(T, np.full(2, float(K)), CHECKED)
     for t, value in zip(T.tolist(), got, strict=True):
         s = wbound.setting(p, DATA, t, K, scheme=scheme, score_bias=M)

@@ -14,12 +14,13 @@ import referee
 
 import wbound
 from wbound import CurvatureProfile, Grid, bounded_data, early_stopped
+from wbound.bounds import theorem_2
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2, local, sums
-from wbound.complexity import criteria
 from wbound.errors import BadInput, HypothesisFailed, Unreachable
 from wbound.sampler.make_setting import setting
 from wbound.sampler.steps import batch
+from wbound.summation import criterion as criteria
 
 SCHEMES = ("em", "ei", "hf", "ddpm")
 Array = np.ndarray
@@ -395,9 +396,9 @@ def test_iterations_on_a_profile() -> None:
     few, many = (wbound.iterations(p, data, eps, scheme="hf").K for eps in (1e-4, 1e-5))
     assert 9.5 < many / few < 13.0
     K = 20_000  # beyond what is summed: the tally, its kink included, is the sum
-    value = criteria.sharp_criterion(p, data, wbound.SCHEMES["hf"], "prior", 0.1, 0.2)
+    value = theorem_2.over_steps(p, data, wbound.SCHEMES["hf"], "prior", 0.1, 0.2)
     s = setting(p, data, 3.0, K, scheme="hf", score_bias=0.1, score_noise=0.2)
-    assert criteria.value_at(value, 3.0, float(K), wbound.complexity.step_sums.FINE).total == pytest.approx(
+    assert criteria.value_at(value, 3.0, float(K), wbound.summation.step_sums.FINE).total == pytest.approx(
         sums(s).additive, rel=1e-6
     )
 
@@ -420,10 +421,10 @@ def test_iterations_of_early_stopped_data(name: str) -> None:
     with pytest.raises(Unreachable, match="at this T"):
         wbound.iterations(p, data, 0.2237, scheme="hf", T=2.0)
     # beyond what is summed: long steps and short ones beside where the clock stops, against the sum
-    value = criteria.sharp_criterion(p, data, wbound.SCHEMES["em"], "prior", 0.1, 0.2)
+    value = theorem_2.over_steps(p, data, wbound.SCHEMES["em"], "prior", 0.1, 0.2)
     for T, K in ((3.0, 20_000), (200.0 if name == "ve-sqrt" else 5.0, 40_000)):
         s = setting(p, data, T, K, scheme="em", score_bias=0.1, score_noise=0.2)
-        far = criteria.value_at(value, T, float(K), wbound.complexity.step_sums.FINE)
+        far = criteria.value_at(value, T, float(K), wbound.summation.step_sums.FINE)
         assert far.total == pytest.approx(
             wbound.w2_bound(p, data, T, K, scheme="em", score_bias=0.1, score_noise=0.2).additive, rel=1e-6
         )

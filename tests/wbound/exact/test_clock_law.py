@@ -13,7 +13,7 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact import clock_law
-from wbound.exact.clock_law import FLOWS, PAIRS, Sampling, Spectrum, clock_w2, clock_w2s
+from wbound.exact.clock_law import FLOWS, PAIRS, Sampling, Spectrum, clock_w2, clock_w2s, prior_excess
 from wbound.exact.gaussian_law import exact_w2, law
 
 
@@ -43,6 +43,15 @@ def test_the_clock_alone_gives_the_recursions_w2(
             exact_w2(p, data, T, K, scheme=scheme, start=start), rel=1e-6, abs=1e-10
         )
     assert found.prior <= found.robust * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("scheme", sorted(PAIRS | FLOWS))
+@pytest.mark.parametrize("end", [0.0, 0.3])
+def test_the_excess_by_eigenvalue_is_the_recursions(scheme: str, end: float) -> None:
+    x, lam = np.array([0.2, 1.0, 7.0]), np.array([30.0, 8.0, 2.5, 1.0, end])
+    grid = wbound.Grid.from_lam(lam, stop="early" if end else None)
+    s = wbound.setting(wbound.process("vp-linear"), Gaussian(np.zeros(1), 1.0), scheme=scheme, grid=grid)
+    assert prior_excess(x, lam, scheme) + end == pytest.approx(law(s, x).excess, rel=1e-11)
 
 
 @given(

@@ -143,6 +143,13 @@ def test_em_of_sub_vp_has_logarithms_where_the_grid_starts_in_the_clock(
     want = found.excess + found.log_part * math.log(K)
     np.testing.assert_allclose(K * exact.excess, want, rtol=1e-2)  # O(K^{-1/2}) off
     np.testing.assert_allclose(K * exact.mean, found.mean + found.mean_log * math.log(K), rtol=1.5e-3)
+    # W2 is made of both, the mean's by its own law where it has a logarithm
+    lost = (found.mean + found.mean_log * math.log(K)) ** 2 @ found.mean_square
+    spread = np.array([found.multiplicity / (4.0 * found.variances)]) @ want**2
+    assert (K * found.w2(K)) ** 2 == pytest.approx(float(lost + spread[0]), rel=1e-13)
+    assert found.w2(K) == pytest.approx(
+        float(exact_w2(p, data, 3.0, K, scheme="em", start="exact", grid=grid)), rel=1e-2
+    )
     assert bool(found.log_part.all()) == bool(found.mean_log.all()) == (grid != "uniform")
     assert (found.constant == math.inf) == (grid != "uniform")
     # the coefficients by hand: near 0, λ ≈ (bt)² and log α ≈ −bt/2, so that R = χ(0)/16

@@ -129,6 +129,23 @@ def steps_are_their_integrals(p: referee.Plain) -> None:
                 )
 
 
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.98, 1.0])
+@pytest.mark.parametrize("h", [1e-6, 1e-2, 0.5])
+def test_a_kink_that_no_node_sees(share: float, h: float) -> None:
+    """f = |t − 1|, g² = |t − 1|/2 + 1 on [1 − share·h, …]: between a step's end and its first node 3 and 5 agree."""
+    p = wbound.Process(f="abs(t-1)", g="sqrt(1+abs(t-1)/2)")
+    lo = np.array([1.0 - share * h])
+    got = p.steps(lo, lo + h)
+    a, b = float(1.0 - lo[0]), float(lo[0] + h - 1.0)
+    assert got.F[0] == pytest.approx(0.5 * (a * abs(a) + b * abs(b)), rel=1e-13)
+    assert got.G[0] == pytest.approx(a + b + 0.25 * (a * abs(a) + b * abs(b)), rel=1e-13)
+    with mp.workdps(30):
+        at = lambda t: (t * abs(t) + a * abs(mp.mpf(a))) / 2  # noqa: E731  A at 1 + t
+        ends = [-mp.mpf(a), *([0] if -a < 0.0 < b else []), mp.mpf(b)]
+        grown = mp.quad(lambda t: (1 + abs(t) / 2) * mp.expm1(2 * at(t)), ends)
+    assert got.Q_minus_G[0] == pytest.approx(float(grown), rel=1e-12)
+
+
 @NAMED
 def test_a_step_of_any_size_agrees_with_scipy(make: Make) -> None:
     """The same integrals from their definitions by another quadrature, in floats."""

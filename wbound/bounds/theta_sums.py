@@ -1,0 +1,142 @@
+"""Bounds with terms that hold for any θ, summed over many steps: Theorems 3 and 7."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wbound.bounds.shared import Parts, value_of
+from wbound.bounds.theorem import Start
+from wbound.calculus.stable import grown
+from wbound.data.curvature import Curvature
+from wbound.forward.forward_process import Process
+from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.scheme import Scheme
+from wbound.sampler.steps import Batch
+from wbound.summation.criterion import Criterion, Value, by_size
+from wbound.summation.step_sums import COARSE, Quality, Rows, tally
+from wbound.typing import Array, Index
+
+__all__ = ["StepRows", "ThetaSums"]
+
+
+class StepRows(NamedTuple):
+    """A bound's local terms of each step, arrays (N,): log of γ, the drift, what the score's bias is multiplied by, and
+    for each of its θ-terms θ ↦ the weight in the sum of squares."""
+
+    log_gamma: Array
+    drift: Array | float
+    score: Array
+    weights: Sequence[Callable[[float], Array]]
+
+
+class ThetaSums(NamedTuple):
+    """A bound P_0 start + Σ P_k drift_k + Σ_i (C_i(θ_i) Σ P_k² w_ik(θ_i))^{1/2} + M Σ P_k score_k, any θ_i.
+
+    of: (setting, roughly) ↦ its parts step by step, ``roughly`` with θ = 2, else the best θ; start: what is left of its
+    error as K → ∞; rows: (batch, data, scheme) ↦ `StepRows`; constants: C_i as (θ, data, log λ(T)) ↦ number; orders: the
+    powers of η as η → 0 of log γ, drift, score and weights; wide: the θ that are tried first, closer: (their index) ↦
+    those tried then.
+    """
+
+    of: Callable[[Setting, bool], Parts]
+    start: Start
+    rows: Callable[[Batch, Curvature, Scheme], StepRows]
+    constants: Sequence[Callable[[float, Curvature, float], float]]
+    orders: tuple[float, float, float, float]
+    wide: Array
+    closer: Callable[[int], Array]
+
+    def over_steps(
+        self,
+        process: Process,
+        data: Curvature,
+        scheme: Scheme,
+        start: str,
+        M: float = 0.0,
+        V: float = 0.0,
+        M1: Any = None,
+    ) -> Criterion:
+        """The bound as a function of (T, K); it knows no V and no M_1."""
+
+        def summed(T: float, K: int, quality: Quality) -> Value:
+            s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
+            # while T is searched a θ near the best will do
+            return value_of(self.of(s, quality.rough), 0.0)
+
+        def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
+            found = _summed(self, process, data, scheme, T, K, quality)
+            log_alpha, log_lam = process.law(T)
+            out = []
+            for j, (drift, score, log_P, error) in enumerate(found):
+                first = self.start(data, start, process, float(log_alpha[j]), float(log_lam[j]))
+                parts = Parts(grown(first, log_P), drift, 0.0, M * score if M else 0.0)
+                out.append(value_of(parts, error))
+            return out
+
+        return by_size(summed, tallied)
+
+
+class Summed(NamedTuple):
+    """Σ P_k drift_k with the θ-terms, Σ P_k score_k, log of the product of all γ, and the relative error."""
+
+    drift: float
+    score: float
+    log_P: float
+    error: float
+
+
+def _summed(
+    own: ThetaSums, process: Process, data: Curvature, scheme: Scheme, T: Array, K: Array, quality: Quality
+) -> list[Summed]:
+    """The sums over K_j uniform steps of [0, T_j], too many to sum one by one."""
+    log_lam = process.law(T)[1]
+    growth, drift, score, curved = own.orders
+
+    def at(thetas: list[Array], part: slice, q: Quality) -> tuple[Array, list[Array], Array, Array]:
+        """Of some horizons: drift and score (J, 2); each θ-term for each of its θ (J, n); log of the product of γ
+        (J,); the relative error (J,)."""
+
+        def rows_of(b: Batch, which: Index) -> Array:
+            rows = own.rows(b, data, scheme)
+            with np.errstate(over="ignore"):  # an infinite step makes an infinite part
+                squares = [w(float(t)) for w, tried in zip(rows.weights, thetas, strict=True) for t in tried]
+            plain = (np.broadcast_to(row, b.t_lo.shape) for row in rows[:3])
+            return np.stack([*plain, *squares])
+
+        n = sum(tried.size for tried in thetas)
+        rows = Rows(rows_of, (growth, drift, score) + (curved,) * n, (1, 1) + (2,) * n)
+        got = tally(process, data, T[part], K[part], rows, q)
+        constants = [
+            [
+                constant(float(t), data, float(far))
+                for constant, tried in zip(own.constants, thetas, strict=True)
+                for t in tried
+            ]
+            for far in log_lam[part]
+        ]
+        # steps too long for an expansion: K is far too small
+        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
+        roots = np.sqrt(np.array(constants) * sums[:, 2:])
+        terms = np.split(roots, np.cumsum([tried.size for tried in thetas])[:-1], axis=1)
+        return sums[:, :2], terms, got.log_P, np.nanmax(got.error, axis=1)
+
+    # any θ gives a bound: a look at many, then one around the best, for each θ-term
+    each, coarsely = np.arange(T.size), [own.wide] * len(own.constants)
+    ends, terms, log_P, error = at(coarsely, slice(None), COARSE)
+    best = [np.argmin(values, axis=1) for values in terms]
+    least = sum(values[each, i] for values, i in zip(terms, best, strict=True))
+    if not quality.rough:
+        for j in range(T.size):
+            part = slice(j, j + 1)
+            close = [own.closer(int(i[j])) for i in best]
+            near = at(close, part, COARSE)[1]
+            thetas = [c[[int(np.argmin(values))]] for c, values in zip(close, near, strict=True)]
+            one = at(thetas, part, quality)
+            ends[j], least[j] = one[0][0], sum(values[0, 0] for values in one[1])
+            log_P[j], error[j] = one[2][0], one[3][0]
+    return [
+        Summed(*(float(v) for v in (ends[j, 0] + least[j], ends[j, 1], log_P[j], error[j]))) for j in each
+    ]
