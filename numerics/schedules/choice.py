@@ -10,6 +10,7 @@ to all by interpolation (`Spectrum.sampling`, to 1e-11).
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +45,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.design.largest_level import DECADE, Level, enough, float32_holds
 from wbound.errors import BadInput, count, one_of, positive
-from wbound.exact.clock_law import LAWS, ClockW2, Spectrum, clock_w2, start_gap2, width_error2
+from wbound.exact.clock_law import LAWS, ClockW2, Spectrum, clock_w2, clock_w2s, start_gap2, width_error2
 from wbound.exact.gaussian_law import law
 from wbound.exact.law_of_tape import tape_law
 from wbound.forward import catalogue
@@ -127,10 +128,30 @@ class _Task:
     def held(self, row: Candidate, u: float, K: int) -> float:
         """`at`, and infinite where a sampler in float32 cannot follow the nodes."""
         try:
-            log_lam, _, _ = row.place(u, K)
+            log_lam, p, _ = row.place(u, K)
+            return self.judge(log_lam, p).robust if float32_holds(log_lam, self.log_variance) else math.inf
         except BadInput:
             return math.inf
-        return self.at(row, u, K) if float32_holds(log_lam, self.log_variance) else math.inf
+
+    def scan(self, row: Candidate, levels: Array, K: int) -> list[float]:
+        """`held` at each of several levels, all of them at once where the scheme sees the clock alone."""
+        placed = row.places(levels.tolist(), K)
+        out = [math.inf] * levels.size
+        at: dict[str, list[tuple[int, Array]]] = {}
+        for i, one in enumerate(placed):
+            if one is None or not float32_holds(one[0], self.log_variance):
+                continue
+            pair = seen_as(self.scheme, one[1])
+            if pair is not None and pair in LAWS and not remembers(self.scheme):
+                at.setdefault(pair, []).append((i, one[0]))
+                continue
+            with contextlib.suppress(BadInput):
+                out[i] = self.judge(one[0], one[1]).robust
+        for pair, own in at.items():
+            found = clock_w2s(self.spectrum, [log_lam for _, log_lam in own], pair)
+            for (i, _), w2 in zip(own, found, strict=True):
+                out[i] = w2.robust
+        return out
 
     def best(self, row: Candidate, K: int, near: float | None = None) -> Level:
         """Where the row's error is least in log λ(T), a scan unless ``near`` is known and then a bounded search;
@@ -138,13 +159,17 @@ class _Task:
         low = max(self.log_variance + BELOW, self.range[0])
         high = max(min(self.log_variance + ABOVE, self.range[1]), low + 1.0)
 
+        known: dict[float, float] = {}
+
         def error(u: float) -> float:
-            return self.held(row, u, K)
+            if u not in known:
+                known[u] = self.held(row, u, K)
+            return known[u]
 
         if near is None:
             few = min(K, SCAN_STEPS)
             mesh = np.linspace(low, high, round((high - low) / 2.0) + 1)
-            values = [self.held(row, float(u), few) for u in mesh]
+            values = self.scan(row, mesh, few)
             i = int(np.argmin(values))
             if not math.isfinite(values[i]):
                 return Level(float(mesh[i]), math.inf, None, float(mesh[i]))
