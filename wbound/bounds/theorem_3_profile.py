@@ -95,7 +95,10 @@ class AtTheta:
 
     def add(self, t: Local, log_P: Array, counts: Array | float = 1.0) -> None:
         """The steps before those added so far; ``counts``: how many each stands for."""
-        log_p = self.theta * (t.log_v - self.highest)
+        self.gather(t, self.theta * (t.log_v - self.highest), log_P, counts)
+
+    def gather(self, t: Local, log_p: Array, log_P: Array, counts: Array | float = 1.0) -> None:
+        """As `add`, with any p_k."""
         p = np.exp(log_p)
         self.falls += float(np.maximum(p - np.append(p[1:], self.p), 0.0) @ np.exp(t.log_size2))
         self.spent += float((p * counts) @ t.spent)

@@ -57,7 +57,9 @@ def test_what_it_bounds_where_the_curvature_is_negative(c: float, s: float) -> N
     ]
     rng = np.random.default_rng(1)
     for log_p in (0.0 * t.log_v, t.log_v, 3.0 * t.log_v, rng.normal(size=t.log_v.size), np.eye(9)[8] * 9.0):
-        bound = theorem_3_profile._constant(t, log_p)
+        term = theorem_3_profile.AtTheta(at, 0.0)
+        term.gather(t, log_p, np.zeros(t.log_v.size))
+        bound = term.constant
         assert float(np.exp(log_p) @ spent) <= bound * (1.0 + 1e-9)
     # −∫m³ is the integral of the profile's own cube
     exact = [
