@@ -29,8 +29,9 @@ TARGETS: dict[str, Target] = {
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
     "bounds.ddpm": Target(
-        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
-        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements test_in_blocks",
+        "test_in_blocks.test_blocks*"
+        " test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
         " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
         " test_theorem_2.test_contraction*"
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
@@ -49,8 +50,9 @@ TARGETS: dict[str, Target] = {
         " test_theorem_1.test_the_start*",
     ),
     "bounds.theorem_3": Target(
-        "test_theorem_3 test_theorem_2",
-        "test_theorem_3.test_the_parts* test_theorem_3.test_contraction* test_theorem_3.test_early* test_theorem_3.test_a_sum*",
+        "test_theorem_3 test_theorem_2 test_in_blocks",
+        "test_in_blocks.test_blocks*"
+        " test_theorem_3.test_the_parts* test_theorem_3.test_contraction* test_theorem_3.test_early* test_theorem_3.test_a_sum*",
     ),
     "exact.gaussian_law": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
@@ -113,8 +115,9 @@ TARGETS: dict[str, Target] = {
         " test_scheme.test_for_ve* test_ode_moves.test_coefficients*",
     ),
     "bounds.theorem_3_profile": Target(
-        "test_theorem_3_profile test_claims",
-        "test_theorem_3_profile.test_what_it_bounds* test_theorem_3_profile.test_its_*"
+        "test_theorem_3_profile test_claims test_in_blocks",
+        "test_in_blocks.test_blocks*"
+        " test_theorem_3_profile.test_what_it_bounds* test_theorem_3_profile.test_its_*"
         " test_theorem_3_profile.test_the_terms*",
     ),
     "data.beyond_log_concave": Target(
@@ -124,8 +127,9 @@ TARGETS: dict[str, Target] = {
         " test_theorem_3_profile.test_what_it_bounds*",
     ),
     "bounds.theorem_7": Target(
-        "test_theorem_7 test_theorem_7_cells",
-        "test_theorem_7.test_the_contraction* test_theorem_7.test_the_parts* test_theorem_7.test_in_x_units*"
+        "test_theorem_7 test_theorem_7_cells test_in_blocks",
+        "test_in_blocks.test_[bw]*"
+        " test_theorem_7.test_the_contraction* test_theorem_7.test_the_parts* test_theorem_7.test_in_x_units*"
         " test_theorem_7.test_stopped_early*"
         " test_theorem_7.test_the_order_in_K* test_theorem_7.test_many_steps* test_theorem_7.test_the_best*"
         " test_theorem_7.test_the_closed_form_as*",
@@ -207,6 +211,8 @@ PASSED_OVER: dict[str, str] = {
     "sampler.scheme.keeps.by_hf": "either form is the value: what is smaller cancels less",
     "sampler.scheme.keeps.as_it_stands": "either form is the value: what is smaller cancels less",
     "bounds.ddpm.best_theta": "any theta gives a bound",
+    "bounds.ddpm._least": "any theta gives a bound",
+    "bounds.ddpm._of_block": "what theta is found by: any gives a bound",
     "bounds.theorem_3.best_theta": "any theta gives a bound",
     "bounds.theorem_7._sample": "any theta gives a bound",
     "bounds.theorem_3._theta": "any theta gives a bound",
@@ -279,12 +285,14 @@ REMEMBERED = (
 
 #: Mutants that change no value, by the beginning of their names, and why.
 EQUIVALENT: dict[str, str] = {
+    "bounds.ddpm.by_cause: `s.nodes.sampled()`": "what theta is found on: any gives a bound",
+    "bounds.ddpm.by_cause: `_least(": "any theta gives a bound",
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
     "bounds.theorem_3_profile.local: `share * lam_L`": "c L <= 1 for every named scheme: then it decides nothing",
     "bounds.theorem_3_profile.local: `lost_L`": "c L <= 1 for every named scheme: then it decides nothing",
     "bounds.theorem_3_profile.local: `lost_m` ": "c L <= 1 for every named scheme: then it decides nothing",
-    "bounds.theorem_3_profile.at_theta: `log_p.max()`": "only the shape of the weight matters",
+    "bounds.theorem_3_profile.AtTheta.add: `self.highest`": "only the shape of the weight matters",
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
@@ -352,7 +360,7 @@ EQUIVALENT: dict[str, str] = {
     " 4))` halved": "an estimate below 1e-12",
     "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
     "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
-    "bounds.ddpm.ancestral_sums: `math.sqrt(float(terms.noise2.sum()))` flipped": "its square enters",
+    "bounds.ddpm.by_cause: `math.sqrt(noise2)` flipped": "its square enters",
     "exact.gaussian_law.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
     "exact.gaussian_law.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
     "exact.gaussian_law.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",

@@ -14,6 +14,7 @@ from numerics.schedules import choice
 from numerics.schedules.candidates import candidates_of, makers_of
 from numerics.schedules.choice import choose
 from numerics.schedules.ranking import Choice, Ranking
+from numerics.schedules.row_levels import Task
 from numerics.schedules.schedule_formats import from_array
 from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.errors import BadInput
@@ -120,7 +121,7 @@ def test_other_schemes(scheme: str, data: Dataset) -> None:
 def test_levels_looked_at_together_have_the_errors_that_each_has(scheme: str) -> None:
     """Of every kind of row, and where a clock does not get there, or nodes coincide, infinite as alone."""
     data = from_spectrum([3.0, 1.0, 0.2])
-    task = choice._Task(Spectrum.of(data.gaussian), scheme, 0.0)
+    task = Task(Spectrum.of(data.gaussian), scheme, 0.0)
     facts, _ = choice._facts(data)
     own = wbound.Process(f="0", g="5/(1+t)")  # its lam stays below 25
     makers = makers_of(["vp-linear", own, "image-vp-original"], facts)
