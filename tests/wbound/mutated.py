@@ -361,6 +361,7 @@ EQUIVALENT: dict[str, str] = {
     "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
     "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
     "bounds.ddpm.by_cause: `math.sqrt(noise2)` flipped": "its square enters",
+    "bounds.ddpm.ancestral_sums: `t.noise` flipped": "its square enters",
     "exact.gaussian_law.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
     "exact.gaussian_law.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
     "exact.gaussian_law.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
