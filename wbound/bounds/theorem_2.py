@@ -38,7 +38,7 @@ from wbound.summation.criterion import AT_ONCE, INFINITE, Criterion, Value, by_s
 from wbound.summation.step_sums import Quality, Rows, one_by_one, tally
 from wbound.typing import Array, Index
 
-__all__ = ["THEOREM_2", "Local", "Shares", "local", "shares"]
+__all__ = ["THEOREM_2", "Local", "local", "shares"]
 
 
 #: Steps so large that their product of contractions exceeds e^300 in units of s_k: the bound is called infinite,
