@@ -323,6 +323,11 @@ def former(quick: bool) -> list[Claim]:
         "sweep, a cell of K <= 1000": ("sweep", {"K": [10, 30, 100, 300, 1000], "most": 1680}, 20.0),
         "sweep, a cell of K = 1e4": ("sweep", {"K": [10_000], "most": 84}, 3.0),
         "search, an evaluation": ("search", {"n": 60}, 5.0),
+        "wbound choose --data digits, the program": (
+            "program",
+            {"words": ["choose", "--data", "digits", "--steps", "20"]},
+            2.0,
+        ),
     }
     if not quick:  # the former build takes 17 s for the first
         cases["iterations, f = g = log(1+t), em, eps = 1e-8"] = ("users", log, 10.0)

@@ -17,10 +17,9 @@ from torch import Tensor
 from wbound.typing import Array
 
 if TYPE_CHECKING:
-    from numerics.cifar10.gaussian_images import GaussianImages
     from numerics.cifar10.processes import ImageProcess
 
-__all__ = ["LevelScore", "TimedScore", "along", "denoiser_of", "level_error", "level_score_of", "of_denoiser"]
+__all__ = ["LevelScore", "TimedScore", "along", "denoiser_of", "level_score_of", "of_denoiser"]
 
 #: s(y, σ): y (B, C, H, W), σ > 0 (B,); the score of the data smoothed by σ, shaped like y.
 LevelScore = Callable[[Tensor, Tensor], Tensor]
@@ -94,22 +93,3 @@ def level_score_of(score: Score, process: ImageProcess) -> LevelScore:
         return score(a * y, torch.from_numpy(at).to(y.device)) * a
 
     return level_score
-
-
-@torch.no_grad()
-def level_error(
-    level_score: LevelScore, law: GaussianImages, sigmas: Array, *, n: int = 256, seed: int = 0
-) -> Array:
-    """(E|s_θ − s|²/E|s|²)^{1/2} at each σ (N,), y = X_0 + σZ, from n draws a level; the law's own score is known.
-
-    Kind: *estimate* (its spread is of order 1/√(n d) of itself).
-    """
-    generator = torch.Generator(law.device).manual_seed(seed)
-    out = np.zeros(len(sigmas))
-    for i, sigma in enumerate(sigmas):
-        y = law.floats(torch.arange(n), generator)
-        y = y + float(sigma) * torch.randn(y.shape, generator=generator, device=y.device)
-        at = torch.full((n,), float(sigma), device=y.device)
-        true = law.level_score(y, at).double()
-        out[i] = float(((level_score(y, at).double() - true).square().sum() / true.square().sum()).sqrt())
-    return out

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
 
 from numerics.cli import options as o
 
 if TYPE_CHECKING:
-    from numerics.schedules.schedule_formats import Schedule
+    from numerics.schedules.schedule_object import Schedule
     from numerics.targets.datasets import Dataset
 
 __all__ = [
     "AlphasCumprod",
     "Betas",
     "Data",
+    "DataOptions",
     "Diffusers",
     "Key",
     "NeededData",
+    "ScheduleOptions",
     "SigmaMax",
     "SigmaMin",
     "Sigmas",
@@ -30,6 +32,7 @@ __all__ = [
     "dataset_lines",
     "one_schedule",
     "schedules_from",
+    "tape_in",
     "tapes_from",
     "training_from",
     "vector_from",
@@ -43,21 +46,15 @@ Data = Annotated[str | None, o.numbers_in("--data", "digits|FILE|FOLDER|LIST", _
 NeededData = Annotated[str | None, o.numbers_in("--data", "digits|FILE|FOLDER|LIST", f"{_DATA} [required]")]
 Key = Annotated[
     str | None,
-    typer.Option(
-        "--key",
-        metavar="NAME",
-        help="Which array of an .npz file of several: of --data, or else of the schedule.",
-    ),
+    o.word("--key", "Which array of an .npz file of several: of --data, or else of the schedule."),
 ]
 SigmaMin = Annotated[
     str | None, o.numeric("--sigma-min", "Least level above 0 (of --for …: the training's).")
 ]
 SigmaMax = Annotated[str | None, o.numeric("--sigma-max", "Largest level (of --for …: the training's).")]
+_TAPE = "A recorded tape (.json, .npz)"
 Tapes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tape", metavar="FILE", help="A recorded tape (.json, .npz) beside the rest; again for each."
-    ),
+    list[str] | None, o.word("--tape", f"{_TAPE} beside the rest; again for each.", metavar="FILE")
 ]
 Sigmas = Annotated[str | None, o.numbers_in("--sigmas", "LIST|FILE", "A schedule of noise levels σ = √λ.")]
 Betas = Annotated[str | None, o.numbers_in("--betas", "LIST|FILE", "A schedule of betas.")]
@@ -66,10 +63,10 @@ AlphasCumprod = Annotated[
 ]
 Stop = Annotated[
     str | None,
-    typer.Option(
+    o.word(
         "--stop",
+        "early: the array's last level is where the sampler stops; no step goes from it to 0.",
         metavar="early",
-        help="early: the array's last level is where the sampler stops; no step goes from it to 0.",
     ),
 ]
 Diffusers = Annotated[
@@ -80,6 +77,65 @@ Diffusers = Annotated[
         "A scheduler of the diffusers library, which reads it: a scheduler_config.json, or a class.",
     ),
 ]
+
+
+def tape_in(instead: str) -> Any:
+    """The option --tape of one tape, which stands ``instead`` of others."""
+    return o.word("--tape", f"{_TAPE}, {instead}", metavar="FILE")
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Data of one's own, whose mean and covariance are read."""
+
+    data: Data = None
+    key: Key = None
+
+    @cached_property
+    def read(self) -> tuple[Dataset, Any]:
+        """The data and their samples, as `dataset_and_samples` has them. Raises `BadInput` and `IOFailure`."""
+        return dataset_and_samples(self.data, self.key)
+
+    @property
+    def made(self) -> Dataset | None:
+        """The data; None where there are none. Raises `BadInput` and `IOFailure`."""
+        if self.data is None:
+            o.refuse({"key": self.key}, "goes with --data")
+            return None
+        return self.read[0]
+
+
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """Schedules that somebody has: arrays, or a configuration."""
+
+    sigmas: Sigmas = None
+    betas: Betas = None
+    alphas_cumprod: AlphasCumprod = None
+    stop: Stop = None
+    diffusers: Diffusers = None
+
+    @property
+    def arrays(self) -> dict[str, str]:
+        """The arrays among them by their form, as typed."""
+        forms = {"sigmas": self.sigmas, "betas": self.betas, "alphas_cumprod": self.alphas_cumprod}
+        return {form: text for form, text in forms.items() if text is not None}
+
+    def read(self, key: str | None = None, steps: int | None = None) -> list[Schedule]:
+        """As `schedules_from`."""
+        return schedules_from(
+            self.sigmas, self.betas, self.alphas_cumprod, self.diffusers, key, steps, self.stop
+        )
+
+    @property
+    def training(self) -> tuple[Any, tuple[str, ...]]:
+        """As `training_from`: of --diffusers where both are there."""
+        return training_from(None if self.diffusers is not None else self.betas, self.diffusers)
+
+    @property
+    def beside_training(self) -> ScheduleOptions:
+        """What is there besides the training."""
+        return replace(self, betas=self.betas if self.diffusers is not None else None, diffusers=None)
 
 
 def dataset_from(text: str | None, key: str | None = None) -> Dataset:

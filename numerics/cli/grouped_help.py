@@ -11,7 +11,8 @@ __all__ = ["OPTIONS", "command_groups", "write_commands", "write_options"]
 OPTIONS: dict[str, str] = {
     "Process": "process p f g",
     "Data": "data key target q d m0 L0 second_moment mean_norm sigma0 variance variances tau",
-    "Sampler": "T K scheme theorem M1 score_bias score_noise start grid grid_t grid_lam grid_sigma",
+    "Sampler": "T K scheme theorem M1 score_bias score_noise start grid grid_t grid_lam grid_sigma rho sigma_min sigma_max",
+    "Schedules": "sigmas betas alphas_cumprod stop timesteps diffusers set_ tape",
     "Options": "",
     "Output": "out as_ row figure width format json quiet help",
 }

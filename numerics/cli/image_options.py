@@ -17,40 +17,40 @@ MaybeRunDir = Annotated[
 ]
 Network = Annotated[
     str | None,
-    typer.Option(
+    o.word(
         "--network",
-        metavar="diffusers:FOLDER|MODULE:FUNCTION",
-        help="Somebody else's: a UNet2DModel in safetensors with its scheduler's configuration, or a function that "
+        "Somebody else's: a UNet2DModel in safetensors with its scheduler's configuration, or a function that "
         "returns D(x, sigma), the denoised images.",
+        metavar="diffusers:FOLDER|MODULE:FUNCTION",
     ),
 ]
 Shape = Annotated[
     str | None,
-    typer.Option("--shape", metavar="C,H,W", help="Of its images, where --network does not say it."),
+    o.word("--shape", "Of its images, where --network does not say it.", metavar="C,H,W"),
 ]
 ProcessName = Annotated[
     str | None,
-    typer.Option(
+    o.word(
         "--process",
-        metavar="NAME",
-        help="The process to sample, with a network that knows the noise level (default: the run's; ve-v2).",
+        "The process to sample, with a network that knows the noise level (default: the run's; ve-v2).",
     ),
 ]
 Scheme = Annotated[
     str,
-    typer.Option(
+    o.word(
         "--scheme",
-        metavar="NAME",
-        help="Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, hf, "
-        "ddpm, pc, ode-heun; paper: em-point for VP, pc for VE.",
+        "Sampler: em (f and g² integrated over each step), em-point (taken where it departs), em-point-arrival, ei, "
+        "hf, ddpm, pc, ode-heun; paper: em-point for VP, pc for VE.",
     ),
 ]
-GridName = Annotated[
-    str, typer.Option("--grid", metavar="NAME", help="Where the steps are: uniform, log-lam, edm, cosine.")
+GridName = Annotated[str, o.word("--grid", "Where the steps are: uniform, log-lam, edm, cosine.")]
+DataName = Annotated[
+    str,
+    o.word("--data", "Images: .npz, .npy or a folder, or by name.", metavar="cifar10|digits|FILE|FOLDER"),
 ]
-Root = Annotated[
-    str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
-]
+Preset = Annotated[str, o.word("--preset", "Network and defaults: smoke, small, paper, paper-deep, large.")]
+K = Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")]
+Root = Annotated[str | None, o.word("--root", "Where the CIFAR-10 archive or its files are.", metavar="DIR")]
 Seed = Annotated[
     str | None, o.numeric("--seed", "Seed of the first image; the next ones follow (default 0).")
 ]
@@ -58,13 +58,12 @@ Step = Annotated[str | None, o.numeric("--step", "The checkpoint of this step (d
 Batch = Annotated[
     str | None, o.numeric("--batch", "Images at once; changes no sample but by rounding (default 256).")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str, o.word("--device", "auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
     str,
-    typer.Option(
+    o.word(
         "--precision",
-        metavar="NAME",
-        help="auto (bf16 on a GPU, else fp32; sample: bf16 on a CPU with instructions for it too), fp32, tf32, bf16.",
+        "auto (bf16 on a GPU, else fp32; sample: bf16 on a CPU with instructions for it too), fp32, tf32, bf16.",
     ),
 ]
 Compile = Annotated[
@@ -76,17 +75,15 @@ Compile = Annotated[
 ]
 Inception = Annotated[
     str | None,
-    typer.Option(
+    o.word(
         "--inception",
+        "Inception's weights, for FID and IS (needs torch-fidelity; nothing is downloaded).",
         metavar="FILE",
-        help="Inception's weights, for FID and IS (needs torch-fidelity; nothing is downloaded).",
     ),
 ]
 Statistics = Annotated[
     str | None,
-    typer.Option(
-        "--statistics", metavar="FILE", help="Of wbound images fid-stats, or .npz with mu and sigma."
-    ),
+    o.word("--statistics", "Of wbound images fid-stats, or .npz with mu and sigma.", metavar="FILE"),
 ]
 
 

@@ -1,19 +1,22 @@
 """Groups of options that belong together, declared once, and what they mean together.
 
 A command that takes a parameter of a group's type (``facts: FactOptions``) has all of the group's options in that
-place: `grouped` shows the option parser one flat signature and hands the command the group.
+place: `grouped` shows the option parser one flat signature and hands the command the group. Such parameters stand
+after a ``*``, so that they may follow options with a default.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, get_type_hints
 
 from numerics.cli import options as o
+from numerics.cli import target_options as t
+from numerics.cli.output import keep, placed
 
 if TYPE_CHECKING:
     import wbound
@@ -22,14 +25,18 @@ if TYPE_CHECKING:
     from wbound.sampler.description import Description
 
 __all__ = [
+    "UNASKED",
     "EpsOptions",
     "FactOptions",
     "GridOptions",
+    "MaybeFacts",
     "MaybeProcess",
+    "PictureOptions",
     "ProcessOptions",
     "RunOptions",
     "SamplerOptions",
     "SettingOptions",
+    "TargetOptions",
     "gaussian_of",
     "grouped",
 ]
@@ -45,7 +52,7 @@ def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
         if parameter.name in groups:
             flat += _parameters(kind)
         else:
-            flat.append(parameter.replace(annotation=kind))
+            flat.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
 
     @functools.wraps(command)
     def taken(**values: Any) -> Any:
@@ -73,7 +80,7 @@ def _parameters(group: Any) -> list[inspect.Parameter]:
         else:
             found.append(
                 inspect.Parameter(
-                    part.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=part.default, annotation=kind
+                    part.name, inspect.Parameter.KEYWORD_ONLY, default=part.default, annotation=kind
                 )
             )
     return found
@@ -140,6 +147,69 @@ class FactOptions:
     def made(self) -> wbound.LogConcave:
         """The facts. Raises `BadInput` and `HypothesisFailed`."""
         return o.data_from(self.d, self.m0, self.L0, self.second_moment, self.mean_norm)
+
+
+@dataclass(frozen=True)
+class MaybeFacts(FactOptions):
+    """The same, for a command that goes on without it."""
+
+    d: o.Dimension = None
+    m0: o.M0 = None
+    L0: o.L0 = None
+    second_moment: o.SecondMoment = None
+    mean_norm: o.MeanNorm = None
+
+    @property
+    def centred(self) -> MaybeFacts:
+        """The same of data whose mean is 0, where nothing is said of it."""
+        return replace(self, mean_norm="0") if self.second_moment is None and self.mean_norm is None else self
+
+    def usually(self, d: str, m0: str, L0: str | None = None) -> MaybeFacts:
+        """The same with values for what was not given; L0: m0's by itself."""
+        low = self.m0 or m0
+        return replace(self.centred, d=self.d or d, m0=low, L0=self.L0 or L0 or low)
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """A target, by name."""
+
+    target: t.TargetName = None
+    q: t.TargetParameters = None
+    d: o.Dimension = None
+
+    @property
+    def made(self) -> Any:
+        """The target; Gaussian where none is named. Raises `BadInput`."""
+        return t.target_from(self.target or "gaussian", self.q, self.d)
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """Where the numbers go, and their picture."""
+
+    out: o.Numbers = None
+    figure: o.Figure = None
+    width: o.Width = "report"
+
+    @property
+    def placed(self) -> Self:
+        """The same, refused before the work where it cannot be written, as `numerics.cli.output.placed` does."""
+        out, figure = placed(self.out, self.figure, self.width)
+        return replace(self, out=out, figure=figure)
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The names, as a command's output has them."""
+        return {"out": self.out, "figure": self.figure}
+
+    def keep(self, columns: Mapping[str, Any], draw: Callable[[], Any]) -> None:
+        """Write what was asked for."""
+        keep(columns, draw, self.out, self.figure)
+
+
+#: Why the output of a command with these has no such names.
+UNASKED = {"out": "no -o", "figure": "no --figure"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,16 +34,29 @@ def _statements() -> Iterable[str]:
 
 
 complete_process = completing(lambda: words.PROCESSES)
-complete_scheme = completing(lambda: words.SCHEMES)
-complete_grid = completing(lambda: words.GRIDS)
-complete_form = completing(lambda: words.FORMS)
 complete_statement = completing(_statements)
-complete_theorem = completing(lambda: (*words.THEOREMS, "both"))
 
 
 def numeric(name: str, text: str) -> Any:
     """An option that takes a number: 4, 1e6, 1/2, 2*pi."""
     return typer.Option(name, metavar="NUMBER", help=text)
+
+
+def usually(name: str, usual: str) -> Any:
+    """An option that takes a fact of the data, which is ``usual`` where it is not given."""
+    return numeric(name, f"{FACTS[name]} [default: {usual}]")
+
+
+def steps(text: str, metavar: str = "NUMBER") -> Any:
+    """The option --K: the number of steps, which the packages of samplers call --steps."""
+    return typer.Option("--steps", "--K", metavar=metavar, help=text)
+
+
+def word(name: str, text: str, offered: Iterable[str] = (), metavar: str = "NAME") -> Any:
+    """An option that takes a name; ``offered``: those that Tab offers."""
+    words_of = tuple(offered)
+    complete = completing(lambda: words_of) if words_of else None
+    return typer.Option(name, metavar=metavar, help=text, autocompletion=complete)
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -60,19 +73,14 @@ def out(text: str, metavar: str = "FILE") -> Any:
 
 
 Numbers = Annotated[Text, out("Write the numbers: .csv.")]
-Figure = Annotated[
-    Text, typer.Option("--figure", metavar="FILE", help="Draw it: .svg .png .pdf, or its numbers as .csv.")
-]
+Kept = Annotated[Text, out("Write the result there too, as JSON.")]
+Figure = Annotated[Text, word("--figure", "Draw it: .svg .png .pdf, or its numbers as .csv.", metavar="FILE")]
+Seed = Annotated[str, numeric("--seed", "Seed of whatever is random.")]
 Jobs = Annotated[Text, numeric("--jobs", "Processes (default: every core).")]
 
 
 def _process(more: str = "") -> Any:
-    return typer.Option(
-        "--process",
-        metavar="NAME",
-        help=f"A named process (wbound processes).{more}",
-        autocompletion=complete_process,
-    )
+    return word("--process", f"A named process (wbound processes).{more}", words.PROCESSES)
 
 
 # The second of a pair is for commands that refuse to go on without it: its help says so.
@@ -81,6 +89,10 @@ NeededProcess = Annotated[Text, _process(" [required, or --f and --g]")]
 ProcessOrData = Annotated[Text, _process(" [required, or --f and --g, or --data]")]
 ProcessOrClaim = Annotated[Text, _process(" [required, or --f and --g, or a schedule, or --claim]")]
 ProcessOrSchedule = Annotated[Text, _process(" [required, or --f and --g, or a schedule, or --data]")]
+Processes = Annotated[
+    list[str] | None,
+    word("--process", "Only these processes (give it once for each).", words.PROCESSES),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter; give it once for each."),
@@ -88,77 +100,76 @@ Parameters = Annotated[
 F = Annotated[Text, typer.Option("--f", metavar="TEXT", help="Your own drift f(t), with --g.")]
 G = Annotated[Text, typer.Option("--g", metavar="TEXT", help="Your own diffusion g(t), with --f.")]
 
-_DIMENSION = "Dimension of the data."
-_M0 = "Strong convexity m0 of -log p_0 (A1), in 1/x²."
-_L0 = "Lipschitz constant L0 of the score of p_0 (A1), in 1/x²."
-_MOMENT = "E|X_0|², in x². Default, where --mean-norm is given: the most that A1 allows, d/m0 + mean_norm²."
-_MEAN = "|E X_0| if it is known (0: centred data)."
-Dimension = Annotated[Text, numeric("--d", _DIMENSION)]
-NeededDimension = Annotated[Text, numeric("--d", f"{_DIMENSION} [required]")]
-M0 = Annotated[Text, numeric("--m0", _M0)]
-NeededM0 = Annotated[Text, numeric("--m0", f"{_M0} [required]")]
-L0 = Annotated[Text, numeric("--L0", _L0)]
-NeededL0 = Annotated[Text, numeric("--L0", f"{_L0} [required]")]
-SecondMoment = Annotated[Text, numeric("--second-moment", _MOMENT)]
-NeededMoment = Annotated[Text, numeric("--second-moment", f"{_MOMENT} [required, or --mean-norm]")]
-MeanNorm = Annotated[Text, numeric("--mean-norm", _MEAN)]
-NeededMean = Annotated[Text, numeric("--mean-norm", f"{_MEAN} [required, or --second-moment]")]
+#: What commands are told of the data, and the target W2.
+FACTS = {
+    "--d": "Dimension of the data.",
+    "--m0": "Strong convexity m0 of -log p_0 (A1), in 1/x².",
+    "--L0": "Lipschitz constant L0 of the score of p_0 (A1), in 1/x².",
+    "--second-moment": "E|X_0|², in x². Default, where --mean-norm is given: the most that A1 allows, d/m0 + mean_norm².",
+    "--mean-norm": "|E X_0| if it is known (0: centred data).",
+    "--eps": "Target W2, in the data's units.",
+    "--eps-rel": "Target W2 as a share of the data's scale ‖X_0 - E X_0‖.",
+}
+
+
+def _fact(name: str, more: str = "") -> Any:
+    return numeric(name, FACTS[name] + more)
+
+
+Dimension = Annotated[Text, _fact("--d")]
+NeededDimension = Annotated[Text, _fact("--d", " [required]")]
+M0 = Annotated[Text, _fact("--m0")]
+NeededM0 = Annotated[Text, _fact("--m0", " [required]")]
+L0 = Annotated[Text, _fact("--L0")]
+NeededL0 = Annotated[Text, _fact("--L0", " [required]")]
+SecondMoment = Annotated[Text, _fact("--second-moment")]
+NeededMoment = Annotated[Text, _fact("--second-moment", " [required, or --mean-norm]")]
+MeanNorm = Annotated[Text, _fact("--mean-norm")]
+NeededMean = Annotated[Text, _fact("--mean-norm", " [required, or --second-moment]")]
+Eps = Annotated[Text, _fact("--eps")]
+NeededEps = Annotated[Text, _fact("--eps", " [required, or --eps-rel]")]
+EpsRel = Annotated[Text, _fact("--eps-rel")]
+NeededEpsRel = Annotated[Text, _fact("--eps-rel", " [required, or --eps]")]
+Sigma0 = Annotated[str, numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")]
 
 _T, _K = "Forward time, > 0.", "Number of steps (1e6 is taken, 1.5 is not)."
 _OR_GRID = " [required, or --grid-t, --grid-lam, --grid-sigma]"
 T = Annotated[Text, numeric("--T", _T)]
 NeededT = Annotated[Text, numeric("--T", f"{_T}{_OR_GRID}")]
-K = Annotated[Text, numeric("--K", _K)]
-NeededK = Annotated[Text, numeric("--K", f"{_K}{_OR_GRID}")]
+Horizon = Annotated[Text, numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")]
+K = Annotated[Text, steps(_K)]
+NeededK = Annotated[Text, steps(f"{_K}{_OR_GRID}")]
 SchemeName = Annotated[
     str,
-    typer.Option(
+    word(
         "--scheme",
-        metavar="NAME",
-        help="Sampler: em (f and g² integrated over each step, as in the paper), em-point (taken where the step departs, as "
+        "Sampler: em (f and g² integrated over each step, as in the paper), em-point (taken where the step departs, as "
         "most packages do), em-point-arrival (where it arrives), ei, hf, ddpm; ODE: ode-hf, ddim, ode-ei, heun (Karras "
         "et al., Algorithm 1), heun-lam (its last step Euler in lam), heun-lambda (Heun in lam; asks for the score at "
         "lam = 0). For exact laws and rankings also dpmpp-2m, dpmpp-3m, "
         "ab2, ab3, ab4 (Adams-Bashforth in sigma), deis2, deis3, unipc, unipc-3, ddim-inflated (on --grid log-lam), ddim-shifted "
         "and 'ddim(eta=0.5)': Theorems 2, 3 and 7 do not hold for these. For curve and samples also random-midpoint and "
         "ode-random-midpoint, whose second level in each step is drawn: W2 lies between two numbers.",
-        autocompletion=complete_scheme,
+        words.SCHEMES,
     ),
 ]
-Theorem = Annotated[
-    str,
-    typer.Option(
-        "--theorem",
-        metavar="NAME",
-        help="published or sharp.",
-        autocompletion=completing(lambda: words.THEOREMS),
-    ),
+Theorem = Annotated[str, word("--theorem", "published or sharp.", words.THEOREMS)]
+TheoremOrBoth = Annotated[
+    str, word("--theorem", "Of orders: published, sharp or both.", (*words.THEOREMS, "both"))
 ]
 Start = Annotated[
     str,
-    typer.Option(
-        "--start",
-        metavar="NAME",
-        help="prior N(0, σ²(T)I), exact p_T, standard N(0, I) (VP, sub-vp).",
-        autocompletion=completing(lambda: words.STARTS),
-    ),
+    word("--start", "prior N(0, σ²(T)I), exact p_T, standard N(0, I) (VP, sub-vp).", words.STARTS),
 ]
-GridName = Annotated[
-    Text,
-    typer.Option(
-        "--grid",
-        metavar="NAME",
-        help="A named grid (default: uniform in forward time).",
-        autocompletion=complete_grid,
-    ),
-]
+ExactOrPrior = Annotated[str, word("--start", "exact p_T or prior N(0, σ²(T)I).", ("exact", "prior"))]
+GridName = Annotated[Text, word("--grid", "A named grid (default: uniform in forward time).", words.GRIDS)]
 Width = Annotated[
     str,
-    typer.Option(
+    word(
         "--width",
-        metavar="NAME|INCHES",
-        help="Of the figure: column (3.4 in), text (5.5), page (6.9), report (4.6), or inches.",
-        autocompletion=completing(lambda: words.WIDTHS),
+        "Of the figure: column (3.4 in), text (5.5), page (6.9), report (4.6), or inches.",
+        words.WIDTHS,
+        "NAME|INCHES",
     ),
 ]
 GridTimes = Annotated[
@@ -171,20 +182,14 @@ GridSigma = Annotated[
 ]
 M1 = Annotated[
     Text,
-    typer.Option(
+    word(
         "--M1",
+        "A2's constant (Theorem 1); exact: computed, for Gaussian data (or a product --target).",
         metavar="NUMBER|exact",
-        help="A2's constant (Theorem 1); exact: computed, for Gaussian data (or a product --target).",
     ),
 ]
 ScoreBias = Annotated[str, numeric("--score-bias", "Score error M (A3), in 1/x.")]
 ScoreNoise = Annotated[str, numeric("--score-noise", "Score noise V (section 11), in 1/x.")]
-_EPS = "Target W2, in the data's units."
-_EPS_REL = "Target W2 as a share of the data's scale ‖X_0 - E X_0‖."
-Eps = Annotated[Text, numeric("--eps", _EPS)]
-NeededEps = Annotated[Text, numeric("--eps", f"{_EPS} [required, or --eps-rel]")]
-EpsRel = Annotated[Text, numeric("--eps-rel", _EPS_REL)]
-NeededEpsRel = Annotated[Text, numeric("--eps-rel", f"{_EPS_REL} [required, or --eps]")]
 
 
 def number(option: str, text: str | None, default: float | None = None) -> float | None:
@@ -202,6 +207,15 @@ def required(option: str, text: str | None) -> float:
     if value is None:
         raise BadInput(option, "(not given)", f"give --{option.replace('_', '-')}")
     return value
+
+
+def refuse(given: Mapping[str, Any], why: str) -> None:
+    """Refuse the options among ``given`` that were typed, and say ``why``. Raises `BadInput`."""
+    from wbound.errors import BadInput
+
+    for option, value in given.items():
+        if value not in (None, False, []):
+            raise BadInput(option, " ".join(value) if isinstance(value, list) else str(value), why)
 
 
 def typed(option: str, text: str | None) -> str | None:

@@ -28,9 +28,8 @@ class Asked:
     """The options of the command, as typed."""
 
     library: str
-    data: str | None
-    key: str | None
-    steps: str | None
+    on: s.DataOptions
+    K: str | None
     training: str | None
     sigma_min: str | None
     sigma_max: str | None
@@ -45,20 +44,20 @@ class Asked:
 def rank_samplers(asked: Asked, json: bool) -> None:
     """Print the ranking. Raises `BadInput`, `IOFailure` and `Missing`."""
     from numerics.recorders.audited import SAYS
-    from wbound.errors import BadInput, count, one_of
+    from wbound.errors import BadInput, one_of
 
-    if asked.steps is None:
-        raise BadInput("steps", "(not given)", "give --steps, the calls of the network")
-    calls = count("steps", o.number("steps", asked.steps))
+    calls = o.steps_from(asked.K)
+    if calls is None:
+        raise BadInput("K", "(not given)", "give --K, the calls of the network")
     form = one_of("as", asked.form or ("sigmas" if asked.library == "k-diffusion" else "config"), FORMS)
     if asked.out is not None:
         one_of("out", Path(asked.out).suffix.lower(), (".json",) if form == "config" else o.SUFFIXES)
     elif asked.form is not None:
         raise BadInput("as", asked.form, "goes with -o FILE")
     tapes = list(zip((Path(file).name for file in asked.tapes), s.tapes_from(list(asked.tapes)), strict=True))
-    loaded, samples = s.dataset_and_samples(asked.data, asked.key)
+    loaded, samples = asked.on.read
     if asked.check and samples is None:
-        raise BadInput("samples-check", str(asked.data), "needs samples: a spectrum has none")
+        raise BadInput("samples-check", str(asked.on.data), "needs samples: a spectrum has none")
     rows = _ranked(asked, loaded, calls, tapes)
     say(f"{len(rows)} samplers with their options run at {calls} calls")
     best = rows[0] if rows and rows[0].w2 is not None else None

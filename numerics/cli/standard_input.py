@@ -6,7 +6,6 @@ What reads files then reads it as any other, limits and messages included; it is
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,8 @@ def as_file(value: str | None) -> str | None:
     `BadInput` for a second ``-``, for more than fits (memory; 64 MB of text), and `IOFailure`."""
     if value != DASH:
         return value
+    import tempfile  # slow, for what few runs do
+
     from wbound.errors import BadInput, IOFailure
 
     if _held:

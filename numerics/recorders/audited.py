@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from numerics.laws.tape_parts import Parts, parts_on
-from numerics.recorders.diffusers_schedulers import Plan, is_flow, record_plan, recorded
+from numerics.recorders.diffusers_schedulers import Plan, record_plan, recorded
 from numerics.recorders.landing_levels import APART, apart, levels_seen
+from numerics.recorders.network_levels import is_flow
 from numerics.recorders.recording import NotRecorded
 from numerics.recorders.remedies import remedies_of
 from numerics.recorders.scheduler_source import quiet

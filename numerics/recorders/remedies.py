@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from numerics.recorders.diffusers_schedulers import Plan, is_flow
+from numerics.recorders.diffusers_schedulers import Plan
+from numerics.recorders.network_levels import is_flow
 from numerics.recorders.scheduler_source import diffusers_library, keys_of
 from wbound.errors import WboundError
 

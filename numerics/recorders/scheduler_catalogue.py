@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numerics.laws.tape_parts import w2_on
-from numerics.recorders.diffusers_schedulers import Plan, is_flow
+from numerics.recorders.diffusers_schedulers import Plan
 from numerics.recorders.kept_tapes import kept_tape
+from numerics.recorders.network_levels import is_flow
 from numerics.recorders.scheduler_nodes import sigma_range, training_log_lam
 from numerics.recorders.scheduler_source import diffusers_library, keys_of, quiet, source_of
 from numerics.schedules.choice import choose

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from numerics.recorders.diffusers_schedulers import MOST_STEPS, Plan, told_of
+from numerics.recorders.diffusers_schedulers import MOST_STEPS, Plan
 from numerics.recorders.landing_levels import APART, apart, landings, levels_seen
+from numerics.recorders.network_levels import told_of
 from numerics.recorders.recording import NotRecorded
 from numerics.recorders.scheduler_source import Source, keys_of, quiet, source_of
-from numerics.schedules.schedule_formats import Schedule, ve, vp
+from numerics.schedules.schedule_object import Schedule, ve, vp
 from wbound.errors import BadInput, count
 from wbound.typing import Array
 

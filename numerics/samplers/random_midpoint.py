@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from wbound.errors import BadInput, count, one_of
-from wbound.exact.random_midpoint import KINDS
-from wbound.forward.forward_process import Process
+from wbound.errors import BadInput, count
 from wbound.memory import fits
-from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Setting, setting
+from wbound.sampler.make_setting import Setting
 from wbound.typing import Array
 
-__all__ = ["RUNS", "outputs", "sample_random_midpoint"]
+__all__ = ["RUNS", "outputs"]
 
 #: How often the times are drawn.
 RUNS = 256
 
 
-def sample_random_midpoint(
-    process: Process,
-    target: Any,
-    T: float | None = None,
-    K: int | None = None,
-    n: int = 10_000,
-    *,
-    kind: str = "sde",
-    seed: int = 0,
-    start: str = "prior",
-    grid: str | Grid = "uniform",
-    runs: int = RUNS,
-) -> Array:
-    """n outputs y_K of the randomised midpoint, (n, d) float64 in x (y_K/α_K where the grid stops early).
+def outputs(s: Setting, n: int, rng: np.random.Generator, runs: int = RUNS) -> Array:
+    """n outputs y_K of a `Setting` whose scheme is one of `wbound.sampler.scheme.RANDOM_TIMES`: (n, d) float64 in x (y_K/α_K
+    where the grid stops early).
 
     The step is that of `random_midpoint_law`, for any target with a ``score`` and a ``sample``. Each output has the
-    sampler's law; the evaluation times are drawn ``runs`` times, and outputs of one run share them: they are independent given
-    the times.
-    kind: "sde" or "ode"; start: "prior", "exact" or "standard"; seed: a whole number ≥ 0. Raises `BadInput`.
+    sampler's law; the evaluation times are drawn ``runs`` times, and outputs of one run share them: they are independent
+    given the times. Raises `BadInput`.
     """
-    one_of("kind", kind, tuple(KINDS))
-    s = setting(process, target, T, K, scheme=KINDS[kind], start=start, grid=grid)
-    return outputs(s, n, np.random.Generator(np.random.SFC64(count("seed", seed, 0))), runs)
-
-
-def outputs(s: Setting, n: int, rng: np.random.Generator, runs: int = RUNS) -> Array:
-    """`sample_random_midpoint` of a `Setting` whose scheme is one of `wbound.sampler.scheme.RANDOM_TIMES`."""
     target = s.data
     for name in ("score", "sample"):
         if not hasattr(target, name):

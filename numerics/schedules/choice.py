@@ -36,7 +36,7 @@ from numerics.schedules.candidates import (
 from numerics.schedules.fewest_steps import fewest
 from numerics.schedules.optimised_nodes import MOST_FLOW_STEPS, Numerical
 from numerics.schedules.ranking import MOST_STEPS, Choice, Ranking
-from numerics.schedules.schedule_formats import Schedule
+from numerics.schedules.schedule_object import Schedule
 from numerics.schedules.tape_rows import tape_row
 from numerics.targets.datasets import Dataset
 from wbound import Process

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,19 @@ import sympy as sp
 from numpy.typing import ArrayLike
 
 from numerics.schedules.checked_arrays import without_infinity
-from numerics.schedules.schedule_formats import NoClock, Schedule, from_array
+from numerics.schedules.diagnosis import (
+    AGREES,
+    QUIET,
+    ROUNDING,
+    Diagnosis,
+    Finding,
+    ending,
+    graded_by,
+    judged_on,
+    start_w2,
+)
+from numerics.schedules.schedule_formats import from_array
+from numerics.schedules.schedule_object import NoClock, Schedule
 from wbound import Process
 from wbound.calculus.parser import accept, function, symbol
 from wbound.data.gaussian import Gaussian
@@ -30,129 +42,11 @@ from wbound.typing import Array
 __all__ = ["Diagnosis", "Finding", "check_expressions", "check_schedule", "start_w2"]
 
 
-#: Relative disagreement that counts as none.
-AGREES = 1e-7
-#: And as rounding, of numbers typed with a few digits or held in single precision: a warning.
-ROUNDING = 1e-5
-#: The variance that schedules are judged on without data: that of images in [−1, 1] (σ_data = 0.5 of Karras
-#: et al. 2022). With variance 1 every VP process starts without an error, whatever is left of the data.
-VARIANCE = 0.25
-#: Signal-to-noise ratio at T, and share of the data's size lost by the start, below which a start is called quiet.
-QUIET = 0.01
 #: A step in which λ falls by more than `FAR` is looked at.
 FAR = 100.0
-#: What is not quiet, or far, is warned of where the remedy would lower W2 by these shares whatever the sampler of
-#: `wbound.exact.clock_law`: a first level twice as high (`LOUD`), one more node in the longest step (`LONG`).
-LOUD, LONG = 0.1, 0.4
+#: And warned of where one more node in it would lower W2 by this share whatever the sampler of `wbound.exact.clock_law`.
+LONG = 0.4
 POINTS = 400
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: ``ok``; ``level`` "error" (not a schedule, see `Diagnosis.verdict`) or "warning" (it costs
-    accuracy, or is rounding); ``value``, the number looked at; ``detail`` in words."""
-
-    name: str
-    ok: bool
-    level: str
-    value: float | None
-    detail: str
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """All findings on one schedule. ``consistent``: no check of level error failed. ``notes``: the data judged
-    on, and what was taken otherwise than it stands."""
-
-    name: str
-    findings: tuple[Finding, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def consistent(self) -> bool:
-        return all(f.ok for f in self.findings if f.level == "error")
-
-    @property
-    def verdict(self) -> str:
-        """One line: consistent, or what the first error means."""
-        wrong = next((f for f in self.findings if f.level == "error" and not f.ok), None)
-        return "consistent" if wrong is None else f"INCONSISTENT: {_MEANS[wrong.name]}"
-
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """Checks of level warning that failed."""
-        return tuple(f for f in self.findings if f.level == "warning" and not f.ok)
-
-    def __getitem__(self, name: str) -> Finding:
-        return next(f for f in self.findings if f.name == name)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; infinities and NaN become None."""
-        rows = [
-            {**vars(f), "value": f.value if f.value is None or math.isfinite(f.value) else None}
-            for f in self.findings
-        ]
-        return {
-            "name": self.name,
-            "consistent": self.consistent,
-            "verdict": self.verdict,
-            "findings": rows,
-            "notes": list(self.notes),
-        }
-
-
-#: What an error says of the schedule.
-_MEANS = {
-    "array": "this array is no schedule of its form",
-    "monotone clock": "no forward SDE has this schedule",
-    "agreement": "the arrays are not of one schedule",
-    "coefficients": "f and g are not those of section 0's setting on all of (0, T]",
-    "law": "the law of this f and g could not be computed",
-    "mean factor": "the mean factor claimed is not that of this f",
-    "marginal std": "the std claimed is not that of this f and g",
-    "g against the marginal": "the std claimed is not that of this f and g",
-}
-
-
-def start_w2(
-    data: Gaussian, log_alpha: float, log_lam: float, prior_variance: float, over: float | None = None
-) -> tuple[float, float]:
-    """W2 in x between p_T and the start N(0, prior_variance·I), and what is left of it after the exact
-    reverse SDE.
-
-    For Gaussian data, exactly: each coordinate of p_T has variance α²(ς²+λ) and the reverse SDE carries a
-    difference of variances to the output times (ς²/(α(ς²+λ)))². ``over``: (prior_variance − σ²)/α², where it is
-    known without the difference, which has no digit left for small α². Kind: *exact*.
-    """
-    s, mean2 = data.eigenvalues, data.coordinates**2
-    alpha, lam = math.exp(log_alpha), math.exp(log_lam)
-    w = alpha**2 * (s + lam)
-    more = (prior_variance / alpha**2 - lam if over is None else over) - s  # of the variance, over α²
-    at_T = (alpha**2 * more / (np.sqrt(w) + math.sqrt(prior_variance))) ** 2 + alpha**2 * mean2
-    share = s / (s + lam)
-    moved = np.maximum(share**2 * more, -s)
-    wide = np.sqrt(s + moved) + np.sqrt(s)
-    out = np.divide(moved, wide, out=np.zeros_like(s), where=wide > 0.0) ** 2 + mean2 * share**2
-    return math.sqrt(float(at_T.sum())), math.sqrt(float(out.sum()))
-
-
-def _judged(data: Gaussian | None) -> tuple[Gaussian, str]:
-    """The data to judge on, and which they are in words."""
-    if data is not None:
-        share = float(data.eigenvalues.sum()) / data.d
-        return (
-            data,
-            f"judged on the Gaussian of the data given: d = {data.d}, variance {share:.4g} a coordinate",
-        )
-    said = f"judged on N(0, {VARIANCE:g}), the variance usually taken for images in [-1, 1]; give your own data for theirs"
-    return Gaussian(np.zeros(1), VARIANCE), said
-
-
-def _graded(name: str, worst: float, detail: str, rounding: float = ROUNDING) -> Finding:
-    """A relative disagreement: none, a warning where rounding may be all of it, or an error."""
-    warned = AGREES < worst <= rounding
-    said = f"{detail}: small enough for rounding" if warned else detail
-    return Finding(name, worst <= AGREES, "warning" if warned else "error", worst, said)
 
 
 # ---------------------------------------------------------------------- expressions
@@ -191,7 +85,7 @@ def check_expressions(
         for option, claim in given.items()
         if claim is not None
     }
-    gaussian, judged = _judged(data)
+    gaussian, judged = judged_on(data)
     found: list[Finding] = []
     t = T * np.unique(
         np.concatenate((np.geomspace(1e-4, 1.0, POINTS // 2), np.linspace(0.0, 1.0, POINTS // 2 + 1)[1:]))
@@ -247,7 +141,7 @@ def check_expressions(
         over = process.short_of_one(float(log_alpha[-1]))[0]
     elif start == "prior" and std is None:
         over = 0.0
-    found += _ending(gaussian, float(log_alpha[-1]), end, smoothing, prior, start, over)
+    found += ending(gaussian, float(log_alpha[-1]), end, smoothing, prior, start, over)
     return Diagnosis(name, tuple(found), (judged,))
 
 
@@ -265,7 +159,7 @@ def _compare(name: str, claimed: Array, true: Array, t: Array, what: str) -> Fin
     k = int(np.argmax(error))
     worst = float(error[k])
     detail = f"{what}: largest relative difference {worst:.3g} at t = {t[k]:.4g}"
-    return _graded(name, worst, detail)
+    return graded_by(name, worst, detail)
 
 
 def _marginal(
@@ -298,7 +192,7 @@ def _marginal(
     ratio, middle = factor(t), float(factor(np.array([0.5 * T]))[0])
     away = np.where(np.isfinite(ratio), np.abs(ratio - 1.0), np.inf)
     k = int(np.argmax(away))
-    graded = _graded(
+    graded = graded_by(
         "g against the marginal",
         float(away[k]),
         f"g^2 and (std^2)' + 2 f std^2 differ by {float(away[k]):.3g} relative at most, at t = {t[k]:.4g}",
@@ -325,53 +219,6 @@ def _factor(ratio: float) -> str:
         if not abs(ratio - 1.0) < 5e-3
         else f"1 {'-' if ratio < 1.0 else '+'} {abs(ratio - 1.0):.3g}"
     )
-
-
-def _ending(
-    data: Gaussian,
-    log_alpha: float,
-    log_lam: float,
-    smoothing: float,
-    prior: float,
-    start: str,
-    over: float | None,
-    higher: Callable[[], tuple[float, str]] | None = None,
-) -> list[Finding]:
-    """The signal left at T and the start's error. higher: of a schedule with K steps, the share of W2 that a first
-    level twice as high would leave, and with which sampler; asked for only where the start is not quiet."""
-    spread = float(data.eigenvalues.sum()) / data.d
-    snr = spread / math.exp(min(log_lam, 700.0))
-    smoothed = Gaussian(data.coordinates, data.eigenvalues + smoothing**2)
-    at_T, left = start_w2(smoothed, log_alpha, log_lam, prior, over)
-    whole = math.sqrt(data.second_moment)
-    quiet_start, enough, said = left <= QUIET * whole, False, ""
-    if higher is not None and not (quiet_start and snr <= QUIET):
-        kept, scheme = higher()
-        enough = kept > 1.0 - LOUD
-        said = (
-            f"; twice as high a first level leaves {kept:.3g} of W2 with {scheme}, the sampler it helps least"
-        )
-    # N(0, I) in place of N(0, σ²(T)I) is no matter of the first level
-    noise = start_w2(smoothed, log_alpha, log_lam, math.exp(min(log_lam, 700.0) + 2.0 * log_alpha))[1]
-    name = "N(0, I)" if start == "standard" else f"N(0, {prior:.6g} I)"
-    return [
-        Finding(
-            "signal at T",
-            snr <= QUIET or enough,
-            "warning",
-            snr,
-            f"signal-to-noise ratio, the data's variance {spread:.4g} over lam(T) = {math.exp(min(log_lam, 700.0)):.4g}"
-            f": {snr:.4g}; quiet up to {QUIET:g} (alpha(T) = {math.exp(log_alpha):.4g}, alpha(T)^2 = "
-            f"{math.exp(2.0 * log_alpha):.4g}){said}",
-        ),
-        Finding(
-            "start error",
-            quiet_start or (enough and left <= 2.0 * noise),
-            "warning",
-            left,
-            f"W2(p_T, {name}) = {at_T:.6g}; after the exact reverse SDE {left:.6g} of the data's {whole:.6g}",
-        ),
-    ]
 
 
 # ---------------------------------------------------------------------- arrays
@@ -401,7 +248,7 @@ def check_schedule(
     arrays = {form: values for form, values in given.items() if values is not None}
     if schedule is None and not arrays:
         raise BadInput("schedule", "nothing", "give a schedule, sigmas, betas or alphas_cumprod")
-    gaussian, judged = _judged(data)
+    gaussian, judged = judged_on(data)
     found: list[Finding] = []
     said = [*notes, *(() if schedule is None else schedule.notes)]
     read: dict[str, Schedule] = {} if schedule is None else {schedule.name: schedule}
@@ -437,7 +284,7 @@ def check_schedule(
         def louder() -> tuple[float, str]:
             return _least_helped(gaussian, first.log_lam, higher)
 
-        found = [*_ending(gaussian, log_alpha, end, 0.0, prior, start, over, louder), *found]
+        found = [*ending(gaussian, log_alpha, end, 0.0, prior, start, over, louder), *found]
     end_at = "0" if not first.stopped_early else f"{math.exp(float(first.log_lam[-1])):.4g}"
     found.append(
         Finding("monotone clock", True, "error", None, f"lam falls strictly over {first.K} steps to {end_at}")
@@ -549,4 +396,4 @@ def _agreement(
             bound = min(2.0 * first.K * float(np.finfo(kind.name).eps), 1e-3)
             detail += f" ({kind} may lose {bound:.2g} in {first.K} products)"
             rounding = max(rounding, bound)
-    return _graded("agreement", worst, detail, rounding)
+    return graded_by("agreement", worst, detail, rounding)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from numerics.schedules.candidates import seen_as
-from numerics.schedules.schedule_formats import FORMS, Schedule, ve, vp
+from numerics.schedules.schedule_formats import FORMS
+from numerics.schedules.schedule_object import Schedule, ve, vp
 from numerics.targets.datasets import Dataset
 from wbound import Process
 from wbound.calculus.notebook import html_table

@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 
 from wbound.bounds.modified_score import MODIFIED_EI, MODIFIED_SCORE
-from wbound.bounds.theorem_1 import THEOREM_1
-from wbound.bounds.theorem_2 import THEOREM_2
-from wbound.bounds.theorem_3 import THEOREM_3
+from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_6 import affine_floor
-from wbound.bounds.theorem_7 import THEOREM_7
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, one_of, real
@@ -23,8 +20,9 @@ from wbound.exact.ddim_angles import ddim_floor
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import setting
-from wbound.sampler.scheme import Scheme, scheme_named
+from wbound.sampler.scheme import SCHEMES, Scheme, scheme_named
 from wbound.statement.statement_object import Bound, Statement
+from wbound.theory.statements import BOUNDS
 
 __all__ = ["LAWS", "Floor", "Peer", "Peers", "called_best", "law_named", "peers", "rising_beta"]
 
@@ -122,21 +120,22 @@ class Peers:
         return next(row.bound for row in self.rows if row.statement == statement)
 
 
-def _fitting(scheme: str | Scheme, kind: str, stages: int, else_: str) -> str | Scheme:
+#: What a theorem is about where it does not take the scheme asked for: the first that it takes.
+ELSE = ("ei", "ddim", "heun-lambda", "em")
+
+
+def _fitting(theorem: Theorem, scheme: str | Scheme) -> str | Scheme:
     own = scheme_named(scheme)
-    if own.memory is None and own.kind == kind and own.stages == stages:
+    if own.memory is None and not own.random and theorem.takes(own):
         return scheme
-    return else_
+    return next(name for name in ELSE if theorem.takes(SCHEMES[name]))
 
 
 def _tried(scheme: str | Scheme, start: str) -> list[tuple[Statement, str, str | Scheme, str]]:
     """Every bound with the sampler and start it is evaluated for: those asked for where it takes them, or else
-    one that it is about."""
+    one that it is about. The published theorem starts from the prior."""
     return [
-        (THEOREM_1, "Theorem 1", "em", "prior"),
-        (THEOREM_2, "Theorem 2", _fitting(scheme, "sde", 1, "ei"), start),
-        (THEOREM_3, "Theorem 3", _fitting(scheme, "ode", 1, "ddim"), start),
-        (THEOREM_7, "Theorem 7", _fitting(scheme, "ode", 2, "heun-lambda"), start),
+        *((by, by.name, _fitting(by, scheme), "prior" if by.needs_M1 else start) for by in BOUNDS),
         (MODIFIED_SCORE, "Strasman (after)", MODIFIED_EI, "standard"),
     ]
 
@@ -158,7 +157,7 @@ def _peer(
     label = scheme if isinstance(scheme, str) else scheme.name
     try:
         s = setting(process, data, T, K, scheme=scheme, start=start)
-        if statement is THEOREM_1:
+        if isinstance(statement, Theorem) and statement.needs_M1:
             s = setting(process, data, T, K, scheme=scheme, start=start, M1="exact")
         fails = ""
         try:

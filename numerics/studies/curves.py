@@ -12,7 +12,6 @@ import scipy
 from numpy.typing import ArrayLike
 
 from numerics.schedules.candidates import seen_as
-from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
@@ -286,7 +285,9 @@ def bound_curve(
 
     wanted: list[tuple[str, str, Callable[[float], _Point]]] = []
     if M1 is not None:
-        wanted.append(("theorem_1", "Theorem 1 (em)", lambda x: _upper(THEOREM_1, make(x, "em", M1))))
+        first = upper_bound("published", "em")
+        key = first.id.replace("-", "_")
+        wanted.append((key, f"{first.name} (em)", lambda x: _upper(first, make(x, "em", M1))))
     if scheme_named(
         scheme
     ).random:  # no bound is proved, and the exact law is a mixture: W2 lies between two numbers

@@ -162,8 +162,8 @@ def _box(process: str, family: Family) -> list[tuple[float, float]]:
     return [*box, level, (0.0, 3.0), (-3.0, 3.0)]  # ς², the spectrum's condition, the mean over ς
 
 
-def _case(process: str, x: Array, short: bool = False) -> Case:
-    """The case at a point of the box; ``short``: of a theorem that asks for short steps. Raises what the clock raises."""
+def _case(process: str, x: Array, family: Family) -> Case:
+    """The case at a point of the box. Raises what the clock raises."""
     names = _parameters(process)
     n = len(names)
     parameters = {name: float(10.0 ** x[i]) for i, name in enumerate(names)}
@@ -171,12 +171,12 @@ def _case(process: str, x: Array, short: bool = False) -> Case:
     T = float(made.time_of(float(x[n]) * math.log(10.0))[()])
     K = max(round(10.0 ** float(x[n + 1])), 1)
     level, condition, mean = (float(10.0**v) for v in x[n + 3 : n + 6])
-    if short:  # the step-size condition: nothing much narrower than the last step
+    if family.by.more_steps:  # the step-size condition: nothing much narrower than the last step
         level *= float(made.lam(T / K)) * condition * 30.0
     # two eigenvalues unless their quotient is 1; below 1e-2 the mean is none
     variances = (level,) if condition < 1.05 else (level, level / condition)
     centre = mean * math.sqrt(level) if mean > 1e-2 else 0.0
-    warp = 1.0 if short else float(10.0 ** x[n + 2])
+    warp = 1.0 if family.by.more_steps else float(10.0 ** x[n + 2])
     return Case(process, parameters, T, K, warp, variances, (centre, 0.0)[: len(variances)])
 
 
@@ -228,7 +228,7 @@ class _Objective:
                 raise _Over
             self.evaluations += 1
             try:
-                case = _case(process, x, bool(self.family.by.more_steps))
+                case = _case(process, x, self.family)
                 bound, exact = evaluate(self.family, case)
             except (WboundError, OverflowError):
                 return NOTHING

@@ -23,12 +23,12 @@ import numpy as np
 
 from numerics.targets.named import DENSITY, target_named
 from numerics.verification.law_test import RISK
+from numerics.verification.outputs_and_law import followed
 from numerics.verification.verdict import (
     HOLDS,
     REFUTED,
     UNDECIDED,
     contradicted,
-    followed,
     judged,
     needed_M1,
 )

@@ -15,18 +15,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from numerics.io.reading import finite_array
-from numerics.laws.sde_on_line import LineLaw, law1d, normal_law
-from numerics.samplers.sampling import coupled, sample
+from numerics.samplers.sampling import coupled
 from numerics.samplers.sampling import samples as draw
-from numerics.targets import products
 from numerics.transport import samples as transport
 from numerics.verification.law_test import Agreement, agreement
+from numerics.verification.outputs_and_law import Followed, follow, followed
+from numerics.verification.referees import (
+    EVIDENCE,
+    LEAST,
+    PROCESS,
+    ROWS,
+    Referee,
+    as_target,
+    given_outputs,
+    points_of,
+    referee,
+)
 from wbound.data.gaussian import Gaussian
-from wbound.data.log_concave import gaussian_data
-from wbound.errors import BadInput, HypothesisFailed, IOFailure, count, one_of, real
-from wbound.exact.gaussian_law import EXACT_LAW, alone, exact_w2
-from wbound.exact.law_of_tape import tape_law
+from wbound.errors import BadInput, HypothesisFailed, count, one_of, real
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import Setting, setting
@@ -58,28 +64,6 @@ __all__ = [
 
 
 HOLDS, REFUTED, UNDECIDED = "holds", "refuted", "undecided"
-#: The kinds of evidence, the strongest first.
-EVIDENCE = ("exact law", "quadrature", "samples")
-#: Totals are compared at this (relative) in exact arithmetic that was rounded.
-ROUNDING = 1e-10
-#: Points of the bracket where none are asked for: exact transport in d > 1 takes O(n³).
-BRACKET, BRACKET_ON_LINE = 1000, 100_000
-#: Points below which the bracket's confidence would be a fiction (see `transport.empirical_w2`).
-LEAST = 16
-#: Rows of the test against the referee's law.
-ROWS = 20_000
-_PROCESS = "must be wbound.process(name, …) or wbound.Process(f=…, g=…)"
-
-
-@dataclass(frozen=True)
-class Referee:
-    """A value of W2 (x, not squared) without sampling noise: its ``evidence``, its ``error`` (x), and the law
-    of the output along each factor of the target."""
-
-    evidence: str
-    w2: float
-    error: float
-    laws: tuple[LineLaw, ...]
 
 
 @dataclass(frozen=True)
@@ -229,7 +213,7 @@ def verify(
         tape: dict[str, Any] = {"scheme": scheme, "start": start, "grid": grid, "score_noise": score_noise}
         return follow(process, target, T, K, **tape, n=n, seed=seed, samples=samples, level=level)
     if process is None:
-        raise BadInput("process", "None", _PROCESS)
+        raise BadInput("process", "None", PROCESS)
     named = one_of("theorem", theorem or "sharp", THEOREMS)
     own = as_target(target)
     M1 = needed_M1(named, M1, own)
@@ -268,14 +252,14 @@ def judged(
     own, confidence = s.data, real("level", level)
     if not 0.0 < confidence < 1.0:
         raise BadInput("level", level, "must be between 0 and 1, both excluded")
-    points = _points(n, s.data.d)
+    points = points_of(n, s.data.d)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
     bound: Bound = upper_bound(theorem, s.scheme, s.data)(s)
     value, why = referee(s)
     coupling = None
     x: Array | None
     if samples is not None:
-        x = _given(samples, max(points, LEAST), s.data.d)
+        x = given_outputs(samples, max(points, LEAST), s.data.d)
     elif points == 0:
         x = None
     elif s.score_bias and isinstance(own, Gaussian):
@@ -320,188 +304,20 @@ def judged(
     )
 
 
-@dataclass(frozen=True)
-class Followed:
-    """A sampler beside its exact law, without a bound: the ``referee``, the ``agreement`` of n
-    outputs with its law, the bracket of W2 from them (``empirical``), and all that in words."""
-
-    referee: Referee
-    agreement: Agreement
-    empirical: transport.EmpiricalW2
-    reason: str
-
-
-def follow(
-    process: Process | None,
-    target: Any,
-    T: float | None = None,
-    K: int | None = None,
-    *,
-    scheme: str | Scheme | Multistep | Tape = "heun",
-    n: int | None = None,
-    seed: int = 0,
-    start: str | None = None,
-    grid: str | Grid = "uniform",
-    score_noise: float = 0.0,
-    samples: ArrayLike | None = None,
-    level: float = 0.99,
-) -> Followed:
-    """Compare a sampler's outputs with its exact law (exact Gaussian law, or quadrature on the line).
-
-    For what has no bound: Heun's schemes on data beyond A1, and on Gaussian data multistep schemes and tapes; and for a
-    scheme by itself. Arguments as in `verify`, ``samples`` among them: the outputs of your own run of it (of a tape that ends
-    above zero, divided by its α); of a tape as in `wbound.exact_w2`. Raises `HypothesisFailed` where there is no referee,
-    `BadInput`.
-    """
-    own = as_target(target)
-    if isinstance(scheme, Tape):
-        alone(scheme, T, K, grid, score_noise=score_noise)
-    else:
-        if process is None:
-            raise BadInput("process", "None", _PROCESS)
-        s = setting(
-            process, own, T, K, scheme=scheme, start=start or "prior", grid=grid, score_noise=score_noise
-        )
-        return followed(s, n=n, seed=seed, samples=samples, level=level)
-    points, for_sampler, for_target = _drawn(own, n, seed)
-    value = _tape_referee(scheme, own, start or "own")
-    if samples is not None:
-        x = _given(samples, points, own.d)
-    else:
-        rows = max(points, ROWS)
-        x = sample(None, own, n=rows, scheme=scheme, seed=for_sampler, start=start, progress=False)
-    return _beside(value, own, x, points, for_target, seed, level)
-
-
-def followed(
-    s: Setting,
-    *,
-    n: int | None = None,
-    seed: int = 0,
-    samples: ArrayLike | None = None,
-    level: float = 0.99,
-) -> Followed:
-    """`follow` of a setting whose data are a target. Raises `HypothesisFailed` and `BadInput`."""
-    points, for_sampler, for_target = _drawn(s.data, n, seed)
-    value, why = referee(s)
-    if value is None:
-        raise HypothesisFailed("the exact law", "a referee", why)
-    if samples is not None:
-        x = _given(samples, points, s.data.d)
-    else:
-        x = draw(s, max(points, ROWS), for_sampler, progress=False)
-    return _beside(value, s.data, x, points, for_target, seed, level)
-
-
-def _drawn(
-    target: Any, n: int | None, seed: int
-) -> tuple[int, np.random.SeedSequence, np.random.SeedSequence]:
-    """How many points, and the seeds of the sampler's and the target's."""
-    for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
-    return max(_points(n, target.d), LEAST), for_sampler, for_target
-
-
-def _beside(
-    value: Referee,
-    own: Any,
-    x: Array,
-    points: int,
-    for_target: np.random.SeedSequence,
-    seed: int,
-    level: float,
-) -> Followed:
-    follows = agreement(own, x, value.laws)
-    if follows is None:
-        raise HypothesisFailed("the exact law", "a density", "the map turns: its law has no density here")
-    y = own.sample(points, np.random.Generator(np.random.SFC64(for_target)))
-    empirical = transport.empirical_w2(x[:points], y, seed=seed, level=real("level", level))
-    reason = (
-        f"{value.evidence}: W2 = {value.w2:.6g}; samples: {empirical.low:.6g} <= W2 <= {empirical.high:.6g}, "
-        f"the {follows.statistic} {abs(follows.z):.3g} standard errors off"
-    )
-    return Followed(value, follows, empirical, reason)
-
-
 def contradicted(bound: float, exact: float | None, error: float | None, low: float | None) -> bool:
     """Whether samples with W2 ≥ ``low`` stand against a bound that the referee, W2 = exact ± error, does not
     refute."""
     return exact is not None and error is not None and low is not None and exact - error <= bound < low
 
 
-def referee(s: Setting) -> tuple[Referee | None, str]:
-    """W2 without noise for the setting, by the exact law, else by quadrature on the line; or None, and why
-    there is neither (a score bias; a target that is no product of laws on the line)."""
-    if not hasattr(s.data, "factors"):
-        return None, f"{type(s.data).__name__} is no product of laws on the line"
-    try:
-        found = law1d(s)
-        if isinstance(s.data, Gaussian):
-            w2 = float(EXACT_LAW(s))
-            return Referee(EVIDENCE[0], w2, ROUNDING * w2, found.factors), ""
-        return Referee(EVIDENCE[1], found.w2, found.error, found.factors), ""
-    except (HypothesisFailed, IOFailure) as none:  # the latter: a quadrature that does not converge
-        return None, str(none)
-
-
-def _tape_referee(tape: Tape, own: Any, start: str) -> Referee:
-    """The exact law of a tape on Gaussian data."""
-    if not isinstance(own, products.Gaussian):
-        raise HypothesisFailed(
-            "the exact law", "Gaussian data", f"the law of a tape on {type(own).__name__} is not known"
-        )
-    w2 = exact_w2(None, own, scheme=tape, start=start)
-    laws = []
-    for line, multiplicity in own.factors:
-        of = tape_law(tape, [line.variance], start=start)
-        if own.vectors is not None and of.mean_offset.any():
-            detail = "the tape adds constants to coordinates, and the data's axes are others"
-            raise HypothesisFailed("the exact law", "independent directions", detail)
-        centre = float(of.mean_gain[0]) * line.mean + float(of.mean_offset[0])
-        laws.append(normal_law(of.w2(line.mean), line, multiplicity, float(of.variance[0]), centre))
-    return Referee(EVIDENCE[0], w2, ROUNDING * w2, tuple(laws))
-
-
 def bracket(s: Setting, n: int | None = None, *, seed: int = 0, level: float = 0.99) -> transport.EmpiricalW2:
     """The bracket of W2 from n samples of the setting and n of its target, as `verify` takes it (n > 0)."""
     s = replace(s, data=as_target(s.data))
-    points = max(_points(n, s.data.d), LEAST)
+    points = max(points_of(n, s.data.d), LEAST)
     for_sampler, for_target = np.random.SeedSequence(count("seed", seed, 0)).spawn(2)
     x = draw(s, points, for_sampler, progress=False)
     y = s.data.sample(points, np.random.Generator(np.random.SFC64(for_target)))
     return transport.empirical_w2(x, y, seed=seed, level=level)
-
-
-def as_target(target: Any) -> Any:
-    """The target itself; plain Gaussian facts become one."""
-    if callable(getattr(target, "score", None)) and callable(getattr(target, "sample", None)):
-        return target
-    if isinstance(target, Gaussian) or getattr(target, "gaussian", lambda: None)() is not None:
-        data = gaussian_data(target)
-        return products.Gaussian(data.mean, data.cov)
-    raise BadInput("target", type(target).__name__, "must be a target with a score and samples")
-
-
-def usual_points(d: int) -> int:
-    """Points of a bracket where none are asked for."""
-    return BRACKET_ON_LINE if d == 1 else BRACKET
-
-
-def _points(n: int | None, d: int) -> int:
-    if n is None:
-        return usual_points(d)
-    points = count("n", n, 0)
-    if 0 < points < LEAST:
-        raise BadInput("n", n, f"must be 0 (no samples) or at least {LEAST}")
-    return points
-
-
-def _given(samples: ArrayLike, least: int, d: int) -> Array:
-    """The caller's outputs, checked."""
-    allowed = f"must be an (n, {d}) array of finite numbers, n >= {least}"
-    x = finite_array("samples", samples, allowed)
-    if x.ndim != 2 or x.shape[1] != d or len(x) < least:
-        raise BadInput("samples", f"shape {x.shape}", allowed)
-    return x
 
 
 def _upper(square: Array, level: float) -> float:

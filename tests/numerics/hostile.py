@@ -43,7 +43,7 @@ RIGHT: dict[str, str | None] = {
     "lower-bound --view landscape": "--points 6 --K-to 5",
     "optimal": "--K 4 --d 2",
     "optimal --view clocks": "--points 5",
-    "choose": "--data 4,1,0.25 --steps 3 --process ou --grid uniform",
+    "choose": "--data 4,1,0.25 --K 3 --process ou --grid uniform",
     "schedule": "--process ou --T 2 --K 5",
     "curve": "--process ou --to 100 --points 2",
     "verify": "--process ou --T 2 --K 5 --d 1 --n 20",
@@ -207,6 +207,11 @@ def options_of(name: str) -> list[Any]:
     return [p for p in given if p.name not in ("help", "json")]
 
 
+def flag_of(option: Any) -> str:
+    """The name of an option in right lines: the longest, but --K."""
+    return "--K" if "--K" in option.opts else str(max(option.opts, key=len))
+
+
 def values_of(parameter: Any, files: tuple[str, ...]) -> tuple[str, ...]:
     """Hostile values of an option or argument, by what its help says it takes."""
     metavar = parameter.metavar or ""
@@ -247,7 +252,7 @@ def singles(name: str, files: tuple[str, ...], each: int) -> Iterator[list[str]]
             values = values_of(option, files)
             for value in rng.sample(values, min(each, len(values))):
                 if not option.is_flag:
-                    yield placed(name, begun, flag, tamed(name, max(option.opts, key=len), value))
+                    yield placed(name, begun, flag, tamed(name, flag_of(option), value))
                 elif flag in SLOW:
                     yield [*name.split(), *begun, flag, "--bogus"]
                 else:
@@ -269,7 +274,7 @@ def lines(draw: Any, files: tuple[str, ...] = (), commands: tuple[str, ...] = tu
         if not options:
             break
         option = draw(st.sampled_from(options))
-        flag = max(option.opts, key=len)
+        flag = flag_of(option)
         if option.is_flag:
             if flag not in SLOW:
                 begun.append(draw(st.sampled_from((flag, *option.secondary_opts))))

@@ -119,8 +119,8 @@ def test_a_spectrum_is_data_too(wb: Any, tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--steps", "5"], "--data"),
-        (["--data", "digits"], "--steps"),
-        (["--data", "digits", "--steps", "0"], "steps"),
+        (["--data", "digits"], "--K"),
+        (["--data", "digits", "--steps", "0"], "K = 0"),
         (["--data", "digits", "--steps", "5", "--scheme", "rk"], "scheme"),
         (["--data", "digits", "--steps", "5", "--sigmas", "3,1,2"], "monotone"),
         (["--data", "digits", "--steps", "5", "--betas", "0.1,0"], "betas"),

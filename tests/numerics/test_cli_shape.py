@@ -231,7 +231,7 @@ NEEDING = {
     "check": "--process ou",
     "schedule": "--process ou --T 2 --K 5",
     "score-error": hostile.RIGHT["score-error"] or "",
-    "choose": "--data 4,1,0.25 --steps 3 --process ou --grid uniform",
+    "choose": "--data 4,1,0.25 --K 3 --process ou --grid uniform",
     "verify": "--process ou --T 2 --K 5 --d 1 --n 0",
 }
 

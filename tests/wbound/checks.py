@@ -9,6 +9,7 @@ from functools import cache
 import mpmath as mp
 import numpy as np
 import referee
+import theorem_1_referee
 from referee import Facts, Plain, close, uniform
 from scipy.integrate import quad
 
@@ -174,7 +175,7 @@ def sharp_holds_where_it_is_tight() -> None:
 
 @cache
 def _published(name: str, T: float, K: int, M1: float, M: float, start: str) -> tuple[float, float, float]:
-    return referee.theorem1(plain(name), uniform(T, K), FACTS, M1, start, M)
+    return theorem_1_referee.theorem1(plain(name), uniform(T, K), FACTS, M1, start, M)
 
 
 def published_is_the_plain_recursion(
@@ -210,10 +211,10 @@ def published_local_terms(name: str) -> None:
                 step.alpha_hi * (1 + FACTS.m0 * step.lam_hi),
             )
             nu2 = max(
-                referee.displacement2(p, step, FACTS, step.t_lo + (step.t_hi - step.t_lo) * j / 100)
+                theorem_1_referee.displacement2(p, step, FACTS, step.t_lo + (step.t_hi - step.t_lo) * j / 100)
                 for j in range(101)
             )
-            D = float(mp.sqrt(mp.mpf("0.2") * referee.roughness(p, step, FACTS.L0) * nu2))
+            D = float(mp.sqrt(mp.mpf("0.2") * theorem_1_referee.roughness(p, step, FACTS.L0) * nu2))
             G = float(step.G)
             y = mp.log((1 + FACTS.m0 * step.lam_hi) / (1 + FACTS.m0 * step.lam_lo))
             gamma = float(1 + step.F - y) + 0.3 * 0.2 * G
@@ -229,7 +230,7 @@ def step_size_condition(name: str) -> None:
     nodes = wbound.setting(p.made, FACTS.made(), T, K).nodes
     agree(
         theorem_1.step_sizes(nodes.batch, FACTS.made()),
-        referee.step_size_ratios(p, uniform(T, K), FACTS),
+        theorem_1_referee.step_size_ratios(p, uniform(T, K), FACTS),
         1e-10,
     )
 

@@ -275,9 +275,9 @@ NO_STEPS = (
 
 #: Slow references, computed once for all mutants.
 REMEMBERED = (
-    "referee.steps", "referee.exact_w2", "referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
-    "referee.decay_constant", "referee.psi", "referee.roughness", "referee.displacement2",
-    "referee.step_size_ratios", "test_theorem_3.plain_parts", "test_ode_moves.plain_w2",
+    "referee.steps", "referee.exact_w2", "theorem_1_referee.theorem1", "referee.theorem2", "referee.ancestral_parts",
+    "referee.decay_constant", "referee.psi", "theorem_1_referee.roughness", "theorem_1_referee.displacement2",
+    "theorem_1_referee.step_size_ratios", "test_theorem_3.plain_parts", "test_ode_moves.plain_w2",
     "test_leading_order.exact_w2", "test_leading_order.law",
     "test_beyond_log_concave.plain", "test_beyond_log_concave.decades",
 )

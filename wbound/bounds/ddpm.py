@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from wbound.bounds.shared import Parts, bound_of, decay_constant, start_term, weights
 from wbound.calculus.stable import softplus
@@ -67,12 +66,14 @@ def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
 
 def best_theta(value: Callable[[float], float]) -> float:
     """The smallest value over θ ∈ [0, 4] of Eq. 9′'s or 15's θ-term: any θ gives a valid bound."""
+    from scipy.optimize import minimize_scalar  # slow to import, and most bounds need none
+
     grid = np.linspace(0.0, 4.0, 9)
     values = [value(float(t)) for t in grid]
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, 8)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    finite = scipy.optimize.minimize_scalar(
+    finite = minimize_scalar(
         lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
     )
     return min(value(float(finite.x)), values[i])

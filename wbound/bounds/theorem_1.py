@@ -28,7 +28,7 @@ from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term, facts_of, product_text, start_of
 from wbound.summation.criterion import INFINITE, Criterion, Value, by_size
-from wbound.summation.step_sums import COARSE, Quality, Rows, tally
+from wbound.summation.step_sums import Quality, Rows, tally
 from wbound.typing import Array, Index
 
 __all__ = ["STEP_SIZE", "THEOREM_1", "Local", "local", "moment_supremum", "start_at", "step_sizes"]
@@ -285,13 +285,13 @@ def over_steps(
 
     def omega_of(T: float, quality: Quality) -> float:
         # while T is searched a rougher bound will do; then the search stays at one T
-        rough = quality is COARSE
+        rough = quality.rough
         if (T, rough) not in moments:
             moments[T, rough] = moment_supremum(process, data, T, 1e-3 if rough else 1e-6)
         return moments[T, rough]
 
     def a2_at(T: float, quality: Quality) -> float:
-        return a2.roughly(T) if quality is COARSE else a2(T)
+        return a2.roughly(T) if quality.rough else a2(T)
 
     def summed(T: float, K: int, quality: Quality) -> Value:
         m1 = a2_at(T, quality)

@@ -35,7 +35,7 @@ from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation
 from wbound.summation.criterion import AT_ONCE, INFINITE, Criterion, Value, by_size
-from wbound.summation.step_sums import COARSE, Quality, Rows, one_by_one, tally
+from wbound.summation.step_sums import Quality, Rows, one_by_one, tally
 from wbound.typing import Array, Index
 
 __all__ = ["THEOREM_2", "Local", "Shares", "local", "shares"]
@@ -319,17 +319,17 @@ def over_steps(
         best = value_of(sums(s), 0.0, *output(s))
         if has_ancestral(s):
             # while T is searched any θ near the best will do
-            other = value_of(ancestral_sums(s, 1.8 if quality is COARSE else None), 0.0)
+            other = value_of(ancestral_sums(s, 1.8 if quality.rough else None), 0.0)
             best = other if other.total < best.total else best
         return best
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-        if T.size > 1 and quality is not COARSE and ancestral is not None:  # each has its own θ
+        if T.size > 1 and not quality.rough and ancestral is not None:  # each has its own θ
             return [value for i in range(T.size) for value in tallied(T[i : i + 1], K[i : i + 1], quality)]
         theta, all_rows = 2.0, rows
         own = ancestral if K.max() < SHORTEST else None
         if own is not None:
-            if quality is not COARSE:
+            if not quality.rough:
                 theta = own.best(float(T[0]), float(K[0]))
             all_rows = own.beside(rows, theta)
         left, out = alive(T)
@@ -350,7 +350,7 @@ def over_steps(
         return np.flatnonzero(~early(T)) if last else np.arange(T.size), [INFINITE] * T.size
 
     def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
-        if K.max() > AT_ONCE or (ancestral is not None and quality is not COARSE):
+        if K.max() > AT_ONCE or (ancestral is not None and not quality.rough):
             return None
         left, out = alive(T)
         if not left.size:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 import sympy as sp
 
 from wbound.bounds.shared import Parts, decay_constant, start_error, weights
@@ -109,12 +108,14 @@ def start_at(data: Curvature, start: str, process: Process, log_alpha: float, lo
 def best_theta(log_value: Callable[[float], float]) -> float:
     """The θ with the smallest log of Eq. 15's θ-term. Its valley near θ = 2 is only about 1/log V wide, so a
     coarse look brackets it and golden sections follow; a poor θ is a larger bound, never a wrong one."""
+    from scipy.optimize import minimize_scalar  # slow to import, and most bounds need none
+
     grid = np.array([0.0, 0.5, 1.0, 1.4, 1.7, 1.85, 1.95, 2.0, 2.05, 2.15, 2.3, 2.6, 3.0, 3.5, 4.0])
     values = [log_value(float(t)) for t in grid]
     i = int(np.argmin(values))
     lo, hi = float(grid[max(i - 1, 0)]), float(grid[min(i + 1, grid.size - 1)])
     # a θ whose constant is beyond doubles is no better than the worst: the search subtracts values
-    found = scipy.optimize.minimize_scalar(
+    found = minimize_scalar(
         lambda t: min(log_value(t), 1e9), bounds=(lo, hi), method="bounded", options={"xatol": 2e-4}
     )
     return float(found.x) if found.fun < values[i] else float(grid[i])

@@ -64,7 +64,7 @@ class ThetaSums(NamedTuple):
         def summed(T: float, K: int, quality: Quality) -> Value:
             s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
             # while T is searched a θ near the best will do
-            return value_of(self.of(s, quality is COARSE), 0.0)
+            return value_of(self.of(s, quality.rough), 0.0)
 
         def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
             found = _summed(self, process, data, scheme, T, K, quality)
@@ -128,7 +128,7 @@ def _summed(
     ends, terms, log_P, error = at(coarsely, slice(None), COARSE)
     best = [np.argmin(values, axis=1) for values in terms]
     least = sum(values[each, i] for values, i in zip(terms, best, strict=True))
-    if quality is not COARSE:
+    if not quality.rough:
         for j in range(T.size):
             part = slice(j, j + 1)
             close = [own.closer(int(i[j])) for i in best]

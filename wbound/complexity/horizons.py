@@ -19,6 +19,8 @@ __all__ = ["Horizons", "bracket_of", "grows", "within_reach"]
 
 #: Steps beyond T that sums look at, as a share of it: λ must be finite there too.
 LATER = 1.0 / 256.0
+#: How near an end of the bracket is found: no best T is so near it, where the start takes all of ε, or 1e-4 of it.
+EDGE = 1e-5
 #: u far below any horizon of use, and where doubles end.
 BELOW, LOWEST = -60.0, -600.0
 
@@ -119,9 +121,9 @@ def bracket_of(
             value = at(u)
             return min(math.log(value / level), 700.0) if value > 0.0 else -700.0
 
-        found = root(above, lo, hi, 5e-7) if at(hi) < level else hi
-        inside = min(found + 5e-7, hi)
-        return inside if at(inside) <= level else min(found + 1e-6, hi)
+        found = root(above, lo, hi, EDGE) if at(hi) < level else hi
+        inside = min(found + EDGE, hi)
+        return inside if at(inside) <= level else min(found + 2.0 * EDGE, hi)
 
     # as T → 0 the start's share is all of ‖X_0‖: an ε above that leaves T free downward, where nothing is won
     room = min(eps - stopped, 0.98 * at(BELOW))

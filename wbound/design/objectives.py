@@ -15,6 +15,7 @@ from wbound.data.curvature import Curvature
 from wbound.exact.clock_law import LAWS, Spectrum, clock_w2, flow_excess, width_error2
 from wbound.sampler import placement
 from wbound.sampler.grid import log_nodes
+from wbound.sampler.scheme import HF, scheme_named
 from wbound.typing import Array
 
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]
@@ -42,6 +43,15 @@ class Objective(Protocol):
         """F, its gradient, and a metric for Newton's step."""
         ...
 
+    def w2(self, lam: Array) -> float:
+        """The W2 (not squared) that F is, or whose square F is."""
+        ...
+
+    @property
+    def convex(self) -> bool:
+        """Whether F is convex in a suitable clock."""
+        ...
+
 
 class SharpBound:
     """Eq. 9 squared: E_0²/(1+m_0λ_0)² + dΣ(1+m_0λ_k)^{−2}Ψ(λ_k, λ_{k−1}; L_0)."""
@@ -49,6 +59,10 @@ class SharpBound:
     def __init__(self, data: Curvature, start: str) -> None:
         self.data, self.start = data, start
         self.m, self.L = placement.curvatures(data)
+        self.convex = self.m == self.L and start == "exact"
+
+    def w2(self, lam: Array) -> float:
+        return math.sqrt(self.value(lam))
 
     def _start(self, lam0: float) -> tuple[float, float]:
         """E_0²/(1+m_0λ_0)² and its derivative."""
@@ -108,6 +122,10 @@ class ExactW2:
     def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
         self.pair, _, self.flow = LAWS[scheme]
+        self.convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
+
+    def w2(self, lam: Array) -> float:
+        return self.value(lam)
 
     def value(self, lam: Array) -> float:
         w2 = clock_w2(self.spectrum, log_nodes(lam), self.scheme)

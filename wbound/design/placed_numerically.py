@@ -17,7 +17,7 @@ classes of schedules, named in `wbound.sampler.placement`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,14 +34,25 @@ from wbound.forward.forward_process import Process
 from wbound.sampler import placement
 from wbound.sampler.grid import GRIDS, log_nodes
 from wbound.sampler.make_setting import setting
-from wbound.sampler.scheme import HF, scheme_named
 from wbound.typing import Array
 
 __all__ = ["OBJECTIVES", "GridGap", "NumericalGrid", "grid_gaps", "numerical_grid", "optimal_grid"]
 
 
+class Goal(NamedTuple):
+    """What a grid may be optimal for: of which schemes, and (data, scheme, start) ↦ what is minimised."""
+
+    schemes: tuple[str, ...]
+    of: Callable[[Any, str, str], Objective]
+
+
 #: "sharp": Theorem 2 for hf (Eq. 9); "exact": the exact Gaussian W2.
-OBJECTIVES = ("sharp", "exact")
+OBJECTIVES = {
+    "sharp": Goal(("hf",), lambda data, scheme, start: SharpBound(data, start)),
+    "exact": Goal(
+        tuple(LAWS), lambda data, scheme, start: ExactW2(Spectrum.of(gaussian_data(data)), scheme, start)
+    ),
+}
 MOST_STEPS = 5000
 #: A last decade of σ_max that gained more than this is followed by another, with nodes of its own.
 STILL_GAINING = 0.3
@@ -223,13 +234,13 @@ def numerical_grid(
 
     Raises `BadInput`, `HypothesisFailed`. Kind: *upper* ("sharp") or *exact*.
     """
-    one_of("objective", objective, OBJECTIVES)
+    goal = OBJECTIVES[one_of("objective", objective, OBJECTIVES)]
     one_of("start", start, ("exact", "prior"))
-    one_of("scheme", scheme, ("hf",) if objective == "sharp" else tuple(LAWS))
+    one_of("scheme", scheme, goal.schemes)
     steps = count("K", K)
     if steps > MOST_STEPS:
         raise BadInput("K", K, f"numerical grids have at most {MOST_STEPS} steps; use optimal_grid")
-    target, convex = _objective(data, objective, scheme, start)
+    target = goal.of(data, scheme, start)
     given = [np.asarray(s, float) for s in starts]
     if lam_max is None:
         if start == "exact":
@@ -240,38 +251,24 @@ def numerical_grid(
         found = _from_best(target, [*_named(math.log(fixed), steps, data), *given], fixed)
         limit = last_decade = None
 
-    def reported(lam: Array) -> float:
-        value = target.value(lam)
-        return math.sqrt(value) if objective == "sharp" else value
-
     lam = found.lam
     try:
-        section7: float | None = reported(optimal_grid(data, steps, float(lam[0])))
+        section7: float | None = target.w2(optimal_grid(data, steps, float(lam[0])))
     except HypothesisFailed:  # a singular covariance has no L_0
         section7 = None
     return NumericalGrid(
         lam,
-        reported(lam),
+        target.w2(lam),
         objective,
         scheme,
         start,
         section7,
         found.iterations,
         found.decrement,
-        convex,
+        target.convex,
         limit,
         last_decade,
     )
-
-
-def _objective(data: Any, objective: str, scheme: str, start: str) -> tuple[Objective, bool]:
-    """What is minimised, and whether it is convex in a suitable clock."""
-    if objective == "sharp":
-        sharp = SharpBound(data, start)
-        return sharp, sharp.m == sharp.L and start == "exact"
-    spectrum = Spectrum.of(gaussian_data(data))
-    convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
-    return ExactW2(spectrum, scheme, start), convex
 
 
 def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
@@ -401,10 +398,9 @@ def grid_gaps(
     best = numerical_grid(
         data, K, lam_max, objective=objective, scheme=scheme, start=start, starts=nodes.values()
     )
-    target, _ = _objective(data, objective, scheme, start)
+    target = OBJECTIVES[objective].of(data, scheme, start)
     gaps = []
     for name, lam in nodes.items():
-        value = target.value(lam)
-        value = math.sqrt(value) if objective == "sharp" else value
+        value = target.w2(lam)
         gaps.append(GridGap(name, value, value / best.value))
     return sorted(gaps, key=lambda gap: gap.value), best

@@ -17,7 +17,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import scipy
 from numpy.typing import ArrayLike
 
 from wbound.errors import BadInput
@@ -144,8 +143,10 @@ def reaching(name: str, log_lam: float) -> dict[str, float]:
 
     if gap(1e-9) > 0.0:
         raise BadInput("log lam", log_lam, f"is passed before t = 1 with beta_min = {low:g}")
+    from scipy.optimize import brentq
+
     most = 2.0 * math.log1p(goal / low) + 5.0  # e^u/u and its like are beyond goal/low there
-    return {"beta_max": low * math.exp(float(scipy.optimize.brentq(gap, 1e-9, most, xtol=1e-14)))}
+    return {"beta_max": low * math.exp(float(brentq(gap, 1e-9, most, xtol=1e-14)))}
 
 
 def _v2(low: float, log_ratio: float, rho: float) -> float:

@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy
 import sympy as sp
 from numpy.typing import ArrayLike
 
@@ -43,7 +42,9 @@ class _Flow:
         """℘(z) and −℘'(z) for z > 0 up to the pole's distance."""
         if self.k == 0.0:
             return z**-2.0, 2.0 * z**-3.0
-        sn, cn, dn, _ = scipy.special.ellipj(self.k * STRETCH * z, PARAMETER)
+        from scipy.special import ellipj
+
+        sn, cn, dn, _ = ellipj(self.k * STRETCH * z, PARAMETER)
         p = self.k**2 * ROOT * (math.sqrt(3.0) * (cn / (sn * dn)) ** 2 - 1.0)
         return p, np.sqrt(4.0 * p**3 + self.k**6)
 
@@ -53,11 +54,13 @@ class _Flow:
 
     def to_pole(self, y: Array) -> Array:
         """r of `before_pole`, by Carlson's R_F."""
+        from scipy.special import elliprf
+
         p = y / 9.0
         turn = np.exp(2j * np.pi / 3.0)
         root = self.k**2 * ROOT
         first, second = p + root, p + root * turn
-        return np.asarray(scipy.special.elliprf(first + 0j, second, np.conj(second)).real)
+        return np.asarray(elliprf(first + 0j, second, np.conj(second)).real)
 
     def step(self, x: Array, z: Array) -> Array:
         """How far x moves in the time z > 0, to full relative precision (x and z in this flow's units)."""

@@ -13,7 +13,7 @@ import numpy as np
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
 from wbound.sampler.scheme import Scheme
-from wbound.summation.step_rows import COARSE, Quality
+from wbound.summation.step_rows import Quality
 from wbound.typing import Array
 
 __all__ = [
@@ -37,7 +37,7 @@ AT_ONCE = 4096
 
 
 def _one_by_one(K: float, quality: Quality) -> bool:
-    return K <= (min(SUMMED, SUMMED_COARSELY) if quality is COARSE else SUMMED)
+    return K <= (min(SUMMED, SUMMED_COARSELY) if quality.rough else SUMMED)
 
 
 class Value(NamedTuple):

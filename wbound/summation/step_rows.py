@@ -14,7 +14,18 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.steps import Batch, batch
 from wbound.typing import Array, Index
 
-__all__ = ["CHECKED", "COARSE", "FINE", "OTHER", "Asked", "Quality", "Rows", "VirtualSteps", "speed"]
+__all__ = [
+    "CHECKED",
+    "COARSE",
+    "FINE",
+    "OTHER",
+    "SOUGHT",
+    "Asked",
+    "Quality",
+    "Rows",
+    "VirtualSteps",
+    "speed",
+]
 
 
 class Rows(NamedTuple):
@@ -35,8 +46,8 @@ class Rows(NamedTuple):
 
 class Quality(NamedTuple):
     """Steps summed one by one, panels per unit of log clock, nodes a panel, points of an extrapolation and the
-    width of the virtual step it starts from (in units of what moves there), and whether to do it all again,
-    nothing of it the same, for an error estimate."""
+    width of the virtual step it starts from (in units of what moves there), whether to do it all again,
+    nothing of it the same, for an error estimate, and whether constants near the best will do, as while T is searched."""
 
     block: int
     density: float
@@ -44,10 +55,13 @@ class Quality(NamedTuple):
     points: int
     width: float = 2e-4
     check: bool = False
+    rough: bool = False
 
 
-COARSE, FINE = Quality(32, 0.5, 6, 1), Quality(256, 1.0, 10, 3)
+COARSE, FINE = Quality(32, 0.5, 6, 1, rough=True), Quality(256, 1.0, 10, 3)
 CHECKED, OTHER = FINE._replace(check=True), Quality(192, 1.5, 8, 3, 0.9e-4)
+#: The sums of the one with the constants of the other.
+SOUGHT = FINE._replace(rough=True)
 #: A virtual step is no shorter than so many units in the last place of its time.
 HELD = 16.0
 

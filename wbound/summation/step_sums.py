@@ -33,6 +33,7 @@ from wbound.summation.step_rows import (
     COARSE,
     FINE,
     OTHER,
+    SOUGHT,
     Asked,
     Quality,
     Rows,
@@ -41,7 +42,7 @@ from wbound.summation.step_rows import (
 )
 from wbound.typing import Array, Index
 
-__all__ = ["CHECKED", "COARSE", "FINE", "Quality", "Rows", "Tally", "one_by_one", "tally"]
+__all__ = ["CHECKED", "COARSE", "FINE", "SOUGHT", "Quality", "Rows", "Tally", "one_by_one", "tally"]
 
 
 class Near(NamedTuple):
@@ -75,6 +76,8 @@ SMOOTH, BENT, STILL = 1e-4, 1e-5, 1e-7
 #: 2 sinh(kθ/2) times these is 1/θ − 1/(2 sinh(θ/2)) = θ/24 − 7θ³/5760 + … up to REST θ⁹.
 END = np.array([5240581 / 92897280, -315191 / 51609600, 371173 / 464486400, -27859 / 464486400])
 MORE, REST = END.size, 1.06e-5
+#: Where a horizon is looked at for its panels, as parts of it.
+PARTS = np.linspace(0.0, 1.0, 97)
 #: Lengths of steps within this of each other are one.
 SAME = 1e-12
 
@@ -156,7 +159,7 @@ def _once(
             own = rows._replace(of=_renumbered(rows, np.flatnonzero(part)))
             log_P[part], sums[part], _ = _once(process, data, T[part], K[part], own, quality, first)
         return log_P, sums, None
-    if T.size > 1 and rows.alike and quality.points == 1 and np.ptp(eta) <= SAME * eta[0]:
+    if T.size > 1 and rows.alike and quality.rough and np.ptp(eta) <= SAME * eta[0]:
         return _of_one_step(process, data, T, eta, rows, quality, first, begin)
     return _each(process, data, T, eta, rows, quality, first, begin)
 
@@ -393,11 +396,12 @@ def _moving(process: Process, data: Curvature, t: Array, eta: Array, least: floa
 def _edges(process: Process, data: Curvature, a: Array, T: Array, quality: Quality) -> Array | None:
     """Panels of each [a, T] on which log t, the clock's logarithms and log P move by at most about one unit, by
     their ends (J, n + 1): as many for each, as the one that moves most needs. None where P is beyond doubles."""
-    samples = [np.geomspace(a, T, 97, axis=1), np.linspace(a, T, 97, axis=1)[:, 1:-1]]
+    begin, far = a[:, None], T[:, None]
+    samples = [begin * np.exp(PARTS * np.log(far / begin)), begin + (far - begin) * PARTS[1:-1]]
     end = process.t_max
     if end < math.inf and bool((T < end).all()):  # the clock moves by what is left of the process's life
-        samples.append(end - np.geomspace(end - a, end - T, 97, axis=1)[:, 1:-1])
-    t = np.clip(np.concatenate(samples, axis=1), a[:, None], T[:, None])
+        samples.append(end - (end - begin) * np.exp(PARTS[1:-1] * np.log((end - far) / (end - begin))))
+    t = np.clip(np.concatenate(samples, axis=1), begin, far)
     t.sort(axis=1)
     t[:, 0], t[:, -1] = a, T
     log_alpha, log_lam = process.law(t)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from wbound.bounds.modified_score import MODIFIED_SCORE
 from wbound.bounds.theorem import Theorem
 from wbound.bounds.theorem_1 import THEOREM_1
 from wbound.bounds.theorem_2 import THEOREM_2
@@ -13,29 +12,37 @@ from wbound.bounds.theorem_3_profile import THEOREM_3_PRIME
 from wbound.bounds.theorem_7 import THEOREM_7
 from wbound.data.beyond_log_concave import Profile
 from wbound.errors import one_of
-from wbound.exact.floor import PROPOSITION_1
-from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.forward.forward_process import Process
 from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme, scheme_named
 from wbound.statement.statement_object import Bound, Statement
-from wbound.theory.claims import CLAIMS
 
 __all__ = ["BOUNDS", "STATEMENTS", "THEOREMS", "upper_bound", "w2_bound"]
 
 #: The upper bounds of W2.
 BOUNDS: tuple[Theorem, ...] = (THEOREM_1, THEOREM_2, THEOREM_3, THEOREM_7)
 
-#: Every statement of docs/theory.md that the code computes.
-STATEMENTS: dict[str, Statement] = {
-    s.id: s for s in (*BOUNDS, THEOREM_3_PRIME, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)
-}
+#: Every statement of docs/theory.md that the code computes; gathered when first asked for, which a bound does not.
+STATEMENTS: dict[str, Statement]
 
 #: The upper bounds by the name a user gives; each says for which schemes it is meant, the first where none is.
 THEOREMS: dict[str, tuple[Theorem, ...]] = {
     name: tuple(t for t in BOUNDS if t.called == name) for name in ("published", "sharp")
 }
+
+
+def __getattr__(name: str) -> Any:
+    if name != "STATEMENTS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from wbound.bounds.modified_score import MODIFIED_SCORE
+    from wbound.exact.floor import PROPOSITION_1
+    from wbound.exact.gaussian_law import EXACT_LAW
+    from wbound.theory.claims import CLAIMS
+
+    gathered = (*BOUNDS, THEOREM_3_PRIME, MODIFIED_SCORE, EXACT_LAW, PROPOSITION_1, *CLAIMS)
+    globals()[name] = {s.id: s for s in gathered}
+    return globals()[name]
 
 
 def upper_bound(theorem: str, scheme: str | Scheme, data: Any = None) -> Theorem:

@@ -23,44 +23,35 @@ def register(app: typer.Typer) -> None:
 def audit(
     diffusers: Annotated[
         str | None,
-        typer.Option(
+        o.word(
             "--diffusers",
+            "A scheduler_config.json, or the name of a scheduler's class.",
             metavar="FILE|CLASS",
-            help="A scheduler_config.json, or the name of a scheduler's class.",
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
+        o.word(
             "--set",
+            "Another value of its configuration, of step (s_churn=5) or of set_timesteps (mu=1.1); again for each.",
             metavar="KEY=VALUE",
-            help="Another value of its configuration, of step (s_churn=5) or of set_timesteps (mu=1.1); again for each.",
         ),
     ] = None,
     timesteps: Annotated[
-        str | None, o.numbers_in("--timesteps", "LIST|FILE", "Timesteps of your own, for --steps.")
+        str | None, o.numbers_in("--timesteps", "LIST|FILE", "Timesteps of your own, for --K.")
     ] = None,
     sigmas: Annotated[
-        str | None, o.numbers_in("--sigmas", "LIST|FILE", "Sigmas of your own, for --steps.")
+        str | None, o.numbers_in("--sigmas", "LIST|FILE", "Sigmas of your own, for --K.")
     ] = None,
-    tape: Annotated[
-        str | None,
-        typer.Option("--tape", metavar="FILE", help="A recorded tape (.json, .npz), for --diffusers."),
-    ] = None,
+    tape: Annotated[str | None, s.tape_in("for --diffusers.")] = None,
     data: s.Data = "digits",
-    steps: Annotated[
-        str | None, typer.Option("--steps", metavar="LIST", help="Numbers of steps (10,20,50).")
-    ] = None,
+    K: Annotated[str | None, o.steps("Numbers of steps (10,20,50).", "LIST")] = None,
     eta: Annotated[str | None, o.numeric("--eta", "The eta of a DDIM step.")] = None,
     start: Annotated[
         str,
-        typer.Option(
-            "--start", metavar="NAME", help="own: what its pipeline draws; prior: N(0, λ I); exact; standard."
-        ),
+        o.word("--start", "own: what its pipeline draws; prior: N(0, λ I); exact; standard."),
     ] = "own",
-    figure: Annotated[
-        str | None, typer.Option("--figure", metavar="FILE", help="Draw W2 over K: .svg .png .pdf, or .csv.")
-    ] = None,
+    figure: o.Figure = None,
     width: o.Width = "report",
     json: o.Json = False,
 ) -> None:
@@ -74,8 +65,8 @@ def audit(
     \b
     Examples:
       wbound audit --diffusers DDIMScheduler --set clip_sample=false
-      wbound audit --diffusers scheduler_config.json --data digits --steps 10,20,50
-      wbound audit --diffusers FlowMatchEulerDiscreteScheduler --set shift=3 --data 1,0.25 --steps 28
+      wbound audit --diffusers scheduler_config.json --data digits --K 10,20,50
+      wbound audit --diffusers FlowMatchEulerDiscreteScheduler --set shift=3 --data 1,0.25 --K 28
       wbound audit --tape tape.json --data samples.npy --json
     """
     from wbound.errors import BadInput, one_of
@@ -89,15 +80,13 @@ def audit(
     if figure is not None:
         drawable(figure, width, "figure")
     if tape is not None:
-        given = {"set": set_, "timesteps": timesteps, "sigmas": sigmas, "steps": steps, "eta": eta}
-        for option, value in given.items():
-            if value is not None:
-                raise BadInput(option, str(value), "goes with --diffusers: a tape is what was recorded")
+        given = {"set": set_, "timesteps": timesteps, "sigmas": sigmas, "K": K, "eta": eta}
+        o.refuse(given, "goes with --diffusers: a tape is what was recorded")
         found = _of_tape(tape, data, start)
     else:
-        if steps is not None and (timesteps is not None or sigmas is not None):
-            raise BadInput("steps", steps, "give --steps, or --timesteps or --sigmas")
-        found = _of_scheduler(diffusers, set_ or [], timesteps, sigmas, data, steps, eta, start)
+        if timesteps is not None or sigmas is not None:
+            o.refuse({"K": K}, "give --K, or --timesteps or --sigmas")
+        found = _of_scheduler(diffusers, set_ or [], timesteps, sigmas, data, K, eta, start)
     loaded, result = found
     if figure is not None:
         from numerics.figures.audits import audit_csv, audit_figure
@@ -170,9 +159,9 @@ def _of_scheduler(
 def _steps(text: str | None) -> list[int]:
     from wbound.errors import BadInput, count
 
-    found = [count("steps", o.number("steps", part)) for part in (text or "10,20,50").split(",")]
+    found = [count("K", o.number("steps", part)) for part in (text or "10,20,50").split(",")]
     if len(found) > 20 or max(found) > 1000:
-        raise BadInput("steps", text, "must be at most 20 numbers up to 1000")
+        raise BadInput("K", text, "must be at most 20 numbers up to 1000")
     return found
 
 

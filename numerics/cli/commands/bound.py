@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,9 +35,9 @@ def exact_beside(setting: wbound.Setting) -> tuple[float | None, str]:
 
 @grouped
 def bound(
+    *,
     given: SettingOptions,
-    data: s.Data = None,
-    key: s.Key = None,
+    on: s.DataOptions,
     certify: Annotated[
         bool, typer.Option("--certify", help="Prove the numbers in ball arithmetic (extra certify).")
     ] = False,
@@ -60,17 +61,13 @@ def bound(
     """
     from wbound.errors import BadInput
 
-    if data is None:
-        if key is not None:
-            raise BadInput("key", key, "names an array of --data")
+    if (loaded := on.made) is None:
         where = given.described.setting
     else:
-        for option, value in vars(given.facts).items():
-            if value is not None:
-                raise BadInput(option, value, "is known from --data: give one of them")
+        o.refuse(asdict(given.facts), "is known from --data: give one of them")
         if certify:
             raise BadInput("certify", "with --data", "proves a bound from --d, --m0, --L0 and the moments")
-        where = given.run.about(s.dataset_from(data, key).gaussian)
+        where = given.run.about(loaded.gaussian)
     chosen, known = where.process, where.data
     theorem = given.sampler.statement
     b: wbound.Bound = theorem(where)

@@ -29,7 +29,7 @@ NAMED = {
 
 def _listed(name: str, text: str) -> Any:
     """An option that takes numbers with commas between them."""
-    return typer.Option(name, metavar="LIST", help=text)
+    return o.word(name, text, metavar="LIST")
 
 
 def register(app: typer.Typer) -> None:

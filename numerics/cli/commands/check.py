@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
+from numerics.cli.option_groups import ProcessOptions, grouped
 from numerics.cli.output import emit, grid_table
 
 #: What f and g alone cannot show.
@@ -23,36 +24,33 @@ def register(app: typer.Typer) -> None:
     app.command("check")(check)
 
 
+@dataclass(frozen=True)
+class CheckedProcess(ProcessOptions):
+    """A process, or a schedule, or what somebody claims of one."""
+
+    process: o.ProcessOrClaim = None
+
+
+@grouped
 def check(
-    f: o.F = None,
-    g: o.G = None,
-    p: o.Parameters = None,
+    *,
+    own: CheckedProcess,
     marginal_std: Annotated[
         str | None,
-        typer.Option("--marginal-std", metavar="TEXT", help="A claimed standard deviation of X_t's noise."),
+        o.word("--marginal-std", "A claimed standard deviation of X_t's noise.", metavar="TEXT"),
     ] = None,
     mean_factor: Annotated[
-        str | None, typer.Option("--mean-factor", metavar="TEXT", help="A claimed mean factor α(t).")
+        str | None, o.word("--mean-factor", "A claimed mean factor α(t).", metavar="TEXT")
     ] = None,
     T: Annotated[str, o.numeric("--T", "Check on (0, T].")] = "1",
-    start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or standard.")] = "prior",
-    process: o.ProcessOrClaim = None,
-    sigmas: s.Sigmas = None,
-    betas: s.Betas = None,
-    alphas_cumprod: s.AlphasCumprod = None,
-    stop: s.Stop = None,
-    diffusers: s.Diffusers = None,
-    steps: Annotated[
-        str | None, o.numeric("--steps", "Steps at which --diffusers is read (those of its training).")
-    ] = None,
+    start: Annotated[str, o.word("--start", "prior or standard.")] = "prior",
+    given: s.ScheduleOptions,
+    K: Annotated[str | None, o.steps("Steps at which --diffusers is read (those of its training).")] = None,
     claim: Annotated[
         str | None,
-        typer.Option(
-            "--claim", metavar="NAME|all", help="An image schedule as a public implementation claims it."
-        ),
+        o.word("--claim", "An image schedule as a public implementation claims it.", metavar="NAME|all"),
     ] = None,
-    data: s.Data = None,
-    key: s.Key = None,
+    on: s.DataOptions,
     json: o.Json = False,
 ) -> None:
     """Check a schedule for consistency.
@@ -73,40 +71,38 @@ def check(
     """
     from wbound.errors import BadInput, Inconsistent
 
-    arrays = {"sigmas": sigmas, "betas": betas, "alphas_cumprod": alphas_cumprod}
-    given = {name: text for name, text in arrays.items() if text is not None}
-    own = f is not None or g is not None or process is not None
-    if bool(given or diffusers) + own + (claim is not None) != 1:
+    arrays = bool(given.arrays)
+    if (arrays or given.diffusers is not None) + own.given + (claim is not None) != 1:
         raise BadInput(
             "schedule",
             "(not given)",
             "give --f and --g, or --process, or --sigmas, --betas, --alphas-cumprod, --diffusers, or --claim",
         )
-    loaded = None if data is None else s.dataset_from(data, key)
+    loaded = None if on.data is None else s.dataset_from(on.data, on.key)
     law = None if loaded is None else loaded.gaussian
-    if stop is not None and not given:
-        raise BadInput("stop", stop, "goes with --sigmas, --betas or --alphas-cumprod")
-    if key is not None and data is None and not given:
-        raise BadInput("key", key, "goes with --data, --sigmas, --betas or --alphas-cumprod")
-    claims = [c for c in (marginal_std, mean_factor) if c is not None]
-    if not own and (claims or p):
-        raise BadInput("check", claims[0] if claims else p, "goes with --f and --g")
+    if not arrays:
+        o.refuse({"stop": given.stop}, "goes with --sigmas, --betas or --alphas-cumprod")
+    if not arrays and on.data is None:
+        o.refuse({"key": on.key}, "goes with --data, --sigmas, --betas or --alphas-cumprod")
+    if not own.given:
+        claims = {"marginal_std": marginal_std, "mean_factor": mean_factor, "-p": own.p}
+        o.refuse(claims, "goes with --f and --g")
     if claim is not None:
         _claims(claim, law, json)
         return
-    if given or diffusers:
-        diagnosis = _arrays(given, diffusers, law, None if data is not None else key, steps, stop)
+    if claim is None and not own.given:
+        diagnosis = _arrays(given, law, None if on.data is not None else on.key, K)
     else:
         from numerics.schedules.doctor import check_expressions
 
-        chosen = o.process_from(process, p, f, g)  # so that a wrong option is named as everywhere
-        named = process is not None
+        chosen = own.made  # so that a wrong option is named as everywhere
+        named = own.process is not None
         diagnosis = check_expressions(
-            chosen.expr.f if named else f,
-            chosen.expr.g if named else g,
+            chosen.expr.f if named else own.f,
+            chosen.expr.g if named else own.g,
             marginal_std=marginal_std,
             mean_factor=mean_factor,
-            parameters=chosen.parameters if named else o.parameters_from(p),
+            parameters=chosen.parameters if named else o.parameters_from(own.p),
             T=o.required("T", T),
             data=law,
             start=start,
@@ -136,29 +132,19 @@ def _table(diagnosis: Any) -> str:
     return grid_table(("check", "verdict", "detail"), rows)
 
 
-def _arrays(
-    given: dict[str, str],
-    diffusers: str | None,
-    law: Any,
-    key: str | None,
-    steps: str | None,
-    stop: str | None,
-) -> Any:
+def _arrays(given: s.ScheduleOptions, law: Any, key: str | None, K: str | None) -> Any:
     """The diagnosis of arrays, or of a configuration. An array that is no schedule is a finding."""
     from numerics.schedules.doctor import check_schedule
-    from wbound.errors import BadInput, count, one_of
+    from wbound.errors import BadInput, one_of
 
-    if stop is not None:
-        one_of("stop", stop, ("early",))
-    if diffusers is not None:
-        if given:
-            raise BadInput("diffusers", diffusers, "give a configuration or arrays")
-        K = o.number("steps", steps)
-        made = s.schedules_from(None, None, None, diffusers, steps=None if K is None else count("steps", K))
-        return check_schedule(made[0], data=law)
-    if steps is not None:
-        raise BadInput("steps", steps, "goes with --diffusers: arrays have their own steps")
-    read = {form: s.vector_from(form, text, key, stop) for form, text in given.items()}
+    if given.stop is not None:
+        one_of("stop", given.stop, ("early",))
+    if given.diffusers is not None:
+        if given.arrays:
+            raise BadInput("diffusers", given.diffusers, "give a configuration or arrays")
+        return check_schedule(given.read(steps=o.steps_from(K))[0], data=law)
+    o.refuse({"K": K}, "goes with --diffusers: arrays have their own steps")
+    read = {form: s.vector_from(form, text, key, given.stop) for form, text in given.arrays.items()}
     said = tuple(note for _, notes, _ in read.values() for note in notes)
     ends = next((end for _, _, end in read.values() if end is not None), None)
     arrays = {form: values for form, (values, _, _) in read.items()}

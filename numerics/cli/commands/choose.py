@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -9,10 +10,10 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import few_calls_rows as few
 from numerics.cli import options as o
-from numerics.cli import samples_check
+from numerics.cli import samples_check, words
+from numerics.cli.option_groups import grouped
 from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
-from numerics.cli.words import FORMS
 
 
 def register(app: typer.Typer) -> None:
@@ -20,56 +21,48 @@ def register(app: typer.Typer) -> None:
     app.command("choose")(choose)
 
 
+@dataclass(frozen=True)
+class NeededDataOptions(s.DataOptions):
+    """Data, without which there is nothing to choose for."""
+
+    data: s.NeededData = None
+
+
+@grouped
 def choose(
-    data: s.NeededData = None,
-    key: s.Key = None,
-    steps: Annotated[
-        str | None, o.numeric("--steps", "Steps K of every row. [required, or --eps, --eps-rel]")
-    ] = None,
+    *,
+    on: NeededDataOptions,
+    K: Annotated[str | None, o.steps("Steps of every row. [required, or --eps, --eps-rel]")] = None,
     eps: o.Eps = None,
     eps_rel: o.EpsRel = None,
     scheme: Annotated[
         str,
-        typer.Option(
+        o.word(
             "--scheme",
-            metavar="NAME[,NAME…]",
-            help="Sampler, SDE or ODE; several (ddim,heun,dpmpp-2m) are ranked together at --steps network calls.",
-            autocompletion=o.complete_scheme,
+            "Sampler, SDE or ODE; several (ddim,heun,dpmpp-2m) are ranked together at --K network calls.",
+            words.SCHEMES,
+            "NAME[,NAME…]",
         ),
     ] = "ddim",
-    process: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--process",
-            metavar="NAME",
-            help="Only these processes (give it once for each).",
-            autocompletion=o.complete_process,
-        ),
-    ] = None,
+    process: o.Processes = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(
+        o.word(
             "--grid",
-            metavar="NAME",
-            help="Only these grids, given once for each; tangent (made for ddim) and sinh (for heun-lambda) are tried only if "
+            "Only these grids, given once for each; tangent (made for ddim) and sinh (for heun-lambda) are tried only if "
             "named.",
-            autocompletion=o.complete_grid,
+            words.GRIDS,
         ),
     ] = None,
     for_: Annotated[
         str,
-        typer.Option(
+        o.word(
             "--for",
-            metavar="NAME",
-            help="own: grids of any sampler; diffusers, k-diffusion: its samplers with their options at --steps calls of the "
+            "own: grids of any sampler; diffusers, k-diffusion: its samplers with their options at --K calls of the "
             "network, for the training that --diffusers names, and our best levels run by them.",
         ),
     ] = "own",
-    sigmas: s.Sigmas = None,
-    betas: s.Betas = None,
-    alphas_cumprod: s.AlphasCumprod = None,
-    stop: s.Stop = None,
-    diffusers: s.Diffusers = None,
+    given: s.ScheduleOptions,
     sigma_min: s.SigmaMin = None,
     sigma_max: s.SigmaMax = None,
     tape: s.Tapes = None,
@@ -85,13 +78,13 @@ def choose(
     row: Annotated[str | None, o.numeric("--row", "The row that -o writes (1: the best).")] = None,
     as_: Annotated[
         str | None,
-        typer.Option(
+        o.word(
             "--as",
-            metavar="FORM",
-            help="How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase or "
+            "How -o writes it: sigmas, betas, alphas_cumprod, times, or timesteps (of --diffusers or --betas); phase or "
             "refitted: that sampler, its levels, coefficients and start (.json, .npz); of --for: config (a "
             "scheduler_config.json), or the row's own sigmas or timesteps.",
-            autocompletion=o.completing(lambda: (*FORMS, "phase", "refitted", "config")),
+            (*words.FORMS, "phase", "refitted", "config"),
+            "FORM",
         ),
     ] = None,
     out: Annotated[str | None, o.out("Write the best schedule for a sampler.")] = None,
@@ -107,39 +100,36 @@ def choose(
 
     \b
     Examples:
-      wbound choose --data digits --steps 20
-      wbound choose --data digits --steps 20 --scheme hf,ddim,heun
+      wbound choose --data digits --K 20
+      wbound choose --data digits --K 20 --scheme hf,ddim,heun
       wbound choose --data samples.npy --eps-rel 0.05 --figure ranking.svg
-      wbound choose --data digits --steps 20 --diffusers scheduler_config.json
-      wbound choose --data digits --steps 20 --for diffusers -o scheduler_config.json
-      wbound choose --data samples.npy --steps 20 --for k-diffusion --samples-check
-      wbound choose --data digits --steps 20 --as sigmas -o sigmas.npy
-      wbound choose --data digits --steps 10 --as phase -o phase.json
-      wbound choose --data digits --steps 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
+      wbound choose --data digits --K 20 --diffusers scheduler_config.json
+      wbound choose --data digits --K 20 --for diffusers -o scheduler_config.json
+      wbound choose --data samples.npy --K 20 --for k-diffusion --samples-check
+      wbound choose --data digits --K 20 --as sigmas -o sigmas.npy
+      wbound choose --data digits --K 10 --as phase -o phase.json
+      wbound choose --data digits --K 20 --diffusers scheduler_config.json --as timesteps -o timesteps.npy
     """
     from numerics.schedules.choice import choose as rank
     from wbound.errors import BadInput, count, one_of
 
-    if data is None:
+    if on.data is None:
         raise BadInput("data", "(not given)", "give --data digits, a file, a folder of images or a spectrum")
-    if steps is None and eps is None and eps_rel is None:
-        raise BadInput("steps", "(not given)", "give --steps, or --eps, or --eps-rel")
+    if K is None and eps is None and eps_rel is None:
+        raise BadInput("K", "(not given)", "give --K, or --eps, or --eps-rel")
+    shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if one_of("for", for_, ("own", "diffusers", "k-diffusion")) != "own":
         unused: dict[str, Any] = {"eps": eps, "eps-rel": eps_rel, "process": process, "grid": grid}
-        unused |= {"sigmas": sigmas, "betas": betas, "alphas-cumprod": alphas_cumprod, "stop": stop}
-        unused |= {"figure": figure}
-        for option, value in unused.items():
-            if value is not None:
-                raise BadInput(option, str(value), f"does not go with --for {for_}")
+        o.refuse(
+            unused | given.arrays | {"stop": given.stop, "figure": figure}, f"does not go with --for {for_}"
+        )
         from numerics.cli.scheduler_ranking import Asked, rank_samplers
 
-        first, which = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
         if row is not None and out is None:
             raise BadInput("row", row, "goes with -o FILE")
-        asked_of = (for_, data, key, steps, diffusers, sigma_min, sigma_max, tuple(tape or ()))
-        rank_samplers(Asked(*asked_of, check, first, which, as_, out), json)
+        asked_of = (for_, on, K, given.diffusers, sigma_min, sigma_max, tuple(tape or ()))
+        rank_samplers(Asked(*asked_of, check, shown, k, as_, out), json)
         return
-    shown, k = count("top", o.number("top", top, 12.0)), count("row", o.number("row", row, 1.0))
     if out is None and (as_ is not None or row is not None):
         raise BadInput("as" if as_ is not None else "row", as_ or row, "goes with -o FILE")
     if out is not None and as_ in few.AS:
@@ -149,18 +139,17 @@ def choose(
     training: Any = None
     said: tuple[str, ...] = ()
     if as_ == "timesteps":
-        training, said = s.training_from(None if diffusers is not None else betas, diffusers)
-        betas, diffusers = (betas if diffusers is not None else None), None  # of training: not ranked
+        training, said = given.training
+        given = given.beside_training
     if figure is not None:
         drawable(figure, width)
-    K = o.number("steps", steps)
     tapes = s.tapes_from(tape)
-    loaded, samples = s.dataset_and_samples(data, key)
+    loaded, samples = on.read
     if check and samples is None:
-        raise BadInput("samples-check", data, "needs samples: a spectrum has none")
-    asked = None if K is None else count("steps", K)
-    given = s.schedules_from(sigmas, betas, alphas_cumprod, diffusers, steps=asked, stop=stop)
-    for one in given:
+        raise BadInput("samples-check", on.data, "needs samples: a spectrum has none")
+    asked = o.steps_from(K)
+    schedules = given.read(steps=asked)
+    for one in schedules:
         for remark in one.notes:
             warn(f"{one.name}: {remark}")
     progress = Progress("schedules")
@@ -173,7 +162,7 @@ def choose(
             scheme=[name.strip() for name in scheme.split(",")],
             processes=process or None,
             grids=grid or None,
-            schedules=given,
+            schedules=schedules,
             tapes=tapes,
             sigma_min=o.number("sigma_min", sigma_min),
             sigma_max=o.number("sigma_max", sigma_max),
@@ -271,13 +260,13 @@ def choose(
                 [head for head, _ in names], [[getattr(r, k) for _, k in names] for r in ranking.rows[:shown]]
             ),
         ]
-        given = [r for r in ranking.rows[shown:] if r.kind == "given"]
-        if given:
+        own = [r for r in ranking.rows[shown:] if r.kind == "given"]
+        if own:
             lines += [
                 "",
                 *(
                     f"{r.rank}: {r.process}, K = {r.K}, error {r.error:.5g}, × best {r.factor:.4g}"
-                    for r in given
+                    for r in own
                 ),
             ]
         if len(ranking.rows) > shown:
@@ -330,11 +319,11 @@ def _limits(rows: Any) -> list[str]:
     from wbound.design.largest_level import LIMITS
 
     lines = []
-    for limit, words in LIMITS.items():
+    for limit, said_of in LIMITS.items():
         held = [r for r in rows if r.limit == limit]
         if held:
             said = ", ".join(f"{r.rank} ({r.last_decade:.2g})" for r in held)
-            lines.append(f"{words}: rows {said}; in brackets the share that its last ten times gained")
+            lines.append(f"{said_of}: rows {said}; in brackets the share that its last ten times gained")
     return lines
 
 

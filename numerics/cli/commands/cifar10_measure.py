@@ -24,24 +24,14 @@ def add_to(group: typer.Typer) -> None:
 
 def compare(
     out: Annotated[str, o.out("Runs, table and figures go here.", "DIR")] = "comparison",
-    data: Annotated[
-        str, typer.Option("--data", metavar="cifar10|digits|FILE|FOLDER", help="Images: by name, or a path.")
-    ] = "digits",
-    root: Annotated[
-        str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
-    ] = None,
-    preset: Annotated[
-        str, typer.Option("--preset", metavar="NAME", help="smoke, small, paper, paper-deep, large.")
-    ] = "smoke",
+    data: i.DataName = "digits",
+    root: i.Root = None,
+    preset: i.Preset = "smoke",
     process: Annotated[
         list[str] | None,
-        typer.Option(
-            "--process", metavar="NAME", help="Only these (give it once for each); default: all eight."
-        ),
+        o.word("--process", "Only these (give it once for each); default: all eight."),
     ] = None,
-    K: Annotated[
-        str | None, typer.Option("--K", metavar="LIST", help="Sampling steps to sweep: 10,30,100.")
-    ] = None,
+    K: Annotated[str | None, o.word("--K", "Sampling steps to sweep: 10,30,100.", metavar="LIST")] = None,
     at: Annotated[str | None, o.numeric("--at", "The K at which training is followed.")] = None,
     n: Annotated[str | None, o.numeric("--n", "Images a seed.")] = None,
     seeds: Annotated[str | None, o.numeric("--seeds", "Sampling seeds.")] = None,
@@ -68,9 +58,7 @@ def compare(
     jobs: Annotated[
         str | None, o.numeric("--jobs", "Processes at once (default: a CPU's cores; 1 with a GPU).")
     ] = None,
-    width: Annotated[
-        str, typer.Option("--width", help="Of the figures: column, page, report, or inches.")
-    ] = "report",
+    width: o.Width = "report",
     device: i.Device = "auto",
     json: o.Json = False,
 ) -> None:
@@ -152,13 +140,11 @@ def score_error(
     run: i.RunDir,
     process: i.ProcessName = None,
     p: o.Parameters = None,
-    K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
+    K: i.K = None,
     n: Annotated[str | None, o.numeric("--n", "Images (default 500).")] = None,
     scheme: Annotated[
         str,
-        typer.Option(
-            "--scheme", metavar="NAME", help="Sampler: em, em-point, em-point-arrival, ei, hf, ddpm."
-        ),
+        o.word("--scheme", "Sampler: em, em-point, em-point-arrival, ei, hf, ddpm."),
     ] = "em",
     seed: i.Seed = None,
     step: i.Step = None,

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from numerics.cli import image_options as i
 from numerics.cli import options as o
 from numerics.cli import output
 from numerics.cli.commands import cifar10_measure
-from numerics.cli.image_options import parameters
 from numerics.cli.output import WRITTEN, emit, grid_table, note
 
 #: What the extra brings.
@@ -19,30 +19,12 @@ NEEDS = ("torch", "diffusers", "accelerate", "torchmetrics", "safetensors")
 
 ProcessName = Annotated[
     str | None,
-    typer.Option(
+    o.word(
         "--process",
-        metavar="NAME",
-        help="vp-original, vp-v1, vp-v2, vp-v3, ve-original, ve-v1, ve-v2, ve-v3 (default with sigma: ve-v2).",
+        "vp-original, vp-v1, vp-v2, vp-v3, ve-original, ve-v1, ve-v2, ve-v3 (default with sigma: ve-v2).",
     ),
 ]
-DataName = Annotated[
-    str,
-    typer.Option(
-        "--data", metavar="cifar10|digits|FILE|FOLDER", help="Images: .npz, .npy or a folder, or by name."
-    ),
-]
-Root = Annotated[
-    str | None, typer.Option("--root", metavar="DIR", help="Where the CIFAR-10 archive or its files are.")
-]
-Preset = Annotated[
-    str,
-    typer.Option(
-        "--preset", metavar="NAME", help="Network and defaults: smoke, small, paper, paper-deep, large."
-    ),
-]
-Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (torchrun: auto or cpu).")
-]
+Device = Annotated[str, o.word("--device", "auto, cpu, cuda or cuda:N (torchrun: auto or cpu).")]
 Progress = Annotated[
     bool | None,
     typer.Option("--progress/--no-progress", help="A bar on stderr (default: on a terminal)."),
@@ -91,23 +73,20 @@ def train(
     process: ProcessName = None,
     conditioning: Annotated[
         str,
-        typer.Option(
+        o.word(
             "--conditioning",
-            metavar="NAME",
-            help="sigma: one network for every process. process: one for --process alone, as in the paper.",
+            "sigma: one network for every process. process: one for --process alone, as in the paper.",
         ),
     ] = "sigma",
-    data: DataName = "digits",
-    root: Root = None,
-    preset: Preset = "small",
+    data: i.DataName = "digits",
+    root: i.Root = None,
+    preset: i.Preset = "small",
     p: o.Parameters = None,
     steps: Annotated[str | None, o.numeric("--steps", "Steps of Adam.")] = None,
     batch: Annotated[str | None, o.numeric("--batch", "Images a step, of all processes together.")] = None,
     lr: Annotated[str | None, o.numeric("--lr", "Learning rate after the warm-up.")] = None,
     warmup: Annotated[str | None, o.numeric("--warmup", "Steps of the warm-up.")] = None,
-    decay: Annotated[
-        str | None, typer.Option("--decay", metavar="NAME", help="Of the learning rate: none or cosine.")
-    ] = None,
+    decay: Annotated[str | None, o.word("--decay", "Of the learning rate: none or cosine.")] = None,
     ema: Annotated[str | None, o.numeric("--ema", "Decay of the average network, in [0, 1).")] = None,
     clip: Annotated[str | None, o.numeric("--clip", "Largest norm of the gradient (default 1).")] = None,
     seed: Annotated[str | None, o.numeric("--seed", "Of everything that is random.")] = None,
@@ -127,7 +106,7 @@ def train(
     p_std: Annotated[str | None, o.numeric("--p-std", "Its standard deviation (default 1.2).")] = None,
     precision: Annotated[
         str | None,
-        typer.Option("--precision", metavar="NAME", help="auto, fp32, tf32, bf16 (auto: bf16 on a GPU)."),
+        o.word("--precision", "auto, fp32, tf32, bf16 (auto: bf16 on a GPU)."),
     ] = None,
     compile_: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile (default: on a GPU).")
@@ -181,7 +160,7 @@ def train(
         chosen,
         data,
         preset,
-        parameters=published | parameters(p),
+        parameters=published | i.parameters(p),
         root=root,
         steps=o.number("steps", steps),
         batch=o.number("batch", batch),
@@ -273,9 +252,9 @@ def _finish(work: Any, folder: str, json: bool) -> None:
 def check(
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="cifar10|digits|FILE|FOLDER", help="Read and check these images too."),
+        o.word("--data", "Read and check these images too.", metavar="cifar10|digits|FILE|FOLDER"),
     ] = None,
-    root: Root = None,
+    root: i.Root = None,
     json: o.Json = False,
 ) -> None:
     """Check what images need: processes, data, device.

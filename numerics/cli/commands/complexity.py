@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import words
 from numerics.cli.commands.orders import FORMATS, theorems, three_columns
 from numerics.cli.option_groups import (
     EpsOptions,
@@ -99,11 +100,22 @@ def iterations(
     emit(payload, json, text, {"scale": "the mean is not known: give --mean-norm"})
 
 
+@dataclasses.dataclass(frozen=True)
+class TabledProcess(ProcessOptions):
+    """A process of one's own, for the tables of orders."""
+
+    process: Annotated[
+        str | None, o.word("--process", "Of orders: one more row; or --f and --g.", words.PROCESSES)
+    ] = None
+
+
+@grouped
 def table(
-    d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
-    eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
-    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (0.25).")] = None,
-    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1).")] = None,
+    *,
+    d: Annotated[str | None, o.usually("--d", "10")] = None,
+    eps: Annotated[str | None, o.usually("--eps", USUAL[0])] = None,
+    m0: Annotated[str | None, o.usually("--m0", USUAL[1])] = None,
+    L0: Annotated[str | None, o.usually("--L0", USUAL[2])] = None,
     measured: Annotated[
         bool,
         typer.Option("--measured", help="Orders instead: published, derived, measured (cached; about 30 s)."),
@@ -111,35 +123,11 @@ def table(
     derived: Annotated[
         bool, typer.Option("--derived", help="Orders instead: published and derived (a second or two).")
     ] = False,
-    theorem: Annotated[
-        str,
-        typer.Option(
-            "--theorem",
-            metavar="NAME",
-            help="Of the orders: published, sharp or both.",
-            autocompletion=o.complete_theorem,
-        ),
-    ] = "both",
-    process: Annotated[
-        str | None,
-        typer.Option(
-            "--process",
-            metavar="NAME",
-            help="Of the orders: one more row, with -p; or --f and --g.",
-            autocompletion=o.complete_process,
-        ),
-    ] = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    theorem: o.TheoremOrBoth = "both",
+    own: TabledProcess,
     format: Annotated[
         str,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            help=", ".join(FORMATS),
-            autocompletion=o.completing(lambda: FORMATS),
-        ),
+        o.word("--format", ", ".join(FORMATS), FORMATS),
     ] = "text",
     out: Annotated[str | None, o.out("Write it there instead of printing it.")] = None,
     json: o.Json = False,
@@ -161,22 +149,18 @@ def table(
     from numerics.io.writing import write
     from numerics.tables.complexity import complexity_text
     from wbound.complexity.tables import complexity_rows
-    from wbound.errors import BadInput, count, one_of
+    from wbound.errors import count, one_of
     from wbound.forward.catalogue import PUBLISHED
 
     kind = "json" if json else one_of("format", format, FORMATS)
     numbers = {"eps": eps, "m0": m0, "L0": L0}
-    own = process is not None or f is not None or g is not None
     if measured or derived:
-        for name, given in {"d": d, **numbers}.items():
-            if given is not None:
-                raise BadInput(name, given, "is for the numbers; orders are as eps -> 0")
+        o.refuse({"d": d, **numbers}, "is for the numbers; orders are as eps -> 0")
         theorems(theorem)
-        chosen = o.process_from(process, p, f, g) if own else None
-        three_columns(theorem, chosen, measured, kind, out)
+        three_columns(theorem, own.made if own.given else None, measured, kind, out)
         return
-    if own or p:
-        raise BadInput("process", process or f or g or (p or [""])[0], "goes with --derived or --measured")
+    named = {"process": own.process or own.f or own.g, "-p": own.p}
+    o.refuse(named, "goes with --derived or --measured")
     values: dict[str, Any] = {"d": count("d", o.required("d", d or "10"))}
     values |= {
         name: o.required(name, text or usual)

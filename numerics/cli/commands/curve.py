@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +11,8 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
-from numerics.cli.option_groups import ProcessOptions, grouped
-from numerics.cli.output import emit, grid_table, keep, placed, say
+from numerics.cli.option_groups import UNASKED, MaybeFacts, PictureOptions, ProcessOptions, grouped
+from numerics.cli.output import emit, grid_table, say
 from numerics.cli.progress import Progress, keeping
 
 #: Points to a decade where --points is not given.
@@ -34,9 +34,10 @@ class CurveProcess(ProcessOptions):
     process: o.ProcessOrData = None
 
 
-@grouped
-def curve(
-    own: CurveProcess,
+@dataclass(frozen=True)
+class CurveData(s.DataOptions):
+    """Data of one's own in place of the facts."""
+
     data: Annotated[
         str | None,
         o.numbers_in(
@@ -44,30 +45,48 @@ def curve(
             "digits|FILE|FOLDER|LIST",
             "Real data (or a spectrum) instead of --d, --m0, --L0: their Gaussian.",
         ),
-    ] = None,
-    key: s.Key = None,
+    ] = None
+
+
+@dataclass(frozen=True)
+class CurveFacts(MaybeFacts):
+    """What A1 knows of the data, with usual values."""
+
+    d: Annotated[str | None, o.usually("--d", "3")] = None
+    m0: Annotated[str | None, o.usually("--m0", "1/2")] = None
+    L0: Annotated[str | None, o.usually("--L0", "1/2")] = None
+
+
+@dataclass(frozen=True)
+class PagePicture(PictureOptions):
+    """The same, as wide as a page."""
+
+    width: o.Width = "page"
+
+
+@grouped
+def curve(
+    *,
+    own: CurveProcess,
+    on: CurveData,
     tape: s.Tapes = None,
     target: t.TargetName = None,
     q: t.TargetParameters = None,
     against: Annotated[
         str,
-        typer.Option(
+        o.word(
             "--against",
-            metavar="K|T|d|M|eps",
-            help="What runs; M is the score's bias; eps: K(ε) at the best T found.",
-            autocompletion=o.completing(lambda: RANGES),
+            "What runs; M is the score's bias; eps: K(ε) at the best T found.",
+            RANGES,
+            "K|T|d|M|eps",
         ),
     ] = "K",
     low: Annotated[str | None, o.numeric("--from", "First value (K: 10).")] = None,
     high: Annotated[str | None, o.numeric("--to", "Last value (K: 1e5).")] = None,
     points: Annotated[str | None, o.numeric("--points", "How many values (three a decade).")] = None,
-    T: Annotated[str | None, o.numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")] = None,
+    T: o.Horizon = None,
     K: o.K = None,
-    d: Annotated[str | None, o.numeric("--d", "Dimension of the data (3).")] = None,
-    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1/2).")] = None,
-    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (1/2).")] = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: Annotated[str | None, o.numeric("--mean-norm", "|E X_0| (0).")] = None,
+    facts: CurveFacts,
     scheme: o.SchemeName = "hf",
     start: o.Start = "prior",
     M1: o.M1 = None,
@@ -76,10 +95,8 @@ def curve(
         str | None,
         o.numeric("--n", "Samples for the bracket, 0: none (with --target 1000, on the line 1e5)."),
     ] = None,
-    seed: Annotated[str, o.numeric("--seed", "Seed of the samples.")] = "0",
-    out: o.Numbers = None,
-    figure: o.Figure = None,
-    width: o.Width = "page",
+    seed: o.Seed = "0",
+    to: PagePicture,
     json: o.Json = False,
 ) -> None:
     """Draw bound against exact error.
@@ -105,32 +122,34 @@ def curve(
     from wbound.sampler.make_setting import STARTS
     from wbound.sampler.scheme import scheme_named
 
-    named = own.given
     if tape is not None:
-        given: dict[str, Any] = {**vars(own), "target": target, "q": q, "T": T}
-        given |= {"K": K, "d": d, "m0": m0, "L0": L0, "second_moment": second_moment, "n": n, "M1": M1}
-        given |= {"from": low, "to": high, "points": points}
-        for name, value in given.items():
-            if value:
-                raise BadInput(name, value, "does not go with --tape, which is one point of its own")
-        if data is None:
+        unused: dict[str, Any] = {
+            **asdict(own),
+            "target": target,
+            "q": q,
+            "T": T,
+            "K": K,
+            "d": facts.d,
+            "m0": facts.m0,
+        }
+        unused |= {
+            "second_moment": facts.second_moment,
+            "n": n,
+            "M1": M1,
+            "from": low,
+            "to": high,
+            "points": points,
+        }
+        o.refuse(unused, "does not go with --tape, which is one point of its own")
+        if on.data is None:
             raise BadInput("tape", tape[0], "needs --data, which it is judged on")
-        out, figure = placed(out, figure, width)
-        _tapes(tape, data, key, out, figure, width, json)
+        _tapes(tape, on, to.placed, json)
         return
-    chosen = own.made if named or data is None else None
+    chosen = own.made if own.given or on.data is None else None
     axis = one_of("against", against, curves.AXES)
     if target is not None:
-        facts_given = {
-            "data": data,
-            "m0": m0,
-            "L0": L0,
-            "second_moment": second_moment,
-            "mean_norm": mean_norm,
-        }
-        for name, value in facts_given.items():
-            if value is not None:
-                raise BadInput(name, value, "does not go with --target, which knows its own facts")
+        known = asdict(facts) | {"d": None, "data": on.data}
+        o.refuse(known, "does not go with --target, which knows its own facts")
     ranges = RANGES if target is None else RANGES_OF_TARGETS
     first = positive("from", o.number("from", low, ranges[axis][0]))
     last = positive("to", o.number("to", high, ranges[axis][1]))
@@ -142,44 +161,37 @@ def curve(
         raise BadInput("points", many, "must be at most 1000")
     if axis == "K" and last > 1e7:
         raise BadInput("to", last, "must be at most 1e7: every step is summed; see wbound iterations")
-    out, figure = placed(out, figure, width)
+    to = to.placed
     at = curves.spaced(axis, first, last, many)
-    if key is not None and data is None:
-        raise BadInput("key", key, "goes with --data")
-    if data is not None:
+    if on.data is not None:
         if axis != "K":
             raise BadInput("against", axis, "with --data only K runs")
-        for name, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
-            if value is not None:
-                raise BadInput(name, value, "does not go with --data")
-        _on_data(data, key, chosen, at, scheme, start, out, figure, width, json)
+        o.refuse(asdict(facts) | {"mean_norm": None}, "does not go with --data")
+        _on_data(on, chosen, at, scheme, start, to, json)
         return
+    o.refuse({"key": on.key}, "goes with --data")
     assert chosen is not None
     a2 = o.m1_from(M1)
-    facts: Any
+    data: Any
     if target is not None:
-        facts = t.target_from(target, q, d)
-        a2 = "exact" if a2 is None and hasattr(facts, "M1") else a2  # Theorem 1 is about A1
+        data = t.target_from(target, q, facts.d)
+        a2 = "exact" if a2 is None and hasattr(data, "M1") else a2  # Theorem 1 is about A1
     else:
-        if second_moment is None and mean_norm is None:
-            mean_norm = "0"
-        facts = o.data_from(d or "3", m0 or "0.5", L0 or "0.5", second_moment, mean_norm)
-        if a2 is None and facts.m0 == facts.L0:
+        data = facts.usually("3", "0.5", "0.5").made
+        if a2 is None and data.m0 == data.L0:
             a2 = "exact"
     usual_n = None if target is not None else 0.0
     if axis == "eps":
-        given = {"target": target, "K": K, "n": n}
-        for name, value in given.items():
-            if value is not None:
-                raise BadInput(name, value, "does not go with --against eps, which counts steps")
+        unused = {"target": target, "K": K, "n": n}
+        o.refuse(unused, "does not go with --against eps, which counts steps")
         bias = nonnegative("score_bias", o.required("score_bias", score_bias))
-        _steps(chosen, facts, at, o.number("T", T), scheme, start, a2, bias, out, figure, width, json)
+        _steps(chosen, data, at, o.number("T", T), scheme, start, a2, bias, to, json)
         return
     given_n = o.number("n", n, usual_n)
     if given_n is None:
-        from numerics.verification.verdict import usual_points
+        from numerics.verification.referees import usual_points
 
-        samples = usual_points(facts.d)
+        samples = usual_points(data.d)
     else:
         samples = count("n", given_n, 0)
     time, steps = o.number("T", T), o.steps_from(K) if axis != "K" else None
@@ -189,10 +201,10 @@ def curve(
     one_of("start", start, STARTS)
     say(f"{chosen.name}: {at.size} values of {axis}")
     progress = Progress(f"{chosen.name} along {axis}")
-    with keeping(progress, out or figure, ".csv"):
+    with keeping(progress, to.out or to.figure, ".csv"):
         result = curves.bound_curve(
             chosen,
-            facts,
+            data,
             at,
             axis=axis,
             T=time,
@@ -210,9 +222,9 @@ def curve(
     def draw() -> Any:
         from numerics.figures import curves as figures
 
-        return figures.bound_figure(result, width)
+        return figures.bound_figure(result, to.width)
 
-    keep(columns, draw, out, figure)
+    to.keep(columns, draw)
     refusals = result.refusals
     payload: dict[str, Any] = {
         **result.facts,
@@ -220,8 +232,7 @@ def curve(
         **columns,
         "slopes": {line.key: line.slope for line in result.lines} if axis == "K" else {},
         "refusals": refusals,
-        "out": out,
-        "figure": figure,
+        **to.files,
     }
 
     def text() -> str:
@@ -246,7 +257,7 @@ def curve(
         for i, value in enumerate(line.values)
         if math.isnan(value)
     }
-    emit(payload, json, text, gaps | {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, gaps | UNASKED)
 
 
 def _steps(
@@ -258,9 +269,7 @@ def _steps(
     start: str,
     a2: Any,
     bias: float,
-    out: str | None,
-    figure: str | None,
-    width: str,
+    to: PictureOptions,
     json: bool,
 ) -> None:
     """K(ε) of the bounds, the exact law and the floor."""
@@ -268,7 +277,7 @@ def _steps(
 
     say(f"{chosen.name}: steps for {at.size} values of ε")
     progress = Progress(f"{chosen.name} along eps")
-    with keeping(progress, out or figure, ".csv"):
+    with keeping(progress, to.out or to.figure, ".csv"):
         result = steps_curve(
             chosen, facts, at, T=T, scheme=scheme, start=start, M1=a2, score_bias=bias, watch=progress
         )
@@ -277,9 +286,9 @@ def _steps(
     def draw() -> Any:
         from numerics.figures import curves as figures
 
-        return figures.steps_figure(result, width)
+        return figures.steps_figure(result, to.width)
 
-    keep(columns, draw, out, figure)
+    to.keep(columns, draw)
     slopes = {line.key: line.slope for line in result.lines}
     payload = {
         **result.facts,
@@ -287,8 +296,7 @@ def _steps(
         **columns,
         "slopes": slopes,
         "refusals": result.refusals,
-        "out": out,
-        "figure": figure,
+        **to.files,
     }
 
     def text() -> str:
@@ -309,16 +317,13 @@ def _steps(
         for i, value in enumerate(line.values)
         if math.isnan(value)
     }
-    emit(payload, json, text, unreached | {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, unreached | UNASKED)
 
 
 def _tapes(
     files: list[str],
-    source: str,
-    key: str | None,
-    out: str | None,
-    figure: str | None,
-    width: str,
+    on: s.DataOptions,
+    to: PictureOptions,
     json: bool,
 ) -> None:
     """The exact W2 of tapes over their calls, on the Gaussian with the data's moments."""
@@ -327,22 +332,21 @@ def _tapes(
     from numerics.studies.tapes import tape_curve
 
     tapes = s.tapes_from(files)
-    loaded = s.dataset_from(source, key)
+    loaded = on.read[0]
     found = tape_curve([(Path(f).name, one) for f, one in zip(files, tapes, strict=True)], loaded)
 
     def draw() -> Any:
         from numerics.figures import curves as figures
 
-        return figures.tapes_figure(found, width)
+        return figures.tapes_figure(found, to.width)
 
-    keep(found.columns(), draw, out, figure)
+    to.keep(found.columns(), draw)
     payload = {
         "data": loaded.to_dict(),
         "tapes": list(found.names),
         **found.columns(),
         "slope": found.slope,
-        "out": out,
-        "figure": figure,
+        **to.files,
     }
 
     def text() -> str:
@@ -357,19 +361,16 @@ def _tapes(
         heads = ("tape", "calls", "W2", "W2 from the exact start")
         return "\n".join([*s.dataset_lines(loaded), "", grid_table(heads, rows)])
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure", "slope": "fewer than three tapes"})
+    emit(payload, json, text, UNASKED | {"slope": "fewer than three tapes"})
 
 
 def _on_data(
-    source: str,
-    key: str | None,
+    on: s.DataOptions,
     only: Any,
     at: Any,
     scheme: str,
     start: str,
-    out: str | None,
-    figure: str | None,
-    width: str,
+    to: PictureOptions,
     json: bool,
 ) -> None:
     """The exact W2 of one process, or of the eight, on the Gaussian with the data's moments."""
@@ -377,11 +378,11 @@ def _on_data(
     from wbound.forward.catalogue import PUBLISHED
     from wbound.forward.catalogue import process as named
 
-    loaded = s.dataset_from(source, key)
+    loaded = on.read[0]
     chosen = [only] if only is not None else [named(name) for name in PUBLISHED]
     found = []
     progress = Progress(f"{loaded.name} along K")
-    with keeping(progress, out or figure, ".csv"):
+    with keeping(progress, to.out or to.figure, ".csv"):
         for i, process in enumerate(chosen):
             say(f"{process.name}: {at.size} values of K")
 
@@ -397,9 +398,9 @@ def _on_data(
     def draw() -> Any:
         from numerics.figures import curves as figures
 
-        return figures.processes_figure(found, "exact", label, width, scheme)
+        return figures.processes_figure(found, "exact", label, to.width, scheme)
 
-    keep(columns, draw, out, figure)
+    to.keep(columns, draw)
     payload = {
         "data": loaded.to_dict(),
         "scheme": scheme,
@@ -407,8 +408,7 @@ def _on_data(
         **columns,
         "T": {curve.process.name: curve.lines[1].values for curve in found},
         "slopes": {curve.process.name: curve.lines[0].slope for curve in found},
-        "out": out,
-        "figure": figure,
+        **to.files,
     }
 
     def text() -> str:
@@ -420,7 +420,7 @@ def _on_data(
         )
         return "\n".join([title, *loaded.notes, "", grid_table(list(columns), rows)])
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, UNASKED)
 
 
 __all__ = ["curve", "register"]

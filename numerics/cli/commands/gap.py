@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli.option_groups import MaybeProcess, grouped
-from numerics.cli.output import aligned, emit, grid_table, keep, placed, say
+from numerics.cli.option_groups import UNASKED, MaybeProcess, PictureOptions, grouped
+from numerics.cli.output import aligned, emit, grid_table, say
 
 
 def register(app: typer.Typer) -> None:
@@ -18,16 +18,16 @@ def register(app: typer.Typer) -> None:
     app.command("landscape")(landscape)
 
 
+@grouped
 def gap(
-    d: Annotated[str, o.numeric("--d", "Dimension.")] = "100",
-    sigma0: Annotated[str, o.numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")] = "2**0.5",
+    *,
+    d: o.Dimension = "100",
+    sigma0: o.Sigma0 = "2**0.5",
     u_from: Annotated[str, o.numeric("--u-from", "First u = ε/(σ_0√d), below 1.")] = "0.1",
     u_to: Annotated[str, o.numeric("--u-to", "Last u, at least 1e-5.")] = "1e-4",
     points: Annotated[str, o.numeric("--points", "How many values of u.")] = "7",
     over: Annotated[bool, typer.Option("--over", help="Draw steps over the floor's steps.")] = False,
-    out: o.Numbers = None,
-    figure: o.Figure = None,
-    width: o.Width = "report",
+    to: PictureOptions,
     json: o.Json = False,
 ) -> None:
     """Show how the gap between bounds closes.
@@ -51,7 +51,7 @@ def gap(
         raise BadInput("u_to", last, f"must be from 1e-5 to u-from = {first:g}, which must be below 1")
     if many > 50:
         raise BadInput("points", many, "must be at most 50")
-    out, figure = placed(out, figure, width)
+    to = to.placed
     dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))
     say(f"{many} values of ε")
     found = gap_closed(np.geomspace(first, last, many), d=dimension, sigma0=size)
@@ -60,9 +60,9 @@ def gap(
     def draw() -> Any:
         from numerics.figures import schedules
 
-        return schedules.gap_figure(found, keys, width, over=over)
+        return schedules.gap_figure(found, keys, to.width, over=over)
 
-    keep(found.columns(), draw, out, figure)
+    to.keep(found.columns(), draw)
     rows = [
         {
             "key": line.key,
@@ -83,8 +83,7 @@ def gap(
         "varrho": found.varrho,
         "floor": found.floor,
         "rows": rows,
-        "out": out,
-        "figure": figure,
+        **to.files,
     }
 
     def text() -> str:
@@ -106,21 +105,20 @@ def gap(
             ]
         )
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, UNASKED)
 
 
 @grouped
 def landscape(
+    *,
     given: MaybeProcess,
-    d: Annotated[str, o.numeric("--d", "Dimension.")] = "1",
-    sigma0: Annotated[str, o.numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")] = "1",
+    d: o.Dimension = "1",
+    sigma0: o.Sigma0 = "1",
     T_from: Annotated[str | None, o.numeric("--T-from", "First T (λ(T) = σ_0²/4).")] = None,
     T_to: Annotated[str | None, o.numeric("--T-to", "Last T (λ(T) = 1e4 σ_0²).")] = None,
     K_to: Annotated[str, o.numeric("--K-to", "Last K; the first is 1.")] = "1000",
     points: Annotated[str, o.numeric("--points", "Values of T; a third as many of K.")] = "120",
-    out: o.Numbers = None,
-    figure: o.Figure = None,
-    width: o.Width = "report",
+    to: PictureOptions,
     json: o.Json = False,
 ) -> None:
     """Map where a prior start cancels the error.
@@ -149,7 +147,7 @@ def landscape(
     if most > 10_000 or many > 500:
         raise BadInput("K_to" if most > 10_000 else "points", most if most > 10_000 else many,
                        "must be at most 10000" if most > 10_000 else "must be at most 500")  # fmt: skip
-    out, figure = placed(out, figure, width)
+    to = to.placed
     Ks = np.unique(np.rint(np.geomspace(1, most, max(many // 3, 2)))).astype(int)
     found = land.landscape(
         chosen, np.geomspace(ends[0], ends[1], many), Ks, d=count("d", o.required("d", d)), sigma0=size
@@ -158,9 +156,9 @@ def landscape(
     def draw() -> Any:
         from numerics.figures import schedules
 
-        return schedules.landscape_figure(found, width)
+        return schedules.landscape_figure(found, to.width)
 
-    keep(found.columns(), draw, out, figure)
+    to.keep(found.columns(), draw)
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,
@@ -175,8 +173,7 @@ def landscape(
         "survives": found.survives,
         "naive": found.naive,
         "exact_over_floor": float((found.exact / found.floor).min()),
-        "out": out,
-        "figure": figure,
+        **to.files,
     }
 
     def text() -> str:
@@ -193,7 +190,7 @@ def landscape(
         zeros = grid_table(("K", "T where W2 = 0 from the prior"), zero) if zero else "no zero on this map"
         return "\n".join([heading, "", aligned(rows), "", zeros])
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, UNASKED)
 
 
 __all__ = ["gap", "landscape", "register"]

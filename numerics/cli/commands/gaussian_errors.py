@@ -23,16 +23,13 @@ def register(app: typer.Typer) -> None:
 
 @grouped
 def gaussian_errors(
+    *,
     own: MaybeProcess,
-    T: Annotated[str, o.numeric("--T", "Forward time, > 0.")] = "1",
-    K: Annotated[
-        str, typer.Option("--K", metavar="LIST", help="Numbers of steps, uniform in t, after commas.")
-    ] = "49,249",
+    T: o.T = "1",
+    K: Annotated[str, o.steps("Numbers of steps, uniform in t, after commas.", "LIST")] = "49,249",
     eps: Annotated[
         str,
-        typer.Option(
-            "--eps", metavar="LIST", help="Forward times at which the steps stop, after commas: 0,1e-3."
-        ),
+        o.word("--eps", "Forward times at which the steps stop, after commas: 0,1e-3.", metavar="LIST"),
     ] = "0,1e-3",
     data: Annotated[
         str,
@@ -45,18 +42,16 @@ def gaussian_errors(
     key: s.Key = None,
     samplers: Annotated[
         str | None,
-        typer.Option(
+        o.word(
             "--sampler",
+            "sde-limit, em-point, ei, ddpm, ode-limit, euler-t, heun-t, rk4-t (default: these), or a scheme.",
             metavar="NAME[,NAME…]",
-            help="sde-limit, em-point, ei, ddpm, ode-limit, euler-t, heun-t, rk4-t (default: these), or a scheme.",
         ),
     ] = None,
-    start: Annotated[
-        str, typer.Option("--start", metavar="NAME", help="standard N(0, I), prior or exact.")
-    ] = "standard",
+    start: o.Start = "standard",
     output: Annotated[
         str,
-        typer.Option("--output", metavar="NAME", help="raw: x_K as it is; divided: over α at the last time."),
+        o.word("--output", "raw: x_K as it is; divided: over α at the last time."),
     ] = "raw",
     out: o.Numbers = None,
     json: o.Json = False,

@@ -21,7 +21,7 @@ def evaluate(
     run: i.MaybeRunDir = None,
     process: i.ProcessName = None,
     p: o.Parameters = None,
-    K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
+    K: i.K = None,
     n: Annotated[str | None, o.numeric("--n", "Images a seed (default 400).")] = None,
     seeds: Annotated[str | None, o.numeric("--seeds", "Sampling seeds (default 3).")] = None,
     scheme: i.Scheme = "em",
@@ -30,16 +30,12 @@ def evaluate(
     network: i.Network = None,
     samples: Annotated[
         str | None,
-        typer.Option(
-            "--samples", metavar="FILE|FOLDER", help="Judge these images instead: .npz, .npy or a folder."
-        ),
+        o.word("--samples", "Judge these images instead: .npz, .npy or a folder.", metavar="FILE|FOLDER"),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data",
-            metavar="cifar10|digits|FILE|FOLDER",
-            help="With --samples or --network: the real images.",
+        o.word(
+            "--data", "With --samples or --network: the real images.", metavar="cifar10|digits|FILE|FOLDER"
         ),
     ] = None,
     root: i.Root = None,
@@ -274,9 +270,7 @@ def _said_of(found: SampleQuality, samples: str) -> str:
 
 
 def fid_stats(
-    data: Annotated[
-        str, typer.Option("--data", metavar="cifar10|digits|FILE|FOLDER", help="The real images.")
-    ],
+    data: Annotated[str, o.word("--data", "The real images.", metavar="cifar10|digits|FILE|FOLDER")],
     out: Annotated[str, o.out("The statistics: .npz.")],
     root: i.Root = None,
     whole: Annotated[

@@ -25,21 +25,19 @@ def sample(
     out: Annotated[str | None, o.out("The images as bytes: .npz. [required, or --figure]")] = None,
     figure: Annotated[
         str | None,
-        typer.Option("--figure", metavar="FILE", help="A grid of them: .png. [required, or --out]"),
+        o.word("--figure", "A grid of them: .png. [required, or --out]", metavar="FILE"),
     ] = None,
     network: i.Network = None,
     shape: i.Shape = None,
     process: i.ProcessName = None,
     p: o.Parameters = None,
-    K: Annotated[str | None, o.numeric("--K", "Sampling steps (default 100).")] = None,
+    K: i.K = None,
     n: Annotated[str | None, o.numeric("--n", "Images (default 64).")] = None,
     scheme: i.Scheme = "em",
     grid: i.GridName = "uniform",
     tape: Annotated[
         str | None,
-        typer.Option(
-            "--tape", metavar="FILE", help="A recorded sampler instead of --process, --K, --scheme, --grid."
-        ),
+        o.word("--tape", "A recorded sampler instead of --process, --K, --scheme, --grid.", metavar="FILE"),
     ] = None,
     seed: i.Seed = None,
     snr: Annotated[str | None, o.numeric("--snr", "Of pc's corrector (default 0.16).")] = None,

@@ -9,7 +9,8 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli.output import aligned, emit, grid_table, keep, placed, say
+from numerics.cli.option_groups import MaybeProcess, PictureOptions, grouped
+from numerics.cli.output import aligned, emit, grid_table, say
 
 ORDER = 50
 #: Schemes that have leading constants (Eq. 12′).
@@ -25,29 +26,26 @@ def register(app: typer.Typer) -> None:
     app.command("lower-bound")(lower_bound)
 
 
+@grouped
 def lower_bound(
-    d: Annotated[str, o.numeric("--d", "Dimension.")] = "3",
-    sigma0: Annotated[str, o.numeric("--sigma0", "σ_0 of the data N(0, σ_0² I).")] = "1",
-    eps: Annotated[str | None, o.numeric("--eps", "Target W2, in the data's units (0.1).")] = None,
-    eps_rel: Annotated[
-        str | None, o.numeric("--eps-rel", "Target W2 over √(tr Σ), in place of --eps.")
+    *,
+    d: o.Dimension = "3",
+    sigma0: o.Sigma0 = "1",
+    eps: Annotated[str | None, o.usually("--eps", "0.1")] = None,
+    eps_rel: o.EpsRel = None,
+    lam_T: Annotated[
+        str | None,
+        typer.Option("--lam-T", "--lam-max", metavar="NUMBER", help="λ(T); without it λ(T) → ∞ in K."),
     ] = None,
-    lam_T: Annotated[str | None, o.numeric("--lam-T", "λ(T); without it λ(T) → ∞ in K.")] = None,
-    start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
+    start: o.ExactOrPrior = "exact",
     theta: Annotated[str, o.numeric("--theta", "The proviso's θ, for the prior start.")] = "0",
-    process: o.ProcessName = None,
-    p: o.Parameters = None,
+    own: MaybeProcess,
     K_from: Annotated[str, o.numeric("--K-from", "First K of the check.")] = "10",
     K_to: Annotated[str, o.numeric("--K-to", "Last K of the check.")] = "1e5",
     K_tuned: Annotated[str, o.numeric("--K-tuned", "K of the cancellation point.")] = "50",
     scheme: Annotated[
         str,
-        typer.Option(
-            "--scheme",
-            metavar="NAME",
-            help="hf: the bound. em, ei, ddpm: leading constants only.",
-            autocompletion=o.completing(lambda: ("hf", "em", "ei", "ddpm")),
-        ),
+        o.word("--scheme", "hf: the bound. em, ei, ddpm: leading constants only.", SCHEMES),
     ] = "hf",
     T: Annotated[
         str | None, o.numeric("--T", "Forward time of the leading constants, in place of --lam-T.")
@@ -58,22 +56,18 @@ def lower_bound(
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(
+        o.word(
             "--sampler",
-            metavar="NAME",
-            help="For whom: hf, ddim or affine (every affine sampler). Without it all that apply: affine with --kappa or --data.",
-            autocompletion=o.completing(lambda: ("hf", "ddim", "affine")),
+            "For whom: hf, ddim or affine (every affine sampler). Without it all that apply: affine with --kappa or --data.",
+            SAMPLERS,
         ),
     ] = None,
     kappa: Annotated[
         str | None,
         o.numeric("--kappa", "Largest over smallest eigenvalue of the data's covariance (affine)."),
     ] = None,
-    data: s.Data = None,
-    key: s.Key = None,
-    out: o.Numbers = None,
-    figure: o.Figure = None,
-    width: o.Width = "report",
+    on: s.DataOptions,
+    to: PictureOptions,
     json: o.Json = False,
 ) -> None:
     """How many steps W2 ≤ ε needs at least, and for whom.
@@ -110,7 +104,7 @@ def lower_bound(
     low, high = count("K_from", o.required("K_from", K_from)), count("K_to", o.required("K_to", K_to))
     if high < low or high > 10**7:
         raise BadInput("K_to", K_to, f"must be between K_from = {low} and 1e7")
-    chosen = o.process_from(process or "vp-linear", p, None, None)
+    chosen = own.made if own.given else o.process_from("vp-linear", own.p, None, None)
     one_of("scheme", scheme, SCHEMES)
     size2 = size**2
     where = o.number("T", T)
@@ -119,18 +113,9 @@ def lower_bound(
     if where is None:
         where = float(chosen.time_of(math.log(far if far is not None else FAR * size2))[()])
     if scheme != "hf" or variances is not None:
-        for option, value in {
-            "out": out,
-            "figure": figure,
-            "eps": eps,
-            "theta": theta if theta != "0" else None,
-            "sampler": sampler,
-            "eps_rel": eps_rel,
-            "kappa": kappa,
-            "data": data,
-        }.items():
-            if value is not None:
-                raise BadInput(option, value, "is for hf and data N(0, sigma0^2 I): there is no bound here")
+        unused: dict[str, Any] = {**to.files, "eps": eps, "theta": theta if theta != "0" else None}
+        unused |= {"sampler": sampler, "eps_rel": eps_rel, "kappa": kappa, "data": on.data}
+        o.refuse(unused, "is for hf and data N(0, sigma0^2 I): there is no bound here")
         spectrum = [size2] * dimension
         if variances is not None:
             given = {"d": d, "sigma0": sigma0}
@@ -145,7 +130,7 @@ def lower_bound(
         return
     if sampler is not None:
         one_of("sampler", sampler, SAMPLERS)
-    known, lines, spread = _conditioning(kappa, data, key)
+    known, lines, spread = _conditioning(kappa, on)
     scale = size * math.sqrt(dimension) if spread is None else spread
     if eps_rel is not None:
         if eps is not None:
@@ -157,19 +142,13 @@ def lower_bound(
     floor_rows = _floors(relative, known, sampler, None if far is None else far / size2)
     if sampler is not None and sampler != "hf":
         if sampler == "ddim":
-            for option, value in {"out": out, "figure": figure}.items():
-                if value is not None:
-                    raise BadInput(
-                        option,
-                        value,
-                        "draws hf's check or affine's floor: leave --sampler out, or say affine",
-                    )
-        out, figure = placed(out, figure, width)
-        if out is not None or figure is not None:
-            _keep_floors(known.kappa, out, figure, width)
+            o.refuse(to.files, "draws hf's check or affine's floor: leave --sampler out, or say affine")
+        to = to.placed
+        if to.out is not None or to.figure is not None:
+            _keep_floors(known.kappa, to)
         _only_floors(floor_rows, known, lines, sampler is None, json)
         return
-    out, figure = placed(out, figure, width)
+    to = to.placed
     answer = wbound.lower_bound(
         dimension, size, target, far, start=start, theta=o.required("theta", theta)
     )  # fmt: skip
@@ -212,9 +191,9 @@ def lower_bound(
     def draw() -> Any:
         from numerics.figures.lower_bound import floor_figure
 
-        return floor_figure(check, width)
+        return floor_figure(check, to.width)
 
-    keep(check.columns(), draw, out, figure)
+    to.keep(check.columns(), draw)
 
     def text() -> str:
         limit = "λ(T) → ∞" if far is None else f"λ(T) = {far:g}"
@@ -263,26 +242,23 @@ def lower_bound(
 NO_CONDITIONING = {"conditioning": "needs --kappa or --data"}
 
 
-def _conditioning(
-    kappa: str | None, data: str | None, key: str | None
-) -> tuple[Any, list[str], float | None]:
+def _conditioning(kappa: str | None, on: s.DataOptions) -> tuple[Any, list[str], float | None]:
     """κ as given, or the data's with its uncertainty; what is said of it; and the data's √(tr Σ)."""
     from numerics.studies.floors_by_sampler import Conditioning, conditioning
-    from numerics.targets.datasets import samples_of
     from wbound.errors import BadInput
 
     if kappa is not None:
-        if data is not None:
+        if on.data is not None:
             raise BadInput("kappa", kappa, "give --kappa or --data")
         value = o.required("kappa", kappa)
         if value < 1.0:
             raise BadInput("kappa", kappa, "must be >= 1: the largest eigenvalue over the smallest")
         return Conditioning(value, 0, 0), [f"κ = {value:g}, as given"], None
-    if data is None:
+    if on.data is None:
         return None, [], None
-    loaded = s.dataset_from(data, key)
+    loaded, samples = on.read
     eigenvalues = loaded.gaussian.eigenvalues
-    known = conditioning(eigenvalues, None if loaded.n is None else samples_of(data, key))
+    known = conditioning(eigenvalues, samples)
     out = [f"{loaded.name}: κ = {known.kappa:.6g} over {known.directions} directions"]
     if known.left_out:
         out[0] += f"; {known.left_out} in which nothing varies are left out"
@@ -442,12 +418,12 @@ def _leading(
     emit(payload, json, text, reasons)
 
 
-def _keep_floors(kappa: float, out: str | None, figure: str | None, width: str) -> None:
+def _keep_floors(kappa: float, to: PictureOptions) -> None:
     from numerics.figures import lower_bound as figures_lower_bound
     from numerics.studies.floors_by_sampler import floor_columns
 
     columns = floor_columns(kappa)
-    keep(columns, lambda: figures_lower_bound.affine_figure(columns, width, kappa=kappa), out, figure)
+    to.keep(columns, lambda: figures_lower_bound.affine_figure(columns, to.width, kappa=kappa))
 
 
 __all__ = ["ORDER", "lower_bound", "register"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli.option_groups import MaybeProcess, grouped
-from numerics.cli.output import drawable, emit, grid_table, keep, note, placed, short
+from numerics.cli.option_groups import UNASKED, MaybeFacts, MaybeProcess, PictureOptions, grouped
+from numerics.cli.output import drawable, emit, grid_table, keep, note, short
 
 #: λ(T) over the data's variance per coordinate where nothing is said.
 FAR = 1e4
@@ -22,41 +23,38 @@ def register(app: typer.Typer) -> None:
     app.command("clocks")(clocks)
 
 
+@dataclass(frozen=True)
+class OptimalFacts(MaybeFacts):
+    """What A1 knows of the data, with usual values."""
+
+    d: Annotated[str | None, o.usually("--d", "10")] = None
+    m0: Annotated[str | None, o.usually("--m0", "1")] = None
+    L0: Annotated[str | None, o.usually("--L0", "m0")] = None
+
+
 @grouped
 def optimal(
+    *,
     given: MaybeProcess,
-    K: Annotated[str, o.numeric("--K", "Number of steps.")] = "20",
+    K: o.K = "20",
     T: Annotated[str | None, o.numeric("--T", "Forward time of the process, in place of --lam-max.")] = None,
     lam_max: Annotated[
         str | None,
-        typer.Option(
-            "--lam-max", metavar="NUMBER|best", help="λ(T) (1e4 data variances); best: with --start prior."
-        ),
+        o.word("--lam-max", "λ(T) (1e4 data variances); best: with --start prior.", metavar="NUMBER|best"),
     ] = None,
-    data: s.Data = None,
-    key: s.Key = None,
-    d: Annotated[str | None, o.numeric("--d", "Dimension (10).")] = None,
-    m0: Annotated[str | None, o.numeric("--m0", "Strong convexity, A1 (1).")] = None,
-    L0: Annotated[str | None, o.numeric("--L0", "Lipschitz constant of the score, A1 (m0).")] = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = None,
+    on: s.DataOptions,
+    facts: OptimalFacts,
     objective: Annotated[
-        str | None,
-        typer.Option(
-            "--objective", metavar="NAME", help="sharp (Theorem 2) or exact (Gaussian W2; with --data)."
-        ),
+        str | None, o.word("--objective", "sharp (Theorem 2) or exact (Gaussian W2; with --data).")
     ] = None,
     scheme: Annotated[
-        str,
-        typer.Option(
-            "--scheme", metavar="NAME", help="hf; for exact also ddpm, ode-hf, ddim, heun, heun-lam."
-        ),
+        str, o.word("--scheme", "hf; for exact also ddpm, ode-hf, ddim, heun, heun-lam.")
     ] = "hf",
-    start: Annotated[str, typer.Option("--start", metavar="NAME", help="exact or prior.")] = "exact",
+    start: o.ExactOrPrior = "exact",
     figure: o.Figure = None,
     width: o.Width = "report",
     as_: Annotated[
-        str, typer.Option("--as", metavar="FORM", help="How -o writes it: sigmas, betas, alphas_cumprod.")
+        str, o.word("--as", "How -o writes it: sigmas, betas, alphas_cumprod.", metavar="FORM")
     ] = "sigmas",
     out: Annotated[str | None, o.out("Write the optimum for a sampler.")] = None,
     json: o.Json = False,
@@ -78,26 +76,18 @@ def optimal(
     from wbound.design.largest_level import LIMITS
     from wbound.errors import BadInput, count, positive
 
-    lines: list[str] = []
-    facts: Any
-    if key is not None and data is None:
-        raise BadInput("key", key, "goes with --data")
-    if data is not None:
-        for option, value in {"d": d, "m0": m0, "L0": L0, "second_moment": second_moment}.items():
-            if value is not None:
-                raise BadInput(option, value, "does not go with --data")
-        loaded = s.dataset_from(data, key)
-        facts, lines = loaded.gaussian, s.dataset_lines(loaded)
+    about: Any
+    if (loaded := on.made) is not None:
+        o.refuse(asdict(facts) | {"mean_norm": None}, "does not go with --data")
+        about, lines = loaded.gaussian, s.dataset_lines(loaded)
     else:
-        low = m0 or "1"
-        mean = "0" if second_moment is None and mean_norm is None else mean_norm
-        facts = o.data_from(d or "10", low, L0 or low, second_moment, mean)
-        lines = [f"d = {facts.d}, m0 = {facts.m0:g}, L0 = {facts.L0:g}; {o.scale_text(facts)}"]
-    goal = objective or ("exact" if data is not None else "sharp")
+        about = facts.usually("10", "1").made
+        lines = [f"d = {about.d}, m0 = {about.m0:g}, L0 = {about.L0:g}; {o.scale_text(about)}"]
+    goal = objective or ("exact" if on.data is not None else "sharp")
     chosen = given.made if given.given else None
-    if chosen is None and given.p:
-        raise BadInput("-p", given.p[0], "is for --process, or --f and --g")
-    variance = max(facts.second_moment - (facts.mean_norm or 0.0) ** 2, 0.0) / facts.d
+    if chosen is None:
+        o.refuse({"-p": given.p}, "is for --process, or --f and --g")
+    variance = max(about.second_moment - (about.mean_norm or 0.0) ** 2, 0.0) / about.d
     top: float | None
     if T is not None:
         if chosen is None or lam_max is not None:
@@ -112,7 +102,7 @@ def optimal(
                 "goes with --start prior: from p_T the best is T -> 0, which costs nothing",
             )
     elif lam_max is None and variance == 0.0:
-        raise BadInput("mean_norm", mean_norm, "hides the variance in double precision: give --lam-max")
+        raise BadInput("mean_norm", facts.mean_norm, "hides the variance in double precision: give --lam-max")
     else:
         top = FAR * variance if lam_max is None else positive("lam_max", o.number("lam_max", lam_max))
     if figure is not None:
@@ -121,7 +111,7 @@ def optimal(
         SHOWN if chosen is None else (chosen, *(name for name in SHOWN if name != chosen.name))
     )
     found = side_by_side(
-        facts,
+        about,
         count("K", o.required("K", K)),
         top,
         objective=goal,
@@ -198,26 +188,18 @@ def optimal(
 
 
 def _schedule(found: Any) -> Any:
-    from numerics.schedules.schedule_formats import Schedule, vp
+    from numerics.schedules.schedule_object import Schedule, vp
 
     return Schedule("numerically optimal", found.lane("numerical").log_lam, vp())
 
 
+@grouped
 def clocks(
-    process: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--process",
-            metavar="NAME",
-            help="Only these (once for each).",
-            autocompletion=o.complete_process,
-        ),
-    ] = None,
+    *,
+    process: o.Processes = None,
     lam_max: Annotated[str, o.numeric("--lam-max", "λ(T) of all, in units of the data's variance.")] = "1000",
     points: Annotated[str, o.numeric("--points", "How many times t.")] = "101",
-    out: o.Numbers = None,
-    figure: o.Figure = None,
-    width: o.Width = "report",
+    to: PictureOptions,
     json: o.Json = False,
 ) -> None:
     """Put the clocks of the processes side by side.
@@ -238,7 +220,7 @@ def clocks(
     top = positive("lam_max", o.required("lam_max", lam_max))
     many = count("points", o.required("points", points), 2)
     fits("points", many, 1000.0)  # a dozen processes, as numbers and as text
-    out, figure = placed(out, figure, width)
+    to = to.placed
     chosen = [wbound.process(name) for name in process or (*SHOWN, "optimal")]
     share = np.linspace(0.0, 1.0, many)
     times = {p.name: float(p.time_of(math.log(top))[()]) for p in chosen}
@@ -247,17 +229,17 @@ def clocks(
     def draw() -> Any:
         from numerics.figures import schedules
 
-        return schedules.clock_figure(chosen, math.log(top), 1.0, width)
+        return schedules.clock_figure(chosen, math.log(top), 1.0, to.width)
 
-    keep(columns, draw, out, figure)
-    payload = {"lam_max": top, "T": times, "lam": columns, "out": out, "figure": figure}
+    to.keep(columns, draw)
+    payload = {"lam_max": top, "T": times, "lam": columns, **to.files}
 
     def text() -> str:
         few = np.linspace(0.0, 1.0, 6)[1:]
         rows = [(p.name, times[p.name], *p.lam(times[p.name] * few).tolist()) for p in chosen]
         return grid_table(("process", "T", *(f"λ({x:g} T)" for x in few)), rows)
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, UNASKED)
 
 
 __all__ = ["clocks", "optimal", "register"]

@@ -27,13 +27,8 @@ def register(app: typer.Typer) -> None:
 @grouped
 def orders(
     given: ProcessOptions,
-    theorem: Annotated[
-        str,
-        typer.Option(
-            "--theorem", metavar="NAME", help="published, sharp or both.", autocompletion=o.complete_theorem
-        ),
-    ] = "published",
-    start: Annotated[str, typer.Option("--start", metavar="NAME", help="prior or centred.")] = "prior",
+    theorem: o.TheoremOrBoth = "published",
+    start: Annotated[str, o.word("--start", "prior or centred.")] = "prior",
     scheme: o.SchemeName = "em",
     measured: Annotated[
         bool, typer.Option("--measured", help="Measure the powers too (cached; seconds the first time).")

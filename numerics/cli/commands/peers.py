@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from numerics.cli import options as o
-from numerics.cli import target_options as t
-from numerics.cli.option_groups import MaybeProcess, grouped
+from numerics.cli.option_groups import MaybeProcess, TargetOptions, grouped
 from numerics.cli.output import aligned, emit, grid_table, keep, placed
 
 if TYPE_CHECKING:
@@ -26,44 +25,30 @@ def register(app: typer.Typer) -> None:
 
 @grouped
 def peers(
+    *,
     given: MaybeProcess,
-    T: Annotated[str, o.numeric("--T", "Forward time, > 0.")] = "1",
-    K: Annotated[str, o.numeric("--K", "Number of steps, uniform in t.")] = "100",
+    T: o.T = "1",
+    K: Annotated[str, o.steps("Number of steps, uniform in t.")] = "100",
     law: Annotated[
         str | None,
-        typer.Option(
+        o.word(
             "--law",
-            metavar="NAME[,NAME…]",
-            help="Data of the public configuration of Strasman et al.: isotropic, heteroscedastic, correlated "
+            "Data of the public configuration of Strasman et al.: isotropic, heteroscedastic, correlated "
             "(default: all three).",
+            metavar="NAME[,NAME…]",
         ),
     ] = None,
-    target: t.TargetName = None,
-    q: t.TargetParameters = None,
-    d: o.Dimension = None,
+    on: TargetOptions,
     a: Annotated[
         str | None,
-        typer.Option(
+        o.word(
             "--a",
+            f"Schedules β(t) = .1 + 19.9(e^(at) − 1)/(e^(aT) − 1) to choose from ({EVERY_A}), where no process is given.",
             metavar="LIST",
-            help=f"Schedules β(t) = .1 + 19.9(e^(at) − 1)/(e^(aT) − 1) to choose from ({EVERY_A}), where no process is given.",
         ),
     ] = None,
-    scheme: Annotated[
-        str,
-        typer.Option(
-            "--scheme",
-            metavar="NAME",
-            help="The sampler, for the bounds that take it.",
-            autocompletion=o.complete_scheme,
-        ),
-    ] = "ei",
-    start: Annotated[
-        str,
-        typer.Option(
-            "--start", metavar="NAME", help="prior, exact or standard, for the bounds that take it."
-        ),
-    ] = "standard",
+    scheme: o.SchemeName = "ei",
+    start: o.Start = "standard",
     out: o.Numbers = None,
     json: o.Json = False,
 ) -> None:
@@ -85,29 +70,26 @@ def peers(
     from numerics.targets.products import Gaussian
     from wbound.errors import BadInput, count, positive
 
-    if target is not None and law is not None:
-        raise BadInput("law", law, "give --law or --target")
-    if target is None and (q or d is not None):
+    if on.target is not None:
+        o.refuse({"law": law}, "give --law or --target")
+    elif on.q or on.d is not None:
         raise BadInput("target", "(not given)", "-q and --d go with --target gaussian")
     out, _ = placed(out, None, "report")
     end, steps = positive("T", o.required("T", T)), count("K", o.required("K", K))
-    own, p = given.given, given.p
-    if own and a is not None:
-        raise BadInput("a", a, "is for the schedules that are chosen from: give no process with it")
-    if not own and p:
-        raise BadInput("-p", p[0], "is a parameter of --process, or of --f and --g")
     schedules: dict[str, Any] = {}
-    if own:
+    if given.given:
+        o.refuse({"a": a}, "is for the schedules that are chosen from: give no process with it")
         chosen = given.made
         schedules[chosen.name] = chosen
     else:
+        o.refuse({"-p": given.p}, "is a parameter of --process, or of --f and --g")
         for text in (a or EVERY_A).split(","):
             value = o.required("a", text)
             schedules[f"a = {value:g}"] = study.rising_beta(value, T=end)
-    if target is not None:
-        made = t.target_from(target, q, d)
+    if on.target is not None:
+        made = on.made
         if not isinstance(made, Gaussian):
-            raise BadInput("target", target, "must be gaussian: the exact values are known there")
+            raise BadInput("target", on.target, "must be gaussian: the exact values are known there")
         laws: dict[str, Any] = {"gaussian": made}
     else:
         laws = {

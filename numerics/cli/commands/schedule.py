@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
+from numerics.cli import words
+from numerics.cli.option_groups import GridOptions, MaybeFacts, ProcessOptions, grouped
 from numerics.cli.output import emit, note, short
 
 
@@ -17,47 +20,41 @@ def register(app: typer.Typer) -> None:
     app.command("schedule")(schedule)
 
 
+@dataclass(frozen=True)
+class ScheduledProcess(ProcessOptions):
+    """A process, or a schedule that is there already."""
+
+    process: o.ProcessOrSchedule = None
+
+
+@grouped
 def schedule(
-    process: o.ProcessOrSchedule = None,
-    p: o.Parameters = None,
-    f: o.F = None,
-    g: o.G = None,
+    *,
+    own: ScheduledProcess,
     T: Annotated[
         str | None,
         o.numeric("--T", "Forward time, > 0. [required of a process, or --sigma-max, or an explicit grid]"),
     ] = None,
     sigma_max: Annotated[str | None, o.numeric("--sigma-max", "√λ(T), in place of --T.")] = None,
     K: Annotated[
-        str | None, o.numeric("--K", "Number of steps. [required, but of a schedule or an explicit grid]")
+        str | None, o.steps("Number of steps. [required, but of a schedule or an explicit grid]")
     ] = None,
-    grid: o.GridName = None,
+    nodes: GridOptions,
     rho: Annotated[str | None, o.numeric("--rho", "Exponent of --grid edm (7).")] = None,
     sigma_min: Annotated[
         str | None, o.numeric("--sigma-min", "Last level above 0 of --grid edm and log-lam.")
     ] = None,
-    grid_t: o.GridTimes = None,
-    grid_lam: o.GridLam = None,
-    grid_sigma: o.GridSigma = None,
-    sigmas: s.Sigmas = None,
-    betas: s.Betas = None,
-    alphas_cumprod: s.AlphasCumprod = None,
-    stop: s.Stop = None,
-    diffusers: s.Diffusers = None,
-    data: s.Data = None,
-    key: s.Key = None,
+    given: s.ScheduleOptions,
+    on: s.DataOptions,
     scheme: o.SchemeName = "ddim",
-    d: o.Dimension = None,
-    m0: o.M0 = None,
-    L0: o.L0 = None,
-    second_moment: o.SecondMoment = None,
-    mean_norm: o.MeanNorm = None,
+    facts: MaybeFacts,
     as_: Annotated[
         str,
-        typer.Option(
+        o.word(
             "--as",
-            metavar="FORM",
-            help="sigmas, betas, alphas_cumprod, times (of the process), or timesteps (indices of training steps).",
-            autocompletion=o.complete_form,
+            "sigmas, betas, alphas_cumprod, times (of the process), or timesteps (indices of training steps).",
+            words.FORMS,
+            "FORM",
         ),
     ] = "sigmas",
     out: Annotated[str | None, o.out("Write it: .npy .npz .json .txt .csv.")] = None,
@@ -85,30 +82,28 @@ def schedule(
     from wbound.errors import BadInput, count, one_of
 
     one_of("as", as_, schedule_formats.FORMS)
-    named = process is not None or f is not None or g is not None
     training: Any = None
     notes: list[str] = []
     if as_ == "timesteps":
-        training, said = s.training_from(None if diffusers is not None else betas, diffusers)
+        training, said = given.training
         notes += said
-        if named or data is not None or sigmas is not None or alphas_cumprod is not None:
-            # what is written is one of these, on the steps of that training
-            betas, diffusers = (betas if diffusers is not None else None), None
-    made = s.one_schedule(
-        s.schedules_from(
-            sigmas, betas, alphas_cumprod, diffusers, None if data is not None else key, o.steps_from(K), stop
-        )
-    )
-    if key is not None and made is None and data is None:
-        raise BadInput("key", key, "goes with --data or a schedule's array")
-    if made is not None and named:
+        if own.given or on.data is not None or given.sigmas is not None or given.alphas_cumprod is not None:
+            given = given.beside_training  # what is written is one of these, on the steps of that training
+    made = s.one_schedule(given.read(None if on.data is not None else on.key, o.steps_from(K)))
+    if made is None and on.data is None:
+        o.refuse({"key": on.key}, "goes with --data or a schedule's array")
+    if made is not None and own.given:
         raise BadInput(
-            "process", process or f or g, f"{made.name} is a schedule already: give one of the two"
+            "process",
+            own.process or own.f or own.g,
+            f"{made.name} is a schedule already: give one of the two",
         )
-    if made is None and named:
-        chosen = o.process_from(process, p, f, g)
-        facts = _facts(data, key, d, m0, L0, second_moment, mean_norm)
-        where: Any = _grid(grid, rho, sigma_min, grid_t, grid_lam, grid_sigma)
+    of_process = {"T": T, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
+    of_process |= asdict(nodes) | asdict(facts)
+    if made is None and own.given:
+        chosen = own.made
+        law = _law(on, facts)
+        where: Any = _grid(nodes, rho, sigma_min)
         time = o.number("T", T)
         if sigma_max is not None:
             if time is not None:
@@ -117,24 +112,16 @@ def schedule(
 
             top = 2.0 * math.log(positive("sigma_max", o.number("sigma_max", sigma_max)))
             time = float(chosen.time_of(top)[()])
-        made = schedule_formats.schedule(chosen, facts, time, o.steps_from(K), grid=where)
+        made = schedule_formats.schedule(chosen, law, time, o.steps_from(K), grid=where)
     elif made is None:
-        unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min, "d": d}
-        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "m0": m0, "L0": L0}
-        unused |= {"second_moment": second_moment, "mean_norm": mean_norm, "-p": " ".join(p) if p else None}
-        for option, value in unused.items():
-            if value is not None and data is not None:
-                raise BadInput(option, str(value), "does not go with --data alone: give --process too")
-        made, won = _winner(data, key, K, scheme, as_)
+        if on.data is not None:
+            o.refuse(of_process | {"-p": own.p}, "does not go with --data alone: give --process too")
+        made, won = _winner(on, K, scheme, as_)
         notes += won
     else:
-        unused = {"T": T, "grid": grid, "sigma_max": sigma_max, "rho": rho, "sigma_min": sigma_min}
-        unused |= {"K": K} if diffusers is None else {}  # the steps at which a configuration is read
-        unused |= {"grid_t": grid_t, "grid_lam": grid_lam, "grid_sigma": grid_sigma, "data": data, "d": d}
-        unused |= {"m0": m0, "L0": L0, "second_moment": second_moment, "mean_norm": mean_norm}
-        for option, value in unused.items():
-            if value is not None:
-                raise BadInput(option, value, f"does not go with {made.name}, which has its own nodes")
+        # the steps at which a configuration is read
+        of_process |= {"data": on.data} | ({"K": K} if given.diffusers is None else {})
+        o.refuse(of_process, f"does not go with {made.name}, which has its own nodes")
     if training is not None:
         made = schedule_formats.nearest(made, training)
     if made.stopped_early:
@@ -180,66 +167,47 @@ def schedule(
     emit(payload, json, text, {"out": "no -o", "read_back": "no -o"})
 
 
-def _facts(
-    data: str | None,
-    key: str | None,
-    d: str | None,
-    m0: str | None,
-    L0: str | None,
-    moment: str | None,
-    mean: str | None,
-) -> Any:
+def _law(on: s.DataOptions, facts: MaybeFacts) -> Any:
     """The data that grids in their units need; None without."""
     from wbound.errors import BadInput
 
-    given = [value for value in (d, m0, L0, moment, mean) if value is not None]
-    if data is not None:
+    given = any(value is not None for value in asdict(facts).values())
+    if on.data is not None:
         if given:
-            raise BadInput("data", data, "give --data, or --d, --m0, --L0")
-        return s.dataset_from(data, key).gaussian
-    if not given:
-        return None
-    return o.data_from(d, m0, L0, moment, "0" if moment is None and mean is None else mean)
+            raise BadInput("data", on.data, "give --data, or --d, --m0, --L0")
+        return s.dataset_from(on.data, on.key).gaussian
+    return facts.centred.made if given else None
 
 
-def _grid(
-    name: str | None,
-    rho: str | None,
-    sigma_min: str | None,
-    t: str | None,
-    lam: str | None,
-    sigma: str | None,
-) -> Any:
+def _grid(nodes: GridOptions, rho: str | None, sigma_min: str | None) -> Any:
     """The grid of the options, with its parameters."""
     import wbound
     from wbound.errors import BadInput, positive
 
     if rho is None and sigma_min is None:
-        return o.grid_from(name, t, lam, sigma)
+        return o.grid_from(*asdict(nodes).values())
     least = None if sigma_min is None else positive("sigma_min", o.number("sigma_min", sigma_min))
-    if name == "edm":
+    if nodes.grid == "edm":
         return wbound.Grid.edm(rho=positive("rho", o.number("rho", rho, 7.0)), sigma_min=least)
-    if name == "log-lam" and rho is None:
+    if nodes.grid == "log-lam" and rho is None:
         return wbound.Grid.log_lam(sigma_min=least)
     option = "rho" if rho is not None else "sigma_min"
     raise BadInput(option, rho or sigma_min, "goes with --grid edm" + ("" if rho else " and log-lam"))
 
 
-def _winner(
-    data: str | None, key: str | None, K: str | None, scheme: str, form: str
-) -> tuple[Any, list[str]]:
+def _winner(on: s.DataOptions, K: str | None, scheme: str, form: str) -> tuple[Any, list[str]]:
     """The first row of the chooser that this form can mean."""
     from numerics.schedules.choice import choose
     from wbound.errors import BadInput
 
-    if data is None:
+    if on.data is None:
         raise BadInput(
             "process", "(not given)", "give --process, or --f and --g, or --data, or a schedule's array"
         )
     steps = o.steps_from(K)
     if steps is None:
         raise BadInput("K", "(not given)", "give --K, the steps to choose for")
-    loaded = s.dataset_from(data, key)
+    loaded = s.dataset_from(on.data, on.key)
     best = next((row for row in choose(loaded, steps, scheme=scheme).rows if form in row.forms), None)
     if best is None:
         raise BadInput("as", form, f"holds no schedule that {scheme} runs on")

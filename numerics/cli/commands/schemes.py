@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import words
 from numerics.cli.output import clean, emit, grid_table, note, say
 
 
@@ -18,29 +19,16 @@ def register(app: typer.Typer) -> None:
 
 
 def schemes(
-    d: Annotated[str, o.numeric("--d", "Dimension, or a list (10).")] = "10",
-    eps: Annotated[str, o.numeric("--eps", "Target W2, in the data's units, or a list (0.1).")] = "0.1",
-    m0: Annotated[str, o.numeric("--m0", "Strong convexity, A1 (1/4).")] = "0.25",
-    L0: Annotated[str, o.numeric("--L0", "Lipschitz constant of the score, A1 (1).")] = "1",
+    d: Annotated[str, o.numeric("--d", "Dimension, or a list.")] = "10",
+    eps: Annotated[str, o.numeric("--eps", "Target W2, in the data's units, or a list.")] = "0.1",
+    m0: o.M0 = "0.25",
+    L0: o.L0 = "1",
     scheme: Annotated[
         str | None,
-        typer.Option(
-            "--scheme",
-            metavar="NAME[,NAME…]",
-            help="Only these samplers (default: all).",
-            autocompletion=o.complete_scheme,
-        ),
+        o.word("--scheme", "Only these samplers (default: all).", words.SCHEMES, "NAME[,NAME…]"),
     ] = None,
-    process: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--process",
-            metavar="NAME",
-            help="Only these processes (give it once for each; default: the eight published).",
-            autocompletion=o.complete_process,
-        ),
-    ] = None,
-    out: Annotated[str | None, o.out("Write the rows there too, as JSON.")] = None,
+    process: o.Processes = None,
+    out: o.Kept = None,
     json: o.Json = False,
 ) -> None:
     """When is the ODE better than the SDE?

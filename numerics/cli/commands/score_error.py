@@ -10,8 +10,8 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import standard_input
-from numerics.cli.option_groups import ProcessOptions, grouped
-from numerics.cli.output import aligned, emit, grid_table, keep, note, placed, say
+from numerics.cli.option_groups import UNASKED, MaybeProcess, PictureOptions, ProcessOptions, grouped
+from numerics.cli.output import aligned, emit, grid_table, note, placed, say
 
 
 def register(app: typer.Typer) -> None:
@@ -23,19 +23,18 @@ def register(app: typer.Typer) -> None:
 
 @grouped
 def score_error(
+    *,
     given: ProcessOptions,
-    T: Annotated[str | None, o.numeric("--T", "Forward time (default: λ(T) = 1000 data variances).")] = None,
-    d: Annotated[str, o.numeric("--d", "Dimension (3).")] = "3",
-    variance: Annotated[str, o.numeric("--variance", "Variance of the Gaussian data, x² (2).")] = "2",
-    bias: Annotated[str, o.numeric("--score-bias", "Bias M (A3), in 1/x.")] = "0.1",
-    noise: Annotated[str, o.numeric("--score-noise", "Noise V (section 11), in 1/x.")] = "1",
+    T: o.Horizon = None,
+    d: o.Dimension = "3",
+    variance: Annotated[str, o.numeric("--variance", "Variance of the Gaussian data, x².")] = "2",
+    bias: o.ScoreBias = "0.1",
+    noise: o.ScoreNoise = "1",
     scheme: o.SchemeName = "hf",
     low: Annotated[str, o.numeric("--from", "First K.")] = "10",
     high: Annotated[str, o.numeric("--to", "Last K.")] = "10000",
     points: Annotated[str, o.numeric("--points", "How many K.")] = "10",
-    out: o.Numbers = None,
-    figure: o.Figure = None,
-    width: o.Width = "report",
+    to: PictureOptions,
     json: o.Json = False,
 ) -> None:
     """Bias stays, noise fades.
@@ -57,7 +56,7 @@ def score_error(
 
     chosen = given.made
     size, wide = dimension(o.required("d", d)), positive("variance", o.required("variance", variance))
-    out, figure = placed(out, figure, width)
+    to = to.placed
     first, last = count("from", o.required("from", low)), count("to", o.required("to", high))
     if not first < last <= 10**6:
         raise BadInput("to", last, f"must be above --from = {first} and at most 1e6: every step is summed")
@@ -80,10 +79,10 @@ def score_error(
     def draw() -> Any:
         from numerics.figures.schedules import fading_figure
 
-        return fading_figure(found, width)
+        return fading_figure(found, to.width)
 
-    keep(columns, draw, out, figure)
-    payload = {**vars(found), "out": out, "figure": figure}
+    to.keep(columns, draw)
+    payload = {**vars(found), **to.files}
 
     def text() -> str:
         rows = [[int(row[0]), *row[1:]] for row in zip(*(v.tolist() for v in columns.values()), strict=True)]
@@ -94,28 +93,29 @@ def score_error(
         )
         return f"{title}\n\n{grid_table(heads, rows)}"
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure"})
+    emit(payload, json, text, UNASKED)
 
 
+@grouped
 def smoothed(
+    *,
     data: Annotated[
         str,
         o.numbers_in("--data", "digits|FILE|FOLDER", "digits, or samples: .npy, .npz, .csv, .txt, images."),
     ] = "digits",
     key: s.Key = None,
-    tau: Annotated[str, o.numeric("--tau", "Noise that smooths the data, in their units (1).")] = "1",
-    K: Annotated[str, o.numeric("--K", "Steps (200).")] = "200",
-    n: Annotated[str, o.numeric("--n", "Samples (1000).")] = "1000",
+    tau: Annotated[str, o.numeric("--tau", "Noise that smooths the data, in their units.")] = "1",
+    K: o.K = "200",
+    n: Annotated[str, o.numeric("--n", "Samples.")] = "1000",
     scheme: o.SchemeName = "hf",
-    process: o.ProcessName = None,
-    p: o.Parameters = None,
+    own: MaybeProcess,
     T: o.T = None,
     grid: o.GridName = "edm",
     start: o.Start = "prior",
-    seed: Annotated[str, o.numeric("--seed", "Seed of the halves and the samples.")] = "0",
+    seed: o.Seed = "0",
     out: Annotated[str | None, o.out("Write the samples: .npy.")] = None,
     figure: Annotated[
-        str | None, typer.Option("--figure", metavar="FILE", help="Draw the first 100, grey images: .png.")
+        str | None, o.word("--figure", "Draw the first 100, grey images: .png.", metavar="FILE")
     ] = None,
     json: o.Json = False,
 ) -> None:
@@ -148,7 +148,7 @@ def smoothed(
     got = held_out(
         points,
         positive("tau", o.required("tau", tau)),
-        process=o.process_from(process, p, None, None) if process is not None else None,
+        process=own.made if own.given else None,
         T=o.number("T", T),
         K=o.steps_from(K) or 0,
         n=count("n", o.required("n", n)),
@@ -198,14 +198,14 @@ def smoothed(
         why = "" if got.bound is not None else f"\n\nno bound: {none}"
         return "\n".join([head, *said, "", aligned(rows)]) + why
 
-    emit(payload, json, text, {"out": "no -o", "figure": "no --figure", "bound": none, "vacuous": none})
+    emit(payload, json, text, UNASKED | {"bound": none, "vacuous": none})
 
 
 def scatter(
-    cells: Annotated[str, o.numeric("--cells", "How many random cells (1000).")] = "1000",
-    seed: Annotated[str, o.numeric("--seed", "Seed of all cells.")] = "0",
+    cells: Annotated[str, o.numeric("--cells", "How many random cells.")] = "1000",
+    seed: o.Seed = "0",
     jobs: o.Jobs = None,
-    out: Annotated[str | None, o.out("Write the result there too, as JSON.")] = None,
+    out: o.Kept = None,
     json: o.Json = False,
 ) -> None:
     """Theorem 3 over random cells.

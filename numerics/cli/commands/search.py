@@ -22,11 +22,11 @@ def search(
     ] = "60",
     cells: Annotated[str, o.numeric("--cells", "Cells of the dense grid, at least; 0: none.")] = "0",
     folder: Annotated[
-        str, typer.Option("--folder", metavar="DIR", help="Where the dense grid is kept, and goes on.")
+        str, o.word("--folder", "Where the dense grid is kept, and goes on.", metavar="DIR")
     ] = "search",
-    seed: Annotated[str, o.numeric("--seed", "Seed of the optimisers.")] = "0",
+    seed: o.Seed = "0",
     jobs: o.Jobs = None,
-    out: Annotated[str | None, o.out("Results with all inputs, as JSON.")] = None,
+    out: o.Kept = None,
     json: o.Json = False,
 ) -> None:
     """Look for a counterexample: the smallest bound/exact.

@@ -22,10 +22,10 @@ def sweep(
         str,
         o.out("Folder of the results, and of a run that goes on.", "DIR"),
     ] = "sweep",
-    jobs: Annotated[str | None, o.numeric("--jobs", "Worker processes (default: all cores).")] = None,
+    jobs: o.Jobs = None,
     scheduler: Annotated[
         str | None,
-        typer.Option("--scheduler", metavar="ADDRESS", help="A Dask cluster instead (extra cluster)."),
+        o.word("--scheduler", "A Dask cluster instead (extra cluster).", metavar="ADDRESS"),
     ] = None,
     json: o.Json = False,
 ) -> None:

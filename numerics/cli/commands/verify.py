@@ -9,8 +9,7 @@ import typer
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
-from numerics.cli import target_options as t
-from numerics.cli.option_groups import RunOptions, SamplerOptions, grouped
+from numerics.cli.option_groups import RunOptions, SamplerOptions, TargetOptions, grouped
 from numerics.cli.output import aligned, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping, rows_as_json
 
@@ -21,26 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 @dataclass(frozen=True)
-class TargetOptions:
-    """A target, by name."""
-
-    target: t.TargetName = None
-    q: t.TargetParameters = None
-    d: Annotated[str | None, o.numeric("--d", "Dimension of the target.")] = None
-
-    @property
-    def made(self) -> Any:
-        """The target; Gaussian where none is named. Raises `BadInput`."""
-        return t.target_from(self.target or "gaussian", self.q, self.d)
-
-
-@dataclass(frozen=True)
 class VerifiedOptions(SamplerOptions):
     """A sampler, whose target knows A2's constant."""
 
-    M1: Annotated[
-        str | None, typer.Option("--M1", metavar="NUMBER|exact", help="A2's constant (Theorem 1).")
-    ] = "exact"
+    M1: o.M1 = "exact"
 
 
 @dataclass(frozen=True)
@@ -52,20 +35,17 @@ class VerifyOptions(RunOptions):
 
 @grouped
 def verify(
+    *,
     run: VerifyOptions,
     on: TargetOptions,
     n: Annotated[
         str | None, o.numeric("--n", "Points of the bracket; 0: no samples (default 1000; 1e5 on the line).")
     ] = None,
-    seed: Annotated[str, o.numeric("--seed", "Seed of all samples.")] = "0",
+    seed: o.Seed = "0",
     level: Annotated[str, o.numeric("--level", "Confidence of the bracket.")] = "0.99",
     tape: Annotated[
         str | None,
-        typer.Option(
-            "--tape",
-            metavar="FILE",
-            help="A recorded tape (.json, .npz), for --process, --T, --K and --scheme: its samples beside its exact law.",
-        ),
+        s.tape_in("for --process, --T, --K and --scheme: its samples beside its exact law."),
     ] = None,
     samples: Annotated[
         str | None,
@@ -74,7 +54,7 @@ def verify(
     all_: Annotated[
         bool, typer.Option("--all", help="The matrix: processes × schemes × targets (or one --process).")
     ] = False,
-    jobs: Annotated[str | None, o.numeric("--jobs", "Processes for --all (default: every core).")] = None,
+    jobs: o.Jobs = None,
     out: Annotated[str | None, o.out("Results of --all, as JSON.")] = None,
     json: o.Json = False,
 ) -> None:
@@ -95,24 +75,22 @@ def verify(
       wbound verify --tape tape.json --target gaussian -q mean=1,0 -q cov=2,0.5
       wbound verify --all --out verify.json
     """
-    from wbound.errors import BadInput, Inconsistent, count
+    from wbound.errors import Inconsistent, count
 
     def named(*options: str) -> dict[str, Any]:
         return {name: getattr(run.process, name) for name in options}
 
     if all_:
         given: dict[str, Any] = {**named("p", "f", "g"), "T": run.T, "K": run.K, **vars(on)}
-        for name, value in (given | {"samples": samples, "tape": tape}).items():
-            if value:
-                raise BadInput(name, value, "does not go with --all, which has its own settings")
+        given |= {"samples": samples, "tape": tape}
+        o.refuse(given, "does not go with --all, which has its own settings")
         _everything(run.process.process, n, count("seed", o.required("seed", seed), 0), jobs, out, json)
         return
     points = o.number("n", n)
     if tape is not None:
         given = {**named("process", "p", "f", "g"), "T": run.T, "K": run.K, **vars(run.nodes)}
-        for name, value in (given | {"jobs": jobs, "out": out}).items():
-            if value:
-                raise BadInput(name, value, "does not go with --tape, which has its own levels and start")
+        given |= {"jobs": jobs, "out": out}
+        o.refuse(given, "does not go with --tape, which has its own levels and start")
         _tape(
             s.tapes_from([tape])[0],
             on.made,
@@ -123,8 +101,7 @@ def verify(
             json,
         )
         return
-    if out is not None:
-        raise BadInput("out", out, "goes with --all; --json prints a single verdict")
+    o.refuse({"out": out}, "goes with --all; --json prints a single verdict")
     from numerics.verification.verdict import as_target, judged, needed_M1
 
     target, theorem = as_target(on.made), run.sampler.theorem

@@ -16,7 +16,7 @@ from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of
 from numerics.cifar10.images import ImageSet, load_images
 from numerics.cifar10.network_error import final_law
 from numerics.cifar10.networks import ScoreNetwork, architecture
-from numerics.cifar10.noise_levels import along, denoiser_of, level_error, level_score_of, of_denoiser
+from numerics.cifar10.noise_levels import LevelScore, along, denoiser_of, level_score_of, of_denoiser
 from numerics.cifar10.processes import NAMES, image_process
 from numerics.cifar10.runs import Run, load_run, make_config
 from numerics.cifar10.sampling import plan, theory_setting
@@ -32,6 +32,25 @@ def law() -> GaussianImages:
     digits = load_images("digits").split(0)[0]
     pooled = torch.nn.functional.avg_pool2d(digits.images.float(), 2).to(torch.uint8)
     return gaussian_of(ImageSet("digits4", pooled), 0.3)
+
+
+@torch.no_grad()
+def level_error(
+    level_score: LevelScore, law: GaussianImages, sigmas: np.ndarray, *, n: int = 256, seed: int = 0
+) -> np.ndarray:
+    """(E|s_θ − s|²/E|s|²)^{1/2} at each σ (N,), y = X_0 + σZ, from n draws a level; the law's own score is known.
+
+    Kind: *estimate* (its spread is of order 1/√(n d) of itself).
+    """
+    generator = torch.Generator(law.device).manual_seed(seed)
+    out = np.zeros(len(sigmas))
+    for i, sigma in enumerate(sigmas):
+        y = law.floats(torch.arange(n), generator)
+        y = y + float(sigma) * torch.randn(y.shape, generator=generator, device=y.device)
+        at = torch.full((n,), float(sigma), device=y.device)
+        true = law.level_score(y, at).double()
+        out[i] = float(((level_score(y, at).double() - true).square().sum() / true.square().sum()).sqrt())
+    return out
 
 
 @pytest.mark.parametrize("name", NAMES)

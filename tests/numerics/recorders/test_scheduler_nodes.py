@@ -225,7 +225,7 @@ def test_commands_read_a_configuration_at_the_steps_asked(
     path = tmp_path / "scheduler_config.json"
     config = {"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True, "clip_sample": False}
     path.write_text(json.dumps(config))
-    line = [command, "--diffusers", str(path), "--json", "--K" if command == "schedule" else "--steps", "7"]
+    line = [command, "--diffusers", str(path), "--json", "--K", "7"]
     if command == "choose":
         line += ["--data", "1,0.25", "--process", "vp-linear", "--grid", "edm"]
     assert main(line) == 0

@@ -289,7 +289,8 @@ def test_follow_sees_another_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
     t = made("dpmpp-2m", grid="edm")
     other = made("dpmpp-2m", K=3, grid="edm")
     monkeypatch.setattr(
-        "numerics.verification.verdict.sample", lambda *_, **__: sample(None, DATA, n=20_000, scheme=other)
+        "numerics.verification.outputs_and_law.sample",
+        lambda *_, **__: sample(None, DATA, n=20_000, scheme=other),
     )
     assert not follow(None, DATA, scheme=t, n=300).agreement.holds
 

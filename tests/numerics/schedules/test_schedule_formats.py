@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wbound
-from numerics.schedules import schedule_formats
+from numerics.schedules import schedule_object
 from numerics.schedules.schedule_formats import (
     FORMS,
     Schedule,
@@ -248,7 +248,7 @@ def test_a_schedule_as_plain_values() -> None:
     assert record["lam"] == [4.0, 2.0, 0.0]
     assert record["process"] == "ve-constant"
     assert s.sigma_max == 2.0
-    assert schedule_formats.vp().lam(1.0) == pytest.approx(np.expm1(1.0))
+    assert schedule_object.vp().lam(1.0) == pytest.approx(np.expm1(1.0))
 
 
 def _written(path: Path, content: bytes) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,7 @@ def test_every_point_of_the_box_is_a_case() -> None:
     for family in s.FAMILIES[:3]:
         for process in wbound.CATALOGUE:
             box = np.array(s._box(process, family))
-            case = s._case(
-                process, (box[:, 0] + box[:, 1]) / 2 + 0.1 * rng.uniform(-1, 1, len(box)), family.theorem
-            )
+            case = s._case(process, (box[:, 0] + box[:, 1]) / 2 + 0.1 * rng.uniform(-1, 1, len(box)), family)
             assert case.T > 0 and case.K >= 1 and all(v > 0 for v in case.variances)
             assert len(case.variances) == len(case.mean)
             assert (case.warp == 1.0) == (family.theorem == "published")
@@ -61,7 +60,8 @@ def test_it_finds_a_planted_counterexample(monkeypatch: pytest.MonkeyPatch) -> N
     original = s.upper_bound
 
     def smaller(theorem: str, scheme: str) -> Any:
-        return lambda setting: Bound(0.9 * original(theorem, scheme)(setting).total, *[0.0] * 5, "planted")
+        by = original(theorem, scheme)
+        return replace(by, evaluate=lambda at: Bound(0.9 * by.evaluate(at).total, *[0.0] * 5, "planted"))
 
     family = s.Family("sharp", "hf", "prior")
     monkeypatch.setattr(s, "upper_bound", smaller)

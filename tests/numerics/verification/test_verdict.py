@@ -17,7 +17,7 @@ from numerics.cli import target_options as cli_targets
 from numerics.cli.main import main
 from numerics.targets.mixtures import SmoothedData
 from numerics.transport.samples import EmpiricalW2
-from numerics.verification import matrix, verdict
+from numerics.verification import matrix, outputs_and_law, verdict
 from numerics.verification.law_test import RISK, Agreement
 from numerics.verification.verdict import Referee, Verdict, verify
 from wbound.data.log_concave import LogConcave
@@ -342,9 +342,9 @@ def test_a_sampler_without_a_bound_is_held_against_its_law(monkeypatch: pytest.M
         None,
     )
     assert row["low"] <= row["exact"] <= row["high"] and row["p"] > 1e-3
-    right = verdict.draw
+    right = outputs_and_law.draw
     monkeypatch.setattr(
-        verdict, "draw", lambda s, *a, **k: right(replace(s, scheme=SCHEMES["ddim"]), *a, **k)
+        outputs_and_law, "draw", lambda s, *a, **k: right(replace(s, scheme=SCHEMES["ddim"]), *a, **k)
     )
     wrong = matrix.run_cell(cell)
     assert wrong["verdict"] == "refuted" and "standard errors off" in wrong["reason"]

@@ -9,6 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 import referee
+import theorem_1_referee
 from checks import FACTS
 
 import wbound
@@ -93,7 +94,7 @@ def test_the_displacement_inside_a_step() -> None:
     data = facts.made()
     assert (theorem_1.step_sizes(wbound.setting(p.made, data, T, K).nodes.batch, data) <= 1).all()
     got = wbound.w2_bound(p.made, data, T, K, theorem="published", M1=0.2)
-    want = referee.theorem1(p, referee.uniform(T, K), facts, 0.2)
+    want = theorem_1_referee.theorem1(p, referee.uniform(T, K), facts, 0.2)
     assert want[1] * (1 - 1e-9) <= got.discretisation <= want[1] * (1 + 1e-4)
     # a drift that sets in late: α > 2α_{k−1} and flat at the data's end, so that ν first grows with λ
     q = wbound.Process(f="3*t**2", g="3")
@@ -121,7 +122,7 @@ def test_nu_by_simulation() -> None:
     square = (first - second) ** 2
     with mp.workdps(30):
         s = referee.steps(p, [hi, lo])[0]
-        nu2 = float(referee.displacement2(p, s, referee.Facts(1, 0.4, 1.7, 6.0), mp.mpf(lo)))
+        nu2 = float(theorem_1_referee.displacement2(p, s, referee.Facts(1, 0.4, 1.7, 6.0), mp.mpf(lo)))
     assert square.mean() == pytest.approx(nu2, abs=5 * square.std() / math.sqrt(n))
     b = wbound.sampler.steps.batch(p.made, np.array([lo]), np.array([hi]))
     assert float(theorem_1._displacement(b, p.made, law)[0]) == pytest.approx(math.sqrt(nu2), rel=1e-9)

@@ -13,12 +13,13 @@ from scipy.stats import norm
 
 import wbound
 from numerics import Gaussian
-from numerics.samplers.random_midpoint import sample_random_midpoint
+from numerics.samplers.random_midpoint import RUNS, outputs
 from numerics.studies.curves import bound_curve
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact import random_midpoint
-from wbound.exact.random_midpoint import law_of_random_midpoint, random_midpoint_law
+from wbound.exact.random_midpoint import KINDS, law_of_random_midpoint, random_midpoint_law
 from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
 
 CLOCK = wbound.process("ve-constant", a=1.0)
 
@@ -173,6 +174,23 @@ def test_w2_of_one_step_lies_between(kind: str, x: float, lam: float) -> None:
     assert got.low * (1 - 1e-6) <= exact <= got.high * (1 + 1e-6)
 
 
+def sampled(
+    process: wbound.Process,
+    target: Any,
+    T: float,
+    K: int,
+    n: int = 100,
+    *,
+    kind: str = "sde",
+    seed: int = 0,
+    runs: int = RUNS,
+    **how: str,
+) -> np.ndarray:
+    """n outputs of the scheme with the exact score."""
+    s = setting(process, target, T, K, scheme=KINDS[kind], **how)
+    return outputs(s, n, np.random.Generator(np.random.SFC64(seed)), runs)
+
+
 @pytest.mark.parametrize("kind", ["sde", "ode"])
 @pytest.mark.parametrize("start", ["prior", "exact", "standard"])
 def test_the_sampler_has_this_law(kind: str, start: str) -> None:
@@ -180,14 +198,14 @@ def test_the_sampler_has_this_law(kind: str, start: str) -> None:
     p, law = wbound.process("vp-linear", a=1.0, b=0.5), Gaussian(np.zeros(2), np.array([0.4, 2.0]))
     runs, each = 400, 200
     want = random_midpoint_law(p, law, 2.0, 6, kind=kind, start=start).second_moment
-    y = sample_random_midpoint(p, law, 2.0, 6, runs * each, kind=kind, start=start, runs=runs, seed=5)
+    y = sampled(p, law, 2.0, 6, runs * each, kind=kind, start=start, runs=runs, seed=5)
     by_run = (y**2).reshape(runs, each, 2).mean(axis=1)
     off = (by_run.mean(axis=0) - want) / (by_run.std(axis=0, ddof=1) / math.sqrt(runs))
     assert np.abs(off).max() < 6.0
-    again = sample_random_midpoint(p, law, 2.0, 6, 10, kind=kind, start=start, seed=5)
+    again = sampled(p, law, 2.0, 6, 10, kind=kind, start=start, seed=5)
     assert (
         again.shape == (10, 2)
-        and (again == sample_random_midpoint(p, law, 2.0, 6, 10, kind=kind, start=start, seed=5)).all()
+        and (again == sampled(p, law, 2.0, 6, 10, kind=kind, start=start, seed=5)).all()
     )
 
 
@@ -197,7 +215,7 @@ def test_any_target_with_a_score() -> None:
 
     target, p = SymmetricMixture(0.8, 1.0), wbound.process("ou", theta=1.0, sigma=1.4)
     where: dict[str, Any] = {"T": 3.0, "K": 12, "n": 40_000, "start": "exact", "seed": 1}
-    mine = sample_random_midpoint(p, target, grid="log-lam", runs=400, **where)
+    mine = sampled(p, target, grid="log-lam", runs=400, **where)
     theirs = sample(p, target, scheme="hf", grid="log-lam", **where)
     mine, theirs = (abs(float((y**2).mean()) - 1.64) for y in (mine, theirs))
     assert mine < 0.5 * theirs
@@ -249,4 +267,4 @@ def test_stopped_early_and_refusals() -> None:
     with pytest.raises(BadInput, match="kind"):
         random_midpoint_law(CLOCK, Gaussian([0.0], 1.0), 3.0, 20, kind="pde")
     with pytest.raises(BadInput, match="must have a method"):
-        sample_random_midpoint(CLOCK, wbound.LogConcave(1, 1.0, 1.0, 1.0), 3.0, 20)
+        sampled(CLOCK, wbound.LogConcave(1, 1.0, 1.0, 1.0), 3.0, 20)
