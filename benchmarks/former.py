@@ -178,6 +178,20 @@ def _search(n: int) -> Callable[[], object]:
     return lambda: [objective(x) for x in points]
 
 
+def _choose(d: int, K: int, **options: Any) -> Callable[[], object]:
+    """The ranking of what both builds know, for a spectrum of ``d`` eigenvalues (0: the digits)."""
+    import numpy as np
+
+    try:
+        from numerics.choose import choose
+        from numerics.datasets import digits, from_spectrum
+    except ImportError:
+        from numerics.schedules.choice import choose
+        from numerics.targets.datasets import digits, from_spectrum
+    data = from_spectrum(np.arange(1.0, d + 1.0) ** -1.5, "power law") if d else digits()
+    return lambda: choose(data, K, **options)
+
+
 def _program(words: list[str]) -> Callable[[], object]:
     """A command line in a fresh interpreter of the build."""
     line = [sys.executable, "-c", "from numerics.cli.main import run; run()", *words]
@@ -191,6 +205,7 @@ CASES: dict[str, Callable[..., Callable[[], object]]] = {
     "iterations": _iterations,
     "users": _users,
     "search": _search,
+    "choose": _choose,
     "program": _program,
 }
 

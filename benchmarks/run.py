@@ -98,6 +98,10 @@ def spine(quick: bool) -> list[Claim]:
             claims.append(
                 Claim("spine", case, "log1p + expm1 pass", row["ratio"], asked=row["limit"], seconds=seconds)
             )
+    steps = 1_000_000 if quick else 4_000_000
+    for case, held in bench.memory(steps).items():
+        name = f"memory at {steps:,} steps, {case}"
+        claims.append(Claim("spine", name, f"{1e-6 * bench.MEMORY:.0f} MB", held / bench.MEMORY, asked=1.0))
     return claims
 
 
@@ -329,6 +333,15 @@ def former(quick: bool) -> list[Claim]:
             2.0,
         ),
     }
+    ranked: dict[str, Any] = {
+        "processes": ["vp-linear", "ve-exponential", "ou"],
+        "grids": ["uniform", "optimal", "gaussian", "log-lam", "edm"],
+    }  # what both builds rank
+    for d in (10, 3072):
+        for K in (20, 100, 1000):
+            name = f"choose, {d} eigenvalues, K = {K}"
+            cases[name] = ("choose", {"d": d, "K": K, "numerical": False, **ranked}, 5.0)
+    cases["choose, digits, K = 20, optimised nodes too"] = ("choose", {"d": 0, "K": 20, **ranked}, 5.0)
     if not quick:  # the former build takes 17 s for the first
         cases["iterations, f = g = log(1+t), em, eps = 1e-8"] = ("users", log, 10.0)
         kinds: dict[str, dict[str, Any]] = {name: {"scheme": name} for name in ("em", "hf", "ddpm")}

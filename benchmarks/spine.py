@@ -14,7 +14,9 @@ import math
 import statistics
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Hashable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,6 +50,44 @@ def naive(T: float, steps: int) -> float:
     return math.sqrt(6.0 / (1.0 + m0 * lam_T) ** 2 + total)
 
 
+@cache
+def profile() -> wbound.CurvatureProfile:
+    """A profile as anybody types it, of a mixture."""
+    return wbound.CurvatureProfile("(1-1/(0.25+lam))/(0.25+lam)", "1/(0.25+lam)", 3, 1.75)
+
+
+#: No bound and no exact law may hold more, in bytes.
+MEMORY = 200e6
+
+
+def memory(steps: int) -> dict[str, float]:
+    """The largest that is held, in bytes, by bounds and exact laws of so many steps."""
+    p, data = wbound.process("vp-linear"), wbound.LogConcave(3, 0.5, 2.0, 4.0)
+    gauss = Gaussian(np.zeros(3), 2.0)
+
+    def bound(data: Any, steps: int, **options: Any) -> object:
+        return wbound.w2_bound(p, data, 4.0, steps, **options)
+
+    cases: dict[str, Callable[[int], object]] = {
+        "Theorem 1, em": lambda K: bound(data, K, theorem="published", M1=1.0),
+        "Theorem 2, em": lambda K: bound(data, K, scheme="em"),
+        "Theorem 2, em, grid edm": lambda K: bound(data, K, scheme="em", grid="edm"),
+        "Eq. 9', ddpm": lambda K: bound(data, K, scheme="ddpm"),
+        "Theorem 3, ddim": lambda K: bound(data, K, scheme="ddim"),
+        "Theorem 3', ddim, a profile": lambda K: bound(profile(), K, scheme="ddim"),
+        "Theorem 7, heun-lambda": lambda K: bound(data, K, scheme="heun-lambda"),
+        "exact law, em, grid log-lam": lambda K: exact_w2(p, gauss, 4.0, K, scheme="em", grid="log-lam"),
+    }
+    held = {}
+    for name, case in cases.items():
+        case(40_000)
+        tracemalloc.start()
+        case(steps)
+        held[name] = float(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return held
+
+
 def rounds(cases: dict[Case, Callable[[], object]], repeat: int) -> dict[Case, list[float]]:
     """Seconds of each case, interleaved so that a slow spell of the machine meets them all."""
     for case in cases.values():
@@ -65,6 +105,9 @@ def rounds(cases: dict[Case, Callable[[], object]], repeat: int) -> dict[Case, l
 LIMITS = {
     "w2_bound hf, sharp": 12.0,
     "w2_bound hf, score error": 36.0,
+    "w2_bound em, sharp": 15.0,
+    "w2_bound em, a profile": 40.0,
+    "w2_bound ode-hf, a profile": 40.0,
     "exact_w2 hf, isotropic": 12.0,
     "exact_w2 em, isotropic": 12.0,
 }
@@ -102,6 +145,8 @@ def measure(repeat: int = 9) -> list[dict[str, Any]]:
             "w2_bound hf, sharp": lambda: wbound.w2_bound(p, data, 4.0, K, scheme="hf"),
             "w2_bound hf, score error": lambda: wbound.w2_bound(p, data, 4.0, K, scheme="hf", score_bias=0.1),
             "w2_bound em, sharp": lambda: wbound.w2_bound(p, data, 4.0, K, scheme="em"),
+            "w2_bound em, a profile": lambda: wbound.w2_bound(p, profile(), 4.0, K, scheme="em"),
+            "w2_bound ode-hf, a profile": lambda: wbound.w2_bound(p, profile(), 4.0, K, scheme="ode-hf"),
             "exact_w2 hf, isotropic": lambda: exact_w2(p, gauss, 4.0, K, scheme="hf"),
             "exact_w2 em, isotropic": lambda: exact_w2(p, gauss, 4.0, K, scheme="em"),
         },

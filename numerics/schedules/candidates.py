@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,21 @@ class Candidate:
         self, name: str, grid: str, place: Callable[[float, int], tuple[Array, Process | None, float]]
     ):
         self.name, self.grid, self.place = name, grid, place
+
+    def places(self, levels: Sequence[float], K: int) -> list[tuple[Array, Process | None, float] | None]:
+        """`place` at each log λ(T); None where it raises `BadInput`."""
+        if isinstance(self.place, _Uniform):
+            return self.place.each(levels, K)
+        return [_or_none(self.place, u, K) for u in levels]
+
+
+def _or_none(
+    place: Callable[[float, int], tuple[Array, Process | None, float]], u: float, K: int
+) -> tuple[Array, Process | None, float] | None:
+    try:
+        return place(u, K)
+    except BadInput:
+        return None
 
 
 def within(row: Candidate, low: float, high: float) -> Candidate:
@@ -122,7 +138,7 @@ def candidates_of(
     scheme tells apart."""
     rows = []
     if "uniform" in grids:
-        rows += [Candidate(name, "uniform", _uniform(make)) for name, make in makers]
+        rows += [Candidate(name, "uniform", _Uniform(make)) for name, make in makers]
     seen = told_apart(scheme, makers)
     whole = not pointwise(scheme) and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
@@ -138,14 +154,23 @@ def _maker(p: str | Process, facts: LogConcave) -> tuple[str, Maker]:
     """A process's name, and from log λ(T) the process and T: by T, or for images by sigma_max or beta_max;
     the optimal clock is that of the data's m_0 and L_0."""
     if isinstance(p, Process):
-        given = p
-        return given.name, lambda u: (given, float(given.time_of(u)))
+        return p.name, _Known(p)
     name = p
     if any(row.name == name for row in IMAGES):
         return name, lambda u: (NAMED[name].make(reaching(name, u)), 1.0)
     optimal = name.startswith("optimal")
     named = process(name, m0=facts.m0, L0=facts.L0) if optimal else process(name)
-    return name, lambda u: (named, float(named.time_of(u)))
+    return name, _Known(named)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """A `Maker` of one process, at the time at which its clock gets to a level."""
+
+    process: Process
+
+    def __call__(self, u: float) -> tuple[Process, float]:
+        return self.process, float(self.process.time_of(u))
 
 
 def sees_alpha(make: Maker) -> bool:
@@ -172,15 +197,32 @@ def alpha_classes(makers: list[tuple[str, Maker]]) -> list[tuple[str, Maker]]:
     return list(classes.values())
 
 
-def _uniform(make: Maker) -> Callable[[float, int], tuple[Array, Process | None, float]]:
-    def place(u: float, K: int) -> tuple[Array, Process | None, float]:
-        p, T = make(u)
+@dataclass(frozen=True, eq=False)
+class _Uniform:
+    """A process on its own uniform grid."""
+
+    make: Maker
+
+    def __call__(self, u: float, K: int) -> tuple[Array, Process | None, float]:
+        p, T = self.make(u)
         log_lam = p.log_lam(T * (np.arange(K, -1, -1) / K))
         if not (np.diff(log_lam) < 0.0).all():
             raise BadInput("T", T, "nodes coincide in double precision")
         return log_lam, p, T
 
-    return place
+    def each(self, levels: Sequence[float], K: int) -> list[tuple[Array, Process | None, float] | None]:
+        """This at each log λ(T), the clock read once for all where it is one process's and gets to all of them."""
+        if isinstance(self.make, _Known):
+            p = self.make.process
+            try:
+                T = p.time_of(np.asarray(levels))
+                rows = p.log_lam((T[:, None] * (np.arange(K, -1, -1) / K)).ravel()).reshape(T.size, K + 1)
+            except BadInput:
+                pass
+            else:
+                good = np.asarray((np.diff(rows) < 0.0).all(axis=1))
+                return [(row, p, float(t)) if ok else None for row, t, ok in zip(rows, T, good, strict=True)]
+        return [_or_none(self, u, K) for u in levels]
 
 
 def _anywhere(

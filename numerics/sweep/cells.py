@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -80,6 +80,8 @@ _held: _Maker | None = None
 
 #: Cells from which on loading the compiler pays. The plan decides, so that no batch rounds otherwise than another.
 COMPILED = 400
+#: Outputs that passes may give.
+_PASSED = ("bound", "exact")
 #: Numbers that nodes may hold, to be there again for the next target.
 HELD = 4_000_000
 #: Axes whose values make the nodes of a grid that looks at the process alone, and of any other.
@@ -95,12 +97,12 @@ class _Maker:
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self.body, self.plan, self.versions = body, Plan.from_dict(body), versions()
-        self.compiled = self.plan.cells >= COMPILED and compiles()
+        self.compiled = self.plan.cells >= COMPILED and compiles() and set(self.plan.outputs) <= set(_PASSED)
         self._axes = [(axis, self.plan.axes[axis]) for axis in AXES]
+        self._texts = {axis: _columns_of(axis, values) for axis, values in self._axes}
         self._held: dict[str, tuple[Any, Any]] = {}
         self._nodes: dict[Any, tuple[Nodes, Passes]] = {}
         self._checked: tuple[Any, set[Any]] = (None, set())
-        self._passes = PassesOfData(Passes(), set())
         self._last: tuple[Any, Any] = (None, None)
 
     def table(self, first: int, last: int) -> pa.Table:
@@ -109,20 +111,44 @@ class _Maker:
         where = [i.tolist() for i in np.unravel_index(cells, self.plan.shape)]
         columns: dict[str, Any] = {name: [None] * cells.size for name in _OF_CELL}
         for j, index in enumerate(zip(*where, strict=True)):
+            if self.compiled and self._passed(index, columns, j):
+                continue
             for name, value in self._results(index).items():
                 columns[name][j] = value
         columns |= {"cell": cells, "versions": [self.versions] * cells.size}
         for axis, at in zip(AXES, where, strict=True):
-            values = self.plan.axes[axis]
-            if axis in ("process", "target"):
-                described = [_described(axis, value) for value in values]
-                for name in described[0]:
-                    columns[name] = [described[i][name] for i in at]
-            else:
-                if axis == "M1":
-                    values = [None if value is None else str(value) for value in values]
-                columns[axis] = [values[i] for i in at]
+            columns |= {name: [values[i] for i in at] for name, values in self._texts[axis].items()}
         return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+
+    def _passed(self, index: tuple[int, ...], columns: dict[str, Any], j: int) -> bool:
+        """One cell by the compiled passes into row j of the columns; False where they do not hold it whole, or where
+        something is wrong with it."""
+        (_, starts), (_, schemes), (_, theorems), (_, M1s), (_, biases), (_, noises) = self._axes[6:12]
+        start, scheme, theorem = starts[index[6]], schemes[index[7]], theorems[index[8]]
+        M, V = biases[index[10]], noises[index[11]]
+        if start == "standard" or M1s[index[9]] == "exact":
+            return False  # what only the process and the law can say
+        try:
+            passes = self._once("passes", index[:6], lambda: self._passes_of(index))
+            bound = passes.bound(start, scheme, theorem, M, V) if "bound" in self.plan.outputs else None
+            exact = passes.exact(start, scheme, M, V) if "exact" in self.plan.outputs else None
+        except Exception:  # said by the way of one cell
+            return False
+        if (bound is None and "bound" in self.plan.outputs) or (
+            exact is None and "exact" in self.plan.outputs
+        ):
+            return False
+        if bound is not None:
+            statement, total, parts, extra = bound
+            columns["bound"][j], columns["statement"][j] = total, statement
+            columns["initialisation"][j], columns["score"][j] = parts.start, parts.score
+            columns["discretisation"][j] = parts.bias + parts.noise + extra
+            columns["trivial"][j], columns["vacuous"][j] = passes.trivial, not total < passes.trivial
+        if exact is not None:
+            columns["exact"][j] = exact
+            if bound is not None and exact:
+                columns["ratio"][j] = total / exact
+        return True
 
     def _once(self, what: str, key: Any, make: Callable[[], Any]) -> Any:
         """The last value made for ``what``, if it was for the same key; errors are remembered too."""
@@ -139,7 +165,7 @@ class _Maker:
 
     def _results(self, index: tuple[int, ...]) -> dict[str, Any]:
         """What is computed in one cell."""
-        at = {axis: values[j] for (axis, values), j in zip(self._axes, index, strict=True)}
+        at = self._at(index)
         row: dict[str, Any] = {}
         errors = []
         for output in self.plan.outputs:
@@ -159,20 +185,31 @@ class _Maker:
     def _data(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Curvature:
         return self._once("data", index[1:3], lambda: law_of(described(at)))
 
-    def _base(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
-        """The setting of a cell's nodes, made once for all data where the grid does not look at them."""
-        process, data = self._process(at, index), self._data(at, index)
+    def _at(self, index: tuple[int, ...]) -> dict[str, Any]:
+        return {axis: values[j] for (axis, values), j in zip(self._axes, index, strict=True)}
+
+    def _shared(self, at: Mapping[str, Any], index: tuple[int, ...]) -> tuple[Nodes, Passes]:
+        """A cell's nodes, made once for all data where the grid does not look at them, and what passes keep of them."""
         key = tuple(index[i] for i in (_CLOCK if at["grid"] == "uniform" else _NODES))
         if key not in self._nodes:
-            made = described({**at, **_PLAIN}).about(data)
+            made = described({**at, **_PLAIN}).about(self._data(at, index))
             if sum(k.t.size + passes.size for k, passes in self._nodes.values()) > HELD:
                 self._nodes.clear()
             self._nodes[key] = made.nodes, Passes()
-        nodes, passes = self._nodes[key]
-        if self._checked[0] is not data:
-            self._checked = data, set()
-        self._passes = PassesOfData(passes, self._checked[1])
-        return Setting(process, data, nodes, EM)
+        return self._nodes[key]
+
+    def _base(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
+        """The setting of a cell's nodes."""
+        process, data = self._process(at, index), self._data(at, index)
+        return Setting(process, data, self._shared(at, index)[0], EM)
+
+    def _passes_of(self, index: tuple[int, ...]) -> PassesOfData:
+        """The passes of a cell's nodes and data."""
+        at = self._at(index)
+        base: Setting = self._once("nodes", index[:6], lambda: self._base(at, index))
+        if self._checked[0] is not base.data:
+            self._checked = base.data, set()
+        return PassesOfData(base, self._shared(at, index)[1], self._checked[1])
 
     def _setting(self, at: Mapping[str, Any], index: tuple[int, ...]) -> Setting:
         """The cell's setting, on nodes shared with its neighbours; the same for all outputs of the cell."""
@@ -189,11 +226,7 @@ class _Maker:
         return made
 
     def _bound(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
-        s = self._setting(at, index)
-        if self.compiled:
-            b = self._passes.bound(s, at["theorem"])
-        else:
-            b = upper_bound(at["theorem"], at["scheme"])(s)
+        b = upper_bound(at["theorem"], at["scheme"])(self._setting(at, index))
         return {
             "bound": b.total,
             "initialisation": b.initialisation,
@@ -205,8 +238,7 @@ class _Maker:
         }
 
     def _exact(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
-        s = self._setting(at, index)
-        return {"exact": self._passes.exact(s) if self.compiled else float(EXACT_LAW(s))}
+        return {"exact": float(EXACT_LAW(self._setting(at, index)))}
 
     def _iterations(self, at: Mapping[str, Any], index: tuple[int, ...]) -> dict[str, Any]:
         if at["grid"] != "uniform":
@@ -232,6 +264,16 @@ class _Maker:
         y = target.sample(self.plan.n, np.random.default_rng(seeds[1]))
         w2 = transport.empirical_w2(x, y, seed=np.random.default_rng(seeds[2]))
         return {"sample_w2": w2.w2, "sample_low": w2.low, "sample_high": w2.high}
+
+
+def _columns_of(axis: str, values: Sequence[Any]) -> dict[str, list[Any]]:
+    """The columns that an axis fills, value by value."""
+    if axis in ("process", "target"):
+        rows = [_described(axis, value) for value in values]
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    if axis == "M1":
+        return {axis: [None if value is None else str(value) for value in values]}
+    return {axis: list(values)}
 
 
 def _described(kind: str, spec: Mapping[str, Any]) -> dict[str, str]:

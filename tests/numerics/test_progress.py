@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import numerics.report
-import numerics.schedules.choice
+import numerics.schedules.row_levels
 import numerics.studies.curves
 import numerics.verification.matrix
 from numerics.cli import progress
@@ -100,7 +100,7 @@ def test_steps_along_eps_are_kept(wb: Any, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_chooser_keeps_its_rows(wb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = numerics.schedules.choice._Task
+    task = numerics.schedules.row_levels.Task
     monkeypatch.setattr(task, "best", interrupting(task.best, 4))
     file = tmp_path / "ranking.svg"
     code, _, err = wb("choose", "--data", "digits", "--steps", "10", "--figure", str(file))

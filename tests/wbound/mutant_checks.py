@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import mpmath as mp
+import pytest
 import referee
 
 Check = Callable[[], None]
@@ -35,7 +36,7 @@ def _cases(test: FunctionType) -> Iterator[dict[str, Any]]:
 
 
 def tests_of(files: str) -> dict[str, Check]:
-    """The tests of some files that need no fixture, by name; random searches and deep ones are left out."""
+    """The tests of some files that need no fixture but monkeypatch, by name; random searches and deep ones are left out."""
     out: dict[str, Check] = {}
     for file in files.split():
         for name, test in vars(importlib.import_module(file)).items():
@@ -45,10 +46,17 @@ def tests_of(files: str) -> dict[str, Check]:
             if hasattr(test, "hypothesis") or "deep" in marks or "compiled" in name:
                 continue
             for i, case in enumerate(_cases(test)):
-                if set(case) == set(inspect.signature(test).parameters):
+                needed = set(inspect.signature(test).parameters) - set(case)
+                if needed <= {"monkeypatch"}:
                     label = f"{file}.{name}" + (f"[{i}]" if case else "")
-                    out[label] = functools.partial(test, **case)
+                    check = functools.partial(test, **case)
+                    out[label] = functools.partial(_patching, check) if needed else check
     return out
+
+
+def _patching(test: Callable[..., None]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        test(monkeypatch=patch)
 
 
 def _same(x: Any) -> str:

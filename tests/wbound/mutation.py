@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from mutant_checks import Check, place, remember, tests_of
 from mutated import CALLER, COMPILED, EQUIVALENT, NO_STEPS, PASSED_OVER, REMEMBERED, TARGETS
 
@@ -41,6 +42,8 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
 }
 #: A check that takes so many CPU seconds, and so many times its own on the code as it is, has noticed.
 PATIENCE, TIMES = 0.5, 10.0
+#: A busy machine is no reason for a test to turn red.
+SLOW = [HealthCheck.too_slow]
 #: A child that needs more CPU seconds than this, deaf to the above, is ended.
 MOST = 300
 
@@ -438,11 +441,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", nargs="*", default=[""], help="how their names begin")
     parser.add_argument("--quick", action="store_true", help="the short lists alone")
     parser.add_argument("--exceptions", action="store_true", help="those that are said to change nothing")
     options = parser.parse_args()
     warnings.simplefilter("error")
+    # without pytest no conftest.py is read: a slow machine is no mutant, nor is a drawn example
+    settings.register_profile(
+        "mutants", deadline=None, derandomize=True, database=None, suppress_health_check=SLOW
+    )
+    settings.load_profile("mutants")
     for name in REMEMBERED:
         module, _, function = name.partition(".")
         remember(importlib.import_module(module), function)
@@ -451,7 +459,8 @@ def main() -> None:
     chosen = [
         m
         for m in mutants()
-        if m.name.startswith(options.only) and m.name.startswith(tuple(EQUIVALENT)) == options.exceptions
+        if m.name.startswith(tuple(options.only))
+        and m.name.startswith(tuple(EQUIVALENT)) == options.exceptions
     ][:: options.every]
     for result in Runner(options.jobs, options.quick).run(chosen):
         print(json.dumps(result), flush=True)

@@ -269,7 +269,7 @@ def at_theta(id: str, s: Setting) -> float:
         p = theorem_7.sums(s, (THETA, THETA))
         return p.start + p.bias + p.score
     if id == "theorem-3-prime":
-        t = theorem_3_profile.local(s)
+        t = theorem_3_profile.local(s.nodes.batch, s)
         log_P, log_P0 = theorem_3.log_products(t.log_gamma)
         rest = (
             math.exp(log_P0) * shared.start_error(s.data, s.start, s.process, *s.nodes.first),

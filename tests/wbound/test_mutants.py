@@ -153,7 +153,7 @@ BY_HAND: dict[str, tuple[Mutant, Callable[[], None]]] = {
     "Eq. 8 halved": (square_start, checks.start_of_every_kind),
     "Ψ halved": (psi_times(0.5), checks.sharp_holds_where_it_is_tight),
     "Ψ 1e-6 larger": (psi_times(1.000001), noise_ddpm),
-    "9′ with its θ-term 1.3 times": (after(ddpm, "best_theta", lambda v: 1.3 * v), ancestral_total),
+    "9′ with its θ-term 1.3 times": (after(ddpm, "_curved", lambda v: 1.3 * v), ancestral_total),
     "ω at t = 0": (omega_at_zero, omega),
     "em with hf's C": (scheme("em", C=lambda s: s.C + s.c, c=lambda s: 0.0), exact("em")),
     "em with A = 1": (scheme("em", A=lambda s: np.ones_like(s.A), a=lambda s: s.a + s.A - 1.0), exact("em")),

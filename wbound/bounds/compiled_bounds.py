@@ -16,13 +16,12 @@ import numpy as np
 
 from wbound.bounds import theorem_3
 from wbound.bounds.compiled_theta import best_theta
-from wbound.bounds.ddpm import has_ancestral
-from wbound.bounds.shared import Parts, bound_of, output, start_term
+from wbound.bounds.shared import Parts, bound_of, output, start_at
 from wbound.bounds.theorem_2 import UNSTABLE
 from wbound.bounds.theorem_3 import SAMPLED
 from wbound.data.curvature import StronglyLogConcave
 from wbound.sampler.make_setting import Setting
-from wbound.sampler.scheme import vanishes
+from wbound.sampler.scheme import DDPM, vanishes
 from wbound.sampler.tame_steps import TameSteps, table
 from wbound.statement.statement_object import Bound
 from wbound.typing import Array
@@ -46,8 +45,10 @@ def bound_columns(tame: TameSteps) -> Array:
     steps, b = tame.steps, tame.batch
     if steps.flow is not None:
         return table(steps.C, steps.flow.keep, np.abs(steps.flow.half), size=b.size)
-    with np.errstate(invalid="ignore"):  # q = 0 = Q
-        mismatch = np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))
+    mismatch: Array | float = 0.0
+    if not vanishes(steps.q):
+        with np.errstate(invalid="ignore"):  # q = 0 = Q
+            mismatch = np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) + np.sqrt(steps.Q)))
     return table(steps.A, steps.C, steps.a, steps.c, mismatch, size=b.size)
 
 
@@ -62,19 +63,28 @@ class BoundPass:
         self.tame, self.columns, self.data = tame, columns, data
         self.m0, self.L0, self.d = data.m0, data.L0, float(data.d)
         self.means = tame.steps.flow is None and not (vanishes(tame.steps.a) and vanishes(tame.steps.c))
-        self.trivial = math.sqrt(data.second_moment)
+        self.ancestral = tame.scheme == DDPM
         self._known: dict[str, Any] = {}
 
     def bound(self, s: Setting) -> Bound | None:
         """The `Bound` of a setting with these steps and data, by its scheme's sharp theorem; None where doubles do not
         hold the pass."""
+        found = self.of(s, s.start, s.score_bias, s.score_noise)
+        if found is None:
+            return None
+        statement, total, p, extra = found
+        return bound_of(s, statement, total, p, extra)
+
+    def of(self, s: Setting, start: str, M: float, V: float) -> tuple[str, float, Parts, float] | None:
+        """`bound` of ``s`` with another start and score error: the statement, the total, its `Parts` (of an ODE its
+        whole discretisation in ``bias``), and what stopping early adds."""
         try:
             if s.scheme.flow:
-                return self._theorem_3(s)
-            own = self._theorem_2(s)
-            if has_ancestral(s):
-                other = self._ancestral(s)
-                if other.total < own.total:
+                return self._theorem_3(s, start, M)
+            own = self._theorem_2(s, start, M, V)
+            if self.ancestral and V == 0.0 and not s.nodes.stopped_early:
+                other = self._ancestral(s, start, M)
+                if other[1] < own[1]:
                     return other
             return own
         except _Beyond:
@@ -85,11 +95,10 @@ class BoundPass:
             self._known[what] = make()
         return self._known[what]
 
-    # ------------------------------------------------------------------ Theorem 2
-    def _start(self, s: Setting, of: Callable[[Setting], float]) -> float:
-        key = s.start, of
+    def _start(self, s: Setting, start: str, of: Callable[..., float]) -> float:
+        key = start, of
         if key not in self.starts:
-            self.starts[key] = of(s)
+            self.starts[key] = of(s.data, start, s.process, *s.nodes.first)
         return self.starts[key]
 
     # ------------------------------------------------------------------ Theorem 2
@@ -101,21 +110,18 @@ class BoundPass:
         _compiled()[0](*steps, self.means, self.m0, self.L0, self.d, excess, terms, sums)
         return terms, _held(sums)
 
-    def _theorem_2(self, s: Setting) -> Bound:
+    def _theorem_2(self, s: Setting, begin: str, M: float, V: float) -> tuple[str, float, Parts, float]:
         terms, (bias, noise2, noisy, score, left, _) = self._once("2", self._terms_2)
-        M, V = s.score_bias, s.score_noise
-        start = self._start(s, start_term)
+        start = self._start(s, begin, start_at)
         first = start * left
         if start and first < FAINT:
             raise _Beyond
         p = Parts(first, bias, math.sqrt(noise2 + V**2 * noisy), M * score)
-        total = p.additive
-        if M or self.means:
-            total = _compiled()[1](start, M, V, terms)
+        total = _compiled()[1](start, M, V, terms) if M or self.means else p.additive
         if not s.nodes.stopped_early:
-            return Bound(total, first, bias + p.noise, p.score, p.additive, self.trivial, "Theorem 2")
+            return "Theorem 2", total, p, 0.0
         scale, extra = output(s)
-        return bound_of(s, "Theorem 2", total * scale + extra, Parts(*(v * scale for v in p)), extra)
+        return "Theorem 2", total * scale + extra, Parts(*(v * scale for v in p)), extra
 
     # ------------------------------------------------------------------ Eq. 9′ and Theorem 3
     def _terms_9(self) -> tuple[list[float], float]:
@@ -124,11 +130,11 @@ class BoundPass:
         _compiled()[2](t.lam, t.per_alpha2, t.H, self.m0, self.L0, self.d, weights, sums)
         return _held(sums), self._best(weights, LOOKS_9, ACCURACY_9, False)[1]
 
-    def _ancestral(self, s: Setting) -> Bound:
+    def _ancestral(self, s: Setting, begin: str, M: float) -> tuple[str, float, Parts, float]:
         (drift, noise2, score), curved = self._once("9", self._terms_9)
-        start = self._start(s, start_term)
-        p = Parts(start, drift + curved, math.sqrt(noise2), s.score_bias * score)
-        return Bound(p.additive, start, p.bias + p.noise, p.score, p.additive, self.trivial, "Eq. 9'")
+        start = self._start(s, begin, start_at)
+        p = Parts(start, drift + curved, math.sqrt(noise2), M * score)
+        return "Eq. 9'", p.additive, p, 0.0
 
     def _terms_3(self) -> tuple[list[float], float]:
         t = self.tame
@@ -141,16 +147,15 @@ class BoundPass:
             value = self._best(weights, np.array([theta]), 0.0, True)[1]
         return _held(sums), 0.25 * math.exp(value)
 
-    def _theorem_3(self, s: Setting) -> Bound:
+    def _theorem_3(self, s: Setting, begin: str, M: float) -> tuple[str, float, Parts, float]:
         (drift, score, left, _), curved = self._once("3", self._terms_3)
-        start = self._start(s, _begun)
+        start = self._start(s, begin, theorem_3.start_at)
         first = start * left
         if start and first < FAINT:
             raise _Beyond
         scale, extra = theorem_3.output(s)
-        first, middle, score = first * scale, (drift + curved) * scale, s.score_bias * score * scale
-        total = first + middle + score + extra
-        return Bound(total, first, middle + extra, score, total, self.trivial, "Theorem 3")
+        p = Parts(first * scale, (drift + curved) * scale, 0.0, M * score * scale)
+        return "Theorem 3", p.start + p.bias + p.score + extra, p, extra
 
     def _best(self, weights: Array, looks: Array, accuracy: float, log: bool) -> tuple[float, float]:
         """The θ and the value that the owner's search finds."""
@@ -159,10 +164,6 @@ class BoundPass:
         if not least > FAINT:
             raise _Beyond
         return theta, value
-
-
-def _begun(s: Setting) -> float:
-    return theorem_3.start_at(s.data, s.start, s.process, *s.nodes.first)
 
 
 def _held(sums: Array) -> list[float]:

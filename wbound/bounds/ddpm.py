@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,11 @@ def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
 
 def best_theta(value: Callable[[float], float]) -> float:
     """The smallest value over θ ∈ [0, 4] of Eq. 9′'s or 15's θ-term: any θ gives a valid bound."""
+    return _least(value)[1]
+
+
+def _least(value: Callable[[float], float]) -> tuple[float, float]:
+    """The θ ∈ [0, 4] found, and its value."""
     from scipy.optimize import minimize_scalar  # slow to import, and most bounds need none
 
     grid = np.linspace(0.0, 4.0, 9)
@@ -76,7 +82,44 @@ def best_theta(value: Callable[[float], float]) -> float:
     finite = minimize_scalar(
         lambda t: min(value(t), 1e300), bounds=(lo, hi), method="bounded", options={"xatol": 1e-3}
     )
-    return min(value(float(finite.x)), values[i])
+    found = value(float(finite.x))
+    return (float(finite.x), found) if found < values[i] else (float(grid[i]), values[i])
+
+
+class AncestralSums(NamedTuple):
+    """Eq. 9′'s sums over the steps, in x: drift, θ-term, martingale noise, and the score's by M."""
+
+    drift: float
+    curved: float
+    noise: float
+    score: float
+
+
+def by_cause(s: Setting, theta: float | None = None) -> AncestralSums:
+    """`AncestralSums`, with the best θ unless one is given; of more steps than a block it is chosen on fewer."""
+    data = s.data
+    if theta is None and s.nodes.in_blocks:
+        b, counts = s.nodes.sampled()
+        theta, _ = _least(partial(_of_block, s, ancestral_terms(b, data).weight, counts))
+    drift = noise2 = score = weight = 0.0
+    for _, b in s.nodes.blocks():
+        terms = ancestral_terms(b, data)
+        if theta is None:  # one block
+            theta, _ = _least(partial(_of_block, s, terms.weight, 1.0))
+        weight += float(terms.weight(theta).sum())
+        drift += float(terms.drift.sum())
+        noise2 += float(terms.noise2.sum())
+        score += float(terms.score.sum()) if s.score_bias else 0.0
+    assert theta is not None
+    return AncestralSums(drift, _curved(theta, weight, s), math.sqrt(noise2), s.score_bias * score)
+
+
+def _of_block(s: Setting, weight: Callable[[float], Array], counts: Array | float, theta: float) -> float:
+    return _curved(theta, float((weight(theta) * counts).sum()), s)
+
+
+def _curved(theta: float, weight: float, s: Setting) -> float:
+    return 0.25 * math.sqrt(decay_constant(theta, s.data, s.nodes.first[1])) * math.sqrt(weight)
 
 
 def best_of(s: Setting) -> float:
@@ -93,20 +136,8 @@ def best_of(s: Setting) -> float:
 
 def ancestral_sums(s: Setting, theta: float | None = None) -> Parts:
     """Eq. 9′'s parts, with the best θ unless one is given: start, drift and θ-term, martingale noise, score."""
-    data = s.data
-    terms = ancestral_terms(s.nodes.batch, data)
-    log_lam_T = s.nodes.first[1]
-
-    def theta_term(theta: float) -> float:
-        total = float(terms.weight(theta).sum())
-        return 0.25 * math.sqrt(decay_constant(theta, data, log_lam_T)) * math.sqrt(total)
-
-    return Parts(
-        start_term(s),
-        float(terms.drift.sum()) + (best_theta(theta_term) if theta is None else theta_term(theta)),
-        math.sqrt(float(terms.noise2.sum())),
-        s.score_bias * float(terms.score.sum()) if s.score_bias else 0.0,
-    )
+    t = by_cause(s, theta)
+    return Parts(start_term(s), t.drift + t.curved, t.noise, t.score)
 
 
 def ancestral(s: Setting) -> Bound:

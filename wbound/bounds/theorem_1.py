@@ -165,35 +165,43 @@ def start_at(data: Curvature, start: str, process: Process, log_alpha: float, lo
     return max(size * unit, LEAST)
 
 
-def _evaluate(s: Setting) -> Bound:
+def _summed(s: Setting) -> tuple[float, Array]:
+    """log P_0, and the sums of P_k times D_k, η_kG_k and G_k."""
     assert s.M1 is not None
-    data, log_P = s.data, 0.0
-    sums = np.zeros(3)  # Σ P_k of D_k, ηG_k and G_k
+    log_P, sums = 0.0, np.zeros(3)
     for b in s.nodes.onward():
-        terms = local(b, s.process, data, s.M1)
+        terms = local(b, s.process, s.data, s.M1)
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite bound
             tail = np.cumsum(terms.log_gamma[::-1])[::-1]
             P = np.exp(np.append(tail[1:], 0.0))
-            own = [P @ terms.D, P @ terms.eta_G, P @ terms.G if s.score_bias else 0.0]
+            own = [P @ terms.D, P @ terms.eta_G, P @ terms.G]
             sums = np.where(sums == 0.0, 0.0, sums * np.exp(tail[0])) + own
         log_P += float(tail[0])
+    return log_P, sums
+
+
+def _evaluate(s: Setting) -> Bound:
+    assert s.M1 is not None
+    data = s.data
+    log_P, sums = _summed(s)
     start = start_at(data, s.start, s.process, *s.nodes.first)
     omega = moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
     D, eta_G, G = sums.tolist()
-    values = (grown(start, log_P), D + s.M1 * (1.0 + omega) * eta_G, s.score_bias * G)
+    values = (
+        grown(start, log_P),
+        D + s.M1 * (1.0 + omega) * eta_G,
+        s.score_bias * G if s.score_bias else 0.0,
+    )
     first, middle, last = (v if not math.isnan(v) else math.inf for v in values)
     total = first + middle + last
     return Bound(total, first, middle, last, total, math.sqrt(data.second_moment), "Theorem 1")
 
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
-    b, data = s.nodes.batch, s.data
+    data = s.data
     assert s.M1 is not None
-    terms = local(b, s.process, data, s.M1)
-    tail = np.cumsum(terms.log_gamma[::-1])[::-1]
-    P = np.exp(np.append(tail[1:], 0.0))
     omega = moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
-    D, eta_G, G = (float(P @ v) for v in (terms.D, terms.eta_G, terms.G))
+    D, eta_G, G = _summed(s)[1].tolist()
     size = 0.0 if s.start == "exact" else bound.trivial
     if s.start == "standard":  # Theorem 1 has its own error of this start
         prior, own = (start_at(data, name, s.process, *s.nodes.first) for name in ("prior", s.start))

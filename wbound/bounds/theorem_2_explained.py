@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from wbound.bounds.ddpm import ancestral, ancestral_sums, ancestral_terms, has_ancestral
-from wbound.bounds.shared import output, start_error
+from wbound.bounds.ddpm import ancestral, by_cause, has_ancestral
+from wbound.bounds.shared import output, start_error, start_term
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import FAR, SLOW, Explanation, Known, Term, add_stop, facts_of, n_text, start_of
@@ -68,18 +68,17 @@ def eq_7(s: Setting, bound: Bound, found: Shares) -> Explanation:
 
 def eq_9(s: Setting, bound: Bound, seven: float) -> Explanation:
     """Eq. 9″; ``seven``: what Eq. 7 gives."""
-    found = ancestral_sums(s)
-    drift = float(ancestral_terms(s.nodes.batch, s.data).drift.sum())
+    found, left = by_cause(s), start_term(s)
     size = start_error(s.data, s.start, s.process, *s.nodes.first)
-    start_known, start = start_of(s, size, found.start, "(P_0 E_0)²")
+    start_known, start = start_of(s, size, left, "(P_0 E_0)²")
     steps = f"sum over {s.nodes.K} steps"
     root = Term(
         "(I² + III²)^(1/2)",
         "root of the sum",
-        math.hypot(found.start, found.noise),
+        math.hypot(left, found.noise),
         "start and noise",
         (
-            Term("I²  = (P_0 E_0)²", f"({start.filled})²", found.start**2, start.meaning),
+            Term("I²  = (P_0 E_0)²", f"({start.filled})²", left**2, start.meaning),
             Term(
                 "III² = Σ P_k² κ_k² ((1+κ_k²)/2)² d Ψ_k",
                 steps,
@@ -90,11 +89,11 @@ def eq_9(s: Setting, bound: Bound, seven: float) -> Explanation:
     )
     score = "Σ P_k H_k α_(k-1) M"
     terms = (
-        Term(f"II = Σ P_k (1-κ_k²)/2 H_k {SLOW}", steps, drift, "discretisation: drift of the steps"),
+        Term(f"II = Σ P_k (1-κ_k²)/2 H_k {SLOW}", steps, found.drift, "discretisation: drift of the steps"),
         Term(
             f"IV = C_θ^(1/2)/4 (Σ P_k² (1-κ_k⁴)² {FAR})^(1/2)",
             f"{steps}, best θ",
-            found.bias - drift,
+            found.curved,
             "discretisation: curvature",
         ),
         Term(f"V  = {score}", steps if s.score_bias else "0", found.score, "score error"),

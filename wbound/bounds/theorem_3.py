@@ -35,6 +35,7 @@ __all__ = [
     "best_theta",
     "local",
     "log_products",
+    "log_products_of_groups",
     "log_sum",
     "output",
     "start_at",
@@ -126,42 +127,71 @@ def log_sum(values: Array) -> float:
     return top + math.log(float(np.exp(values - top).sum())) if math.isfinite(top) else top
 
 
-def _log_term(s: Setting, theta: float, log_weights: Array) -> float:
-    return 0.5 * (math.log(decay_constant(theta, s.data, s.nodes.first[1])) + log_sum(log_weights))
+def _log_term(s: Setting, theta: float, log_weights: float) -> float:
+    return 0.5 * (math.log(decay_constant(theta, s.data, s.nodes.first[1])) + log_weights)
 
 
-def log_products(log_gamma: Array) -> tuple[Array, float]:
-    """log P_k (N,), and log P_0."""
-    tail = np.cumsum(log_gamma[::-1])[::-1]
-    return np.append(tail[1:], 0.0), float(tail[0])
+def log_products(log_gamma: Array, after: float = 0.0) -> tuple[Array, float]:
+    """log P_k of consecutive steps (N,), and of the step before them; ``after``: the log of all γ after them."""
+    tail = np.cumsum(np.append(log_gamma, after)[::-1])[::-1]
+    return tail[1:], float(tail[0])
+
+
+def log_products_of_groups(log_gamma: Array, counts: Array) -> Array:
+    """log P_k (N,) of steps that each stand in the middle of ``counts`` like it."""
+    return log_products(counts * log_gamma)[0] + 0.5 * (counts - 1.0) * log_gamma
 
 
 def _theta(s: Setting, terms: Local, log_P: Array) -> float:
     part = slice(None, None, -(-log_P.size // SAMPLED))
-    return best_theta(lambda t: _log_term(s, t, terms.log_weight(t, part) + 2.0 * log_P[part]))
+    return best_theta(lambda t: _log_term(s, t, log_sum(terms.log_weight(t, part) + 2.0 * log_P[part])))
+
+
+class Sums(NamedTuple):
+    """Eq. 15's terms in y-units at λ_K: start, the steps' drift, their θ-term, score."""
+
+    start: float
+    drift: float
+    curved: float
+    score: float
+
+
+def _summed(s: Setting, theta: float | None = None) -> Sums:
+    if theta is None and s.nodes.in_blocks:
+        (theta,) = _best(s)
+    log_P0, drift, score, squares = 0.0, 0.0, 0.0, -math.inf
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
+        for _, b in s.nodes.blocks():
+            terms = local(b, s.data, s.scheme)
+            log_P, log_P0 = log_products(terms.log_gamma, log_P0)
+            if theta is None:
+                theta = _theta(s, terms, log_P)
+            squares = float(np.logaddexp(squares, log_sum(terms.log_weight(theta) + 2.0 * log_P)))
+            P = np.exp(log_P)
+            drift += float(np.sum(P * terms.drift)) if np.any(terms.drift) else 0.0
+            score += s.score_bias * float(np.sum(P * terms.C)) if s.score_bias else 0.0
+        assert theta is not None
+        curved = 0.25 * float(np.exp(_log_term(s, theta, squares)))
+        start = start_at(s.data, s.start, s.process, *s.nodes.first)
+        return Sums(grown(start, log_P0), drift, curved, score)
 
 
 def sums(s: Setting, theta: float | None = None) -> Parts:
     """Eq. 15's parts in y-units at λ_K, with the best θ unless one is given: start, the drift's and θ's sum
-    (as ``bias``; ``noise`` is 0), score."""
-    terms = local(s.nodes.batch, s.data, s.scheme)
-    log_P, log_P0 = log_products(terms.log_gamma)
-    with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        if theta is None:
-            theta = _theta(s, terms, log_P)
-        curved = 0.25 * np.exp(_log_term(s, theta, terms.log_weight(theta) + 2.0 * log_P))
-        P = np.exp(log_P)
-        drift = float(np.sum(P * terms.drift)) if np.any(terms.drift) else 0.0
-        score = s.score_bias * float(np.sum(P * terms.C)) if s.score_bias else 0.0
-        start = start_at(s.data, s.start, s.process, *s.nodes.first)
-        first = grown(start, log_P0)
-    return Parts(first, drift + float(curved), 0.0, score)
+    (as ``bias``; ``noise`` is 0), score. Of more steps than a block θ is chosen on fewer."""
+    p = _summed(s, theta)
+    return Parts(p.start, p.drift + p.curved, 0.0, p.score)
 
 
 def _best(s: Setting) -> tuple[float, ...]:
-    terms = local(s.nodes.batch, s.data, s.scheme)
     with np.errstate(over="ignore", invalid="ignore"):  # as above
-        return (_theta(s, terms, log_products(terms.log_gamma)[0]),)
+        if not s.nodes.in_blocks:
+            terms = local(s.nodes.batch, s.data, s.scheme)
+            return (_theta(s, terms, log_products(terms.log_gamma)[0]),)
+        b, counts = s.nodes.sampled()
+        terms = local(b, s.data, s.scheme)
+        weight = 2.0 * log_products_of_groups(terms.log_gamma, counts) + np.log(counts)
+        return (best_theta(lambda t: _log_term(s, t, log_sum(terms.log_weight(t) + weight))),)
 
 
 def output(s: Setting) -> tuple[float, float]:
@@ -192,18 +222,17 @@ def _evaluate(s: Setting) -> Bound:
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
     scale, extra = output(s)
-    terms = local(s.nodes.batch, s.data, s.scheme)
-    P = np.exp(np.append(np.cumsum(terms.log_gamma[::-1])[::-1][1:], 0.0))
-    drift = float(np.sum(P * terms.drift)) * scale
+    found = Sums(*(v * scale for v in _summed(s)))
     size = start_error(s.data, s.start, s.process, *s.nodes.first)
     start_known, start = start_of(s, size, bound.initialisation, "P_0 E_0")
     known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
     steps = f"sum over {s.nodes.K} steps"
-    curved = bound.discretisation - extra - drift
     out = [
         start,
-        Term(f"C_θ^(1/2)/4 (Σ P_k² {FAR})^(1/2)", f"{steps}, best θ", curved, "discretisation: curvature"),
-        Term(f"Σ P_k |H_k/2 - c_k| {SLOW}", steps, drift, "discretisation: drift of the steps"),
+        Term(
+            f"C_θ^(1/2)/4 (Σ P_k² {FAR})^(1/2)", f"{steps}, best θ", found.curved, "discretisation: curvature"
+        ),
+        Term(f"Σ P_k |H_k/2 - c_k| {SLOW}", steps, found.drift, "discretisation: drift of the steps"),
         Term("Σ P_k c_k α_(k-1) M", steps if s.score_bias else "0", bound.score, "score error"),
     ]
     if s.score_bias:

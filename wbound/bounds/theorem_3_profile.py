@@ -13,12 +13,14 @@ import numpy as np
 
 from wbound.bounds.shared import start_error
 from wbound.bounds.theorem import Theorem, stated
-from wbound.bounds.theorem_3 import best_theta, log_products, log_sum
+from wbound.bounds.theorem_3 import best_theta, log_products, log_products_of_groups, log_sum
 from wbound.calculus.stable import grown
 from wbound.data.beyond_log_concave import Profile
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
+from wbound.sampler.grid import Nodes
 from wbound.sampler.make_setting import Setting
+from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Term, add_stop, facts_of, start_of
@@ -43,9 +45,21 @@ class Local(NamedTuple):
     log_v: Array
 
 
-def local(s: Setting) -> Local:
-    """Theorem 3′'s local terms for every step. *upper*"""
-    b, data = s.nodes.batch, s.data
+def _log_size2(data: Curvature, log_lam: Array) -> Array:
+    at = np.maximum(log_lam, ZERO)
+    return np.asarray(2.0 * (np.log(np.maximum(np.abs(data.lam_m(at)), data.lam_L(at))) - at))
+
+
+def _log_v(data: Curvature, nodes: Nodes, log_lam: Array) -> Array:
+    """log(1 + (λ−λ_K)max(|m|, L)(λ_K))."""
+    log_size2 = float(_log_size2(data, np.array([nodes.last[1]]))[0])
+    last = math.exp(0.5 * log_size2) if log_size2 < 1400.0 else math.inf
+    return np.log1p(last * (np.exp(log_lam) - math.exp(nodes.last[1])))
+
+
+def local(b: Batch, s: Setting) -> Local:
+    """Theorem 3′'s local terms for every step of the batch, some of a setting's. *upper*"""
+    data = s.data
     assert isinstance(data, Profile)
     steps = s.scheme.steps(b)
     assert steps.flow is not None
@@ -62,34 +76,58 @@ def local(s: Setting) -> Local:
         drift = np.where(steps.flow.half == 0.0, 0.0, np.abs(steps.flow.half) * np.exp(log_per + slow))
         score = steps.C * np.exp(-b.log_alpha_lo)
         log_cube = 3.0 * (b.log_lam_hi + np.log(-np.expm1(-b.gap))) - math.log(3.0)
-        at = np.maximum(b.log_lam_lo, ZERO)
-        log_size2 = 2.0 * (np.log(np.maximum(np.abs(data.lam_m(at)), data.lam_L(at))) - at)
         spent = data.minus_cubed(b.log_lam_hi, b.ratio)
-        since = [np.exp(x) - math.exp(s.nodes.last[1]) for x in (b.log_lam_lo, b.log_lam_hi)]
-        last = math.exp(0.5 * log_size2[-1]) if log_size2[-1] < 1400.0 else math.inf
-        log_v = 0.5 * (np.log1p(last * since[0]) + np.log1p(last * since[1]))
-    return Local(log_gamma, drift, score, log_cube, log_size2, spent, log_v)
+        at_lo, at_hi = b.ends(lambda at: _log_v(data, s.nodes, at))
+        log_v = 0.5 * (at_lo + at_hi)
+    return Local(log_gamma, drift, score, log_cube, _log_size2(data, b.log_lam_lo), spent, log_v)
 
 
-def _constant(t: Local, log_p: Array) -> float:
-    """Not below (1/d) Σ p_k ∫E|𝓛S|²: p_K M_K² + Σ_{k<K}(p_k − p_{k+1})⁺M_k² − Σ p_k∫m³."""
-    p = np.exp(log_p)
-    falls = np.append(np.maximum(p[:-1] - p[1:], 0.0), p[-1])
-    # rounding alone could make it less than a part of its first term that nothing takes away
-    first = falls @ np.exp(t.log_size2)
-    return float(max(first + p @ t.spent, 1e-12 * first))
+class AtTheta:
+    """The θ-term's two sums with p_k = v^θ in the middle of step k, gathered block by block from the data's end."""
 
+    def __init__(self, s: Setting, theta: float) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):  # as below
+            highest = float(_log_v(s.data, s.nodes, np.array([s.nodes.first[1]]))[0])
+        # only p's shape matters: its logarithm is below 0
+        self.d, self.theta, self.highest = s.data.d, theta, highest
+        self.p = self.falls = self.spent = 0.0  # of the step after; Σ (p_k − p_{k+1})⁺M_k², −Σ p_k∫m³
+        self.log_cubes = -math.inf
 
-def at_theta(s: Setting, t: Local, log_P: Array, theta: float) -> float:
-    """log of the θ-term, p_k = v^θ in the middle of step k."""
-    log_p = theta * t.log_v
-    log_p = log_p - log_p.max()  # only its shape matters
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as above
-        constant = _constant(t, log_p)
-        if not constant < math.inf:
+    def add(self, t: Local, log_P: Array, counts: Array | float = 1.0) -> None:
+        """The steps before those added so far; ``counts``: how many each stands for."""
+        self.gather(t, self.theta * (t.log_v - self.highest), log_P, counts)
+
+    def gather(self, t: Local, log_p: Array, log_P: Array, counts: Array | float = 1.0) -> None:
+        """As `add`, with any p_k."""
+        p = np.exp(log_p)
+        self.falls += float(np.maximum(p - np.append(p[1:], self.p), 0.0) @ np.exp(t.log_size2))
+        self.spent += float((p * counts) @ t.spent)
+        self.p = float(p[0])
+        self.log_cubes = float(
+            np.logaddexp(self.log_cubes, log_sum(t.log_cube + np.log(counts) + 2.0 * log_P - log_p))
+        )
+
+    @property
+    def constant(self) -> float:
+        """Not below (1/d) Σ p_k ∫E|𝓛S|²: p_K M_K² + Σ_{k<K}(p_k − p_{k+1})⁺M_k² − Σ p_k∫m³."""
+        # rounding alone could make it less than a part of its first term that nothing takes away
+        return max(self.falls + self.spent, 1e-12 * self.falls)
+
+    @property
+    def log_term(self) -> float:
+        """log of the θ-term."""
+        constant = self.constant
+        if not 0.0 < constant < math.inf:
             return math.inf
-        first = log_sum(t.log_cube + 2.0 * log_P - log_p)
-        return 0.5 * (first + math.log(s.data.d) + math.log(constant)) - math.log(4.0)
+        return 0.5 * (self.log_cubes + math.log(self.d) + math.log(constant)) - math.log(4.0)
+
+
+def at_theta(s: Setting, t: Local, log_P: Array, theta: float, counts: Array | float = 1.0) -> float:
+    """log of the θ-term of all of a setting's steps; ``counts``: how many each stands for."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # huge steps: inf, and say so
+        term = AtTheta(s, theta)
+        term.add(t, log_P, counts)
+        return term.log_term
 
 
 class _Parts(NamedTuple):
@@ -99,16 +137,30 @@ class _Parts(NamedTuple):
     score: float
 
 
+def _best(s: Setting, t: Local, log_P: Array, counts: Array | float = 1.0) -> float:
+    return best_theta(lambda at: at_theta(s, t, log_P, at, counts))
+
+
 def _parts(s: Setting) -> _Parts:
-    t = local(s)
-    log_P, log_P0 = log_products(t.log_gamma)
-    E0 = start_error(s.data, s.start, s.process, *s.nodes.first)
+    theta, E0 = None, start_error(s.data, s.start, s.process, *s.nodes.first)
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        theta = best_theta(lambda at: at_theta(s, t, log_P, at))
-        curved = math.exp(min(at_theta(s, t, log_P, theta), 709.7))
-        P = np.exp(log_P)
-        score = s.score_bias * float(np.sum(P * t.score)) if s.score_bias else 0.0
-        found = grown(E0, log_P0), float(np.sum(P * t.drift)), curved if curved < 1e308 else math.inf, score
+        if s.nodes.in_blocks:  # any θ gives a bound: chosen on fewer steps
+            few, counts = s.nodes.sampled()
+            t = local(few, s)
+            theta = _best(s, t, log_products_of_groups(t.log_gamma, counts), counts)
+        log_P0 = drift = score = 0.0
+        term = None
+        for _, b in s.nodes.blocks():
+            t = local(b, s)
+            log_P, log_P0 = log_products(t.log_gamma, log_P0)
+            term = term or AtTheta(s, _best(s, t, log_P) if theta is None else theta)
+            term.add(t, log_P)
+            P = np.exp(log_P)
+            drift += float(np.sum(P * t.drift))
+            score += s.score_bias * float(np.sum(P * t.score)) if s.score_bias else 0.0
+        assert term is not None
+        curved = math.exp(min(term.log_term, 709.7))
+        found = grown(E0, log_P0), drift, curved if curved < 1e308 else math.inf, score
     return _Parts(*(math.inf if math.isnan(x) else x for x in found))
 
 

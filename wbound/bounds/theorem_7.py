@@ -7,7 +7,6 @@ What a step does is read from its coefficients, never from the scheme's name.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,14 @@ from numpy.typing import NDArray
 
 from wbound.bounds.shared import Parts, decay_constant, start_error
 from wbound.bounds.theorem import Theorem, stated
-from wbound.bounds.theorem_3 import best_theta, log_products, log_sum, output, start_at
+from wbound.bounds.theorem_3 import (
+    best_theta,
+    log_products,
+    log_products_of_groups,
+    log_sum,
+    output,
+    start_at,
+)
 from wbound.bounds.theorem_7_integrals import CLOSED, Integrals, integrals, second_constant
 from wbound.bounds.theta_sums import StepRows, ThetaSums
 from wbound.calculus.stable import grown, growth, softplus
@@ -150,52 +156,84 @@ class Sums(NamedTuple):
 
 
 class _Curved:
-    """The θ-terms of a setting: their logarithms, and the best θ."""
+    """The θ-terms' sums over a batch of a setting's steps: their logarithms, and the best θ of these steps alone."""
 
-    def __init__(self, s: Setting, terms: Local, log_P: Array) -> None:
+    def __init__(self, s: Setting, b: Batch, terms: Local, log_P: Array) -> None:
         assert s.data.A1 is not None
-        self.s, self.terms, self.L0 = s, terms, s.data.A1[1]
+        self.s, self.b, self.terms, self.L0 = s, b, terms, s.data.A1[1]
         self.weight = 2.0 * (log_P - terms.unit)  # log P_k² over u_k²
         self.whole = [(p, 0.0, self._of(p)) for p in _blocks(log_P.size)]
-        self.logs = (self._first, self._second) if terms.two.any() else (self._first,)
 
     def _of(self, part: slice) -> Integrals:
         terms = self.terms
-        return integrals(self.s.nodes.batch, self.L0, terms.flat, terms.steep, terms.two, part)
+        return integrals(self.b, self.L0, terms.flat, terms.steep, terms.two, part)
 
-    def _first(self, theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = log_sum(np.concatenate([i.log_first(theta) + self.weight[p] + log for p, log, i in parts]))
-        return 0.5 * (total + _log(_first(theta, self.s.data, self.s.nodes.first[1])))
+    def log_sums(
+        self, i: int, theta: float, parts: list[tuple[slice, float, Integrals]] | None = None
+    ) -> float:
+        """log of the sum in the first (i = 0) or the second θ-term."""
+        return log_sum(
+            np.concatenate(
+                [
+                    (over.log_second(theta) if i else over.log_first(theta)) + self.weight[p] + log
+                    for p, log, over in parts or self.whole
+                ]
+            )
+        )
 
-    def _second(self, theta: float, parts: list[tuple[slice, float, Integrals]]) -> float:
-        total = log_sum(np.concatenate([i.log_second(theta) + self.weight[p] + log for p, log, i in parts]))
-        return 0.5 * (total + _log(_second(theta, self.s.data, self.s.nodes.first[1])))
-
-    def best(self) -> tuple[float, ...]:
+    def best(self, all_of_them: bool = False) -> tuple[float, ...]:
         K = self.weight.size
-        looked = self.whole if K <= SAMPLED else [(p, log, self._of(p)) for p, log in _sample(K)]
-        return tuple(best_theta(partial(log_term, parts=looked)) for log_term in self.logs)
+        looked = (
+            self.whole if K <= SAMPLED or all_of_them else [(p, log, self._of(p)) for p, log in _sample(K)]
+        )
+        return tuple(
+            best_theta(lambda t, i=i: _log_term(self.s, i, t, self.log_sums(i, t, looked)))  # type: ignore[misc]
+            for i in range(2 if self.terms.two.any() else 1)
+        )
+
+
+def _log_term(s: Setting, i: int, theta: float, log_sum: float) -> float:
+    """log of the first (i = 0) or the second θ-term."""
+    if log_sum == -math.inf:  # no step of two stages
+        return log_sum
+    return 0.5 * (log_sum + _log((_first, _second)[i](theta, s.data, s.nodes.first[1])))
 
 
 def five(s: Setting, thetas: tuple[float, ...] | None = None) -> Sums:
-    """Eq. 21's terms, with the best θ_1 and θ_2 unless they are given."""
-    terms = local(s.nodes.batch, s.data, s.scheme)
-    log_P, log_P0 = log_products(terms.log_gamma)
+    """Eq. 21's terms, with the best θ_1 and θ_2 unless they are given; of more steps than a block these are chosen on
+    fewer."""
+    if thetas is None and s.nodes.in_blocks:
+        thetas = _best(s)
+    log_P0 = drift = score = 0.0
+    logs = [-math.inf, -math.inf]
     with np.errstate(over="ignore", invalid="ignore"):  # an infinite step makes an infinite part
-        curved, found = _Curved(s, terms, log_P), [0.0, 0.0]
-        for i, (log_term, theta) in enumerate(zip(curved.logs, thetas or curved.best(), strict=False)):
-            found[i] = float(np.exp(log_term(theta, curved.whole)))
-        P = np.exp(log_P)
-        drift = float(np.sum(P * terms.drift))
-        score = s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
+        for _, b in s.nodes.blocks():
+            terms = local(b, s.data, s.scheme)
+            log_P, log_P0 = log_products(terms.log_gamma, log_P0)
+            curved = _Curved(s, b, terms, log_P)
+            if thetas is None:
+                thetas = curved.best()
+            for i in range(2 if terms.two.any() else 1):
+                logs[i] = float(np.logaddexp(logs[i], curved.log_sums(i, (*thetas, 2.0)[i])))
+            P = np.exp(log_P)
+            drift += float(np.sum(P * terms.drift))
+            score += s.score_bias * float(np.sum(P * terms.score)) if s.score_bias else 0.0
+        assert thetas is not None
+        of = (*thetas, 2.0)
+        first, second = (float(np.exp(_log_term(s, i, of[i], logs[i]))) for i in (0, 1))
         start = start_at(s.data, s.start, s.process, *s.nodes.first)
-        return Sums(grown(start, log_P0), drift, found[0], found[1], score)
+        return Sums(grown(start, log_P0), drift, first, second, score)
 
 
 def _best(s: Setting) -> tuple[float, ...]:
-    terms = local(s.nodes.batch, s.data, s.scheme)
     with np.errstate(over="ignore", invalid="ignore"):  # as above
-        return _Curved(s, terms, log_products(terms.log_gamma)[0]).best()
+        if not s.nodes.in_blocks:
+            terms = local(s.nodes.batch, s.data, s.scheme)
+            return _Curved(s, s.nodes.batch, terms, log_products(terms.log_gamma)[0]).best()
+        b, counts = s.nodes.sampled()
+        terms = local(b, s.data, s.scheme)
+        log_P = log_products_of_groups(terms.log_gamma, counts) + 0.5 * np.log(counts)
+        return _Curved(s, b, terms, log_P).best(all_of_them=True)
 
 
 def sums(s: Setting, thetas: tuple[float, ...] | None = None) -> Parts:
@@ -309,18 +347,20 @@ def sinh_sum(d: int, m0: float, L0: float, lam_T: float, K: int) -> float:
 
 
 def _weights(s: Setting) -> None:
-    steps = s.scheme.steps(s.nodes.batch)
-    if not s.scheme.flow or steps.corrector is None:
+    if not s.scheme.flow:
         return
-    own, D = steps.corrector
-    with np.errstate(invalid="ignore"):  # infinite coefficients: the bound is infinite
-        wrong = (D < 0.0) | ((D > 0.0) & (np.abs(own - 0.5 * steps.C) > ROUNDING * np.abs(steps.C)))
-    if wrong.any():
-        raise HypothesisFailed(
-            "Theorem 7",
-            WEIGHTS,
-            f"{s.scheme.name} has other weights in step {int(np.argmax(wrong)) + 1}",
-        )
+    before = 0
+    for b in s.nodes.onward():
+        steps = s.scheme.steps(b)
+        if steps.corrector is None:
+            return
+        own, D = steps.corrector
+        with np.errstate(invalid="ignore"):  # infinite coefficients: the bound is infinite
+            wrong = (D < 0.0) | ((D > 0.0) & (np.abs(own - 0.5 * steps.C) > ROUNDING * np.abs(steps.C)))
+        if wrong.any():
+            step = before + int(np.argmax(wrong)) + 1
+            raise HypothesisFailed("Theorem 7", WEIGHTS, f"{s.scheme.name} has other weights in step {step}")
+        before += b.size
 
 
 SUMS = ThetaSums(

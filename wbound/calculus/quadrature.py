@@ -16,7 +16,7 @@ import numpy as np
 from wbound.errors import BadInput
 from wbound.typing import Array, Index
 
-__all__ = ["Integral", "Mesh", "Rule", "halved", "integrate", "mesh", "rule"]
+__all__ = ["Integral", "Mesh", "Rule", "halved", "integrate", "mesh", "rule", "weighted_rule"]
 
 
 #: Halvings of one interval before the integrand is called not integrable.
@@ -60,6 +60,15 @@ def rule(n: int) -> Rule:
         running[:, j] = (P[:, j + 1] - P[:, j - 1]) / (2 * j + 1)
     slopes = np.polynomial.legendre.legval(x, np.polynomial.legendre.legder(np.eye(n))).T
     return Rule((x + 1) / 2, w / 2, running @ coefficients / 2, 2 * slopes @ coefficients)
+
+
+@cache
+def weighted_rule(n: int, power: int) -> tuple[Array, Array]:
+    """Nodes and weights (n,) of Gauss's rule on [0, 1] for ∫z^power f(z)dz: exact for f of degree 2n − 1."""
+    from scipy.special import roots_jacobi  # slow to import, and most bounds need none
+
+    x, w = roots_jacobi(n, 0, power)
+    return 0.5 * (x + 1.0), w * 0.5 ** (power + 1)
 
 
 class Mesh(NamedTuple):

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import sympy
+from numpy.typing import NDArray
 
 from wbound.calculus.parser import LAM, accept, function, parse, symbol
-from wbound.calculus.quadrature import halved, rule
+from wbound.calculus.quadrature import halved, rule, weighted_rule
 from wbound.calculus.stable import sinh_minus
 from wbound.calculus.suprema import branch_and_bound, enclose
 from wbound.data.curvature import Curvature
@@ -55,35 +56,68 @@ class Profile(Curvature):
         with np.errstate(divide="ignore", invalid="ignore"):  # λ_0 = 0: ratio = ∞
             w = np.where(np.isinf(ratio), 1.0, ratio / (1.0 + ratio))
             # u = λ_1 x, x = x_0 + w z: Ψ = λ_1 w³ ∫_0^1 z² (λ max(|m|, L))²/x² dz
-            inner, error = self._inner(log_lam1, 1.0 / (1.0 + ratio), w, self._squared)
+            x0 = 1.0 / (1.0 + ratio)
+            inner, error, left = self._short(log_lam1, x0, w, self._squared, 2)
+            if left.any():
+                inner[left], error[left] = self._inner(log_lam1[left], x0[left], w[left], self._squared, 2)
             return log_lam1 + 3.0 * np.log(w) + np.log(inner * (1.0 + 1e-15) + error)
 
     def minus_cubed(self, log_lam1: Array, ratio: Array) -> Array:
         """−∫ m³ du over steps that end at λ_1, in 1/x⁴; the error estimates are added. *upper*"""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # as above
             w = np.where(np.isinf(ratio), 1.0, ratio / (1.0 + ratio))
-            # λ_1^{−2} w ∫_0^1 (λm/x)³ dz, where m < 0 and where m > 0
-            (below, off), (above, off_above) = (
-                self._inner(log_lam1, 1.0 / (1.0 + ratio), w, part)
-                for part in (self._below_zero, self._above_zero)
-            )
-            spent = below * (1.0 + 1e-13) + off - np.maximum(above * (1.0 - 1e-13) - off_above, 0.0)
+            # λ_1^{−2} w ∫_0^1 (λm/x)³ dz
+            x0 = 1.0 / (1.0 + ratio)
+            spent, error, left = self._short(log_lam1, x0, w, self._minus_cube, 0)
+            spent += 1e-13 * np.abs(spent) + error
+            if left.any():  # where m < 0 and where m > 0
+                steps = log_lam1[left], x0[left], w[left]
+                (below, off), (above, off_above) = (
+                    self._inner(*steps, part, 0) for part in (self._below_zero, self._above_zero)
+                )
+                spent[left] = below * (1.0 + 1e-13) + off - np.maximum(above * (1.0 - 1e-13) - off_above, 0.0)
             return np.where(spent != 0.0, w * spent * np.exp(-2.0 * log_lam1), 0.0)
 
-    def _squared(self, at: Array, x: Array, z: Array) -> Array:
+    def _squared(self, at: Array, x: Array) -> Array:
         size = np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))
-        return np.asarray(((z / x) * size) ** 2)
+        size /= x
+        return np.asarray(size * size)
 
-    def _below_zero(self, at: Array, x: Array, z: Array) -> Array:
-        return np.asarray((np.maximum(-self.lam_m(at), 0.0) / x) ** 3)
+    def _minus_cube(self, at: Array, x: Array) -> Array:
+        size = self.lam_m(at) / x
+        return np.asarray(-size * size * size)
 
-    def _above_zero(self, at: Array, x: Array, z: Array) -> Array:
-        return np.asarray((np.maximum(self.lam_m(at), 0.0) / x) ** 3)
+    def _below_zero(self, at: Array, x: Array) -> Array:
+        return np.maximum(self._minus_cube(at, x), 0.0)
+
+    def _above_zero(self, at: Array, x: Array) -> Array:
+        return np.maximum(-self._minus_cube(at, x), 0.0)
+
+    def _short(
+        self, log_lam1: Array, x0: Array, w: Array, of: Callable[[Array, Array], Array], power: int
+    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """∫_0^1 z^power of(log u, u/λ_1) dz of each step, u = λ_1(x_0 + wz), by Gauss's rule of three nodes for the weight
+        z^power; its error estimate, the difference to the rule of two; and the steps, long ones or with a kink inside,
+        where that is not small.
+
+        The errors are c_6 w⁶S^(6) and c_4 w⁴S^(4) at points inside, S = of: the estimate is not below the error where
+        w²|S^(6)| ≤ (c_4/2c_6)|S^(4)|, derivatives by x (section 11); c_4/2c_6 = 233.3 (power 0) or 268.8 (power 2).
+        """
+        sums = []
+        for nodes in (3, 2):
+            z, weights = weighted_rule(nodes, power)
+            x = x0[:, None] + w[:, None] * z
+            sums.append(of(log_lam1[:, None] + np.log(x), x) @ weights)
+        value, error = sums[0], np.abs(sums[0] - sums[1])
+        left = ~(error <= RTOL * np.abs(value))
+        for kink in self.kinks:
+            left |= (np.exp(np.minimum(kink - log_lam1, 1.0)) > x0) & (kink < log_lam1)
+        return value, error, left
 
     def _inner(
-        self, log_lam1: Array, x0: Array, w: Array, of: Callable[[Array, Array, Array], Array]
+        self, log_lam1: Array, x0: Array, w: Array, of: Callable[[Array, Array], Array], power: int
     ) -> tuple[Array, Array]:
-        """∫_0^1 of(log u, u/λ_1, z) dz of each step, u = λ_1(x_0 + wz), and its error estimate."""
+        """As `_short`, of any steps: more nodes, then halved where these do not agree."""
         n = log_lam1.size
 
         def panels(owner: Index, lo: Array, hi: Array, nodes: int = 8) -> Array:
@@ -91,7 +125,7 @@ class Profile(Curvature):
             z = lo[:, None] + (hi - lo)[:, None] * r.x
             x = x0[owner][:, None] + w[owner][:, None] * z
             at = log_lam1[owner][:, None] + np.log(x)
-            return np.asarray((hi - lo) * (of(at, x, z) @ r.w))
+            return np.asarray((hi - lo) * ((of(at, x) * z**power) @ r.w))
 
         everyone = np.arange(n)
         value = panels(everyone, np.zeros(n), np.ones(n), 6)

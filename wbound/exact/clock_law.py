@@ -9,7 +9,7 @@ searches over schedules cheap, and one answer serves every forward process.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -32,6 +32,7 @@ __all__ = [
     "Sampling",
     "Spectrum",
     "clock_w2",
+    "clock_w2s",
     "flow_excess",
     "prior_excess",
     "start_gap2",
@@ -164,7 +165,7 @@ def ddpm_pair(s: Array, a: Array, b: Array) -> Pair:
     )
 
 
-def hf_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
+def hf_value(s: Array, a: Array, b: Array, end: Array | float = 0.0) -> Array:
     """`hf_pair` without its derivatives, carried to ŵ_K = ς² + λ_K, λ_K = ``end``."""
     A, H = s + a, b - a
     null = A == 0.0
@@ -172,7 +173,7 @@ def hf_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
     return np.asarray(u2 * H * H / (s + b))
 
 
-def ddpm_value(s: Array, a: Array, b: Array, end: float = 0.0) -> Array:
+def ddpm_value(s: Array, a: Array, b: Array, end: Array | float = 0.0) -> Array:
     """`ddpm_pair` without its derivatives, carried to ŵ_K = ς² + λ_K, λ_K = ``end``."""
     A, H = s + a, b - a
     u2 = ((s + end) / np.where(A == 0.0, 1.0, A)) ** 2
@@ -270,33 +271,46 @@ def heun_lambda_pair(s: Array, a: Array, b: Array) -> Pair:
     )
 
 
+def _ends(s: Array, a: Array, b: Array) -> tuple[NDArray[np.bool_] | None, Array, Array]:
+    """`_null`, quick where no eigenvalue is 0."""
+    return (None, s + a, s + b) if s.min() > 0.0 else _null(s, a, b)
+
+
+def _quarter(b: Array) -> Array:
+    return np.asarray(np.log(0.25 * b))
+
+
 # φ alone, without cancellation where a step is short: log1p of r²B/A − 1, and what it is where ς² = 0 = a
 
 
-def _logged(inside: Array, null: NDArray[np.bool_], last: Array | float) -> Array:
+def _logged(
+    inside: Array, null: NDArray[np.bool_] | None, last: Callable[[Array], Array] | float, b: Array
+) -> Array:
     with np.errstate(divide="ignore"):  # nothing is left of a coordinate
-        return np.where(null, last, np.log1p(np.where(null, 0.0, inside)))
+        if null is None:
+            return np.log1p(inside)
+        return np.where(null, last(b) if callable(last) else last, np.log1p(np.where(null, 0.0, inside)))
 
 
 def ode_hf_value(s: Array, a: Array, b: Array) -> Array:
     """φ of `ode_hf_pair`."""
-    null, A, B = _null(s, a, b)
-    return _logged((b - a) ** 2 / (4.0 * A * B), null, np.log(0.25 * b))
+    null, A, B = _ends(s, a, b)
+    return _logged((b - a) ** 2 / (4.0 * A * B), null, _quarter, b)
 
 
 def ddim_value(s: Array, a: Array, b: Array) -> Array:
     """φ of `ddim_pair`."""
-    null, A, B = _null(s, a, b)
-    return _logged(-s * (np.sqrt(b) - np.sqrt(a)) ** 2 / (A * B), null, -np.inf)
+    null, A, B = _ends(s, a, b)
+    return _logged(-s * (np.sqrt(b) - np.sqrt(a)) ** 2 / (A * B), null, -np.inf, b)
 
 
 def heun_lam_value(s: Array, a: Array, b: Array) -> Array:
     """φ of `heun_lam_pair`."""
-    null, A, B = _null(s, a, b)
+    null, A, B = _ends(s, a, b)
     kappa, beta = np.sqrt(a / b), s / A
     inside = b / (A * B) * (np.sqrt(b) - np.sqrt(a)) ** 2 * (1.0 - kappa)
     inside = inside * (0.25 * beta**2 * (1.0 + 3.0 * kappa) + beta * (a / A) * kappa)
-    return _logged(inside, null, np.log(0.25 * b))
+    return _logged(inside, null, _quarter, b)
 
 
 def heun_value(s: Array, a: Array, b: Array) -> Array:
@@ -306,10 +320,10 @@ def heun_value(s: Array, a: Array, b: Array) -> Array:
 
 def heun_lambda_value(s: Array, a: Array, b: Array) -> Array:
     """φ of `heun_lambda_pair`: r²B/A − 1 = x³(x − 8)/(64(1 + x)), x = B/A − 1."""
-    null, A, B = _null(s, a, b)
+    null, A, B = _ends(s, a, b)
     x = (b - a) / A
     with np.errstate(over="ignore"):  # a hopeless step: infinite
-        return _logged(np.maximum(x**3 * (x - 8.0) * (A / B) / 64.0, -1.0), null, np.inf)
+        return _logged(np.maximum(x**3 * (x - 8.0) * (A / B) / 64.0, -1.0), null, np.inf, b)
 
 
 class ClockLaw(NamedTuple):
@@ -370,19 +384,66 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
     A twin of `wbound.exact.gaussian_law.law` for these schemes; tests compare the two. Raises `BadInput` for a scheme that
     asks for the score at λ = 0 where an eigenvalue is 0.
     """
-    lam = np.exp(log_lam)
-    s, sampling, flow = spectrum.variances, spectrum.sampling, LAWS[scheme].flow
-    end = float(lam[-1])
-    if end == 0.0:
+    return clock_w2s(spectrum, [log_lam], scheme)[0]
+
+
+def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> list[ClockW2]:
+    """`clock_w2` of each of several rows of nodes, all of them at once."""
+    s, sampling = spectrum.variances, spectrum.sampling
+    _, of, flow = LAWS[scheme]
+    lams = [np.exp(row) for row in rows]
+    if any(lam[-1] == 0.0 for lam in lams):
         has_density(SCHEMES[scheme], s)
-    e = sampling.spread(_excess(sampling.at, lam, scheme))
-    moved, means2 = _moved_by_prior(flow, s, e, float(lam[0]), end)
+    out = []
+    for few in _parts(lams, sampling.at.size):
+        a, b = (np.concatenate([lam[part] for lam in few]) for part in (_LATER, _EARLIER))
+        sizes = [lam.size - 1 for lam in few]
+        begins = np.cumsum([0, *sizes[:-1]])
+        end = np.array([lam[-1] for lam in few])
+        e = np.empty((sampling.at.size, len(few)))
+        share = max(1, MOST // a.size)
+        for i in range(0, e.shape[0], share):
+            at = sampling.at[i : i + share, None]
+            terms = of(at, a, b) if flow else of(at, a, b, np.repeat(end, sizes))
+            e[i : i + share] = (
+                np.add.reduceat(terms, begins, axis=1) if len(few) > 1 else terms.sum(axis=1)[:, None]
+            )
+        if flow:
+            e = flow_excess(sampling.at[:, None] + end, e)
+        out += _w2_of(spectrum, flow, sampling.spread(e), np.array([lam[0] for lam in few]), end)
+    return out
+
+
+#: Pairs of a step and an eigenvalue that are held at once.
+MOST = 1 << 18
+#: The ends of a step among the nodes.
+_LATER, _EARLIER = slice(1, None), slice(None, -1)
+
+
+def _parts(lams: list[Array], n: int) -> Iterator[list[Array]]:
+    """The rows in parts of at most `MOST` pairs, one row at least."""
+    part: list[Array] = []
+    size = 0
+    for lam in lams:
+        if part and size + n * lam.size > MOST:
+            yield part
+            part, size = [], 0
+        part.append(lam)
+        size += n * lam.size
+    if part:
+        yield part
+
+
+def _w2_of(spectrum: Spectrum, flow: bool, e: Array, lam0: Array, end: Array) -> list[ClockW2]:
+    """The distances from each e (E, N) of rows that begin at λ_0 and end at λ_K (N,)."""
+    s, counts = spectrum.variances[:, None], spectrum.counts
+    moved, means2 = _moved_by_prior(flow, s, e, lam0, end)
     e, moved = end + e, end + moved
-    mean2 = float((spectrum.mean_square * means2).sum())
-    exact = float((spectrum.counts * width_error2(s, e)).sum())
-    prior = float((spectrum.counts * width_error2(s, moved)).sum()) + mean2
-    start = float((spectrum.counts * start_gap2(s, e, moved)).sum()) + mean2
-    return ClockW2(math.sqrt(exact), math.sqrt(prior), math.sqrt(start))
+    mean2 = spectrum.mean_square @ means2
+    exact = counts @ width_error2(s, e)
+    prior = counts @ width_error2(s, moved) + mean2
+    start = counts @ start_gap2(s, e, moved) + mean2
+    return [ClockW2(*each) for each in np.sqrt([exact, prior, start]).T.tolist()]
 
 
 def prior_excess(s: Array, lam: Array, scheme: str) -> Array:
@@ -402,8 +463,10 @@ def _excess(s: Array, lam: Array, scheme: str) -> Array:
     return flow_excess(s + end, e) if flow else e
 
 
-def _moved_by_prior(flow: bool, s: Array, e: Array, lam0: float, end: float) -> tuple[Array, Array]:
-    """What e becomes from the prior start, and the squared share of the mean that is then missing, (E,)."""
+def _moved_by_prior(
+    flow: bool, s: Array, e: Array, lam0: Array | float, end: Array | float
+) -> tuple[Array, Array]:
+    """What e becomes from the prior start, and the squared share of the mean that is then missing, (E, N)."""
     w = s + end
     if flow:  # everything is multiplied by R, R² = (ŵ_K+e)/(ς²+λ_0)
         return e - (w + e) * (s / (s + lam0)), np.maximum(w + e, 0.0) / (s + lam0)

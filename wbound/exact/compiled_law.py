@@ -20,7 +20,7 @@ from wbound.sampler.scheme import forgotten, trapezoid, vanishes
 from wbound.sampler.tame_steps import TameSteps, table
 from wbound.typing import Array
 
-__all__ = ["LawPass", "Passed", "Spectrum", "law_pass", "spectrum", "w2"]
+__all__ = ["LawPass", "Passed", "Spectrum", "law_pass", "spectrum", "w2", "w2_from"]
 
 
 class Spectrum(NamedTuple):
@@ -101,15 +101,20 @@ class LawPass:
 
 def w2(s: Setting, law: Spectrum, of: Passed) -> float | None:
     """The exact W2 of a setting from its pass over its data's spectrum; None where doubles do not hold it."""
+    return w2_from(s, s.start, s.score_noise, law, of)
+
+
+def w2_from(s: Setting, start: str, V: float, law: Spectrum, of: Passed) -> float | None:
+    """`w2` of ``s`` with another start and another noise V of the score."""
     log_alpha, log_lam = s.nodes.first
     lam = math.exp(log_lam)
     begun, short, first = 1.0, 0.0, lam
-    if s.start == "exact":
+    if start == "exact":
         begun = 0.0
-    elif s.start == "standard":
+    elif start == "standard":
         short, first = s.process.short_of_one(log_alpha)[0], math.exp(-2.0 * log_alpha)
     per = (1.0 + of.c * lam) ** -of.power
-    V2, delta = s.score_noise**2 / s.data.d if s.score_noise else 0.0, math.exp(s.nodes.last[1])
+    V2, delta = V**2 / s.data.d if V else 0.0, math.exp(s.nodes.last[1])
     scale = (1.0 + of.c * delta) ** of.power if delta else 1.0
     total = _compiled()[2](
         law.variances, law.counts, law.means2, of.parts, V2, begun, short, first, per, scale, delta

@@ -396,7 +396,7 @@ class Process:
         return times_of(self, log_lam, t_max)
 
     @cached_property
-    def _clock_table(self) -> tuple[Array, Array] | None:
+    def _clock_table(self) -> tuple[Array, Array, Array] | None:
         """Of a process of the catalogue, whose clock has a closed form: `clock_table`."""
         return None if self.name == "user" or self._increment_of is None else clock_table(self)
 

@@ -18,6 +18,9 @@ __all__ = ["clock_table", "times_of"]
 #: times, of so many.
 TABULATED, KEPT = 65, (-40.0, 39.0, 257)
 
+#: Newton's next move after one as small as this, in log t, is below rounding where the clock has a closed form.
+NEAR = 1e-9
+
 
 def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
     """`Process.time_of`: safeguarded Newton in log t, since d log λ/d log t = t g²/σ² > 0. Raises `BadInput`."""
@@ -34,10 +37,19 @@ def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
         or t_max < math.exp(table[0][-1])
     ):
         table = _clock_between(process, goal, t_max)
-    logs, known = table
+    logs, known, rates = table
     cell = np.clip(np.searchsorted(known, goal) - 1, 0, logs.size - 2)
     left, right = logs[cell], logs[cell + 1]
-    u = 0.5 * (left + right) if logs.size == 2 else np.clip(np.interp(goal, known, logs), left, right)
+    if logs.size == 2:
+        u = 0.5 * (left + right)
+    elif rates is None:
+        u = np.clip(np.interp(goal, known, logs), left, right)
+    else:
+        u = np.clip(
+            _between(goal, known[cell], known[cell + 1], left, right, rates[cell], rates[cell + 1]),
+            left,
+            right,
+        )
     at = np.arange(goal.size)  # those that are still on their way
     for _ in range(200):
         own, a, b = u[at], left[at], right[at]
@@ -56,6 +68,8 @@ def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
         u[at], left[at], right[at] = new, a, b
         # the last move was within rounding of log t, of log λ, or of the bracket
         close = moved <= 4e-16 * size
+        if rates is not None:
+            close |= inside & (moved <= NEAR) & (np.abs(gap) <= NEAR * np.maximum(1.0, np.abs(goal[at])))
         close |= np.abs(gap) <= 2e-16 * np.maximum(1.0, np.abs(goal[at]))
         close |= b - a <= 4e-16 * size
         at = at[~close]
@@ -65,7 +79,17 @@ def times_of(process: Any, log_lam: ArrayLike, t_max: float) -> Array:
     return out.reshape(np.shape(log_lam))
 
 
-def _clock_between(process: Any, goal: Array, t_max: float) -> tuple[Array, Array]:
+def _between(x: Array, x0: Array, x1: Array, y0: Array, y1: Array, rate0: Array, rate1: Array) -> Array:
+    """The cubic through two values with two slopes."""
+    h = x1 - x0
+    s = (x - x0) / h
+    r = 1.0 - s
+    return np.asarray(
+        r * r * ((1.0 + 2.0 * s) * y0 + s * h * rate0) + s * s * ((1.0 + 2.0 * r) * y1 - r * h * rate1)
+    )
+
+
+def _clock_between(process: Any, goal: Array, t_max: float) -> tuple[Array, Array, None]:
     """log t, ascending, and log λ there, around all of ``goal``. Raises `BadInput` when λ never gets there."""
     # log t brackets for all goals at once, inside the process's life
     last = math.log(min(t_max, (1.0 - 1e-14) * process.t_max))
@@ -88,19 +112,21 @@ def _clock_between(process: Any, goal: Array, t_max: float) -> tuple[Array, Arra
         logs = np.linspace(lo, hi, TABULATED)
         known = process.log_lam(np.exp(logs))
         if np.isfinite(known).all() and (np.diff(known) > 0.0).all():
-            return logs, known
-    return np.array([lo, hi]), np.array([-np.inf, np.inf])
+            return logs, known, None
+    return np.array([lo, hi]), np.array([-np.inf, np.inf]), None
 
 
-def clock_table(process: Any) -> tuple[Array, Array] | None:
-    """log t, ascending, and log λ there, of a process whose clock has a closed form."""
+def clock_table(process: Any) -> tuple[Array, Array, Array] | None:
+    """log t, ascending, log λ there and d log t/d log λ, of a process whose clock has a closed form."""
     first, last, n = KEPT
     logs = np.linspace(first, min(last, math.log((1.0 - 1e-14) * min(process.t_max, 1e300))), n)
     with np.errstate(all="ignore"):  # beyond doubles: left out
-        known = process.log_lam(np.exp(logs))
-    good = np.isfinite(known) & (np.abs(known) < 1e6)
-    logs, known = logs[good], known[good]
-    return (logs, known) if logs.size > 2 and (np.diff(known) > 0.0).all() else None
+        t = np.exp(logs)
+        log_alpha, known = process.law(t)
+        rates = 1.0 / (t * (process._g_of(t) * np.exp(-0.5 * known - log_alpha)) ** 2)
+    good = np.isfinite(known) & (np.abs(known) < 1e6) & np.isfinite(rates)
+    logs, known, rates = logs[good], known[good], rates[good]
+    return (logs, known, rates) if logs.size > 2 and (np.diff(known) > 0.0).all() else None
 
 
 def _readable(process: Any, log_t: float) -> float:

@@ -174,7 +174,7 @@ class Description:
         if where.nodes.uniform:
             kept += ["made_grid", "setting"]
         elif self.nodes is None:
-            nodes = tuple(float(t).hex() for t in where.nodes.t)
+            nodes = tuple(float(t).hex() for t in where.nodes.t[:])
             changes |= {"T": nodes[0], "nodes": nodes, "levels": None, "grid_options": Texts()}
         elif self.T is None:
             changes["T"] = self.nodes[0]
@@ -390,4 +390,4 @@ def _grid_texts(grid: Grid, process: Process, data: Curvature, T: str | None, K:
     if grid.options is not None:
         return out | {"grid_options": {name: value.hex() for name, value in grid.options}}
     nodes = grid.nodes(process, data, None if T is None else double_of("T", T), K)
-    return out | {"K": nodes.K, "nodes": tuple(float(t).hex() for t in nodes.t)}
+    return out | {"K": nodes.K, "nodes": tuple(float(t).hex() for t in nodes.t[:])}

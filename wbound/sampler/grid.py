@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,18 +16,22 @@ from wbound.errors import BadInput, count, one_of, positive
 from wbound.forward.forward_process import Process
 from wbound.memory import fits
 from wbound.sampler import placement
-from wbound.sampler.steps import Batch, GridBatch
-from wbound.typing import Array
+from wbound.sampler.steps import Batch, GridBatch, batch
+from wbound.typing import Array, Index
 
-__all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "UniformTimes", "grid_named", "log_nodes"]
+__all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "Placed", "grid_named", "log_nodes"]
 
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
 BLOCK = 32768
+#: The most steps on which what may be any number is chosen, where there are more than a block.
+SAMPLED = 8192
 #: Is told how many steps of a sum in several blocks are done, and of how many.
 watch: Callable[[int, int], None] | None = None
-#: The times of a uniform grid of more steps are not held.
-HELD = 1 << 20
+#: The nodes of a grid of more steps are not held, but made as they are asked for.
+HELD = 1 << 18
+#: Bytes a node of a grid whose nodes are an array, while their times are found.
+ARRAY = 250.0
 #: More steps than this are not summed one by one.
 MOST_STEPS = 200_000_000
 
@@ -84,9 +88,28 @@ class Nodes:
         """log λ at the nodes (K+1,)."""
         return np.concatenate((self.batch.log_lam_hi[:1], self.batch.log_lam_lo))
 
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Batch]]:
+    @property
+    def in_blocks(self) -> bool:
+        """Whether the steps are more than a block."""
+        return self.K > BLOCK
+
+    def sampled(self) -> tuple[Batch, Array]:
+        """Some of the steps, in the sampler's order, and how many each stands for (N,): the last ones, which are unlike
+        the others, and the middle one of every group before. What may be any number (θ) is chosen on them."""
+        first = max(self.K - SAMPLED // 8, 0)
+        size = -(-first // (SAMPLED - SAMPLED // 8))
+        ends = np.append(np.arange(0, first, max(size, 1)), np.arange(first, self.K + 1))
+        counts = np.diff(ends)
+        before = ends[:-1] + counts // 2
+        found = batch(self.process, self.t[before + 1], self.t[before])
+        if self.given is not None:
+            found = replace(found, log_lam_lo=self.given[before + 1], log_lam_hi=self.given[before])
+        return found, counts.astype(float)
+
+    def blocks(self, size: int | None = None) -> Iterator[tuple[slice, Batch]]:
         """The steps in blocks, from the data's end (k = K) backward; within a block in the sampler's
         order."""
+        size = BLOCK if size is None else size
         if size >= self.K:
             yield slice(0, self.K), self.batch
             return
@@ -95,8 +118,9 @@ class Nodes:
             yield slice(begin, end), self._steps(begin, end)
             self._tell(self.K - begin)
 
-    def onward(self, size: int = BLOCK) -> Iterator[Batch]:
+    def onward(self, size: int | None = None) -> Iterator[Batch]:
         """The steps in blocks, in the sampler's order."""
+        size = BLOCK if size is None else size
         if size >= self.K:
             yield self.batch
             return
@@ -115,36 +139,32 @@ class Nodes:
         return GridBatch(self.process, t, given)
 
 
-class UniformTimes:
-    """The times of a uniform grid of very many steps as they are asked for: an array (K+1,) to whoever reads one."""
+class Placed:
+    """Values at the nodes of a grid, made as they are asked for: an array (K+1,) to whoever reads one.
+
+    ``at``: indices k (N,), ascending, ↦ values there.
+    """
 
     ndim = 1
 
-    def __init__(self, T: float, K: int, step: float, last: float) -> None:
-        self.T, self.step, self.last = T, step, last
-        self.size, self.shape = K + 1, (K + 1,)
+    def __init__(self, K: int, at: Callable[[Index], Array]) -> None:
+        self.size, self.shape, self.at = K + 1, (K + 1,), at
+        self._last: tuple[tuple[int, int, int], Array] | None = None
 
     def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, at: Any) -> Any:
-        if not isinstance(at, slice):
-            return self[at : at + 1 or None][0]
-        begin, end, stride = at.indices(self.size)
-        return self._between(begin, end, stride)
+    def __getitem__(self, where: Any) -> Any:
+        if isinstance(where, slice):
+            asked = where.indices(self.size)
+            # log λ is asked for by the times, and then again by itself
+            if self._last is None or self._last[0] != asked:
+                self._last = asked, self.at(np.arange(*asked))
+            return self._last[1]
+        return self.at(where) if np.ndim(where) else self.at(np.array([range(self.size)[where]]))[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return self._between(0, self.size, 1)
-
-    def _between(self, begin: int, end: int, stride: int) -> Array:
-        K = self.size - 1
-        t = np.arange(K - begin, K - end, -stride, dtype=float)
-        t *= self.step
-        if self.last:
-            t += self.last
-        if begin == 0 and t.size:
-            t[0] = self.T
-        return t
+        return self.at(np.arange(self.size))
 
 
 class _Request(NamedTuple):
@@ -161,25 +181,33 @@ class _Request(NamedTuple):
         return float(self.process.log_lam(self.T))
 
 
-def _uniform(r: _Request) -> Array:
+def _uniform(r: _Request) -> Placed:
     last = 0.0
     if r.delta:
         last = float(r.process.time_of(math.log(r.delta)))
         if not last < r.T:
             raise BadInput("delta", r.delta, f"must be below lam(T) = {math.exp(r.log_lam_T):.6g}")
-    times = UniformTimes(r.T, r.K, (r.T - last) / r.K, last)
-    return times if r.K > HELD else np.asarray(times)  # type: ignore[return-value]
+    step = (r.T - last) / r.K
+
+    def at(k: Index) -> Array:
+        t = (r.K - k) * step
+        if last:
+            t += last
+        t[k == 0] = r.T
+        return np.asarray(t)
+
+    return Placed(r.K, at)
 
 
-def _levels(
-    place: Callable[[float, int, Curvature | None, float | None], Array], sigma_min: float | None
-) -> Callable[[_Request], Array]:
-    """K levels and then 0, or K + 1 levels down to δ."""
+def _levels(place: Callable[..., Array], *options: float | None) -> Callable[[_Request], Placed]:
+    """K levels and then 0, or K + 1 levels down to δ; the last option is the least σ."""
 
-    def levels(r: _Request) -> Array:
+    def levels(r: _Request) -> Placed:
         if r.delta:
-            return place(r.log_lam_T, r.K + 1, r.data, math.sqrt(r.delta))[:-1]
-        return place(r.log_lam_T, r.K, r.data, sigma_min)
+            *others, _ = options
+            least = (*others, math.sqrt(r.delta))
+            return Placed(r.K, lambda k: place(r.log_lam_T, r.K + 1, r.data, *least, at=k))
+        return Placed(r.K, lambda k: place(r.log_lam_T, r.K, r.data, *options, at=k))
 
     return levels
 
@@ -199,12 +227,14 @@ class Grid:
     ``place(request) -> (K+1,)`` gives decreasing values of ``coordinate`` ("t" or "log_lam"), the last at
     λ = 0 unless it stops early: an explicit grid made with stop="early", or a named one with ``delta`` (or
     with data that have one, such as `wbound.early_stopped`), which ends at λ_K = δ. Then the output is
-    y_K/α_K (section 11). An explicit grid brings its own T and K.
+    y_K/α_K (section 11). An explicit grid brings its own T and K. Beyond 2¹⁸ steps the nodes are made block by block;
+    an explicit grid holds the values that it was given, 8 bytes each, and a ``place`` of your own that gives an array
+    about 250 bytes a node while their times are found.
     """
 
     name: str
     coordinate: str
-    place: Callable[[_Request], Array]
+    place: Callable[[_Request], Array | Placed]
     explicit: bool = False
     length: int | None = None
     delta: float | None = None
@@ -222,9 +252,11 @@ class Grid:
     def power(exponent: float) -> Grid:
         """τ_k = T(1 − k/K)^exponent, exponent > 0: 1 is the published grid, and more puts more nodes near 0."""
         to = positive("exponent", exponent)
-        return Grid(
-            "power", "t", lambda r: r.T * (1.0 - np.arange(r.K + 1) / r.K) ** to, options=_given(exponent=to)
-        )
+
+        def place(r: _Request) -> Placed:
+            return Placed(r.K, lambda k: r.T * (1.0 - k / r.K) ** to)
+
+        return Grid("power", "t", place, options=_given(exponent=to))
 
     @staticmethod
     def log_lam(sigma_min: float | None = None, delta: float | None = None) -> Grid:
@@ -242,7 +274,7 @@ class Grid:
         Source: Karras et al., 2022, Eq. 5 (ρ = 7, σ from 0.002 to 80).
         """
         power = positive("rho", rho)
-        place = _levels(lambda u, K, data, least: placement.edm(u, K, data, power, least), sigma_min)
+        place = _levels(placement.edm, power, sigma_min)
         options = _given(rho=power, sigma_min=sigma_min, delta=delta)
         return Grid("edm", "log_lam", place, delta=_positive_or_none(delta), options=options)
 
@@ -285,15 +317,24 @@ class Grid:
     def from_lam(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit clock values λ (K+1,) in x², strictly decreasing to 0; with stop="early" to δ > 0."""
         lam = _decreasing(values, "grid lam", stop)
-        return Grid("from_lam", "log_lam", lambda r: log_nodes(lam), True, lam.size - 1, values=lam)
+        return Grid(
+            "from_lam",
+            "log_lam",
+            lambda r: Placed(r.K, lambda k: log_nodes(lam[k])),
+            True,
+            lam.size - 1,
+            values=lam,
+        )
 
     @staticmethod
     def from_sigma(values: ArrayLike, stop: str | None = None) -> Grid:
         """Explicit noise levels √λ (K+1,) in x, strictly decreasing to 0; with stop="early" to √δ > 0."""
         sigma = _decreasing(values, "grid sigma", stop)
-        return Grid(
-            "from_sigma", "log_lam", lambda r: 2.0 * log_nodes(sigma), True, sigma.size - 1, values=sigma
-        )
+
+        def place(r: _Request) -> Placed:
+            return Placed(r.K, lambda k: 2.0 * log_nodes(sigma[k]))
+
+        return Grid("from_sigma", "log_lam", place, True, sigma.size - 1, values=sigma)
 
     def nodes(self, process: Process, data: Curvature | None, T: float | None, K: int | None) -> Nodes:
         """The grid read through ``process``'s clock. T and K are required unless the grid is explicit,
@@ -306,35 +347,64 @@ class Grid:
             steps, end = count("K", K), positive("T", T)
         if steps > MOST_STEPS:
             raise BadInput("K", K, "more steps than can be summed one by one; use wbound.iterations")
-        fits("K", steps, 8.0 if self.name == "uniform" else 64.0)
+        if self.options is None and not self.explicit:
+            fits("K", steps, ARRAY, "a grid of your own, whose nodes are held")
         delta = 0.0 if self.explicit else self.delta or (data.delta if data is not None else 0.0)
         if delta and self.name not in STOPPING:
             raise BadInput("grid", self.name, f"does not stop early: use {', '.join(STOPPING)}")
         values = self.place(_Request(process, data, end, steps, delta))
-        if self.coordinate == "t":
-            t = values
-        elif self.explicit:
-            t = process.time_of(values)
-        else:  # the first node is λ(T) itself
-            t = np.concatenate(([end], process.time_of(values[1:])))
+        if steps <= HELD:
+            values = np.asarray(values)
+        t = values if self.coordinate == "t" else self._times(process, values, end)
         if self.explicit and T is not None and abs(positive("T", T) - t[0]) > 1e-9 * t[0]:
             raise BadInput("T", T, f"the grid given starts at T = {t[0]:.12g}")
         process.check_domain(float(t[0]))
-        if self.name != "uniform" and not (np.diff(t) < 0).all():
-            raise BadInput(
-                self.name, "grid", "its nodes coincide in double precision as times of this process"
-            )
+        if isinstance(t, np.ndarray) and self.name != "uniform":
+            self._apart(t)
         uniform = self.name == "uniform" and not delta
-        nodes = Nodes(process, t, uniform, values if self.coordinate == "log_lam" else None)
+        given = values if self.coordinate == "log_lam" else None
+        nodes = Nodes(process, cast("Array", t), uniform, cast("Array | None", given))
         log_lam_T = nodes.first[1]
         if not np.isfinite(log_lam_T):
             raise BadInput("T", float(t[0]), "lam(T) must be > 0, and its logarithm finite")
         return nodes
 
+    def _times(self, process: Process, log_lam: Array | Placed, T: float) -> Array | Placed:
+        """Times at log λ (K+1,); of a named grid the first is T itself."""
+        if isinstance(log_lam, np.ndarray):
+            t = process.time_of(log_lam)
+            if not self.explicit:
+                t[0] = T
+            return t
+
+        def at(k: Index) -> Array:
+            t = process.time_of(log_lam[slice(int(k[0]), int(k[-1]) + 1) if _all_between(k) else k])
+            if not self.explicit:
+                t[k == 0] = T
+            self._apart(t)
+            return t
+
+        return Placed(log_lam.size - 1, at)
+
+    def _apart(self, t: Array) -> None:
+        if not (np.diff(t) < 0).all():
+            raise BadInput(
+                self.name, "grid", "its nodes coincide in double precision as times of this process"
+            )
+
+
+def _all_between(k: Index) -> bool:
+    return k.size > 1 and int(k[-1] - k[0]) == k.size - 1
+
 
 def _in_clock(name: str) -> Grid:
     place = placement.PLACEMENTS[name]
-    return Grid(name, "log_lam", lambda r: place(r.log_lam_T, r.K, r.data), options=())
+    return Grid(
+        name,
+        "log_lam",
+        lambda r: Placed(r.K, lambda k: place(r.log_lam_T, r.K, r.data, at=k)),
+        options=(),
+    )
 
 
 #: Named grids that can end at λ_K = δ > 0.

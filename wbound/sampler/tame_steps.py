@@ -10,7 +10,7 @@ from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import TAME, Batch, GridBatch
 from wbound.typing import Array
 
-__all__ = ["TameSteps", "table", "tamed"]
+__all__ = ["TameClock", "TameSteps", "clocked", "table", "tamed"]
 
 #: More steps than this round otherwise than the sums in logarithms do, which are then as quick.
 MOST = 65_536
@@ -34,15 +34,35 @@ class TameSteps:
 def tamed(batch: Batch, scheme: Scheme) -> TameSteps | None:
     """The `TameSteps`; None where the steps are not tame (as `GridBatch.tame`, but for `LONGEST`), are too many,
     or have a memory."""
-    if not isinstance(batch, GridBatch) or scheme.memory is not None:
-        return None
+    shared = clocked(batch)
+    return None if shared is None or scheme.memory is not None else shared.under(scheme)
+
+
+@dataclass(frozen=True, eq=False)
+class TameClock:
+    """What `TameSteps` of every scheme on the same nodes share."""
+
+    batch: GridBatch
+    lam: Array
+    per_alpha2: Array
+    back: Array
+    H: Array
+
+    def under(self, scheme: Scheme) -> TameSteps:
+        """The steps of a scheme without a memory."""
+        own = scheme.steps(self.batch)
+        return TameSteps(self.batch, scheme, own, self.lam, self.per_alpha2, self.back, self.H)
+
+
+def clocked(batch: Batch) -> TameClock | None:
+    """What tame steps of any scheme share; None where they are not tame, or too many."""
     # no step so long that the coefficients' differences would lose more than two digits
-    if batch.size > MOST or not (batch.within(TAME) and float(batch.steps.F.max()) <= LONGEST):
+    if not isinstance(batch, GridBatch) or batch.size > MOST:
+        return None
+    if not (batch.within(TAME) and float(batch.steps.F.max()) <= LONGEST):
         return None
     lam, per_alpha2 = np.ascontiguousarray(batch.lam), np.ascontiguousarray(batch.per_alpha2)
-    return TameSteps(
-        batch, scheme, scheme.steps(batch), lam, per_alpha2, np.exp(-batch.steps.F), np.asarray(batch.H)
-    )
+    return TameClock(batch, lam, per_alpha2, np.exp(-batch.steps.F), np.asarray(batch.H))
 
 
 def table(*rows: Array | float, size: int) -> Array:

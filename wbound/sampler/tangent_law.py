@@ -7,13 +7,14 @@ derived here.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from wbound.data.binned_spectrum import spectral_bins
 from wbound.errors import count, positive
-from wbound.typing import Array
+from wbound.typing import Array, Index
 
 __all__ = ["tangent_density", "tangent_error", "tangent_sigmas"]
 
@@ -75,19 +76,35 @@ def _cumulative(values: Array) -> Array:
     return np.concatenate(([0.0], np.cumsum(np.concatenate(([first], inner, [last])))))
 
 
-def tangent_sigmas(K: int, variances: ArrayLike, lam_max: float, counts: ArrayLike | None = None) -> Array:
-    """σ_0 > … > σ_K = 0 (K+1,) in x of the grid `tangent`: for one eigenvalue √x tan(Θ(1 − k/K)), the best grid of
-    `ddim`; for a spectrum the quantiles of `tangent_density`, best as K → ∞. Raises `BadInput`."""
+@lru_cache(maxsize=4)
+def _quantiles(
+    variances: tuple[float, ...], counts: tuple[float, ...], lam_max: float
+) -> tuple[Array, Array]:
+    """σ (N,) and the share of the nodes below it: kept, since a grid in blocks asks for each."""
+    return tangent_density(variances, lam_max, counts)[:2]
+
+
+def tangent_sigmas(
+    K: int,
+    variances: ArrayLike,
+    lam_max: float,
+    counts: ArrayLike | None = None,
+    at: Index | None = None,
+) -> Array:
+    """σ_0 > … > σ_K = 0 (K+1,) in x of the grid `tangent`, or those of indices ``at``: for one eigenvalue
+    √x tan(Θ(1 − k/K)), the best grid of `ddim`; for a spectrum the quantiles of `tangent_density`, best as K → ∞.
+    Raises `BadInput`."""
     K, high = count("K", K), math.sqrt(positive("lam_max", lam_max))
-    distinct = spectral_bins(variances, counts)[0]
-    share = np.arange(K, -1, -1) / K
+    distinct, n, _ = spectral_bins(variances, counts)
+    k = np.arange(K + 1) if at is None else at
+    share = (K - k) / K
     if distinct.size == 1:
         unit = math.sqrt(float(distinct[0]))
         sigma = unit * np.tan(math.atan2(high, unit) * share)
     else:
-        at, below, _ = tangent_density(variances, lam_max, counts)
+        known, below = _quantiles(tuple(distinct.tolist()), tuple(n.tolist()), lam_max)
         # the share is smooth in arsinh σ
         unit = math.sqrt(float(distinct[0]))
-        sigma = unit * np.sinh(np.interp(share, below, np.arcsinh(at / unit)))
-    sigma[0], sigma[-1] = high, 0.0
+        sigma = unit * np.sinh(np.interp(share, below, np.arcsinh(known / unit)))
+    sigma[k == 0], sigma[k == K] = high, 0.0
     return sigma

@@ -140,6 +140,8 @@ def smoothed(
     from wbound.errors import count, positive
 
     out, figure = placed(out, figure, "report", (".npy",), (".png",))
+    if not own.given:
+        o.refuse({"-p": own.p}, "goes with --process, or --f and --g")
     points, said = datasets.noted_samples_of(data, key)
     if points.ndim == 2 and figure is not None:
         from wbound.errors import BadInput

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import wbound
+from numerics.schedules import choice
+from numerics.schedules.candidates import candidates_of, makers_of
 from numerics.schedules.choice import choose
 from numerics.schedules.ranking import Choice, Ranking
+from numerics.schedules.row_levels import Task
 from numerics.schedules.schedule_formats import from_array
 from numerics.targets.datasets import Dataset, digits, from_samples, from_spectrum
 from wbound.errors import BadInput
@@ -112,6 +115,23 @@ def test_other_schemes(scheme: str, data: Dataset) -> None:
     else:
         assert ("any", "edm") in grids
         assert found.best.kind == "numerical"
+
+
+@pytest.mark.parametrize("scheme", ["ddim", "hf", "em", "dpmpp-2m"])
+def test_levels_looked_at_together_have_the_errors_that_each_has(scheme: str) -> None:
+    """Of every kind of row, and where a clock does not get there, or nodes coincide, infinite as alone."""
+    data = from_spectrum([3.0, 1.0, 0.2])
+    task = Task(Spectrum.of(data.gaussian), scheme, 0.0)
+    facts, _ = choice._facts(data)
+    own = wbound.Process(f="0", g="5/(1+t)")  # its lam stays below 25
+    makers = makers_of(["vp-linear", own, "image-vp-original"], facts)
+    rows = candidates_of(scheme, makers, ["uniform", "edm", "optimal"], data.gaussian, facts)
+    levels, infinite = np.array([-3.0, -0.5, 2.0, 9.0, 12.0]), 0
+    for row in rows:
+        together = task.scan(row, levels, 6)
+        assert together == pytest.approx([task.held(row, float(u), 6) for u in levels], rel=1e-12)
+        infinite += together.count(math.inf)
+    assert infinite >= 2
 
 
 @pytest.mark.parametrize("scheme", ["em-point", "em-point-arrival"])

@@ -12,7 +12,8 @@ import pytest
 
 from numerics.recorders.scheduler_nodes import training_log_lam
 from numerics.schedules.candidates import Candidate
-from numerics.schedules.choice import _facts, _Task, choose
+from numerics.schedules.choice import _facts, choose
+from numerics.schedules.row_levels import Task
 from numerics.schedules.schedule_formats import from_array, nearest, start_std, to_array
 from numerics.targets import datasets
 from numerics.targets.datasets import Dataset
@@ -136,7 +137,7 @@ def test_nothing_further_gains_a_percent() -> None:
 def test_a_row_that_would_always_gain_ends_where_float32_does() -> None:
     """One step of ddim on a mean 1e9 standard deviations away: the error falls with σ_max all the way."""
     data = Gaussian(np.array([1e9]), 1.0)
-    task = _Task(Spectrum.of(data), "ddim", 0.0)
+    task = Task(Spectrum.of(data), "ddim", 0.0)
     row = Candidate("any", "one", lambda u, K: (np.array([u, -np.inf]), None, math.nan))
     level = task.best(row, 1)
     assert level.limit == "float32"

@@ -77,8 +77,8 @@ def test_what_cells_share_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> N
     one |= {"start": ["prior", "exact"], "T": [1.0], "scheme": ["em"], "outputs": ["exact"]}
     plan = read({**one, "K": list(range(1, 201))})
     calls: list[int] = []
-    made = passes.tamed
-    monkeypatch.setattr(passes, "tamed", lambda *a: calls.append(1) or made(*a))  # type: ignore[func-returns-value]
+    made = passes.clocked
+    monkeypatch.setattr(passes, "clocked", lambda *a: calls.append(1) or made(*a))  # type: ignore[func-returns-value]
     monkeypatch.setattr(cells, "_held", None)
     cells.batch(plan.to_dict(), 0, plan.cells)
     assert plan.cells == 800 and len(calls) == 200

@@ -50,14 +50,16 @@ def test_what_it_bounds_where_the_curvature_is_negative(c: float, s: float) -> N
     """Σ p_k ∫E|𝓛S|²du over the steps is at most C_p, for weights that rise and for such that do not."""
     levels = np.append(s * s * np.geomspace(30.0, 0.05, 9), 0.0)
     at = wbound.setting(CLOCK, Bimodal(c, s), scheme="ode-hf", start="exact", grid=Grid.from_lam(levels))
-    t = theorem_3_profile.local(at)
+    t = theorem_3_profile.local(at.nodes.batch, at)
     spent = [
         quad(lambda u: roughness(c, s, u), lo, hi, epsrel=1e-7)[0]
         for hi, lo in zip(levels[:-1], levels[1:], strict=True)
     ]
     rng = np.random.default_rng(1)
     for log_p in (0.0 * t.log_v, t.log_v, 3.0 * t.log_v, rng.normal(size=t.log_v.size), np.eye(9)[8] * 9.0):
-        bound = theorem_3_profile._constant(t, log_p)
+        term = theorem_3_profile.AtTheta(at, 0.0)
+        term.gather(t, log_p, np.zeros(t.log_v.size))
+        bound = term.constant
         assert float(np.exp(log_p) @ spent) <= bound * (1.0 + 1e-9)
     # −∫m³ is the integral of the profile's own cube
     exact = [
@@ -108,7 +110,7 @@ def test_its_parts_by_a_plain_loop(name: str, scheme: str) -> None:
         data = wbound.bounded_data(D, tau, 3, D**2 + 3.0 * tau**2, 0.0)
         nodes = Grid.from_t(grid, stop="early") if stop else Grid.from_t(grid)
         s = wbound.setting(p, data, scheme=scheme, grid=nodes, score_bias=0.3)
-        t = theorem_3_profile.local(s)
+        t = theorem_3_profile.local(s.nodes.batch, s)
         log_P = log_products(t.log_gamma)[0]
         for theta in (0.0, 0.8, 2.3):
             want = plain(s, theta)[1]
@@ -194,7 +196,7 @@ def test_the_terms_and_the_ends() -> None:
     bound = upper_bound("sharp", "ddim", target)(s)
     shown = explain(s)
     assert math.fsum(t.value for t in shown.terms) == pytest.approx(bound.total, rel=1e-12)
-    t = theorem_3_profile.local(s)
+    t = theorem_3_profile.local(s.nodes.batch, s)
     assert bound.score == pytest.approx(
         0.3 * float(np.exp(log_products(t.log_gamma)[0]) @ t.score), rel=1e-12
     )

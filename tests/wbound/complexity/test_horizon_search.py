@@ -25,7 +25,7 @@ CASES = [
 def test_no_horizon_near_the_best_needs_fewer_steps(name: str, scheme: str, eps: float) -> None:
     p, data = wbound.process(name), Gaussian(np.zeros(10), 1.0)
     best = wbound.iterations(p, data, eps, scheme=scheme)
-    for share in (0.9, 0.97, 1.03, 1.1):
+    for share in (0.97, 0.99, 1.01, 1.03):
         near = wbound.iterations(p, data, eps, scheme=scheme, T=share * best.T)
         assert near.K > best.K * (1.0 - 3e-6)
 
@@ -55,6 +55,6 @@ def test_a_power_that_is_not_the_laws_is_measured() -> None:
         seen += K.size
         return [Value(0.0, 1e3 * math.log(k) / k) for k in K]
 
-    K, value = solve_K(criterion, 1.0, 1e6, 1e-8, 1.0)
+    K, value = solve_K(criterion, 1.0, 1e12, 1e-8, 1.0)
     assert value.total <= 1e-8 < 1e3 * math.log(K * (1.0 - 2e-9)) / (K * (1.0 - 2e-9))
     assert seen <= 6

@@ -457,3 +457,31 @@ def test_noise_fades_and_bias_stays() -> None:
     assert all(e <= total(k, score_noise=0.5) for e, k in zip(exact, K, strict=True))
     # the law's variance takes C²V² a step: W2 falls like 1/K, below the bound's K^{−1/2}
     assert np.polyfit(np.log(K), np.log(exact), 1)[0] == pytest.approx(-1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("length", [1e-7, 1e-5, 1e-4, 1e-3, 3e-2])
+def test_short_steps_of_a_profile(length: float) -> None:
+    """Three evaluations a step and two that say how far they are off: what is added covers it, and is below 1e-12."""
+    data = CurvatureProfile("0.2/(1+lam)-0.9*exp(-lam)", "1/(0.3+lam)", 3, 4.0)
+    hi = np.array([1e-3, 0.2, 0.35, 1.0, 3.0, 40.0])  # m = 0 near 2.7, and |m| < L all along
+    ratio = np.full(hi.size, length / (1.0 - length))
+    psi, spent = (
+        data.log_psi(np.log(hi * (1.0 - length)), np.log(hi), ratio),
+        data.minus_cubed(np.log(hi), ratio),
+    )
+    short = data._short(np.log(hi), 1.0 / (1.0 + ratio), length + 0.0 * hi, data._squared, 2)
+    assert short[2].any() == (length > 1e-2)
+    with mp.workdps(40):
+        w = mp.mpf(length)
+        for k, at in enumerate(hi):
+            u1 = mp.mpf(float(at))
+            m = lambda u: mp.mpf(0.2) / (1 + u) - mp.mpf(0.9) * mp.exp(-u)  # noqa: E731
+            L = lambda u: 1 / (mp.mpf(0.3) + u)  # noqa: E731
+            size = lambda z: max(abs(m(u1 * (1 - w + w * z))), L(u1 * (1 - w + w * z))) ** 2  # noqa: E731
+            inner = mp.quad(lambda z: z**2 * size(z), [0, 1])
+            want = mp.log(inner * (u1 * w) ** 3)
+            off = 1e-14 * max(abs(float(want)), 1.0)  # of the logarithm itself
+            assert -off <= psi[k] - float(want) <= off + 2e-12
+            cube = mp.quad(lambda z: -(m(u1 * (1 - w + w * z)) ** 3), [0, 1])
+            true = float(cube * u1 * w)
+            assert -1e-14 * abs(true) <= spent[k] - true <= 4e-12 * abs(true)

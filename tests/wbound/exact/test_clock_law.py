@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.exact.clock_law import FLOWS, PAIRS, Sampling, Spectrum, clock_w2, prior_excess
+from wbound.exact import clock_law
+from wbound.exact.clock_law import FLOWS, PAIRS, Sampling, Spectrum, clock_w2, clock_w2s, prior_excess
 from wbound.exact.gaussian_law import exact_w2, law
 
 
@@ -125,3 +126,20 @@ def test_robust_cannot_be_tuned() -> None:
     ]
     assert w2.start == pytest.approx(ends[0] - ends[1], abs=1e-9)
     assert math.isclose(w2.exact, ends[0], rel_tol=1e-10)
+
+
+@pytest.mark.parametrize("scheme", sorted(PAIRS | FLOWS))
+@pytest.mark.parametrize("most", [1, 400, 1 << 18])
+def test_many_rows_at_once_are_each_of_them(scheme: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of other lengths, that stop early or not, in one part or several."""
+    spectrum = Spectrum.of(gaussian(3, 7, 3.0))
+    tops, sizes, ends = np.linspace(-1.0, 12.0, 6), (1, 2, 5, 9, 30, 4), (None, -4.0) * 3
+    rows = []
+    for top, K, end in zip(tops, sizes, ends, strict=True):
+        inner = np.linspace(top, -6.0, K + 1) if end is None else np.linspace(top, end, K + 1)
+        rows.append(np.append(inner[:-1], -np.inf) if end is None else inner)
+    alone = [clock_w2(spectrum, row, scheme) for row in rows]
+    monkeypatch.setattr(clock_law, "MOST", most)
+    for one, other in zip(clock_w2s(spectrum, rows, scheme), alone, strict=True):
+        assert one == pytest.approx(other, rel=1e-13)
+    assert len({w2.exact for w2 in alone}) == len(rows)

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
 
 from wbound.bounds.theorem_6 import affine_floor
-from wbound.calculus.elliptic import groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
+from wbound.calculus.elliptic import agm, groetzsch, groetzsch_root, jacobi_dn, jacobi_sc, log_modulus
 from wbound.data.binned_spectrum import spectral_bins
 from wbound.design.phase_design import phase_sampler
 from wbound.design.phase_nodes import fitted_nodes
@@ -73,7 +73,17 @@ def test_the_tangent_law() -> None:
         assert np.sqrt(sampler.levels[::-1]) == pytest.approx(
             1.7 * np.tan(math.pi * np.arange(1, K + 1) / n), rel=1e-12
         )
-        assert zolotarev_levels(K, 1.7**2, 1.7**2).levels == pytest.approx(sampler.levels, rel=1e-14)
+        same = zolotarev_levels(K, 1.7**2, 1.7**2)
+        for of in ("levels", "z", "nu", "nodes"):
+            assert getattr(same, of) == pytest.approx(getattr(sampler, of), rel=1e-14), of
+
+
+def test_what_a_sampler_says_of_itself() -> None:
+    sampler = phase_levels([3.0, 1.0, 2.0])
+    assert sampler.nodes is not None and sampler.nodes.tolist() == [1.0, 2.0, 3.0] and sampler.nu == 6.0
+    # φ(t) = arctan t + arctan t/2 + arctan t/3 = π at t² = 1·2 + 1·3 + 2·3 = 11, and π/2 where 1 = t² (1/2 + 1/3 + 1/6)
+    assert sampler.levels == pytest.approx([11.0], rel=1e-13) and sampler.z == pytest.approx([1.0], rel=1e-13)
+    assert sampler.coefficients == pytest.approx([10.0], rel=1e-13)
 
 
 @pytest.mark.parametrize("kappa", [1.0 + 1e-9, 2.0, 1e3, 1e6, 1e12, 1e100, 1e290])
@@ -209,6 +219,18 @@ def test_elliptic_functions(kappa: float) -> None:
         if kappa > 1.1:
             assert abs(groetzsch(ell) / mu - 1) < 1e-14
             assert log_modulus(float(mu)) == pytest.approx(math.log(ell), rel=1e-14, abs=1e-14)
+
+
+@pytest.mark.parametrize("b", [1e-12, 0.3, 1.0, math.sqrt(2.0), 7.0])
+def test_the_arithmetic_geometric_mean(b: float) -> None:
+    assert agm(1.0, b) == pytest.approx(float(mp.agm(1, mp.mpf(b))), rel=1e-15)
+
+
+def test_elliptic_functions_of_modulus_0() -> None:
+    """sc is the tangent, dn is 1, on both halves of the quarter period."""
+    part = np.array([0.1, 0.3, 0.5, 0.8])
+    assert jacobi_sc(part, 1.0) == pytest.approx([math.tan(0.5 * math.pi * p) for p in part], rel=1e-14)
+    assert jacobi_dn(part, 1.0) == pytest.approx(np.ones(4), rel=1e-15)
 
 
 # ---------------------------------------------------------------------- refusals

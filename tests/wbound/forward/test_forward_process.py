@@ -19,6 +19,8 @@ import wbound
 from wbound.calculus.parser import symbol
 from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.errors import BadInput
+from wbound.forward import inverse_clock
+from wbound.forward.catalogue import CATALOGUE
 
 T = symbol("t")
 TIMES = (1e-9, 1e-6, 1e-3, 0.1, 0.7, 2.0, 5.0, 8.0, 40.0)
@@ -445,3 +447,19 @@ def test_a_ratio_that_only_cancelling_shows_constant() -> None:
     """g² = 2f with (c − t) split over a sum: the stationary family's closed forms apply."""
     assert wbound.Process(f="1/(c-t)", g="sqrt(2/(c-t))", c=2.0).family == "stationary"
     assert wbound.Process(f="1/(c-t)", g="sqrt(3/(c-t))", c=2.0).kappa == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_a_kept_table_s_last_move_is_the_last_to_rounding(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a closed clock Newton stops a move earlier: the same times, from the table's slopes or without them."""
+    p, levels = wbound.process(name), np.linspace(-20.0, 40.0, 500)
+    found = p.time_of(levels)
+    logs, _, rates = p._clock_table
+    steps = 1e-6 * np.maximum(1.0, np.abs(logs))
+    by_difference = (p.log_lam(np.exp(logs + steps)) - p.log_lam(np.exp(logs - steps))) / (2.0 * steps)
+    inner = (np.abs(logs) < 20.0) & (by_difference > 1e-3)
+    np.testing.assert_allclose(1.0 / rates[inner], by_difference[inner], rtol=1e-4)
+    monkeypatch.setattr(inverse_clock, "NEAR", 0.0)
+    np.testing.assert_allclose(found, p.time_of(levels), rtol=1e-14)
+    monkeypatch.setitem(p.__dict__, "_clock_table", None)
+    np.testing.assert_allclose(found, p.time_of(levels), rtol=1e-14)

@@ -9,8 +9,11 @@ import pytest
 import referee
 
 import wbound
+from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
-from wbound.sampler.grid import Grid, UniformTimes, grid_named
+from wbound.sampler import grid as grids
+from wbound.sampler import placement
+from wbound.sampler.grid import Grid, Placed, grid_named
 from wbound.sampler.steps import batch
 
 Make = Callable[..., referee.Plain]
@@ -180,22 +183,77 @@ def test_K_may_be_an_integral_float() -> None:
     assert Grid.uniform().nodes(wbound.process("ou"), None, np.float32(1), np.int64(3)).K == 3  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("last", [0.0, 0.125])
-def test_times_that_are_not_held_are_those_that_are(last: float) -> None:
-    K, T = 1000, 3.0
-    times = UniformTimes(T, K, (T - last) / K, last)
-    whole = np.asarray(times)
-    expected = last + (T - last) / K * np.arange(K, -1, -1.0)
-    expected[0] = T
-    assert len(times) == times.size == whole.size == K + 1
-    np.testing.assert_array_equal(whole, expected)
+NOT_HELD = {
+    "uniform": Grid.uniform(),
+    "uniform, stopped": Grid.uniform(delta=0.01),
+    "power": Grid.power(2.5),
+    "log-lam": Grid.log_lam(sigma_min=0.01),
+    "log-lam, stopped": Grid.log_lam(delta=0.01),
+    "edm": Grid.edm(rho=5.0),
+    "edm, stopped": Grid.edm(delta=0.01),
+    **{name: grid_named(name) for name in ("optimal", "gaussian", "cosine", "tangent", "sinh")},
+    "from_t": Grid.from_t(3.0 * np.linspace(1.0, 0.0, 1001) ** 2),
+    "from_lam": Grid.from_lam(3.0 * np.linspace(1.0, 0.0, 1001) ** 2),
+    "from_sigma": Grid.from_sigma(3.0 * np.linspace(1.0, 0.1, 1001) ** 2, stop="early"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_HELD)
+def test_nodes_that_are_not_held_are_those_that_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every grid but one of your own gives its nodes block by block; the same as all at once."""
+    p, data, made = wbound.process("vp-linear"), wbound.LogConcave(3, 0.5, 2.0, 4.0), NOT_HELD[name]
+    T, K = (None, None) if made.explicit else (3.0, 1000)
+    held = made.nodes(p, data, T, K)
+    monkeypatch.setattr(grids, "HELD", 100)
+    monkeypatch.setattr(grids, "BLOCK", 64)
+    nodes = made.nodes(p, data, T, K)
+    # the times of an explicit grid of times are the array that was given
+    assert isinstance(held.t, np.ndarray) and isinstance(nodes.t, Placed) == (name != "from_t")
+    assert (len(nodes.t), nodes.K) == (1001, 1000)
+    np.testing.assert_allclose((nodes.first, nodes.last), (held.first, held.last), rtol=1e-13)
+    np.testing.assert_allclose(np.asarray(nodes.t), held.t, rtol=1e-13)
     for part in (
         slice(0, 1),
         slice(-1, None),
         slice(300, 512),
         slice(None, None, 2),
         slice(900, 5000),
-        slice(7, 7),
+        np.array([0, 5, 1000]),
     ):
-        np.testing.assert_array_equal(times[part], whole[part])
-    assert (times[0], times[17], times[-1]) == (whole[0], whole[17], whole[-1])
+        np.testing.assert_allclose(nodes.t[part], held.t[part], rtol=1e-13)
+    for at in (0, 17, -1):
+        assert nodes.t[at] == pytest.approx(held.t[at], rel=1e-13)
+    lam = np.concatenate([b.log_lam_lo for b in nodes.onward()])
+    np.testing.assert_allclose(lam, held.log_lam[1:], rtol=1e-13, atol=1e-13)
+    back = np.concatenate([b.log_lam_hi for _, b in nodes.blocks()][::-1])
+    np.testing.assert_allclose(back, held.log_lam[:-1], rtol=1e-13, atol=1e-13)
+    monkeypatch.setattr(grids, "SAMPLED", 80)
+    few, counts = nodes.sampled()
+    assert counts.size <= 81 and counts.sum() == 1000 and (counts[-10:] == 1.0).all()
+    at = (np.cumsum(counts) - counts + counts // 2).astype(int)
+    np.testing.assert_allclose(few.t_hi, held.t[at], rtol=1e-13)
+    np.testing.assert_allclose(few.log_lam_lo, held.log_lam[at + 1], rtol=1e-13, atol=1e-13)
+
+
+def test_a_spectrum_s_grid_is_the_same_in_blocks() -> None:
+    data = Gaussian(np.zeros(3), np.diag([0.1, 1.0, 4.0]))
+    whole = placement.tangent(3.0, 40, data)
+    parts = [placement.tangent(3.0, 40, data, at=np.arange(a, a + 10)) for a in (0, 10, 20, 30)]
+    np.testing.assert_allclose(np.concatenate(parts), whole[:-1], rtol=1e-13)
+
+
+def test_nodes_that_are_not_held_may_coincide_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are looked at as they are made."""
+    monkeypatch.setattr(grids, "HELD", 100)
+    near = 1.0 - 1e-16 * np.arange(300)
+    lam = np.append(np.unique(near)[::-1], np.linspace(0.5, 0.0, 200))
+    nodes = Grid.from_lam(lam).nodes(wbound.process("vp-linear"), None, None, None)
+    with pytest.raises(BadInput, match="coincide in double precision"):
+        next(nodes.onward())
+
+
+def test_a_grid_of_your_own_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wbound.memory.available", lambda: 1e9)
+    own = Grid("own", "t", lambda r: r.T * (1.0 - np.arange(r.K + 1) / r.K))
+    with pytest.raises(BadInput, match="a grid of your own, whose nodes are held"):
+        own.nodes(wbound.process("vp-linear"), None, 1.0, 10_000_000)

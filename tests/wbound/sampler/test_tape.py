@@ -101,8 +101,8 @@ def test_too_long_for_a_tape() -> None:
 # ------------------------------------------------------------------------------------- the law
 
 
-def plain_law(t: Tape, x: float, start: str) -> tuple[float, float, float]:
-    """(variance, mean per unit of the data's, offset) of the output by a forward loop over what Eq. 16 says."""
+def plain_law(t: Tape, x: float, start: str) -> tuple[float, float, float, float]:
+    """(variance, mean per unit of the data's, offset, gain on the start) by a forward loop over what Eq. 16 says."""
     with mp.workdps(50):
         X, K = mp.mpf(x), t.K
         level = mp.mpf(t.start_level)
@@ -138,7 +138,7 @@ def plain_law(t: Tape, x: float, start: str) -> tuple[float, float, float]:
                 answer[-2] += lam / (X + lam)
             answers.append(answer)
         V = row[0] ** 2 * variance + sum(q**2 for q in row[1 : 1 + t.J])
-        return float(V), float(row[-2] + row[0] * mean), float(row[-1] + row[0] * shift)
+        return float(V), float(row[-2] + row[0] * mean), float(row[-1] + row[0] * shift), float(row[0])
 
 
 @given(tapes(), st.floats(1e-3, 1e3), st.sampled_from(TAPE_STARTS))
@@ -153,8 +153,24 @@ def test_the_law_against_a_loop_in_50_digits(t: Tape, x: float, start: str) -> N
 )
 def test_the_law_of_some_tapes_against_the_loop(seed: int, K: int, J: int, start: str) -> None:
     """The same without a search, of more rows than are taken at once too."""
-    for x in (0.7, 40.0):
-        hold_to_the_loop(a_tape(seed, K, J, pure=seed > 1), x, start, compiled=False)
+    t = a_tape(seed, K, J, pure=seed > 1)
+    for x in (0.7, 40.0, *((0.0, 1e-300) if (t.levels > 0.0).all() else ())):
+        hold_to_the_loop(t, x, start, compiled=False)
+    xs, mean = [0.7, 40.0, 3.0], [1.0, -2.0, 0.5]
+    whole, parts = tape_law(t, xs, start=start), [tape_law(t, [x], start=start) for x in xs]
+    for of in ("gain", "noise", "variance", "mean_gain", "mean_offset"):
+        one_by_one = [float(getattr(law, of)[0]) for law in parts]
+        assert getattr(whole, of) == pytest.approx(one_by_one, rel=1e-11, abs=1e-13), of
+    squares = [float(law.by_direction(m)[0]) for law, m in zip(parts, mean, strict=True)]
+    assert whole.by_direction(mean) == pytest.approx(squares, rel=1e-11)
+
+
+def test_a_level_as_small_as_the_eigenvalue() -> None:
+    """One answer, from no start: τ = λ/(x + λ) = ¼ of the data's mean where x is no divisor."""
+    t = Tape([1e-295], [1.0, 0.0], [[0.0], [1.0]], np.zeros((2, 0)), [0.0, 0.0], 1.0, 1.0)
+    law = tape_law(t, [3e-295])
+    assert law.mean_gain[0] == pytest.approx(0.25, rel=1e-14)
+    assert law.gain[0] == pytest.approx(0.75, rel=1e-14)
 
 
 @given(tapes(), st.sampled_from([0.0, 5e-324, 1e-310, 1e-300, 1e-280, 1e280]))
@@ -166,10 +182,11 @@ def test_the_law_at_the_ends_of_doubles(t: Tape, x: float) -> None:
 
 
 def hold_to_the_loop(t: Tape, x: float, start: str, compiled: bool = True) -> None:
-    V, mean, offset = plain_law(t, x, start)
+    V, mean, offset, gain = plain_law(t, x, start)
     law = tape_law(t, [x], start=start)
     scale = 1e-9 * (abs(V) + 1.0)
     assert law.variance[0] == pytest.approx(V, rel=1e-9, abs=scale)
+    assert law.gain[0] == pytest.approx(gain, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))
     assert law.mean_gain[0] == pytest.approx(mean, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))
     assert law.mean_offset[0] == pytest.approx(offset, rel=1e-9, abs=1e-9 * (1.0 + math.sqrt(V)))
     quick = tape_law(t, [x], start=start, compiled=compiled)
