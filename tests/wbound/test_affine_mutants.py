@@ -93,6 +93,7 @@ MUTANTS: dict[str, tuple[ModuleType, str, Callable[[Any], Any], Callable[[], Non
 def test_one_per_cent_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, function, change, check = MUTANTS[name]
     root_floor._equal_heights.cache_clear()
+    tangent_law._quantiles.cache_clear()
     original = getattr(module, function)
     monkeypatch.setattr(module, function, lambda *a, **k: change(original(*a, **k)))
     if module is levels:  # the checks hold the function by name
@@ -101,3 +102,4 @@ def test_one_per_cent_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises((AssertionError, ArithmeticError)):
         check()
     root_floor._equal_heights.cache_clear()
+    tangent_law._quantiles.cache_clear()

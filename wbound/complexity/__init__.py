@@ -7,9 +7,7 @@ from wbound.moved import front_door
 _HOME, __getattr__, __dir__ = front_door(
     __name__,
     {
-        "wbound.complexity.least_steps": (
-            "CLOSE COUNTED HOPELESS Iterations LOOKS MOST NARROW NOISE SETTLED WIDE answer exact_iterations"
-            " iterations"
-        ),
+        "wbound.complexity.least_steps": "Iterations answer exact_iterations iterations",
+        "wbound.complexity.horizon_search": "CLOSE COUNTED HOPELESS LOOKS MOST NARROW NOISE SETTLED WIDE",
     },
 )

@@ -64,7 +64,9 @@ class KeptIntegral:
 
         def moments(lo: Array, hi: Array) -> Array:
             with np.errstate(over="ignore", invalid="ignore"):  # as in `integrate`
-                return np.asarray((self.of(lo[:, None] + (hi - lo)[:, None] * r.x) @ r.w)[None] * (hi - lo))
+                values = self.of(lo[:, None] + (hi - lo)[:, None] * r.x)
+                # row by row: a product of matrices rounds as its number of rows has it
+                return np.asarray((values * r.w).sum(axis=1)[None] * (hi - lo))
 
         first = new
         if not following > GRADES * FIRST:  # a singular start is for the adaptive way alone
@@ -74,7 +76,8 @@ class KeptIntegral:
         m = mesh(lo, first, moments, option=self.option, breaks=self.breaks)
         if at.size + m.hi.size > MANY:
             raise BadInput(self.option, f"near t = {end:.6g}", "could not be integrated to 1e-12")
-        sums = np.append(sums, sums[-1] + np.cumsum(moments(m.lo, m.hi)[0]))
+        # one sum after the other, wherever the calls before ended
+        sums = np.append(sums[:-1], np.cumsum(np.append(sums[-1], moments(m.lo, m.hi)[0])))
         at = np.append(at, m.hi)
         self.kept = at, sums, following + new.size
         return at, sums

@@ -30,7 +30,7 @@ SAMPLED = 8192
 watch: Callable[[int, int], None] | None = None
 #: The nodes of a grid of more steps are not held, but made as they are asked for.
 HELD = 1 << 18
-#: Bytes a node of a grid whose nodes are an array, while their times are found.
+#: Bytes a node that is held, while its time is found.
 ARRAY = 250.0
 #: More steps than this are not summed one by one.
 MOST_STEPS = 200_000_000
@@ -75,7 +75,8 @@ class Nodes:
 
     @cached_property
     def batch(self) -> Batch:
-        """All K steps, in the sampler's order."""
+        """All K steps, in the sampler's order, held at once. Raises `BadInput` where they do not fit into memory."""
+        fits("K", self.K, ARRAY, "all steps at once")
         return self._steps(0, self.K)
 
     @property

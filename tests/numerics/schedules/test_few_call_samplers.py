@@ -54,7 +54,8 @@ def test_the_numbers_are_the_tapes() -> None:
     common = CommonNoise(target, got.smoothing.pairs, fine=100)
     for one in got.samplers:
         assert one.calls == one.tape.K == 4
-        assert one.w2 == tape_law(one.tape, data.eigenvalues).w2()
+        # a W2 of 7e-11 is what is left of numbers about 1, whose last bit may be another where an array begins elsewhere
+        assert one.w2 == pytest.approx(tape_law(one.tape, data.eigenvalues).w2(), rel=1e-9, abs=1e-14)
         assert one.smoothed == pytest.approx(common.relative(one.tape), rel=1e-9)
         assert one.amplification == amplification(one.tape, data.eigenvalues)
         widths = state_widths(one.tape, data.eigenvalues)

@@ -46,6 +46,20 @@ def test_it_is_the_integral_in_any_order(case: str) -> None:
     assert KeptIntegral(of, "g", kinks)(np.zeros(0)).shape == (0,)
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_what_was_asked_before_changes_no_bit(case: str) -> None:
+    """A sweep's cells are computed in any order, on any number of cores, and its file is the same to the last bit."""
+    of, _, kinks = CASES[case]
+    asked = np.array([0.3, 1.7, 12.5, 40.0])
+    fresh = KeptIntegral(of, "g", kinks)(asked)
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        kept = KeptIntegral(of, "g", kinks)
+        for before in rng.uniform(0.0, 60.0, int(rng.integers(1, 6))):
+            kept(np.array([before]))
+        assert kept(asked).tolist() == fresh.tolist()
+
+
 def test_a_later_time_costs_its_last_piece() -> None:
     seen = 0
 
