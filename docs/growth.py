@@ -304,7 +304,7 @@ def slope(sizes: Sequence[float], values: Sequence[float], decades: float = 3.0)
 def measure() -> dict[str, Any]:
     """All cases measured, as they are stored."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
+    loads = [_load()]
     rows = []
     for name, axis, sizes, maker, _ in CASES:
         make = maker()
@@ -313,6 +313,7 @@ def measure() -> dict[str, Any]:
             seconds, peak = measured(make(size))
             rows.append({"case": name, "axis": axis, "size": size, "seconds": seconds, "bytes": peak})
             print(f"{name}, {axis} = {size}: {seconds:.4g} s, {1e-6 * peak:.3g} MB", file=sys.stderr)
+            loads.append(_load())
     of_cores = []
     for cells in CELLS:
         for n in sorted({1, 2, cores} | {2**i for i in range(cores.bit_length()) if 2**i <= cores}):
@@ -322,18 +323,25 @@ def measure() -> dict[str, Any]:
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (
         1 if sys.platform == "darwin" else 1024
     )
-    about = {
+    about: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
-    return {**about, "cores": cores, "load": load, "rows": rows, "sweeps": of_cores, "worker_bytes": worker}
+    about |= {"cores": cores, "load": loads[0], "busiest": max(loads)}
+    return {**about, "rows": rows, "sweeps": of_cores, "worker_bytes": worker}
+
+
+def _load() -> float:
+    """Of the machine in the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
 
 
 HEAD = """# Growth
 
 How time and memory grow with sizes, measured on {date} (Python {python}, NumPy {numpy}; a machine of {cores} cores, whose
-load was {load:.1f} when it began). Written by `python docs/growth.py` from `docs/growth.json`; `--measure` renews that.
+load was {load:.1f} when it began and up to {busiest:.1f} before the sweeps on several cores: above 1, other work ran beside
+it, and seconds on the clock are longer for it). Written by `python docs/growth.py` from `docs/growth.json`; `--measure` renews that.
 Seconds are the processor's, after a first run that compiles; memory is the largest held beyond what was held before.
 *Power*: fitted over the last three decades, and over the last one: 1 is linear, 0 does not grow.
 """
