@@ -341,8 +341,8 @@ HEAD = """# Growth
 
 How time and memory grow with sizes, measured on {date} (Python {python}, NumPy {numpy}; a machine of {cores} cores, whose
 load was {load:.1f} when it began and up to {busiest:.1f} before the sweeps on several cores: above 1, other work ran beside
-it, and seconds on the clock are longer for it). Written by `python docs/growth.py` from `docs/growth.json`; `--measure` renews that.
-Seconds are the processor's, after a first run that compiles; memory is the largest held beyond what was held before.
+it, and seconds on the clock are longer for it). Written by `python docs/growth.py` from `docs/growth.json`; `--measure`
+renews that. Seconds are the processor's, after a first run that compiles; memory is the largest held beyond what was held before.
 *Power*: fitted over the last three decades, and over the last one: 1 is linear, 0 does not grow.
 """
 CORES = """
