@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 
 from wbound.bounds.theorem import Theorem
-from wbound.bounds.theorem_2 import Shares, shares
+from wbound.bounds.theorem_2 import shares
+from wbound.bounds.theorem_2_explained import Shares
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term
