@@ -221,7 +221,7 @@ class Panels:
         stops: Array | None = None,
     ) -> None:
         process = asked.process
-        self.process, self.T, self.eta, self.horizons, self.stops = process, T, eta, horizons, stops
+        self.T, self.eta, self.stops = T, eta, stops
         self.block = quality.block
         self.short = bool((begin < SMOOTH).all())
         if self.short:
@@ -239,8 +239,8 @@ class Panels:
         self.beyond = edges is None
         if edges is None:
             return
-        self.cuts = _cuts(process, data, first, eta, a, T, rows.kinks, quality.points > 1)
-        more = [cut.ends for cut in self.cuts]
+        cuts = _cuts(process, data, first, eta, a, T, rows.kinks, quality.points > 1)
+        more = [cut.ends for cut in cuts]
         if stops is not None:
             more.append(stops[None])
         if more:
@@ -250,9 +250,12 @@ class Panels:
         self.rule = rule(quality.nodes)
         self.width = self.hi - lo
         m = lo[..., None] + self.width[..., None] * self.rule.x  # (J, panels, nodes)
-        self.alone = [cut.panels(lo, self.hi) for cut in self.cuts]
+        self.alone = [cut.panels(lo, self.hi) for cut in cuts]
         for j, i in self.alone:  # the step with a kink is summed as it is
             m[j, i] = (0.5 * (lo[j, i] + self.hi[j, i]))[:, None]
+        self.beside = [
+            cut.beside(asked, eta, j, horizons) for cut, (j, _) in zip(cuts, self.alone, strict=True)
+        ]
         inside = np.minimum(m - lo[..., None], self.hi[..., None] - m)
         self.virtual = VirtualSteps(data, m, inside, eta, rows, quality, asked, horizons)
         last, step, out_of = T, eta, horizons
@@ -266,6 +269,9 @@ class Panels:
 
     def sums(self, found: Array, rows: Rows) -> tuple[Array, Array]:
         """log of the product over all steps (J,), and the sums (J, m), from the rows of all steps asked for."""
+        if self.beyond:
+            out = np.full((self.T.size if self.stops is None else self.stops.size, len(rows.powers)), np.inf)
+            return out[:, 0], out
         eta, width, r = self.eta, self.width, self.rule
         q = np.array(rows.powers, float)[:, None]
         near = found[:, self.at_start]
@@ -279,8 +285,8 @@ class Panels:
         panel = width * (rate @ r.w)
         # where a kink's step stands alone the formula ends and begins anew: −(η/24)Φ' and +(η/24)Φ'
         turns = [
-            (cut.turns(self.process, rows, eta, j, self.horizons), j, i)
-            for cut, (j, i) in zip(self.cuts, self.alone, strict=True)
+            (_turn(found[:, before], found[:, after]), j, i)
+            for (before, after), (j, i) in zip(self.beside, self.alone, strict=True)
             if j.size
         ]
         for turn, j, i in turns:
@@ -371,19 +377,23 @@ class _Cut(NamedTuple):
         horizons, panels = np.nonzero(found)
         return horizons, panels
 
-    def turns(self, process: Process, rows: Rows, eta: Array, these: Index, horizons: Index) -> Array:
-        """(1/24) of what the rows' slopes beyond the step are above those before it, times η: (1 + m, J)."""
-        step = eta[these, None]
-        slope: Array | float = 0.0
-        for end, away in ((self.ends[these, :1], -step), (self.ends[these, 1:], step)):
-            at = np.sort(end + away * np.arange(4.0), axis=1)
-            asked = Asked(process)
-            asked.between(at, horizons[these])
-            rows_there = asked.evaluate(rows)[1].reshape(-1, these.size, 3)
-            # the parabola through three steps' values, where the first of them begins
-            nearest = rows_there if away[0, 0] > 0.0 else rows_there[..., ::-1]
-            slope = slope + 3.0 * nearest[..., 1] - 2.0 * nearest[..., 0] - nearest[..., 2]
-        return np.asarray(slope / 24.0)
+    def beside(self, asked: Asked, eta: Array, these: Index, horizons: Index) -> tuple[slice, slice]:
+        """Three steps before and three after those alone, in `these` of the horizons, are asked for."""
+        if not these.size:
+            return slice(0), slice(0)
+        away = eta[these, None] * np.arange(4.0)
+        before = asked.between(np.sort(self.ends[these, :1] - away, axis=1), horizons[these])
+        return before, asked.between(self.ends[these, 1:] + away, horizons[these])
+
+
+def _turn(before: Array, after: Array) -> Array:
+    """(1/24) of what the rows' slopes beyond a step are above those before it, times η, (1 + m, J): from three steps on
+    either side (1 + m, 3J)."""
+    slope: Array | float = 0.0
+    for beside in (before.reshape(len(before), -1, 3)[..., ::-1], after.reshape(len(after), -1, 3)):
+        # the parabola through three steps' values, where the first of them begins
+        slope = slope + 3.0 * beside[..., 1] - 2.0 * beside[..., 0] - beside[..., 2]
+    return np.asarray(slope / 24.0)
 
 
 def _cuts(
