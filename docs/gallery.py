@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import wbound
+from numerics.tables.orders import as_markdown
 from wbound.calculus.parser import parse
 from wbound.complexity.orders_measured import DIMENSIONS, EPS_AT, EPSILONS, measured_orders
-from wbound.complexity.orders_table import as_markdown, order_rows
+from wbound.complexity.orders_table import order_rows
 from wbound.errors import Unreachable
 from wbound.forward.forward_process import Process
 

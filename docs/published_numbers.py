@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import wbound
-from wbound.complexity.orders_table import as_markdown
+from numerics.tables.orders import as_markdown
 
 PAGE = Path(__file__).with_name("published-measured.md")
 #: (d, ε) of the tables; the first is checked by a test

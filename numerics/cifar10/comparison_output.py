@@ -27,6 +27,7 @@ from numerics.figures.style import (
     x_label,
     y_range_of,
 )
+from numerics.io.table_writers import markdown_table
 from numerics.io.writing import csv_text, directory, write
 from wbound.typing import Array
 
@@ -102,10 +103,7 @@ def markdown(c: Comparison) -> str:
     fids = sorted({n for m in c.measured for n, _ in m.fid or ()})
     heads = ["process", "iterations", "K", "sliced W2", "Bures W2", "W2, 99 %"]
     heads += [f"FID, n = {n}" for n in fids] + ["exact W2, Gaussian", "theory's K"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for name in theory:
-        for m in c.trained(name):
-            lines.append(f"| {' | '.join(_cells(m, theory[name], fids))} |")
+    cells = (_cells(m, theory[name], fids) for name in theory for m in c.trained(name))
     floor = c.floor.spaces["pixel"]
     said = [
         f"{c.label}. The floor, {floor.n} real training images against the held-out ones: sliced W2 "
@@ -120,26 +118,30 @@ def markdown(c: Comparison) -> str:
     ]
     if c.sha256 is not None:
         said.append(f"Inception weights: SHA-256 {c.sha256}.")
-    ranks = [
-        "| K | measured | with the exact W2 of the Gaussian | with theory's K | processes |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {r['K']} | {r['measured']} | {_known(r['with_exact_w2'], 2)} | "
-            f"{_known(r['with_theory_K'], 2)} | {r['processes']} |"
+    ranks = markdown_table(
+        ("K", "measured", "with the exact W2 of the Gaussian", "with theory's K", "processes"),
+        (
+            (
+                str(r["K"]),
+                str(r["measured"]),
+                _known(r["with_exact_w2"], 2),
+                _known(r["with_theory_K"], 2),
+                str(r["processes"]),
+            )
             for r in c.correlations
         ),
-    ]
+    )
     return "\n".join(
         [
             f"# Processes on {c.data}, {c.sweep.scheme}",
             "",
-            *lines,
+            markdown_table(heads, cells),
             "",
             *(f"- {line}" for line in said),
             "",
             "Rank correlation (Spearman) over the processes:",
             "",
-            *ranks,
+            ranks,
             "",
         ]
     )

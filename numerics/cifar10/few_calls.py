@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from numerics.cifar10.runs import Trained, load_run, versions
+from numerics.io.table_writers import markdown_table
 from numerics.schedules.few_step_families import Spectrum, phase_parent, refitted, tuned
 from numerics.transport.samples import plugin_w2
 from wbound.errors import BadInput, HypothesisFailed, count
@@ -150,20 +151,16 @@ def table(record: dict[str, Any]) -> str:
     """The record in Markdown: ``flow`` and ``held_out``, of each seed."""
     rows = record["rows"]
     calls = sorted({row["calls"] for row in rows if row["sampler"] != "flow"})
-    lines = [
-        "| sampler | "
-        + " | ".join(f"{what}, {K} calls" for what in ("flow", "held out") for K in calls)
-        + " |",
-        "|---" * (1 + 2 * len(calls)) + "|",
-    ]
+    heads = [f"{what}, {K} calls" for what in ("flow", "held out") for K in calls]
+    cells = []
     for name in dict.fromkeys(row["sampler"] for row in rows if row["sampler"] != "flow"):
         told = [
             ", ".join(f"{r[key]:.3f}" for r in rows if (r["sampler"], r["calls"]) == (name, K))
             for key in ("flow", "held_out")
             for K in calls
         ]
-        lines.append("| " + " | ".join((name, *told)) + " |")
-    return "\n".join(lines) + "\n"
+        cells.append([name, *told])
+    return markdown_table(["sampler", *heads], cells) + "\n"
 
 
 def main() -> None:

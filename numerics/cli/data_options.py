@@ -13,31 +13,6 @@ if TYPE_CHECKING:
     from numerics.schedules.schedule_object import Schedule
     from numerics.targets.datasets import Dataset
 
-__all__ = [
-    "AlphasCumprod",
-    "Betas",
-    "Data",
-    "DataOptions",
-    "Diffusers",
-    "Key",
-    "NeededData",
-    "ScheduleOptions",
-    "SigmaMax",
-    "SigmaMin",
-    "Sigmas",
-    "Stop",
-    "Tapes",
-    "dataset_and_samples",
-    "dataset_from",
-    "dataset_lines",
-    "one_schedule",
-    "schedules_from",
-    "tape_in",
-    "tapes_from",
-    "training_from",
-    "vector_from",
-]
-
 _DATA = (
     "digits; samples (.npy, .npz: n first; .csv, .txt: a line each, columns named or not); a folder of "
     "images, or of one folder a class; or a covariance spectrum (a vector: any of these files, or 4,1,0.25)."

@@ -12,8 +12,6 @@ from numerics.cli.output import aligned, short
 if TYPE_CHECKING:
     from wbound.theory.explanation import Explanation, Term
 
-__all__ = ["as_data", "as_text"]
-
 #: Longer lines are hard to read, shorter ones cannot hold a formula.
 WIDEST, NARROWEST = 100, 50
 HARD = "\u00a0"

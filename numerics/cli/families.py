@@ -13,8 +13,6 @@ import typer
 
 from numerics.cli.views import Chooser, joined
 
-__all__ = ["COMMANDS", "VIEWS", "Families", "brief"]
-
 #: Command → its file in `numerics.cli.commands`, and the first sentence of its help.
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit", "Audit the sampler that you really run, on your data."),
@@ -83,20 +81,21 @@ class Families(Mapping[str, Any]):
 
 def _made(name: str) -> Any:
     """A command with its views, from the files that have them."""
-    views = {old: chooser for old, (of, chooser, _) in VIEWS.items() if of == name}
-    files = dict.fromkeys((COMMANDS[name][0], *(VIEWS[old][2] for old in views)))
+    own = function_of(name, COMMANDS[name][0])
     app = typer.Typer(rich_markup_mode=None)
     app.callback()(lambda: None)  # a group, whatever is in it
-    for file in files:
-        importlib.import_module(f"numerics.cli.commands.{file}").register(app)
-    infos = {str(info.name): info for info in app.registered_commands}
-    if views:
-        functions: Any = {chooser: infos[old].callback for old, chooser in views.items()}
-        own: Any = infos[name].callback
-        infos[name].callback = joined(own, functions)
-    app.registered_commands = [infos[name]] if name in infos else []
+    if isinstance(own, typer.Typer):
+        app.add_typer(own)
+    else:
+        views = {chooser: function_of(old, file) for old, (of, chooser, file) in VIEWS.items() if of == name}
+        app.command(name)(joined(own, views) if views else own)
     group: Any = typer.main.get_command(app)
     return group.commands[name]
+
+
+def function_of(name: str, file: str) -> Any:
+    """What a command or view runs: the function of its name in its file, or a group of commands."""
+    return getattr(importlib.import_module(f"numerics.cli.commands.{file}"), name.replace("-", "_"))
 
 
 def brief(params: list[Any]) -> Any:

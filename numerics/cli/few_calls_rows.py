@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from numerics.schedules.ranking import Ranking
     from numerics.targets.datasets import Dataset
 
-__all__ = ["AS", "few_rows", "row_lines", "row_payload", "writable_sampler", "write_sampler"]
-
 #: The names of --as that write a sampler's tape, and what its file may end in.
 AS, ENDINGS = ("phase", "refitted"), (".json", ".npz")
 TITLES = {

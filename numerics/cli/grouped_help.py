@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["OPTIONS", "command_groups", "write_commands", "write_options"]
-
 #: Options by what they are about, whichever command has them; those of no group come between the last two.
 OPTIONS: dict[str, str] = {
     "Process": "process p f g",

@@ -1,6 +1,6 @@
 """The command ``wbound``: finds the commands by `numerics.cli.families` and turns errors into exit codes.
 
-A family is a module of `numerics.cli.commands` with ``register(app)``, which adds its commands. `GROUPS` places them in
+A family is a module of `numerics.cli.commands` with a function for each of its commands. `GROUPS` places them in
 ``--help``. Families import what they need inside their commands, so that a refusal is quick.
 """
 
@@ -23,8 +23,6 @@ from numerics.cli import output, standard_input
 from numerics.cli.families import VIEWS, Families, brief
 from numerics.cli.grouped_help import write_commands, write_options
 from numerics.cli.output import WRITTEN
-
-__all__ = ["GROUPS", "NOW", "app", "main", "run"]
 
 #: The heads of ``wbound --help`` and the commands under each, in their order; what none names comes last.
 GROUPS: dict[str, str] = {

@@ -24,23 +24,6 @@ if TYPE_CHECKING:
     from wbound.data.gaussian import Gaussian
     from wbound.sampler.description import Description
 
-__all__ = [
-    "UNASKED",
-    "EpsOptions",
-    "FactOptions",
-    "GridOptions",
-    "MaybeFacts",
-    "MaybeProcess",
-    "PictureOptions",
-    "ProcessOptions",
-    "RunOptions",
-    "SamplerOptions",
-    "SettingOptions",
-    "TargetOptions",
-    "gaussian_of",
-    "grouped",
-]
-
 
 def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the options of its groups in one flat signature, in their places."""

@@ -12,22 +12,6 @@ from typing import Any
 
 from numerics.io import terminal
 
-__all__ = [
-    "QUIET",
-    "WRITTEN",
-    "aligned",
-    "clean",
-    "drawable",
-    "emit",
-    "grid_table",
-    "keep",
-    "note",
-    "placed",
-    "say",
-    "short",
-    "warn",
-]
-
 #: Whether this run keeps its progress to itself (--quiet).
 QUIET = False
 

@@ -11,8 +11,6 @@ from typing import Any
 from numerics.cli.output import WRITTEN, say
 from numerics.io.time_left import TimeLeft
 
-__all__ = ["Progress", "announcing", "keeping", "rows_as_csv", "rows_as_json", "steps_watched"]
-
 Rows = Sequence[Mapping[str, Any]]
 
 

@@ -8,9 +8,6 @@ from typing import Any
 from numerics.cli.output import grid_table, warn
 from numerics.cli.progress import Progress
 
-__all__ = ["BEST", "checked", "checked_lines", "warned"]
-
-
 #: So many of the best rows are run on the samples.
 BEST = 5
 

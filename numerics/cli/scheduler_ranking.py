@@ -15,9 +15,6 @@ from numerics.cli import samples_check
 from numerics.cli.output import emit, grid_table, note, say
 from numerics.cli.progress import Progress
 
-__all__ = ["FORMS", "Asked", "rank_samplers"]
-
-
 #: How -o writes a row.
 FORMS = ("config", "sigmas", "timesteps")
 DEFAULT = "DDPMScheduler"

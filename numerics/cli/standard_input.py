@@ -11,8 +11,6 @@ from typing import Any
 
 import typer
 
-__all__ = ["DASH", "as_file", "as_typed", "discard", "from_option"]
-
 #: What a user types for it.
 DASH = "-"
 #: Bytes that are copied at once.

@@ -10,9 +10,6 @@ import typer
 from numerics.cli import options as o
 from numerics.cli import standard_input, words
 
-__all__ = ["TargetName", "TargetParameters", "target_from"]
-
-
 TargetName = Annotated[
     str | None,
     typer.Option(

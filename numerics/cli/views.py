@@ -15,8 +15,6 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 import typer
 
-__all__ = ["Chooser", "joined"]
-
 
 class Chooser(NamedTuple):
     """How a view is asked for: ``--view NAME``, or, where ``name`` is None, an option that takes the view's argument."""

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMS", "GRIDS", "PROCESSES", "SCHEMES", "STARTS", "THEOREMS", "WIDTHS"]
-
 #: `wbound.NAMED`
 PROCESSES = (
     *("ve-exponential", "ve-constant", "ve-sqrt", "ve-polynomial", "ou", "vp-linear", "vp-polynomial"),

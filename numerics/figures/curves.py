@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,8 @@ def _clear_of(at: Array, lines: Sequence[Array], x: tuple[float, float], level: 
 
 def _looks(shade: str) -> dict[str, dict[str, Any]]:
     """How the line of each statement looks, whatever the axis."""
-    return {
+    looks: dict[str, dict[str, Any]] = {
         "theorem_1": {"linestyle": (0, (1.2, 1.2)), "color": shade},
-        "theorem_2": {"linestyle": (0, (5, 1.6)), "color": shade},
-        "theorem_3": {"linestyle": (0, (5, 1.6)), "color": shade},
-        "theorem_3_prime": {"linestyle": (0, (5, 1.6)), "color": shade},
-        "theorem_7": {"linestyle": (0, (5, 1.6)), "color": shade},
         "exact": {"linestyle": "-", "color": shade, "marker": "o", "linewidth": 1.8},
         "at_least": {"linestyle": "-", "color": shade, "linewidth": 1.2},
         "at_most": {"linestyle": (0, (3, 1.2)), "color": shade, "linewidth": 1.2},
@@ -84,6 +81,7 @@ def _looks(shade: str) -> dict[str, dict[str, Any]]:
         "lower": {"linestyle": (0, (6, 1.5, 1, 1.5)), "color": INK, "linewidth": 0.9},
         "samples": {"linestyle": "-", "color": shade, "linewidth": 6.0, "alpha": 0.25},
     }
+    return defaultdict(lambda: {"linestyle": (0, (5, 1.6)), "color": shade}, looks)
 
 
 def held(curve: Curve) -> str:
@@ -184,15 +182,15 @@ def bound_figure(
             )  # fmt: skip
         for line, values in drawn:
             axes.plot(curve.at, values, clip_on=False, **looks[line.key])
-        for key in ("theorem_1", "theorem_2", "theorem_3"):
-            found = useful_from(curve, key)
+        for line in curve.lines:
+            found = useful_from(curve, line.key) if line.key.startswith("theorem") else None
             if found is None or not min(x) < found[0] < max(x):
                 continue
             at, left = found
-            axes.axvline(at, color=MUTED, linewidth=0.7, linestyle=looks[key]["linestyle"])
+            axes.axvline(at, color=MUTED, linewidth=0.7, linestyle=looks[line.key]["linestyle"])
             # the words stand on the side on which it is
             axes.annotate(
-                f"{key.replace('theorem_', 'Theorem ')} vacuous", (at, y[0]), xytext=(-2 if left else 2, 3),
+                f"{line.label.partition(' (')[0]} vacuous", (at, y[0]), xytext=(-2 if left else 2, 3),
                 textcoords="offset points", color=MUTED, fontsize=7.0, ha="right" if left else "left", va="bottom",
                 rotation=90,
             )  # fmt: skip

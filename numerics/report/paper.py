@@ -16,13 +16,13 @@ from numerics.figures.lower_bound import affine_figure
 from numerics.figures.output import save
 from numerics.figures.schedules import gap_figure
 from numerics.io.locks import locked
+from numerics.io.table_writers import booktabs_table
 from numerics.io.writing import write
 from numerics.report.sections.environment import LIBRARIES, commit
 from numerics.studies.bounds_compared import LAWS, called_best, law_named, peers, rising_beta
 from numerics.studies.errors_on_a_spectrum import error_table, power_law
 from numerics.studies.floors_by_sampler import floor_columns
 from numerics.studies.gap import gap_closed
-from numerics.tables.booktabs import booktabs_table
 from numerics.tables.complexity import complexity_text
 from wbound.complexity.tables import complexity_rows
 from wbound.forward.catalogue import process

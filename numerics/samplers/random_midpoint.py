@@ -32,7 +32,7 @@ def outputs(s: Setting, n: int, rng: np.random.Generator, runs: int = RUNS) -> A
     n, runs = count("n", n), min(count("runs", runs), count("n", n))
     fits("n", n, 8.0 * target.d, "the outputs")
     lam = np.exp(s.nodes.log_lam)
-    alpha, start, noisy = math.exp(s.nodes.first[0]), s.start, s.scheme.kind == "sde"
+    alpha, start, noisy = math.exp(s.nodes.first[0]), s.start, not s.scheme.flow
     out = []
     for part in np.array_split(np.arange(n), runs):
         size = (part.size, target.d)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.io.table_writers import markdown_table
 from numerics.io.writing import write
 from numerics.laws.tape_on_line import tape_w2_on_line
 from numerics.schedules.few_step_families import FAMILIES, PARENTS, Family, Spectrum
@@ -181,14 +182,14 @@ def table(record: dict[str, Any]) -> str:
     cells = [tuple(cell) for cell in record["cells"]]
     names = list(dict.fromkeys(target for target, _ in cells))
     head = ["sampler", "θ", *names, "worst ratio", "mean ratio"]
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    lines = []
 
     def line(
         name: str, theta: str, values: list[float | None], worst: float | None, mean: float | None
-    ) -> str:
+    ) -> list[str]:
         by = dict(zip(cells, values, strict=True))
         told = [", ".join(_told(by[n, K]) for t, K in cells if t == n) for n in names]
-        return "| " + " | ".join((name, theta, *told, _told(worst), _told(mean))) + " |"
+        return [name, theta, *told, _told(worst), _told(mean)]
 
     better = np.min(list(record["parents"].values()), axis=0)
     for name, values in record["parents"].items():
@@ -198,7 +199,7 @@ def table(record: dict[str, Any]) -> str:
         rows = [row for row in record["rows"] if row["family"] == family]
         best = min(rows, key=lambda row: row["worst"] or math.inf)
         lines.append(line(family, f"{best['theta']:g}", best["w2"], best["worst"], best["mean"]))
-    return "\n".join(lines) + "\n"
+    return markdown_table(head, lines) + "\n"
 
 
 def _told(value: float | None) -> str:

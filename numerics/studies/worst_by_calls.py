@@ -56,7 +56,7 @@ def worst_of_class(variance: Array, x: Array) -> float:
 def _range(kind: str, calls: int, x: Array) -> float:
     """The least worst case over log-uniform grids that a search of their ends finds: hf, heun and dpmpp-2m from N(0, λ(T)I)."""
     scheme = scheme_named(kind)
-    K = calls if scheme.stages == 1 else (calls + 1) // 2
+    K = scheme.steps_of(calls)
 
     def off(q: Array) -> float:
         top, bottom = 0.5 * math.log(x[-1]) + q[0], 0.5 * math.log(x[0]) + q[1]

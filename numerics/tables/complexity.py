@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numerics.io import terminal
+from numerics.io.table_writers import booktabs_table, markdown_table
 from numerics.io.writing import csv_text
-from numerics.tables.booktabs import booktabs_table
 from numerics.tables.formulas import formula_latex, formula_text
 from wbound.complexity.tables import table_data
 
@@ -43,10 +43,9 @@ def _latex_number(value: Any) -> str:
     return f"${_number(value)}$"
 
 
-def _latex(rows: list[dict[str, Any]], values: Mapping[str, float]) -> str:
+def _latex(rows: list[dict[str, Any]], values: Mapping[str, float], aligned: str) -> str:
     """A booktabs table."""
     names = list(rows[0])
-    aligned = "".join("l" if name == "process" or name.startswith("published_") else "r" for name in names)
     given = ", ".join(
         f"${symbol} = {values[key]:g}$"
         for key, symbol in (("d", "d"), ("eps", r"\varepsilon"), ("m0", "m_0"), ("L0", "L_0"))
@@ -85,8 +84,9 @@ def complexity_text(
     take, beyond which it is several.
     """
     rows = [{str(k): plain(v) for k, v in row.items()} for row in records]
+    aligned = "".join("l" if k == "process" or k.startswith("published_") else "r" for k in rows[0])
     if kind == "latex":
-        return _latex(rows, values)
+        return _latex(rows, values, aligned)
     shown = [
         {k: formula_text(v) if k.startswith("published_") else v for k, v in row.items()} for row in rows
     ]
@@ -94,12 +94,10 @@ def complexity_text(
         return csv_text({name: [row[name] for row in shown] for name in shown[0]})
     cells = [["—" if v is None else _number(v) for v in row.values()] for row in shown]
     names = [TITLES.get(name, (name, name))[0] for name in shown[0]]
-    sides = ["left" if k == "process" or k.startswith("published_") else "right" for k in shown[0]]
     if kind == "markdown":
-        from tabulate import tabulate
-
-        return str(tabulate(cells, headers=names, tablefmt="pipe", disable_numparse=True, colalign=sides))
+        return markdown_table(names, cells, aligned)
     given = ", ".join(f"{key} = {value:g}" for key, value in values.items())
+    sides = ["left" if side == "l" else "right" for side in aligned]
     table = terminal.table(names, cells, sides, width)
     best = fewest(rows)
     return (

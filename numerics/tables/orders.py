@@ -7,7 +7,7 @@ Records are what is stored: `load` reads those that come with the package, with 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -15,14 +15,26 @@ from typing import Any
 import sympy as sp
 
 from numerics.io import terminal
+from numerics.io.table_writers import booktabs_table, markdown_table
 from numerics.io.writing import csv_text
-from numerics.tables.booktabs import booktabs_table
 from numerics.tables.formulas import formula_latex, formula_text
 from wbound.complexity.order_formulas import X
 from wbound.complexity.orders_measured import D_AT, DIMENSIONS, EPS_AT, EPSILONS, TOLERANCE
-from wbound.complexity.orders_table import Row, as_markdown
+from wbound.complexity.orders_published import Cell
+from wbound.complexity.orders_table import Row
 
-__all__ = ["COLUMNS", "HEADS", "MARKS", "RENEW", "columns_text", "flat", "load", "record", "records"]
+__all__ = [
+    "COLUMNS",
+    "HEADS",
+    "MARKS",
+    "RENEW",
+    "as_markdown",
+    "columns_text",
+    "flat",
+    "load",
+    "record",
+    "records",
+]
 
 COLUMNS = ("K", "eta", "M")
 #: How a published cell stands to the derived one.
@@ -150,11 +162,14 @@ def flat(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[str]]:
 _X = sp.Symbol("x", positive=True)
 
 
+def in_x(order: sp.Expr) -> sp.Expr:
+    """An order with √d/ε inside logarithms written x."""
+    return order.replace(sp.log, lambda inner: sp.log(inner.subs(X, _X)))
+
+
 def short(value: Any) -> str:
-    """An order for the terminal, √d/ε inside logarithms written x."""
-    if isinstance(value, sp.Expr):
-        value = value.replace(sp.log, lambda inner: sp.log(inner.subs(X, _X)))
-    return formula_text(value)
+    """An order for the terminal."""
+    return formula_text(in_x(value) if isinstance(value, sp.Expr) else value)
 
 
 def columns_text(rows: Sequence[Row], kind: str, width: int | None = None) -> str:
@@ -232,3 +247,59 @@ def _latex(table: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:
     cells = ((cell(key, row[key]) for key in heads) for row in table)
     text = booktabs_table(caption, "l" * len(heads), heads.values(), cells)
     return "\n".join([text, *(f"% [{i}] {note}" for i, note in enumerate(notes, 1))])
+
+
+def as_markdown(rows: Iterable[Row], names: Iterable[str] | None = None) -> str:
+    """The rows as a Markdown table with LaTeX cells (x = √d/ε) and numbered notes.
+
+    ``names`` replace the processes'. Marks beside a published cell: = the derivation agrees, > the cell asks
+    for more than needed, < for less.
+    """
+    rows = list(rows)
+    labels = [r.process for r in rows] if names is None else list(names)
+    head = ["process", "Theorem", "$T$", "$K$", "$\\eta$", "$M$"]
+    with_measured = any(r.measured is not None or r.why for r in rows)
+    head += ["measured"] if with_measured else []
+    lines, notes = [], list[str]()
+    for label, row in zip(labels, rows, strict=True):
+        cells = [label, row.number, _markdown(row.orders.T)]
+        cells += [_cell(row.cell(column), notes) for column in ("K", "eta", "M")]
+        cells += [_measured(row)] if with_measured else []
+        lines.append(cells)
+    return (
+        "\n\n".join([markdown_table(head, lines), *(f"[{i}] {note}" for i, note in enumerate(notes, 1))])
+        + "\n"
+    )
+
+
+def _cell(cell: Cell, notes: list[str]) -> str:
+    text = _markdown(cell.derived)
+    if cell.published is not None and cell.agree is not None:
+        text += (
+            " (= published)"
+            if cell.agree
+            else f" ({MARKS[cell.verdict].removesuffix(' needed')} published {_markdown(cell.published)})"
+        )
+    if cell.footnote:
+        if cell.footnote not in notes:
+            notes.append(cell.footnote)
+        text += f" [{notes.index(cell.footnote) + 1}]"
+    return text
+
+
+def _markdown(e: sp.Expr | None) -> str:
+    if e is None:
+        return "not recognised"
+    names = {sp.Symbol("epsilon", positive=True): r"\varepsilon"}
+    return f"${sp.latex(in_x(e), symbol_names=names, root_notation=False, fold_frac_powers=True)}$"
+
+
+def _measured(row: Row) -> str:
+    m = row.measured
+    if m is None:
+        return f"none: {row.why}" if row.why else ""
+    verdict = {True: f", agrees within {TOLERANCE:g}", False: ", does not agree", None: ""}[m.agree]
+    return (
+        f"$K\\sim d^{{{m.K_d:.3f}}}\\varepsilon^{{{m.K_eps:.3f}}}$, "
+        f"$T\\sim d^{{{m.T_d:.3f}}}\\varepsilon^{{{m.T_eps:.3f}}}${verdict}"
+    )

@@ -26,7 +26,7 @@ from wbound.extras import needing
 from wbound.forward.catalogue import CATALOGUE
 from wbound.sampler.description import Description, process_of
 from wbound.sampler.scheme import SCHEMES
-from wbound.theory.statements import upper_bound
+from wbound.theory.statements import THEOREMS, upper_bound
 from wbound.typing import Array
 
 __all__ = [
@@ -78,12 +78,11 @@ class Family:
 
 #: From p_T, where the start cannot hide the terms, and from the prior.
 FAMILIES: tuple[Family, ...] = tuple(
-    Family(theorem, scheme, start)
+    Family(theorem, name, start)
     for start in ("exact", "prior")
-    for theorem, scheme in (
-        ("published", "em"),
-        *(("sharp", name) for name in SCHEMES),
-    )
+    for theorem in THEOREMS
+    for name, scheme in SCHEMES.items()
+    if upper_bound(theorem, scheme).takes(scheme)
 )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 
+from wbound.bounds.shared import sum_of
 from wbound.calculus.parser import symbol
 from wbound.calculus.suprema import supremum
 from wbound.data.log_concave import gaussian_data
@@ -125,10 +126,7 @@ def terms(s: Setting) -> Terms:
 
 def _evaluate(s: Setting) -> Bound:
     t = terms(s)
-    first, local = t.start * t.contraction, t.discretisation
-    score = s.score_bias * s.nodes.T * t.top
-    total = first + local + score
-    return Bound(total, first, local, score, total, math.sqrt(s.data.second_moment), NAME)
+    return sum_of(s, NAME, t.start * t.contraction, t.discretisation, s.score_bias * s.nodes.T * t.top)
 
 
 # ---------------------------------------------------------------------- its hypotheses

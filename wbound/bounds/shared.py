@@ -20,7 +20,7 @@ from wbound.statement.statement_object import Bound
 from wbound.summation.criterion import Value
 from wbound.typing import Array
 
-__all__ = ["decay_constant", "output", "start_error", "start_term", "value_of", "weights"]
+__all__ = ["decay_constant", "output", "start_error", "start_term", "sum_of", "value_of", "weights"]
 
 
 def start_term(s: Setting) -> float:
@@ -89,6 +89,15 @@ def bound_of(s: Setting, statement: str, total: float, p: Parts, extra: float = 
         trivial=math.sqrt(s.data.second_moment),
         statement=statement,
     )
+
+
+def sum_of(
+    s: Setting, statement: str, start: float, discretisation: float, score: float, extra: float = 0.0
+) -> Bound:
+    """The bound that is the sum of its parts and of what early stopping adds; a part that is no number is infinite."""
+    start, middle, score = (math.inf if math.isnan(v) else v for v in (start, discretisation, score))
+    total = start + middle + score + extra
+    return Bound(total, start, middle + extra, score, total, math.sqrt(s.data.second_moment), statement)
 
 
 def value_of(p: Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:

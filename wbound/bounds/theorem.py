@@ -13,6 +13,7 @@ from wbound.forward.clock_at_infinity import Clock, Exponents, Sum
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
+from wbound.statement.formula import Formula
 from wbound.statement.hypotheses import Maker, statement
 from wbound.statement.statement_object import Bound, Statement
 from wbound.statement.terms import Explanation
@@ -36,14 +37,18 @@ class Needed(NamedTuple):
 class Theorem(Statement):
     """An upper bound of W2.
 
-    called: its name for a user ("published", "sharp"), which it shares with others; takes: the schemes that it is
+    placed: its section of docs/theory.md; claim: makes its formula, of the symbols of `wbound.statement.formulas`, when
+    asked. called: its name for a user ("published", "sharp"), which it shares with others; takes: the schemes that it is
     about. criterion: what `wbound.iterations` calls it; order: its discretisation part falls like K^{−order}; power:
     of (1+m_0λ), by which an error contracts; start: `Start`. more_steps: names of hypotheses that a larger K meets.
     explain: (setting, its finite bound) ↦ `Explanation`. over_steps: the bound as a function of (T, K), or None; thetas:
     the θ that its terms take in a setting, () where it has none. needs: (clock, scheme) ↦ `Needed`, or None where no order is
-    derived; starts_centred: what its orders say of a start by Eq. 8, or nothing.
+    derived; starts_centred: what its orders say of a start by Eq. 8, or nothing; why_K: why its K is what it is, with the
+    main sum's formula, its size ("integrand", "at_T"), and K to be put in.
     """
 
+    placed: int
+    claim: Callable[[], Formula]
     called: str
     takes: Callable[[Scheme], bool]
     criterion: Callable[[Scheme], str]
@@ -56,6 +61,15 @@ class Theorem(Statement):
     thetas: Callable[[Setting], tuple[float, ...]] = lambda s: ()
     needs: Callable[[Clock, str], Needed] | None = None
     starts_centred: str = ""
+    why_K: str = ""
+
+    @property
+    def section(self) -> int:
+        return self.placed
+
+    @property
+    def formula(self) -> Formula:
+        return self.claim()
 
     @property
     def needs_M1(self) -> bool:

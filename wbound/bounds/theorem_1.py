@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy as sp
 
+from wbound.bounds.shared import sum_of
 from wbound.bounds.theorem import Needed, Theorem, stated
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import LEAST, grown, growth, softplus
@@ -25,6 +26,7 @@ from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import EM, Scheme
 from wbound.sampler.steps import Batch, batch
 from wbound.statement import hypotheses as c
+from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term, facts_of, product_text, start_of
 from wbound.summation.criterion import INFINITE, Criterion, Value, by_size
@@ -188,14 +190,8 @@ def _evaluate(s: Setting) -> Bound:
     start = start_at(data, s.start, s.process, *s.nodes.first)
     omega = moment_supremum(s.process, data, s.nodes.T) if s.M1 else 0.0
     D, eta_G, G = sums.tolist()
-    values = (
-        grown(start, log_P),
-        D + s.M1 * (1.0 + omega) * eta_G,
-        s.score_bias * G if s.score_bias else 0.0,
-    )
-    first, middle, last = (v if not math.isnan(v) else math.inf for v in values)
-    total = first + middle + last
-    return Bound(total, first, middle, last, total, math.sqrt(data.second_moment), "Theorem 1")
+    score = s.score_bias * G if s.score_bias else 0.0
+    return sum_of(s, "Theorem 1", grown(start, log_P), D + s.M1 * (1.0 + omega) * eta_G, score)
 
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
@@ -410,6 +406,14 @@ def _step_size(s: Setting) -> None:
         before += b.size
 
 
+def _claim() -> Formula:
+    from wbound.statement import formulas as f  # dear to build
+
+    k = f.k
+    of_step = f.D[k] + f.M_1 * f.eta * f.G[k] * (1 + f.omega) + f.M * f.G[k]
+    return Formula(sp.Le(f.W_2, f.e_0 * f.whole + f.summed(f.later * of_step)))
+
+
 THEOREM_1 = Theorem(
     **stated(
         "theorem-1",
@@ -423,6 +427,8 @@ THEOREM_1 = Theorem(
         source="Gao, Nguyen & Zhu, arXiv 2311.11003 (constants re-derived)",
         covers=("eq-5",),
     ),
+    placed=4,
+    claim=_claim,
     called="published",
     takes=lambda scheme: scheme == EM,
     criterion=lambda scheme: "Eq. 5",
@@ -434,4 +440,6 @@ THEOREM_1 = Theorem(
     over_steps=over_steps,
     needs=_needs,
     starts_centred="Theorem 1 as published starts from ‖X_0‖; its proof takes Eq. 8 as well",
+    why_K="The discretisation part of Eq. 5 is √(dη) S, S = {formula}, with integrand {integrand}: S {at_T}, so η ≍ "
+    "ε²/(d S²) will do and K = T/η ≍ {K}.",
 )

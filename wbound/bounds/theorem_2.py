@@ -32,6 +32,7 @@ from wbound.sampler.scheme import DDPM, Scheme, keeps, vanishes
 from wbound.sampler.steps import Batch, GridBatch
 from wbound.sampler.turns import turns_of
 from wbound.statement import hypotheses as c
+from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation
 from wbound.summation.criterion import AT_ONCE, INFINITE, Criterion, Value, by_size
@@ -424,6 +425,12 @@ def _needs(clock: Clock, scheme: str) -> Needed:
     return Needed(clock.with_short_steps(half), (local,))
 
 
+def _claim() -> Formula:
+    from wbound.statement import formulas as f  # dear to build
+
+    return Formula(f.step, "e", f.e_0, f.e[f.K], root=True)
+
+
 THEOREM_2 = Theorem(
     **stated(
         "theorem-2",
@@ -435,6 +442,8 @@ THEOREM_2 = Theorem(
         source="derived here; setting of Gao, Nguyen & Zhu, arXiv 2311.11003",
         covers=("eq-7", "noisy-scores"),
     ),
+    placed=5,
+    claim=_claim,
     called="sharp",
     takes=lambda scheme: not scheme.flow,
     criterion=lambda scheme: "Eq. 7'' or 9'" if scheme == DDPM else "Eq. 7''",
@@ -445,4 +454,6 @@ THEOREM_2 = Theorem(
     over_steps=over_steps,
     thetas=lambda s: (best_of(s),) if has_ancestral(s) else (),
     needs=_needs,
+    why_K="Theorem 2 adds the squares of the steps' errors where Theorem 1 adds the errors: the local error is O(η^(3/2)), "
+    "the whole O(η) (Eq. 14). I = {formula}, with integrand {integrand}, {at_T}, and K ≍ T (√d/ε) I^(1/2).",
 )

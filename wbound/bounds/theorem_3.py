@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 
-from wbound.bounds.shared import Parts, decay_constant, start_error, weights
+from wbound.bounds.shared import Parts, decay_constant, start_error, sum_of, weights
 from wbound.bounds.theorem import Needed, Theorem, stated
 from wbound.bounds.theta_sums import StepRows, ThetaSums
 from wbound.calculus.asymptotics import Unrecognised
@@ -25,6 +25,7 @@ from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
+from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import FAR, SLOW, Explanation, Known, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
@@ -207,17 +208,7 @@ def output(s: Setting) -> tuple[float, float]:
 def _evaluate(s: Setting) -> Bound:
     p = sums(s)
     scale, extra = output(s)
-    start, middle, score = (math.inf if math.isnan(v) else v * scale for v in (p.start, p.bias, p.score))
-    total = start + middle + score + extra
-    return Bound(
-        total=total,
-        initialisation=start,
-        discretisation=middle + extra,
-        score=score,
-        additive=total,
-        trivial=math.sqrt(s.data.second_moment),
-        statement="Theorem 3",
-    )
+    return sum_of(s, "Theorem 3", p.start * scale, p.bias * scale, p.score * scale, extra)
 
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
@@ -292,6 +283,15 @@ SUMS = ThetaSums(
     closer=lambda i: np.clip(WIDE[i] + 0.1 * OFFSETS, *THETAS),
 )
 
+
+def _claim() -> Formula:
+    from wbound.statement import formulas as f  # dear to build
+
+    k, P, C = f.k, f.P, f.C
+    drift = sp.Abs(f.H[k] / 2 - C[k]) * f.slow + C[k] * f.alpha[k - 1] * f.M
+    return Formula(sp.Le(f.W_2, P[0] * f.E_0 + f.theta_term(P[k] ** 2) + f.summed(P[k] * drift)))
+
+
 THEOREM_3 = Theorem(
     **stated(
         "theorem-3",
@@ -304,6 +304,8 @@ THEOREM_3 = Theorem(
         source="derived here; the ODE sampler of Gao & Zhu, arXiv 2401.17958",
         covers=("eq-15",),
     ),
+    placed=12,
+    claim=_claim,
     called="sharp",
     takes=lambda scheme: scheme.flow and scheme.stages == 1,
     criterion=lambda scheme: "Eq. 15",

@@ -10,10 +10,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import sympy as sp
 
 from wbound.bounds.shared import start_error
 from wbound.bounds.theorem import Theorem, stated
-from wbound.bounds.theorem_3 import best_theta, log_products, log_products_of_groups, log_sum
+from wbound.bounds.theorem_3 import THEOREM_3, best_theta, log_products, log_products_of_groups, log_sum
 from wbound.calculus.stable import grown
 from wbound.data.beyond_log_concave import Profile
 from wbound.data.curvature import Curvature
@@ -22,6 +23,7 @@ from wbound.sampler.grid import Nodes
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
+from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
@@ -202,6 +204,16 @@ def _start(data: Curvature, start: str, process: Process, log_alpha: float, log_
     return start_error(data, start, process, log_alpha, log_lam)
 
 
+def _claim() -> Formula:
+    from wbound.statement import formulas as f  # dear to build
+
+    k, P, C = f.k, f.P, f.C
+    squares = f.summed(P[k] ** 2 * f.H[k] ** 3 / (3 * sp.IndexedBase("p")[k]))
+    drift = sp.Abs(f.H[k] / 2 - C[k]) * sp.sqrt(f.d * f.ell[k - 1]) + C[k] * f.alpha[k - 1] * f.M
+    curved = sp.sqrt(sp.Symbol("C_p")) / 4 * sp.sqrt(squares)
+    return Formula(sp.Le(f.W_2, P[0] * f.E_0 + curved + f.summed(P[k] * drift)))
+
+
 THEOREM_3_PRIME = Theorem(
     **stated(
         "theorem-3-prime",
@@ -216,8 +228,10 @@ THEOREM_3_PRIME = Theorem(
         source="derived here; profiles after Arsenyan, Vardanyan & Dalalyan, arXiv 2506.09681",
         covers=(),
     ),
+    placed=12,
+    claim=_claim,
     called="sharp",
-    takes=lambda scheme: scheme.flow and scheme.stages == 1,
+    takes=THEOREM_3.takes,
     criterion=lambda scheme: "Theorem 3'",
     order=1.0,
     power=0.5,

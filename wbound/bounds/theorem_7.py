@@ -10,9 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
-from wbound.bounds.shared import Parts, decay_constant, start_error
+from wbound.bounds.shared import Parts, decay_constant, start_error, sum_of
 from wbound.bounds.theorem import Theorem, stated
 from wbound.bounds.theorem_3 import (
     best_theta,
@@ -31,6 +32,7 @@ from wbound.sampler.make_setting import Setting
 from wbound.sampler.scheme import Scheme, Steps
 from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
+from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term, add_stop, facts_of, start_of
 from wbound.typing import Array
@@ -249,17 +251,7 @@ def _log(value: float) -> float:
 def _evaluate(s: Setting) -> Bound:
     p = sums(s)
     scale, extra = output(s)
-    start, middle, score = (math.inf if math.isnan(v) else v * scale for v in (p.start, p.bias, p.score))
-    total = start + middle + score + extra
-    return Bound(
-        total=total,
-        initialisation=start,
-        discretisation=middle + extra,
-        score=score,
-        additive=total,
-        trivial=math.sqrt(s.data.second_moment),
-        statement="Theorem 7",
-    )
+    return sum_of(s, "Theorem 7", p.start * scale, p.bias * scale, p.score * scale, extra)
 
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
@@ -373,6 +365,24 @@ SUMS = ThetaSums(
     closer=lambda i: np.linspace(WIDE[max(i - 1, 0)], WIDE[min(i + 1, WIDE.size - 1)], CLOSER),
 )
 
+
+def _claim() -> Formula:
+    """At θ_1 = θ_2 ≠ 2: G_k = G_0 + G_1(u−λ_k), ι_k = 1 for two stages, else 0."""
+    from wbound.statement import formulas as f  # dear to build
+
+    k, P, H, a, b, c, lam, x = f.k, f.P, f.H, f.a, f.b, f.c, f.lam, f.x
+    steps, decay = (x, lam[k], lam[k - 1]), (1 + f.L_0 * x) ** (-f.theta)
+    first = sp.Integral((f.G_0[k] + f.G_1[k] * (x - lam[k])) ** 2 * decay, steps)
+    second = (x - lam[k]) ** 2 * (lam[k - 1] - x) ** 2 / (16 * x**2) * decay
+    second = f.iota[k] * sp.Integral(second, steps)
+    one, two = (sp.sqrt(f.summed(P[k] ** 2 * part)) for part in (first, second))
+    curved = sp.sqrt(f.decay()) / 2 * one + sp.sqrt(sp.Function("C_2")(f.theta)) * two
+    drift = sp.Abs(H[k] / 2 - a[k] - b[k]) + b[k] * f.ell[k] * sp.Abs(H[k] / 2 - c[k])
+    through = sp.Max(*(sp.Abs(a[k] - b[k] * c[k] * h[k]) for h in (f.m, f.ell)))
+    score = f.M * f.summed(P[k] * (through * f.alpha[k - 1] + b[k] * f.alpha[k]))
+    return Formula(sp.Le(f.W_2, P[0] * f.E_0 + f.summed(P[k] * drift * f.slow) + curved + score))
+
+
 THEOREM_7 = Theorem(
     **stated(
         "theorem-7",
@@ -385,6 +395,8 @@ THEOREM_7 = Theorem(
         source="derived here; heun after Karras et al., 2022, Algorithm 1",
         covers=("eq-21",),
     ),
+    placed=20,
+    claim=_claim,
     called="sharp",
     takes=lambda scheme: scheme.stages == 2,
     criterion=lambda scheme: "Eq. 21",

@@ -18,6 +18,7 @@ from wbound.calculus.asymptotics import Scale
 from wbound.calculus.parser import parse, symbol
 from wbound.complexity.order_formulas import EPS, STEPS_OF_SDE, D, Orders, Sum, derive, tidy
 from wbound.forward.forward_process import Process
+from wbound.theory.statements import upper_bound
 
 __all__ = ["Cell", "PublishedCell", "compare", "published_orders"]
 
@@ -150,16 +151,9 @@ def _footnote(column: str, cell: PublishedCell, derived: Orders, verdict: str) -
             f"Σ P_k G_k → {score.formula}, with integrand {_size(score)}: it {_at_T(score)}, so the bound "
             f"allows M ≍ {derived.M}. {_ENDS[verdict]}"
         )
-    if derived.theorem == "sharp":
-        return (
-            "Theorem 2 adds the squares of the steps' errors where Theorem 1 adds the errors: the local "
-            f"error is O(η^(3/2)), the whole O(η) (Eq. 14). I = {main.formula}, with integrand "
-            f"{_size(main)}, {_at_T(main)}, and K ≍ T (√d/ε) I^(1/2). {_ENDS[verdict]}"
-        )
-    return (
-        f"The discretisation part of Eq. 5 is √(dη) S, S = {main.formula}, with integrand {_size(main)}: S "
-        f"{_at_T(main)}, so η ≍ ε²/(d S²) will do and K = T/η ≍ {derived.K}. {_ENDS[verdict]}"
-    )
+    by = upper_bound(derived.theorem, derived.scheme)
+    why = by.why_K.format(formula=main.formula, integrand=_size(main), at_T=_at_T(main), K=derived.K)
+    return f"{why} {_ENDS[verdict]}"
 
 
 def _power(name: str, exponent: sp.Expr) -> str:

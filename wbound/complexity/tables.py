@@ -132,7 +132,7 @@ def gains(row: dict[str, Any], schemes: list[str]) -> dict[str, Any]:
         K = {name: row[f"K_{how}_{name}"] for name in schemes}
         sde, ode = (
             min(
-                (name for name in K if SCHEMES[name].flow is flow and SCHEMES[name].stages == 1),
+                (name for name in K if SCHEMES[name].flow is flow and name not in TWICE),
                 key=K.__getitem__,
                 default=None,
             )

@@ -122,7 +122,7 @@ def random_midpoint_law(
 
 def law_of_random_midpoint(s: Setting) -> RandomMidpointLaw:
     """`random_midpoint_law` of a `Setting` whose scheme is one of `RANDOM_TIMES`."""
-    kind, start = s.scheme.kind, s.start
+    start = s.start
     if not s.scheme.random:
         raise HypothesisFailed(
             "the randomised midpoint's law", "levels that are drawn", f"scheme = {s.scheme.name}"
@@ -148,7 +148,7 @@ def law_of_random_midpoint(s: Setting) -> RandomMidpointLaw:
         "prior": np.full_like(x, lam[0]),
         "standard": np.full_like(x, math.exp(-2.0 * s.nodes.first[0])),
     }[start]
-    if kind == "sde":
+    if not s.scheme.flow:
         # r = 1 − q whatever u: ŵ telescopes
         per = (w[:, -1:] / w[:, 1:]) ** 2 * H
         carried = (w[:, -1] / w[:, 0]) ** 2 * (begun - w[:, 0])

@@ -1,5 +1,5 @@
-"""The numbered formulas of docs/theory.md in sympy. Building them takes a third of a second: `Statement.formula`
-imports this file when one is asked for.
+"""The numbered formulas of docs/theory.md in sympy, but those of the theorems, which make their own of these symbols.
+Building them takes a third of a second: who asks for one imports this file.
 
 Nothing here is what the bounds compute with: those are carried in units in which nothing overflows. The two are
 compared, so that a formula that is shown is the one that is meant.
@@ -26,34 +26,24 @@ gamma, D, G, C, b, n, H, P, lam, Psi, S = (
 )
 kappa, w, alpha, v, r, Q, e = (sp.IndexedBase(s) for s in ("kappa", "w", "alpha", "v", "r", "Q", "e"))
 a, c, m, ell, G_0, G_1, iota = (sp.IndexedBase(s) for s in ("a", "c", "m", "ell", "G_0", "G_1", "iota"))
-_later = sp.Product(gamma[j], (j, k + 1, K))
-_all = sp.Product(gamma[k], (k, 1, K))
+later = sp.Product(gamma[j], (j, k + 1, K))
+whole = sp.Product(gamma[k], (k, 1, K))
 
 
-def _sum(term: sp.Expr) -> sp.Sum:
+def summed(term: sp.Expr) -> sp.Sum:
     return sp.Sum(term, (k, 1, K))
 
 
-def _decay() -> sp.Expr:
+def decay() -> sp.Expr:
     """C_θ at θ ≠ 2; ϑ is θ − 1, or 4θ³/27 where θ < 3/2."""
     peak = sp.Symbol("vartheta", nonnegative=True)
     return d * L_0**2 * (1 + peak * (1 - (1 + L_0 * lambda_T) ** (theta - 2)) / (2 - theta))
 
 
-def _theta_term(weight: sp.Expr) -> sp.Expr:
+def theta_term(weight: sp.Expr) -> sp.Expr:
     """¼C_θ^{1/2}(Σ weight ∫(u−λ_k)²(1+L_0u)^{−θ}du)^{1/2} at θ ≠ 2."""
     inner = sp.Integral((x - lam[k]) ** 2 * (1 + L_0 * x) ** (-theta), (x, lam[k], lam[k - 1]))
-    return sp.sqrt(_decay()) / 4 * sp.sqrt(_sum(weight * inner))
-
-
-def _second_order() -> sp.Expr:
-    """Eq. 21's third and fourth term at θ_1 = θ_2 ≠ 2: G_k = G_0 + G_1(u−λ_k), ι_k = 1 for two stages, else 0."""
-    decay = (1 + L_0 * x) ** (-theta)
-    first = sp.Integral((G_0[k] + G_1[k] * (x - lam[k])) ** 2 * decay, (x, lam[k], lam[k - 1]))
-    second = (x - lam[k]) ** 2 * (lam[k - 1] - x) ** 2 / (16 * x**2) * decay
-    second = iota[k] * sp.Integral(second, (x, lam[k], lam[k - 1]))
-    one, two = (sp.sqrt(_sum(P[k] ** 2 * part)) for part in (first, second))
-    return sp.sqrt(_decay()) / 2 * one + sp.sqrt(sp.Function("C_2")(theta)) * two
+    return sp.sqrt(decay()) / 4 * sp.sqrt(summed(weight * inner))
 
 
 def _modified_score() -> sp.Expr:
@@ -62,18 +52,17 @@ def _modified_score() -> sp.Expr:
     h = T / K
     clock = 2 * sp.log(alpha[k] / alpha[k - 1])
     rough = sp.Integral(sp.Min(1 / x, L_0), (x, lam[k], lam[k - 1])) - clock
-    frozen = B * _sum(rough * (sp.sqrt(2 * h * beta_T) + h * beta_T / 2 + 2 * rough))
+    frozen = B * summed(rough * (sp.sqrt(2 * h * beta_T) + h * beta_T / 2 + 2 * rough))
     return W_0 / (1 + m_0 * lambda_T) + frozen + M_s * h * T * beta_T * (1 + 2 * B) + M * T * beta_T
 
 
-_slow = sp.sqrt(d * L_0 / (1 + L_0 * lam[k - 1]))
-_through = sp.Max(*(sp.Abs(a[k] - b[k] * c[k] * h[k]) for h in (m, ell)))
-_excess_10 = sigma_0**4 * _sum(H[k] ** 2 / (w[k] ** 2 * w[k - 1])) - delta
-_excess_10_prime = -(sigma_0**6) * _sum(H[k] ** 2 / (w[k] ** 2 * w[k - 1] * lam[k - 1])) - delta
-_step = sp.Le(e[k] ** 2, (gamma[k] * e[k - 1] + b[k] + C[k] * M) ** 2 + n[k] ** 2 + C[k] ** 2 * V**2)
-_noise = _sum(_later**2 * (n[k] ** 2 + C[k] ** 2 * V**2))
-_bias = _sum(_later * b[k])
-_score = _sum(_later * C[k]) * M
+slow = sp.sqrt(d * L_0 / (1 + L_0 * lam[k - 1]))
+_excess_10 = sigma_0**4 * summed(H[k] ** 2 / (w[k] ** 2 * w[k - 1])) - delta
+_excess_10_prime = -(sigma_0**6) * summed(H[k] ** 2 / (w[k] ** 2 * w[k - 1] * lam[k - 1])) - delta
+step = sp.Le(e[k] ** 2, (gamma[k] * e[k - 1] + b[k] + C[k] * M) ** 2 + n[k] ** 2 + C[k] ** 2 * V**2)
+_noise = summed(later**2 * (n[k] ** 2 + C[k] ** 2 * V**2))
+_bias = summed(later * b[k])
+_score = summed(later * C[k]) * M
 _rate, _clock = sp.Function(r"\dot{\lambda}"), sp.Function("lambda")
 _alpha, _f, _g = sp.Function("alpha"), sp.Function("f"), sp.Function("g")
 tau, y = sp.IndexedBase("tau"), sp.IndexedBase("y")
@@ -85,17 +74,17 @@ _B, _2B = sp.Integral(_g(t) ** 2, (t, 0, T)), sp.Integral(2 * _f(t), (t, 0, T))
 _E_8 = sp.Min(X_0, sp.sqrt(mu**2 - d * lambda_T * sp.log(1 - (m_0 * lambda_T) ** (-2))))
 _w_hat = sigma_0**2 + _clock(t)
 _to_K = sp.Product(r[k] ** 2, (k, 1, K))
-_v_exact = alpha_T**2 * (sigma_0**2 + lambda_T) * _to_K + _sum(Q[k] * sp.Product(r[j] ** 2, (j, k + 1, K)))
+_v_exact = alpha_T**2 * (sigma_0**2 + lambda_T) * _to_K + summed(Q[k] * sp.Product(r[j] ** 2, (j, k + 1, K)))
 _v_prior = _v_exact - alpha_T**2 * sigma_0**2 * _to_K
 _v_smoothed = s**2 + lambda_T
 _CURVATURE = sp.Symbol(r"{-\nabla^2\log p_T}")
 _SMOOTHED = sp.Symbol(r"{-\nabla^2\log q_{\lambda_T}}")
 _LEAST = sp.Symbol(r"{\min_x(-\nabla^2\log q_{\lambda_T})}")
 _x_1 = L_0 * H[1] / (1 + L_0 * lam[1])
-_ancestral_drift = _sum(P[k] * (1 - kappa[k] ** 2) * H[k] * _slow) / 2
-_ancestral_theta = _theta_term(P[k] ** 2 * (1 - kappa[k] ** 4) ** 2)
-_ancestral_noise = _sum(P[k] ** 2 * kappa[k] ** 2 * ((1 + kappa[k] ** 2) / 2) ** 2 * d * Psi[k])
-_ancestral_score = M * _sum(P[k] * H[k] * alpha[k - 1])
+_ancestral_drift = summed(P[k] * (1 - kappa[k] ** 2) * H[k] * slow) / 2
+_ancestral_theta = theta_term(P[k] ** 2 * (1 - kappa[k] ** 4) ** 2)
+_ancestral_noise = summed(P[k] ** 2 * kappa[k] ** 2 * ((1 + kappa[k] ** 2) / 2) ** 2 * d * Psi[k])
+_ancestral_score = M * summed(P[k] * H[k] * alpha[k - 1])
 
 
 # sections 15 to 18
@@ -182,21 +171,17 @@ FORMULAS: dict[str, Formula] = {
     "section-3:hf": Formula(sp.Eq(C[1], alpha[1] * alpha[0] * H[1])),
     "section-3:ei": Formula(sp.Eq(C[1], _over_step(alpha[1] / _alpha(t) * _g(t) ** 2))),
     "section-3:ddpm": Formula(sp.Eq(Q[1], alpha[1] ** 2 * H[1] * lam[1] / lam[0])),
-    "theorem-1": Formula(
-        sp.Le(W_2, e_0 * _all + _sum(_later * (D[k] + M_1 * eta * G[k] * (1 + omega) + M * G[k])))
-    ),
     "eq-6": Formula(
         sp.Eq(
             sp.Integral(sp.Function("m")(t) * sp.Function("g")(t) ** 2, (t, 0, T)), sp.log(1 + m_0 * lambda_T)
         )
     ),
-    "theorem-2": Formula(_step, "e", e_0, e[K], root=True),
     "theorem-2:Psi": Formula(
         sp.Eq(Psi[1], (1 + L_0 * lam[1]) / L_0 * (_x_1 - 2 * sp.log(1 + _x_1) + _x_1 / (1 + _x_1)))
     ),
-    "theorem-2-prime": Formula(_step, "e", e_0, e[K], root=True),
-    "eq-7-prime": Formula(sp.Le(W_2, e_0 * _all + _bias + sp.sqrt(_noise) + _score)),
-    "eq-7-second": Formula(sp.Le(W_2, _bias + _score + sp.sqrt((e_0 * _all) ** 2 + _noise))),
+    "theorem-2-prime": Formula(step, "e", e_0, e[K], root=True),
+    "eq-7-prime": Formula(sp.Le(W_2, e_0 * whole + _bias + sp.sqrt(_noise) + _score)),
+    "eq-7-second": Formula(sp.Le(W_2, _bias + _score + sp.sqrt((e_0 * whole) ** 2 + _noise))),
     "eq-8": Formula(sp.Le(sp.Symbol("E_0"), _E_8)),
     "eq-8:standard": Formula(
         sp.Le(
@@ -208,7 +193,7 @@ FORMULAS: dict[str, Formula] = {
         )
     ),
     "eq-9": Formula(
-        sp.Le(W_2, sp.sqrt(E_0**2 / (1 + m_0 * lambda_T) ** 2 + d * _sum(Psi[k] / (1 + m_0 * lam[k]) ** 2)))
+        sp.Le(W_2, sp.sqrt(E_0**2 / (1 + m_0 * lambda_T) ** 2 + d * summed(Psi[k] / (1 + m_0 * lam[k]) ** 2)))
     ),
     "eq-9-prime": Formula(
         sp.Le(
@@ -223,24 +208,6 @@ FORMULAS: dict[str, Formula] = {
             + _ancestral_theta
             + _ancestral_score
             + sp.sqrt((P[0] * E_0) ** 2 + _ancestral_noise),
-        )
-    ),
-    "theorem-3": Formula(
-        sp.Le(
-            W_2,
-            P[0] * E_0
-            + _theta_term(P[k] ** 2)
-            + _sum(P[k] * (sp.Abs(H[k] / 2 - C[k]) * _slow + C[k] * alpha[k - 1] * M)),
-        )
-    ),
-    "theorem-3-prime": Formula(
-        sp.Le(
-            W_2,
-            P[0] * E_0
-            + sp.sqrt(sp.Symbol("C_p"))
-            / 4
-            * sp.sqrt(_sum(P[k] ** 2 * H[k] ** 3 / (3 * sp.IndexedBase("p")[k])))
-            + _sum(P[k] * (sp.Abs(H[k] / 2 - C[k]) * sp.sqrt(d * ell[k - 1]) + C[k] * alpha[k - 1] * M)),
         )
     ),
     "lemma-5": Formula(
@@ -259,15 +226,6 @@ FORMULAS: dict[str, Formula] = {
         )
     ),
     "modified-score-bound": Formula(sp.Le(W_2, _modified_score())),
-    "theorem-7": Formula(
-        sp.Le(
-            W_2,
-            P[0] * E_0
-            + _sum(P[k] * (sp.Abs(H[k] / 2 - a[k] - b[k]) + b[k] * ell[k] * sp.Abs(H[k] / 2 - c[k])) * _slow)
-            + _second_order()
-            + M * _sum(P[k] * (_through * alpha[k - 1] + b[k] * alpha[k])),
-        )
-    ),
     "exact-law": Formula(
         sp.Eq(v[k], r[k] ** 2 * v[k - 1] + Q[k]),
         "v",
@@ -297,7 +255,7 @@ FORMULAS: dict[str, Formula] = {
     ),
     "eq-11": Formula(
         sp.Ge(
-            _sum(H[k] ** 2 / (w[k] ** 2 * w[k - 1])),
+            summed(H[k] ** 2 / (w[k] ** 2 * w[k - 1])),
             4 / K * (1 / sigma_0 - 1 / sp.sqrt(sigma_0**2 + lambda_T)) ** 2,
         )
     ),
@@ -355,7 +313,7 @@ FORMULAS: dict[str, Formula] = {
     ),
     "section-8:published": Formula(
         sp.Eq(
-            _sum(_later * D[k]),
+            summed(later * D[k]),
             sp.sqrt(d * T / K)
             * sp.Integral(
                 _g(t) * (_f(t) + _g(t) ** 2 * _L_T) / (_alpha(t) * (1 + m_0 * _clock(t))), (t, 0, T)
@@ -363,7 +321,7 @@ FORMULAS: dict[str, Formula] = {
         )
     ),
     "section-8:score": Formula(
-        sp.Eq(_sum(_later * G[k]), sp.Integral(_g(t) ** 2 / (_alpha(t) * (1 + m_0 * _clock(t))), (t, 0, T)))
+        sp.Eq(summed(later * G[k]), sp.Integral(_g(t) ** 2 / (_alpha(t) * (1 + m_0 * _clock(t))), (t, 0, T)))
     ),
     "exact-iterations": Formula(
         sp.Le(
@@ -385,7 +343,7 @@ FORMULAS: dict[str, Formula] = {
     ),
     "profiles:m": Formula(sp.Eq(_LEAST, (1 - D_0**2 / _v_smoothed) / _v_smoothed)),
     "profiles:L": Formula(sp.Le(_SMOOTHED, 1 / _v_smoothed)),
-    "profiles:early": Formula(_step, "e", e_0, e[K] / alpha[K] + sp.sqrt(d * lam[K]), root=True),
+    "profiles:early": Formula(step, "e", e_0, e[K] / alpha[K] + sp.sqrt(d * lam[K]), root=True),
     "flow-law": Formula(
         sp.Eq(
             W_2,
@@ -436,7 +394,7 @@ FORMULAS: dict[str, Formula] = {
     "random-midpoint": Formula(
         sp.Eq(
             _output,
-            d * ((w[K] / w[0]) ** 2 * _v_y + _sum((w[K] / w[k]) ** 2 * H[k] * _injected)),
+            d * ((w[K] / w[0]) ** 2 * _v_y + summed((w[K] / w[k]) ** 2 * H[k] * _injected)),
         )
     ),
     "random-midpoint:flow": Formula(sp.Eq(_output, d * _v_y * sp.Product(_kept_square, (k, 1, K)))),

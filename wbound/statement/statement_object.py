@@ -73,23 +73,23 @@ class Hypothesis:
     check: Callable[[Setting], None]
 
 
-#: Sections of docs/theory.md and the anchors of statements in them.
+#: Sections of docs/theory.md and the anchors of statements in them; a theorem says its own.
 SECTIONS = {
     0: "eq-2 eq-3",
     2: "assumption-a2 lemma-1 eq-4 lemma-2 lemma-3",
     3: "exact-law",
-    4: "theorem-1 eq-6",
+    4: "eq-6",
     5: "theorem-2 eq-7-prime eq-7-second eq-8 eq-9 eq-9-prime eq-9-second",
     6: "proposition-1 eq-10 eq-10-prime eq-11 eq-12 eq-12-prime",
     7: "eq-13",
     8: "eq-14 exact-iterations",
     11: "theorem-2-prime profiles",
-    12: "theorem-3 theorem-3-prime flow-law",
+    12: "flow-law theorem-3",
     15: "eq-16",
     16: "eq-17 eq-18 tangent-law",
     17: "lemma-4 theorem-4 theorem-5 theorem-6 absolute-floor random-levels random-midpoint",
     19: "limits-without-steps modified-score-bound",
-    20: "lemma-5 flow-derivatives theorem-7",
+    20: "lemma-5 flow-derivatives",
 }
 
 

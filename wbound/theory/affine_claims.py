@@ -81,9 +81,14 @@ def _range(s: Setting) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
+def _answers(s: Setting) -> int:
+    """How often at the most the steps ask for the score."""
+    return s.nodes.K * s.scheme.stages
+
+
 def _floor(s: Setting) -> float:
     a, b = _range(s)
-    return affine_floor(b / a, s.nodes.K * s.scheme.stages)
+    return affine_floor(b / a, _answers(s))
 
 
 def _attained(s: Setting) -> float:
@@ -93,13 +98,12 @@ def _attained(s: Setting) -> float:
 
 
 def _absolute(s: Setting) -> float:
-    return absolute_floor(s.nodes.K * s.scheme.stages) * math.sqrt(_range(s)[1])
+    return absolute_floor(_answers(s)) * math.sqrt(_range(s)[1])
 
 
 def _drawn(s: Setting) -> float:
     """W2/√(dx) at one of the alternation points is at least this, however levels are drawn."""
-    K = s.nodes.K * s.scheme.stages
-    return _floor(s) / math.sqrt(2.0 * K + 2.0) - 1.0 / math.sqrt(s.data.d)
+    return _floor(s) / math.sqrt(2.0 * _answers(s) + 2.0) - 1.0 / math.sqrt(s.data.d)
 
 
 def _from_noise(s: Setting) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from wbound.bounds import ddpm, shared, theorem_2
 from wbound.bounds.theorem_2 import THEOREM_2
+from wbound.bounds.theorem_3 import THEOREM_3
 from wbound.bounds.theorem_7_integrals import CLOSED
 from wbound.calculus.quadrature import integrate
 from wbound.calculus.stable import growth, softplus
@@ -260,7 +261,7 @@ _FROM_p_T = (c.exact_score, c.start("exact"), c.to_the_end)
 
 
 _SDE = tuple(name for name, scheme in SCHEMES.items() if not scheme.flow)
-_FLOW = tuple(name for name, scheme in SCHEMES.items() if scheme.flow and scheme.stages == 1)
+_FLOW = tuple(name for name, scheme in SCHEMES.items() if THEOREM_3.takes(scheme))
 
 #: By id. Theorems 1, 2, 3, the exact law and Proposition 1 stand where they are computed.
 CLAIMS: tuple[Statement, ...] = (

@@ -28,7 +28,7 @@ STATEMENTS: dict[str, Statement]
 
 #: The upper bounds by the name a user gives; each says for which schemes it is meant, the first where none is.
 THEOREMS: dict[str, tuple[Theorem, ...]] = {
-    name: tuple(t for t in BOUNDS if t.called == name) for name in ("published", "sharp")
+    name: tuple(t for t in BOUNDS if t.called == name) for name in dict.fromkeys(t.called for t in BOUNDS)
 }
 
 

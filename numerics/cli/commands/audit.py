@@ -5,19 +5,12 @@ from __future__ import annotations
 import json as text_json
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.output import drawable, emit, grid_table, note, say
 from numerics.cli.progress import Progress
 
 ORDER = 53
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("audit")(audit)
 
 
 def audit(
@@ -256,6 +249,3 @@ def _text(data: Any, found: Any) -> str:
 def _before(found: Any) -> str:
     row = next((r for r in found.rows if r.steps == found.steps_tried and r.parts is not None), None)
     return "not a number" if row is None else f"{row.parts.w2:.5g}"
-
-
-__all__ = ["ORDER", "audit", "register"]

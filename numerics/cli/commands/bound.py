@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     import wbound
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("bound")(bound)
-
-
 def exact_beside(setting: wbound.Setting) -> tuple[float | None, str]:
     """The exact W2 of Gaussian data in the same setting, or None and the reason."""
     from wbound.errors import HypothesisFailed
@@ -156,6 +151,3 @@ def bound(
         return "\n".join(lines)
 
     emit(payload, json, text, reasons)
-
-
-__all__ = ["bound", "register"]

@@ -32,12 +32,6 @@ def _listed(name: str, text: str) -> Any:
     return o.word(name, text, metavar="LIST")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("certify")(certify)
-    app.command("verify-certificate")(verify_certificate)
-
-
 @grouped
 def certify(
     given: SettingOptions,
@@ -288,14 +282,3 @@ def verify_certificate(
         show_affine(verify_affine(text, precision), json)
     else:
         show(verify(text, precision), json)
-
-
-__all__ = [
-    "ORDER",
-    "certify",
-    "payload_of",
-    "register",
-    "show",
-    "show_affine",
-    "verify_certificate",
-]

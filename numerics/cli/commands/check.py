@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.option_groups import ProcessOptions, grouped
@@ -17,11 +15,6 @@ ASKED = (
     "f and g alone may belong to another process than the one trained: give --marginal-std (and --mean-factor), the noise "
     "that your training code adds at t"
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("check")(check)
 
 
 @dataclass(frozen=True)
@@ -199,6 +192,3 @@ def _claims(which: str, law: Any, json: bool) -> None:
     if wrong:
         said = ", ".join(f"{name} by {factor:.4g}" for name, factor in wrong.items())
         raise Inconsistent(f"inconsistent: g² is too large at t = 0.5: {said}")
-
-
-__all__ = ["check", "register"]

@@ -16,11 +16,6 @@ from numerics.cli.output import drawable, emit, grid_table, keep, note, say, war
 from numerics.cli.progress import Progress, keeping
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("choose")(choose)
-
-
 @dataclass(frozen=True)
 class NeededDataOptions(s.DataOptions):
     """Data, without which there is nothing to choose for."""
@@ -386,6 +381,3 @@ COLUMNS = (
     ),
     *("limit", "last_decade"),
 )
-
-
-__all__ = ["choose", "register"]

@@ -9,17 +9,7 @@ import typer
 from numerics.cli import image_options as i
 from numerics.cli import options as o
 from numerics.cli import output
-from numerics.cli.commands import images_evaluate, images_sample
 from numerics.cli.output import WRITTEN, aligned, emit, note, say
-
-
-def add_to(group: typer.Typer) -> None:
-    """Add the commands of this file to the group ``wbound images``."""
-    group.command("sample")(images_sample.sample)
-    group.command("evaluate")(images_evaluate.evaluate)
-    group.command("fid-stats")(images_evaluate.fid_stats)
-    group.command("compare")(compare)
-    group.command("score-error")(score_error)
 
 
 def compare(
@@ -220,6 +210,3 @@ def score_error(
 
 def _vacuous(total: float, trivial: float) -> str:
     return "" if total < trivial else ": vacuous"
-
-
-__all__ = ["add_to", "compare", "score_error"]

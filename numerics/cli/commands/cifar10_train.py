@@ -11,7 +11,9 @@ import typer
 from numerics.cli import image_options as i
 from numerics.cli import options as o
 from numerics.cli import output
-from numerics.cli.commands import cifar10_measure
+from numerics.cli.commands.cifar10_measure import compare, score_error
+from numerics.cli.commands.images_evaluate import evaluate, fid_stats
+from numerics.cli.commands.images_sample import sample
 from numerics.cli.output import WRITTEN, emit, grid_table, note
 
 #: What the extra brings.
@@ -31,28 +33,21 @@ Progress = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file as a group."""
-    group = typer.Typer(
-        name="images",
-        help="Images: train, sample and compare (extra cifar10).",
-        no_args_is_help=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    )
+images = typer.Typer(
+    name="images",
+    help="Images: train, sample and compare (extra cifar10).",
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 
-    @group.callback(invoke_without_command=True)
-    def top(context: typer.Context) -> None:
-        installed()
-        if context.invoked_subcommand is None:
-            print(context.get_help())
 
-    top.__doc__ = group.info.help
-    group.command("train")(train)
-    group.command("resume")(resume)
-    group.command("check")(check)
-    cifar10_measure.add_to(group)
-    app.add_typer(group)
+@images.callback(invoke_without_command=True, help=images.info.help)
+def top(context: typer.Context) -> None:
+    """Without a command: the help."""
+    installed()
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def installed() -> None:
@@ -317,4 +312,5 @@ def check(
     emit(payload, json, text)
 
 
-__all__ = ["check", "register", "resume", "train"]
+for command in (train, resume, check, sample, evaluate, fid_stats, compare, score_error):
+    images.command(command.__name__.replace("_", "-"))(command)

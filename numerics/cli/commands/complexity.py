@@ -27,12 +27,6 @@ from numerics.cli.progress import announcing
 USUAL = ("0.1", "0.25", "1")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("iterations")(iterations)
-    app.command("table")(table)
-
-
 @grouped
 def iterations(
     given: ProcessOptions,
@@ -184,6 +178,3 @@ def table(
     else:
         write(out, text.rstrip("\n") + "\n")
         note(out)
-
-
-__all__ = ["iterations", "register", "table"]

@@ -6,8 +6,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
@@ -20,11 +18,6 @@ DENSITY = 3
 RANGES = {"K": (10.0, 1e5), "T": (0.5, 8.0), "d": (1.0, 1e4), "M": (0.01, 1.0), "eps": (1e-3, 1.0)}
 #: With a target every point is a quadrature and an optimal transport: a shorter range is usual.
 RANGES_OF_TARGETS = RANGES | {"K": (10.0, 1e3), "d": (1.0, 30.0)}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("curve")(curve)
 
 
 @dataclass(frozen=True)
@@ -421,6 +414,3 @@ def _on_data(
         return "\n".join([title, *loaded.notes, "", grid_table(list(columns), rows)])
 
     emit(payload, json, text, UNASKED)
-
-
-__all__ = ["curve", "register"]

@@ -12,12 +12,6 @@ from numerics.cli.option_groups import UNASKED, MaybeProcess, PictureOptions, gr
 from numerics.cli.output import aligned, emit, grid_table, say
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("gap")(gap)
-    app.command("landscape")(landscape)
-
-
 @grouped
 def gap(
     *,
@@ -191,6 +185,3 @@ def landscape(
         return "\n".join([heading, "", aligned(rows), "", zeros])
 
     emit(payload, json, text, UNASKED)
-
-
-__all__ = ["gap", "landscape", "register"]

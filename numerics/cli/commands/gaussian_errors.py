@@ -5,8 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.option_groups import MaybeProcess, grouped
@@ -14,11 +12,6 @@ from numerics.cli.output import emit, grid_table, keep, placed
 
 #: The VP process of Pierret & Galerne, where none is given.
 THEIRS = {"a": 19.9, "b": 0.1}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("gaussian-errors")(gaussian_errors)
 
 
 @grouped
@@ -126,6 +119,3 @@ def gaussian_errors(
         )
 
     emit(payload, json, text, reasons)
-
-
-__all__ = ["gaussian_errors", "register"]

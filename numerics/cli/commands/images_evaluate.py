@@ -305,6 +305,3 @@ def fid_stats(
     note(made.save(out))
     payload = {"out": out, "n": made.n, "features": kind, "dimension": int(made.mu.size), "data": images.name}
     emit(payload, json, lambda: f"{kind} of {made.n} images: {made.mu.size} features")
-
-
-__all__ = ["evaluate", "fid_stats"]

@@ -224,6 +224,3 @@ def _say_cost(drawn: InUse, batch: int, on: Any, evaluations: int, parts: int, w
         f"{said_seconds(seconds)} on {on}{more}"
     )
     return seconds
-
-
-__all__ = ["sample"]

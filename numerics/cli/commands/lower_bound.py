@@ -21,11 +21,6 @@ FAR = 1e4
 SAMPLERS = ("hf", "ddim", "affine")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("lower-bound")(lower_bound)
-
-
 @grouped
 def lower_bound(
     *,
@@ -424,6 +419,3 @@ def _keep_floors(kappa: float, to: PictureOptions) -> None:
 
     columns = floor_columns(kappa)
     to.keep(columns, lambda: figures_lower_bound.affine_figure(columns, to.width, kappa=kappa))
-
-
-__all__ = ["ORDER", "lower_bound", "register"]

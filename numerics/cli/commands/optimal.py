@@ -6,8 +6,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.option_groups import UNASKED, MaybeFacts, MaybeProcess, PictureOptions, grouped
@@ -15,12 +13,6 @@ from numerics.cli.output import drawable, emit, grid_table, keep, note, short
 
 #: λ(T) over the data's variance per coordinate where nothing is said.
 FAR = 1e4
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("optimal")(optimal)
-    app.command("clocks")(clocks)
 
 
 @dataclass(frozen=True)
@@ -240,6 +232,3 @@ def clocks(
         return grid_table(("process", "T", *(f"λ({x:g} T)" for x in few)), rows)
 
     emit(payload, json, text, UNASKED)
-
-
-__all__ = ["clocks", "optimal", "register"]

@@ -10,18 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from numerics.cli import options as o
+from numerics.cli import words
 from numerics.cli.option_groups import EpsOptions, FactOptions, ProcessOptions, grouped
 from numerics.cli.output import aligned, emit, note
 from numerics.cli.progress import announcing
 
 #: How the three-column table can be written.
 FORMATS = ("text", "markdown", "latex", "csv", "json")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("orders")(orders)
-    app.command("tolerance")(tolerance)
 
 
 @grouped
@@ -48,11 +43,10 @@ def orders(
     from numerics.tables import orders as threecolumn
     from wbound import orders as derive
     from wbound.complexity.orders_table import order_rows
-    from wbound.errors import one_of
 
-    chosen = given.made
-    if measured or one_of("theorem", theorem, ("published", "sharp", "both")) == "both":
-        rows = order_rows([chosen], theorems=theorems(theorem), measured=measured, start=start, scheme=scheme)
+    chosen, named = given.made, theorems(theorem)
+    if measured or theorem == "both":
+        rows = order_rows([chosen], theorems=named, measured=measured, start=start, scheme=scheme)
         records = [threecolumn.record(row) for row in rows]
         payload = {"process": chosen.name, "rows": records}
         emit(payload, json, lambda: threecolumn.columns_text(rows, "text"), gaps(records))
@@ -79,8 +73,8 @@ def theorems(text: str) -> tuple[str, ...]:
     """The theorems that --theorem means. Raises `BadInput`."""
     from wbound.errors import one_of
 
-    one_of("theorem", text, ("published", "sharp", "both"))
-    return ("published", "sharp") if text == "both" else (text,)
+    one_of("theorem", text, (*words.THEOREMS, "both"))
+    return words.THEOREMS if text == "both" else (text,)
 
 
 def gaps(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -165,7 +159,7 @@ def tolerance(
 
     chosen, data = given.made, facts.made
     eps = target.of(data)
-    one_of("theorem", theorem, ("published", "sharp"))
+    one_of("theorem", theorem, words.THEOREMS)
     M = score_tolerance(
         chosen, data, eps, theorem=theorem, scheme=scheme, start=start, share=o.required("share", share)
     )
@@ -207,6 +201,3 @@ def tolerance(
         return "\n".join([*lines, aligned(rows), *(["", cell.footnote] if cell.footnote else [])])
 
     emit(payload, json, text, reasons)
-
-
-__all__ = ["FORMATS", "gaps", "orders", "register", "theorems", "three_columns", "tolerance"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from numerics.cli import options as o
 from numerics.cli.option_groups import MaybeProcess, TargetOptions, grouped
 from numerics.cli.output import aligned, emit, grid_table, keep, placed
@@ -16,11 +14,6 @@ if TYPE_CHECKING:
 
 #: The a of the schedules where none are given: those of the public configuration.
 EVERY_A = "-10,-5,0,5,10"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("peers")(peers)
 
 
 @grouped
@@ -184,6 +177,3 @@ def _text(name: str, by: dict[str, Peers], payload: dict[str, Any]) -> str:
             grid_table(heads, [*compared, ["best of these", *called, law["best"]["exact"] or "none"]]),
         ]
     return "\n".join(lines)
-
-
-__all__ = ["peers", "register"]

@@ -18,12 +18,6 @@ SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
 FORMULAS = ("f", "g", "alpha", "sigma2", "lam")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("processes")(processes)
-    app.command("show")(show)
-
-
 def processes(json: o.Json = False) -> None:
     """List the named forward processes.
 
@@ -150,6 +144,3 @@ def show(
         return "\n".join([*lines, "", table])
 
     emit(payload, json, text, {"reason": "there is a closed form"} if why is None else None)
-
-
-__all__ = ["processes", "register", "show"]

@@ -12,11 +12,6 @@ from numerics.cli import output
 from numerics.cli.output import WRITTEN, emit, say
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("report")(report)
-
-
 def report(
     out: Annotated[str, o.out("Where to write it.", "DIR")] = "report",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points: a first look.")] = False,
@@ -94,6 +89,3 @@ def renew() -> None:
             if code:
                 raise IOFailure(f"wbound {words} ended with exit code {code}: {name} is as it was")
             WRITTEN.append(str(write(result_path(name), Path(f"{folder}/{name}").read_text("utf-8"))))
-
-
-__all__ = ["register", "renew", "report"]

@@ -6,18 +6,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import words
 from numerics.cli.option_groups import GridOptions, MaybeFacts, ProcessOptions, grouped
 from numerics.cli.output import emit, note, short
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("schedule")(schedule)
 
 
 @dataclass(frozen=True)
@@ -221,6 +214,3 @@ def _winner(on: s.DataOptions, K: str | None, scheme: str, form: str) -> tuple[A
             f"σ_max: {LIMITS[best.limit]}; its last ten times gained {best.last_decade:.2g} of the error"
         )
     return best.schedule, said
-
-
-__all__ = ["register", "schedule"]

@@ -6,16 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import options as o
 from numerics.cli import words
 from numerics.cli.output import clean, emit, grid_table, note, say
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("schemes")(schemes)
 
 
 def schemes(
@@ -115,6 +108,3 @@ def schemes(
         if value is None
     }
     emit(payload, json, text, because | {"out": "no --out"})
-
-
-__all__ = ["register", "schemes"]

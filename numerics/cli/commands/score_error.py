@@ -5,20 +5,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import standard_input
 from numerics.cli.option_groups import UNASKED, MaybeProcess, PictureOptions, ProcessOptions, grouped
 from numerics.cli.output import aligned, emit, grid_table, note, placed, say
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("score-error")(score_error)
-    app.command("smoothed")(smoothed)
-    app.command("scatter")(scatter)
 
 
 @grouped
@@ -258,6 +249,3 @@ def scatter(
     emit({**found.to_dict(), "out": out}, json, text, {"out": "no --out"})
     if found.violations:
         raise Inconsistent(f"{found.violations} bounds are below the exact value")
-
-
-__all__ = ["register", "scatter", "score_error", "smoothed"]

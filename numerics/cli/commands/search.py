@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
-
 from numerics.cli import options as o
 from numerics.cli.output import emit, grid_table, note, say
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("search")(search)
 
 
 def search(
@@ -90,6 +83,3 @@ def search(
     ]
     if wrong:
         raise Inconsistent(f"a counterexample: {wrong[0]}")
-
-
-__all__ = ["register", "search"]

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
     from wbound.statement.statement_object import Statement
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("statements")(statements)
-
-
 def statements(
     id: Annotated[
         str | None,
@@ -80,6 +75,3 @@ def _show(s: Statement, json: bool) -> None:
         return "\n".join([*lines, "", "Formula (LaTeX)", f"  {s.latex}", "", "Cite", f"  {s.citation}"])
 
     emit(payload, json, text)
-
-
-__all__ = ["register", "statements"]

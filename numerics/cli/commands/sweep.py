@@ -11,11 +11,6 @@ from numerics.cli import output
 from numerics.cli.output import WRITTEN, emit, note
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("sweep")(sweep)
-
-
 def sweep(
     config: Annotated[str, typer.Argument(metavar="CONFIG.toml", help="The grid (see the example).")],
     out: Annotated[
@@ -72,6 +67,3 @@ def sweep(
         return f"{result.cells} cells, {result.failed} of them with an error, {result.resumed} from before"
 
     emit(payload, json, text)
-
-
-__all__ = ["register", "sweep"]

@@ -14,11 +14,6 @@ from numerics.cli.output import aligned, emit, grid_table, note, say
 from numerics.cli.progress import Progress, keeping, rows_as_json
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command("verify")(verify)
-
-
 @dataclass(frozen=True)
 class VerifiedOptions(SamplerOptions):
     """A sampler, whose target knows A2's constant."""
@@ -275,6 +270,3 @@ def _everything(
     emit(payload, json, text, reasons | {"out": "no --out"})
     if found.refuted or found.inconsistent:
         raise Inconsistent(f"{found.refuted} refuted, {found.inconsistent} inconsistent")
-
-
-__all__ = ["register", "verify"]

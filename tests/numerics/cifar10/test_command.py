@@ -24,17 +24,11 @@ from wbound.errors import IOFailure
 TRAIN = ["images", "train", "--process", "vp-v2", "--preset", "smoke", "--batch", "8", "--device", "cpu"]
 
 
-def _group() -> Any:
-    app = typer.Typer()
-    command.register(app)
-    return next(g.typer_instance for g in app.registered_groups)
-
-
-@pytest.mark.parametrize("name", [info.name for info in _group().registered_commands])
+@pytest.mark.parametrize("name", [info.name for info in command.images.registered_commands])
 def test_every_command_has_help_and_json(name: str, wb: Any) -> None:
     code, out, _ = wb("images", name, "--help")
     assert code == 0 and "--json" in out and f"Usage: wbound images {name}" in out
-    summary = typer.main.get_command(_group()).commands[name].get_short_help_str(limit=58)  # type: ignore[attr-defined]
+    summary = typer.main.get_command(command.images).commands[name].get_short_help_str(limit=58)  # type: ignore[attr-defined]
     assert not summary.endswith("..."), summary
 
 

@@ -14,13 +14,14 @@ import sympy as sp
 from sums_by_quadrature import integrals
 
 import wbound
+from numerics.tables.orders import as_markdown
 from wbound.bounds import theorem_1, theorem_2
 from wbound.calculus.asymptotics import Scale, U
 from wbound.calculus.parser import symbol
 from wbound.complexity.order_formulas import EPS, D, X, derive
 from wbound.complexity.orders_measured import TOLERANCE, cache_path, measured_orders, orders
 from wbound.complexity.orders_published import _cell, compare, published_orders
-from wbound.complexity.orders_table import ROWS, as_markdown, order_rows
+from wbound.complexity.orders_table import ROWS, order_rows
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, Unreachable
 from wbound.forward.clock_at_infinity import Clock

@@ -1,10 +1,22 @@
-"""Tables in LaTeX, by the package booktabs."""
+"""Cells under their heads in Markdown, and in LaTeX by the package booktabs; as text `numerics.io.terminal` writes them,
+as CSV `numerics.io.writing`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["booktabs_table"]
+__all__ = ["booktabs_table", "markdown_table"]
+
+
+def markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]], aligned: str = "") -> str:
+    """A table of cells in Markdown under their heads; ``aligned``: l or r for each column (default l)."""
+    heads = list(heads)
+    rule = "".join(f"{'---:' if side == 'r' else '---'}|" for side in aligned or "l" * len(heads))
+    return "\n".join([_row(heads), f"|{rule}", *map(_row, rows)])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def booktabs_table(caption: str, aligned: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
