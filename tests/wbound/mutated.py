@@ -16,6 +16,7 @@ TARGETS: dict[str, Target] = {
     "sampler.scheme": Target(
         "test_scheme test_extremes test_ode_moves test_theorem_2 test_theorem_3 test_own_schemes",
         "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_ode_moves.test_coefficients*"
+        " test_scheme.test_what_a_step* test_scheme.test_how_often*"
         " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
     "sampler.coefficients": Target(
@@ -57,6 +58,7 @@ TARGETS: dict[str, Target] = {
     "exact.gaussian_law": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
         "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
+        " test_ode_moves.test_the_law* test_extremes.test_a_long*"
         " test_extremes.test_steps_so*[[][23]] test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "exact.floor": Target(
@@ -168,6 +170,26 @@ TARGETS: dict[str, Target] = {
     "calculus.elliptic": Target(
         "test_phase test_theorem_6",
         "test_phase.test_the_arithmetic* test_theorem_6.test_no_eval* test_phase.test_elliptic* test_phase.test_the_minimax*",
+    ),
+    "summation.step_sums": Target("test_step_sums", "test_step_sums.test_*"),
+    "summation.step_rows": Target("test_step_sums", "test_step_sums.test_*"),
+    "exact.flow_in_time": Target("test_flow_in_time", "test_flow_in_time.test_*"),
+    "exact.clock_law": Target(
+        "test_clock_law test_placed_numerically",
+        "test_clock_law.test_the_excess* test_clock_law.test_many_rows* test_placed_numerically.test_second*"
+        " test_clock_law.test_gather* test_placed_numerically.test_gradients* test_clock_law.test_robust*",
+    ),
+    "design.objectives": Target(
+        "test_placed_numerically",
+        "test_placed_numerically.test_gradients* test_placed_numerically.test_the_hessian*",
+    ),
+    "exact.phase": Target(
+        "test_phase test_theorem_6",
+        "test_phase.test_the_[tm]* test_phase.test_what* test_phase.test_its_tape*",
+    ),
+    "bounds.root_floor": Target("test_theorem_6", "test_theorem_6.test_*"),
+    "sampler.tangent_law": Target(
+        "test_ddim_angles", "test_ddim_angles.test_the_* test_ddim_angles.test_figures"
     ),
     "sampler.levels": Target(
         "test_ddim_angles",
@@ -287,6 +309,19 @@ REMEMBERED = (
 EQUIVALENT: dict[str, str] = {
     "bounds.ddpm.by_cause: `s.nodes.sampled()`": "what theta is found on: any gives a bound",
     "bounds.ddpm.by_cause: `_least(": "any theta gives a bound",
+    "bounds.theorem_7_integrals._highest: `np.where(C > 0.0, C, 1.0)` halved": "where Newton's method begins, further right",
+    "bounds.theorem_7_integrals.integrals: `DEEP` halved": "bounded from 2e-10 of a step's integral on: from above as well",
+    "bounds.theorem_7_integrals.integrals: `math.log(L0)` (no. 2)": "what log v is counted from, and put back",
+    "bounds.theorem_7_integrals.integrals: `np.exp(-end)`": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `flat` ": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `steep * rest` ": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.stack(": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `left` halved": "below e^-45 of a step's integral, or infinite",
+    "bounds.theorem_7_integrals.Integrals._log: `left` halved": "below e^-45 of a step's integral, or infinite",
+    "exact.ddim_angles.ddim_floor: `-np.expm1(K * _log_cos(_angle(x, lam_max) / K))` flipped": "its square enters",
+    "exact.ddim_angles.ddim_iterations: `1.0` dropped": "where the search for K begins",
+    "exact.ddim_angles.ddim_iterations: `1e-12` ": "where the search for K begins",
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
     "bounds.theorem_3_profile.local: `share * lam_L`": "c L <= 1 for every named scheme: then it decides nothing",
