@@ -6,13 +6,14 @@ Both are sums over adjacent nodes, or functions of such sums, one an eigenvalue.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data.curvature import Curvature
-from wbound.exact.clock_law import LAWS, Spectrum, clock_w2, flow_excess, width_error2
+from wbound.exact.clock_law import LAWS, Spectrum, clock_w2s, flow_excess, width_error2
 from wbound.sampler import placement
 from wbound.sampler.grid import log_nodes
 from wbound.sampler.scheme import HF, scheme_named
@@ -37,6 +38,10 @@ class Objective(Protocol):
 
     def value(self, lam: Array) -> float:
         """F alone."""
+        ...
+
+    def values(self, grids: Sequence[Array]) -> list[float]:
+        """F on each of several sets of nodes."""
         ...
 
     def derivatives(self, lam: Array) -> Derivatives:
@@ -85,6 +90,9 @@ class SharpBound:
         psi, _ = self._psi(a, b)
         return self._start(float(lam[0]))[0] + self.data.d * float((psi / (1.0 + self.m * a) ** 2).sum())
 
+    def values(self, grids: Sequence[Array]) -> list[float]:
+        return [self.value(lam) for lam in grids]
+
     def derivatives(self, lam: Array) -> Derivatives:
         a, b, d = lam[1:], lam[:-1], float(self.data.d)
         m, L, H = self.m, self.L, b - a
@@ -128,8 +136,11 @@ class ExactW2:
         return self.value(lam)
 
     def value(self, lam: Array) -> float:
-        w2 = clock_w2(self.spectrum, log_nodes(lam), self.scheme)
-        return w2.exact if self.start == "exact" else w2.robust
+        return self.values([lam])[0]
+
+    def values(self, grids: Sequence[Array]) -> list[float]:
+        found = clock_w2s(self.spectrum, [log_nodes(lam) for lam in grids], self.scheme)
+        return [w2.exact if self.start == "exact" else w2.robust for w2 in found]
 
     def derivatives(self, lam: Array) -> Derivatives:
         s, n, sampling = self.spectrum.variances, self.spectrum.counts, self.spectrum.sampling

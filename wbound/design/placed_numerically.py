@@ -17,7 +17,7 @@ classes of schedules, named in `wbound.sampler.placement`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -284,34 +284,40 @@ def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
     return grids
 
 
-def _from_best(target: Objective, beginnings: list[Array], lam_max: float) -> _Found:
-    """From the best beginning with this λ(T), and once more from the second best: the better end."""
+def _from_best(
+    target: Objective, beginnings: list[Array], lam_max: float, some: Sequence[Array] = ()
+) -> _Found:
+    """From the two best beginnings with this λ(T), and from the two best that ``some`` of them are: the best end."""
     usable = [b for b in beginnings if abs(b[0] / lam_max - 1.0) < 1e-9]
     for b in usable:
         b[0] = lam_max
-    ranked = sorted(usable, key=target.value)[:2]
-    return min((_minimise(target, b, 1) for b in ranked), key=lambda f: f.value)
+    ranked = _best_first(target, usable)
+    tried = {id(b): b for b in (*ranked[:2], *[b for b in ranked if any(b is one for one in some)][:2])}
+    return min((_minimise(target, b, 1) for b in tried.values()), key=lambda f: f.value)
+
+
+def _best_first(target: Objective, grids: list[Array]) -> list[Array]:
+    """The grids by what they are worth."""
+    return [grids[i] for i in np.argsort(target.values(grids), kind="stable")]
 
 
 def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
     """λ(T) too: a search over λ(T) on the best named grid, then all nodes together; and back from there where
     the last of it gains next to nothing, or float32 cannot follow."""
 
-    def best(log_lam_T: float) -> Array:
-        return min(_named(log_lam_T, K, data), key=target.value)
-
     log_s2 = 2.0 * math.log(placement.scale(data))
     mesh = log_s2 + np.linspace(-3.0, 24.0, 28)
-    values = [target.value(best(float(u))) for u in mesh]
-    i = int(np.argmin(values))
+    on_mesh = [_named(float(u), K, data) for u in mesh]
+    values = iter(target.values([b for named in on_mesh for b in named]))
+    i = int(np.argmin([min(next(values) for _ in named) for named in on_mesh]))
     scan = scipy.optimize.minimize_scalar(
-        lambda u: target.value(best(float(u))),
+        lambda u: min(target.values(_named(float(u), K, data))),
         bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
         method="bounded",
         options={"xatol": 1e-3},
     )
-    beginnings = [best(float(scan.x)), *given]
-    ends = [_minimise(target, b, 0) for b in sorted(beginnings, key=target.value)[:2]]
+    beginnings = [_best_first(target, _named(float(scan.x), K, data))[0], *given]
+    ends = [_minimise(target, b, 0) for b in _best_first(target, beginnings)[:2]]
     free = min(ends, key=lambda f: f.value)
     top = math.log(free.lam[0])
 
@@ -320,10 +326,10 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
 
     def fixed(u: float) -> _Found:
         # and as a search with this λ(T) given goes: the two best beginnings may both lead to a poor local optimum
-        beginnings = (near(u), _named(u, K, data))
-        return min((_from_best(target, b, math.exp(u)) for b in beginnings), key=lambda f: f.value)
+        named = _named(u, K, data)
+        return _from_best(target, [*_moved(free.lam, u, log_s2), *named], math.exp(u), named)
 
-    level = enough(lambda u: min(target.value(b) for b in near(u)), top, free.value, float(mesh[0]))
+    level = enough(lambda u: min(target.values(near(u))), top, free.value, float(mesh[0]))
     found, limit = free if level.limit is None else fixed(level.log_lam), level.limit
     for b in given if limit is not None else []:  # at least as good as each
         if target.value(b) < found.value:

@@ -398,7 +398,7 @@ def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> 
     for few in _parts(lams, sampling.at.size):
         a, b = (np.concatenate([lam[part] for lam in few]) for part in (_LATER, _EARLIER))
         sizes = [lam.size - 1 for lam in few]
-        begins = np.cumsum([0, *sizes[:-1]])
+        begins, alike = np.cumsum([0, *sizes[:-1]]), min(sizes) == max(sizes)
         end = np.array([lam[-1] for lam in few])
         e = np.empty((sampling.at.size, len(few)))
         share = max(1, MOST // a.size)
@@ -406,7 +406,9 @@ def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> 
             at = sampling.at[i : i + share, None]
             terms = of(at, a, b) if flow else of(at, a, b, np.repeat(end, sizes))
             e[i : i + share] = (
-                np.add.reduceat(terms, begins, axis=1) if len(few) > 1 else terms.sum(axis=1)[:, None]
+                terms.reshape(at.size, len(few), -1).sum(axis=2)  # of one length: in the order of a row alone
+                if alike
+                else np.add.reduceat(terms, begins, axis=1)
             )
         if flow:
             e = flow_excess(sampling.at[:, None] + end, e)
