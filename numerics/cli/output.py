@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -74,6 +75,16 @@ def placed(
     elif figure is not None:
         drawable(figure, width)
     return out, figure
+
+
+class _Figures:
+    """The files of `numerics.figures`, each imported when it is drawn with."""
+
+    def __getattr__(self, file: str) -> Any:
+        return importlib.import_module(f"numerics.figures.{file}")
+
+
+figures = _Figures()
 
 
 def keep(columns: Mapping[str, Any], draw: Callable[[], Any], out: str | None, figure: str | None) -> None:

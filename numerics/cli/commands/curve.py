@@ -10,7 +10,7 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
 from numerics.cli.option_groups import UNASKED, MaybeFacts, PictureOptions, ProcessOptions, grouped
-from numerics.cli.output import emit, grid_table, say
+from numerics.cli.output import emit, figures, grid_table, say
 from numerics.cli.progress import Progress, keeping
 
 #: Points to a decade where --points is not given.
@@ -212,12 +212,7 @@ def curve(
         )
     columns = result.columns()
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.bound_figure(result, to.width)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.curves.bound_figure(result, to.width))
     refusals = result.refusals
     payload: dict[str, Any] = {
         **result.facts,
@@ -276,12 +271,7 @@ def _steps(
         )
     columns = result.columns()
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.steps_figure(result, to.width)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.curves.steps_figure(result, to.width))
     slopes = {line.key: line.slope for line in result.lines}
     payload = {
         **result.facts,
@@ -328,12 +318,7 @@ def _tapes(
     loaded = on.read[0]
     found = tape_curve([(Path(f).name, one) for f, one in zip(files, tapes, strict=True)], loaded)
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.tapes_figure(found, to.width)
-
-    to.keep(found.columns(), draw)
+    to.keep(found.columns(), lambda: figures.curves.tapes_figure(found, to.width))
     payload = {
         "data": loaded.to_dict(),
         "tapes": list(found.names),
@@ -388,12 +373,7 @@ def _on_data(
     columns = {"K": at} | {curve.process.name: curve.lines[0].values for curve in found}
     label = "exact W2, units of the data"
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.processes_figure(found, "exact", label, to.width, scheme)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.curves.processes_figure(found, "exact", label, to.width, scheme))
     payload = {
         "data": loaded.to_dict(),
         "scheme": scheme,
