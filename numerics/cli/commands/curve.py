@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
@@ -12,6 +12,9 @@ from numerics.cli import target_options as t
 from numerics.cli.option_groups import UNASKED, MaybeFacts, PictureOptions, ProcessOptions, grouped
 from numerics.cli.output import emit, figures, grid_table, say
 from numerics.cli.progress import Progress, keeping
+
+if TYPE_CHECKING:
+    from numerics.studies.curves import Curve
 
 #: Points to a decade where --points is not given.
 DENSITY = 3
@@ -238,14 +241,18 @@ def curve(
         lines = [title, "", grid_table(names, rows)]
         return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in refusals.items())])
 
-    gaps = {
+    emit(payload, json, text, _unreached(result) | UNASKED)
+
+
+def _unreached(result: Curve) -> dict[str, str]:
+    """Why lines have no value, by its place."""
+    return {
         f"{line.key}.{i}": line.reason
         for line in result.lines
         if line.reason
         for i, value in enumerate(line.values)
         if math.isnan(value)
     }
-    emit(payload, json, text, gaps | UNASKED)
 
 
 def _steps(
@@ -294,13 +301,7 @@ def _steps(
         lines = [title, "", grid_table(names, rows)]
         return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in result.refusals.items())])
 
-    unreached = {
-        f"{line.key}.{i}": line.reason
-        for line in result.lines
-        for i, value in enumerate(line.values)
-        if math.isnan(value)
-    }
-    emit(payload, json, text, unreached | UNASKED)
+    emit(payload, json, text, _unreached(result) | UNASKED)
 
 
 def _tapes(
