@@ -16,14 +16,16 @@ TARGETS: dict[str, Target] = {
     "sampler.scheme": Target(
         "test_scheme test_extremes test_ode_moves test_theorem_2 test_theorem_3 test_own_schemes",
         "test_scheme.test_coefficients_and_mismatches* test_scheme.test_a_huge* test_ode_moves.test_coefficients*"
+        " test_scheme.test_what_a_step* test_scheme.test_how_often*"
         " test_own_schemes.test_bare* test_own_schemes.test_two*",
     ),
     "sampler.coefficients": Target(
         "test_own_schemes test_scheme", "test_own_schemes.test_bare* test_own_schemes.test_two*"
     ),
     "bounds.theorem_2": Target(
-        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements",
-        "test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
+        "test_theorem_2 test_theorem_3 test_beyond_log_concave test_extremes test_statements test_in_blocks",
+        "test_in_blocks.test_blocks* test_theorem_2.test_the_terms* test_theorem_2.test_sums_by*"
+        " test_theorem_2.test_the_total_and_its_parts* test_theorem_2.test_every_term* test_theorem_2.test_equation_9*"
         " test_theorem_2.test_the_noise* test_theorem_2.test_the_starts test_theorem_2.test_without*"
         " test_theorem_2.test_contraction*"
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
@@ -57,6 +59,7 @@ TARGETS: dict[str, Target] = {
     "exact.gaussian_law": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
         "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
+        " test_ode_moves.test_the_law* test_extremes.test_a_long*"
         " test_extremes.test_steps_so*[[][23]] test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "exact.floor": Target(
@@ -83,7 +86,7 @@ TARGETS: dict[str, Target] = {
     ),
     "data.curvature": Target(
         "test_log_concave test_beyond_log_concave test_theorem_2 test_theorem_3 test_theorem_1",
-        "test_log_concave.test_psi* test_log_concave.test_lemma*"
+        "test_theorem_2.test_what_hf* test_log_concave.test_psi* test_log_concave.test_lemma*"
         " test_log_concave.test_the* test_log_concave.test_eq*"
         " test_log_concave.test_far* test_log_concave.test_a_* test_log_concave.test_excess*"
         " test_log_concave.test_facts* test_beyond_log_concave.test_[gl]*",
@@ -138,7 +141,8 @@ TARGETS: dict[str, Target] = {
         "test_theorem_7_integrals test_theorem_7",
         "test_theorem_7_integrals.test_short* test_theorem_7_integrals.test_the_constants*"
         " test_theorem_7_integrals.test_the_step_integrals* test_theorem_7_integrals.test_beyond*"
-        " test_theorem_7_integrals.test_the_second*",
+        " test_theorem_7_integrals.test_the_second* test_theorem_7_integrals.test_what_a_cell*"
+        " test_theorem_7_integrals.test_the_highest* test_theorem_7_integrals.test_the_steps_of*",
     ),
     "bounds.modified_score": Target(
         "test_modified_score",
@@ -168,6 +172,26 @@ TARGETS: dict[str, Target] = {
     "calculus.elliptic": Target(
         "test_phase test_theorem_6",
         "test_phase.test_the_arithmetic* test_theorem_6.test_no_eval* test_phase.test_elliptic* test_phase.test_the_minimax*",
+    ),
+    "summation.step_sums": Target("test_step_sums", "test_step_sums.test_*"),
+    "summation.step_rows": Target("test_step_sums", "test_step_sums.test_*"),
+    "exact.flow_in_time": Target("test_flow_in_time", "test_flow_in_time.test_*"),
+    "exact.clock_law": Target(
+        "test_clock_law test_placed_numerically",
+        "test_clock_law.test_the_excess* test_clock_law.test_many_rows* test_placed_numerically.test_second*"
+        " test_clock_law.test_gather* test_placed_numerically.test_gradients* test_clock_law.test_robust*",
+    ),
+    "design.objectives": Target(
+        "test_placed_numerically",
+        "test_placed_numerically.test_gradients* test_placed_numerically.test_the_hessian*",
+    ),
+    "exact.phase": Target(
+        "test_phase test_theorem_6",
+        "test_phase.test_the_[tm]* test_phase.test_what* test_phase.test_its_tape*",
+    ),
+    "bounds.root_floor": Target("test_theorem_6", "test_theorem_6.test_*"),
+    "sampler.tangent_law": Target(
+        "test_ddim_angles", "test_ddim_angles.test_the_* test_ddim_angles.test_figures"
     ),
     "sampler.levels": Target(
         "test_ddim_angles",
@@ -287,6 +311,19 @@ REMEMBERED = (
 EQUIVALENT: dict[str, str] = {
     "bounds.ddpm.by_cause: `s.nodes.sampled()`": "what theta is found on: any gives a bound",
     "bounds.ddpm.by_cause: `_least(": "any theta gives a bound",
+    "bounds.theorem_7_integrals._highest: `np.where(C > 0.0, C, 1.0)` halved": "where Newton's method begins, further right",
+    "bounds.theorem_7_integrals.integrals: `DEEP` halved": "bounded from 2e-10 of a step's integral on: from above as well",
+    "bounds.theorem_7_integrals.integrals: `math.log(L0)` (no. 2)": "what log v is counted from, and put back",
+    "bounds.theorem_7_integrals.integrals: `np.exp(-end)`": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `flat` ": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `steep * rest` ": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.stack(": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `left` halved": "below e^-45 of a step's integral, or infinite",
+    "bounds.theorem_7_integrals.Integrals._log: `left` halved": "below e^-45 of a step's integral, or infinite",
+    "exact.ddim_angles.ddim_floor: `-np.expm1(K * _log_cos(_angle(x, lam_max) / K))` flipped": "its square enters",
+    "exact.ddim_angles.ddim_iterations: `1.0` dropped": "where the search for K begins",
+    "exact.ddim_angles.ddim_iterations: `1e-12` ": "where the search for K begins",
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
     "bounds.theorem_3_profile.local: `share * lam_L`": "c L <= 1 for every named scheme: then it decides nothing",
@@ -300,6 +337,7 @@ EQUIVALENT: dict[str, str] = {
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
     " np.sqrt(steps.Q)))` flipped": "its size",
+    "bounds.theorem_2.Sums.add: `1.0` dropped": "of products so large the bound is infinite",
     "bounds.theorem_2.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
     "bounds.theorem_2.Sums.parts: `math.inf` halved": "half of infinity",
     "bounds.theorem_2.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from wbound.sampler.scheme import DDPM
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound
 from wbound.summation.criterion import ends_of
-from wbound.summation.step_sums import COARSE, Rows, tally
+from wbound.summation.step_sums import COARSE, Laid, Rows
 from wbound.typing import Array, Index
 
 __all__ = ["ancestral_terms"]
@@ -54,15 +54,23 @@ def ancestral_terms(b: Batch, data: Curvature) -> Ancestral:
         psi = np.exp(2.0 * log_P + math.log(data.d) + data.log_psi(b.log_lam_lo, b.log_lam_hi, b.ratio))
         noise2 = np.where(kappa2 > 0.0, kappa2 * (0.5 * (1.0 + kappa2)) ** 2 * psi, 0.0)
         score = np.exp(log_P + log_H + b.log_alpha_hi)
-        factor = (rest * (1.0 + kappa2)) ** 2
+    return Ancestral(drift, noise2, score, curvature_weight(b, data))
 
+
+def curvature_weight(b: Batch, data: Curvature) -> Callable[[float], Array]:
+    """The last of `ancestral_terms` alone."""
+    assert data.A1 is not None
+    m0, L0 = data.A1
+    log_P2 = -2.0 * softplus(math.log(m0) + b.log_lam_lo)
+    with np.errstate(over="ignore", invalid="ignore"):  # as above
+        factor = (-np.expm1(-b.gap) * (1.0 + np.exp(-b.gap))) ** 2
     log_weight = weights(L0, b)
 
     def weight(theta: float) -> Array:
         with np.errstate(over="ignore"):  # as above
-            return factor * np.exp(2.0 * log_P + log_weight(theta))
+            return factor * np.exp(log_P2 + log_weight(theta))
 
-    return Ancestral(drift, noise2, score, weight)
+    return weight
 
 
 def best_theta(value: Callable[[float], float]) -> float:
@@ -180,16 +188,17 @@ class ManySteps:
             return before[1]
         log_lam_T = ends_of(self.process, T)[1]
         theta, tried = 2.0, np.array([0.0, 0.5, 1.0, 1.3, 1.6, 1.8, 1.9, 2.0, 2.1, 2.2, 2.5, 3.0, 4.0])
+        weight_of = cache(lambda b: curvature_weight(b, self.data))
+        none = Rows(lambda b, which: np.zeros((1, b.size)), (1.0,), ())
+        laid = Laid(self.process, self.data, T, K, none, COARSE)
         for half_width in (0.2, 0.04, 0.0):
             thetas = tuple(float(v) for v in tried)
 
             def rows_of(b: Batch, which: Index, thetas: Sequence[float] = thetas) -> Array:
-                weight = ancestral_terms(b, self.data).weight
-                return np.stack((np.zeros(b.size), *(weight(theta) for theta in thetas)))
+                return np.stack((np.zeros(b.size), *(weight_of(b)(theta) for theta in thetas)))
 
             n = len(thetas)
-            rows = Rows(rows_of, (1.0,) + (5.0,) * n, (0,) * n)
-            sums = tally(self.process, self.data, T, K, rows, COARSE).sums[0]
+            sums = laid.tally(Rows(rows_of, (1.0,) + (5.0,) * n, (0,) * n)).sums[0]
             values = np.log([self.curved(t, log_lam_T, float(w)) for t, w in zip(thetas, sums, strict=True)])
             i = min(max(int(np.argmin(values)), 1), tried.size - 2)
             theta = vertex(tried[i - 1 : i + 2], values[i - 1 : i + 2])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wbound.calculus.quadrature import rule
 from wbound.calculus.stable import LEAST, growth, softplus
@@ -28,9 +30,17 @@ def start_term(s: Setting) -> float:
 
 def start_at(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
     """α(T)E_0 in units of s_0 = α(1 + cλ) for each start."""
-    unit = math.exp(-float(softplus(np.float64(math.log(data.normaliser) + log_lam))))
-    E0 = start_error(data, start, process, log_alpha, log_lam)
-    return max(E0 * unit, LEAST) if E0 else 0.0
+    return starts_at(data, start, process, np.array([log_alpha]), np.array([log_lam]))[0]
+
+
+def starts_at(data: Curvature, start: str, process: Process, log_alpha: Array, log_lam: Array) -> list[float]:
+    """`start_at` at several horizons (J,)."""
+    units = (-softplus(math.log(data.normaliser) + log_lam)).tolist()
+    out = []
+    for unit, *end in zip(units, log_alpha.tolist(), log_lam.tolist(), strict=True):
+        E0 = start_error(data, start, process, *end)
+        out.append(max(E0 * math.exp(unit), LEAST) if E0 else 0.0)
+    return out
 
 
 def start_error(data: Curvature, start: str, process: Process, log_alpha: float, log_lam: float) -> float:
@@ -123,11 +133,13 @@ def weights(L0: float, b: Batch) -> Callable[..., Array]:
     """
     length = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
     base = softplus(math.log(L0) + b.log_lam_lo)  # log v_0
+    local = _LocalWeight(length)
 
     def log_weight(theta: float, part: slice = slice(None)) -> Array:
         Y, log_v0 = length[part], base[part]
+        of = local if part == slice(None) else _LocalWeight(Y)
         with np.errstate(divide="ignore"):  # a step so small that its cube underflows
-            out = np.log(_weight(theta, Y))
+            out = np.log(of(theta))
         # the integral is at most e^{(3−θ)Y}: where that overflows its logarithm is Y's part and a constant
         far = (3.0 - theta) * Y > 600.0
         if far.any():
@@ -137,22 +149,42 @@ def weights(L0: float, b: Batch) -> Callable[..., Array]:
     return log_weight
 
 
-def _weight(theta: float, Y: Array) -> Array:
-    """∫_0^Y (e^y−1)² e^{(1−θ)y} dy, (N,), where it does not overflow."""
-    out = np.zeros(Y.shape)
-    # exact to rounding: 16 nodes on [0, 1], 6 on [0, 0.1], 4 on [0, 0.01]
-    ends = (0.0, 0.01, 0.1, 1.0)
-    for lo, hi, r in zip(ends, ends[1:], (rule(4), rule(6), rule(16)), strict=False):
-        where = (Y > lo) & (Y <= hi)
-        if where.any():
-            y = Y[where][:, None] * r.x
-            out[where] = Y[where] * ((np.expm1(y) ** 2 * np.exp((1.0 - theta) * y)) @ r.w)
-    long = Y > 1.0
-    if long.any():  # the three exponentials on their own: what cancels is less than two digits
-        y = Y[long] if theta >= 3.0 else np.minimum(Y[long], 600.0 / (3.0 - theta))
+class _LocalWeight:
+    """∫_0^Y (e^y−1)² e^{(1−θ)y} dy for any θ, (N,), where it does not overflow; what knows no θ is computed once."""
 
-        def part(a: float) -> Array:
-            return np.expm1(a * y) / a if a else y
+    def __init__(self, Y: Array) -> None:
+        self.Y = Y
 
-        out[long] = part(3.0 - theta) - 2.0 * part(2.0 - theta) + part(1.0 - theta)
-    return out
+    @cached_property
+    def short(self) -> list[tuple[NDArray[np.bool_], Array, Array, Array, Array]]:
+        """Steps Y ≤ 1 by their length: where they are, Y, nodes y, (e^y−1)² there, weights."""
+        Y, out = self.Y, []
+        # exact to rounding: 16 nodes on [0, 1], 6 on [0, 0.1], 4 on [0, 0.01]
+        ends = (0.0, 0.01, 0.1, 1.0)
+        for lo, hi, r in zip(ends, ends[1:], (rule(4), rule(6), rule(16)), strict=False):
+            where = (Y > lo) & (Y <= hi)
+            if where.any():
+                y = Y[where][:, None] * r.x
+                out.append((where, Y[where], y, np.expm1(y) ** 2, r.w))
+        return out
+
+    @cached_property
+    def long(self) -> tuple[NDArray[np.bool_], Array]:
+        """Where Y > 1, and Y there."""
+        where = self.Y > 1.0
+        return where, self.Y[where]
+
+    def __call__(self, theta: float) -> Array:
+        out = np.zeros(self.Y.shape)
+        for where, Y, y, square, w in self.short:
+            out[where] = Y * ((square * np.exp((1.0 - theta) * y)) @ w)
+        where, y = self.long
+        if y.size:  # the three exponentials on their own: what cancels is less than two digits
+            if theta < 3.0:
+                y = np.minimum(y, 600.0 / (3.0 - theta))
+
+            def part(a: float) -> Array:
+                return np.expm1(a * y) / a if a else y
+
+            out[where] = part(3.0 - theta) - 2.0 * part(2.0 - theta) + part(1.0 - theta)
+        return out

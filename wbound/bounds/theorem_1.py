@@ -125,17 +125,18 @@ def local(b: Batch, process: Process, data: Curvature, M1: float | Array) -> Loc
         return Local(log_gamma, D, eta * b.steps.G * per_unit, b.steps.G * per_unit)
 
 
-def step_sizes(b: Batch, data: Curvature) -> Array:
-    """∫g²(m + L) / (2(1 + F_k)) of each step (N,): the step-size condition is that this is ≤ 1."""
+def step_sizes(b: Batch, data: Curvature, part: slice = slice(None)) -> Array:
+    """∫g²(m + L) / (2(1 + F_k)) of each step (N,), or of a part: the step-size condition is that this is ≤ 1."""
     assert data.A1 is not None
     m0, L0 = data.A1
-    y = growth(m0, b.log_lam_lo, b.log_lam_hi, b.ratio)
+    lo, hi = b.log_lam_lo[part], b.log_lam_hi[part]
+    y = growth(m0, lo, hi, b.ratio[part])
 
     def clocked(log_lam: Array) -> Array:
         z = math.log(L0) + log_lam  # ∫min(1/λ, L_0)dλ
         return np.where(z <= 0.0, np.exp(np.minimum(z, 0.0)), 1.0 + z)
 
-    return (y + clocked(b.log_lam_hi) - clocked(b.log_lam_lo)) / (2.0 * (1.0 + b.steps.F))
+    return (y + clocked(hi) - clocked(lo)) / (2.0 * (1.0 + b.steps.F[part]))
 
 
 def moment_supremum(process: Process, data: Curvature, T: float, rtol: float = 1e-6) -> float:
@@ -321,8 +322,7 @@ def over_steps(
         rows = Rows(rows_of, (2.0, 1.5, 2.0, 1.0), (1, 1, 1), (kink,), float(m1.max()), alike)
         got = tally(process, data, T, K, rows, quality)
         assert got.near is not None
-        with np.errstate(all="ignore"):  # the virtual steps among them are none of these
-            sizes = step_sizes(got.near.batch, data)[: got.near.size]
+        sizes = step_sizes(got.near.batch, data, slice(got.near.size))
         longest = sizes.reshape(got.near.horizons, -1).max(axis=1)
         longest = np.maximum(longest, step_sizes(batch(process, T - T / K, T), data))
         log_alpha, log_lam = process.law(T)

@@ -19,7 +19,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from wbound.bounds.ddpm import ManySteps, ancestral, ancestral_sums, best_of, has_ancestral
-from wbound.bounds.shared import Parts, bound_of, output, start_at, start_error, start_term, value_of
+from wbound.bounds.shared import Parts, bound_of, output, start_error, start_term, starts_at, value_of
 from wbound.bounds.theorem import Needed, Theorem, stated
 from wbound.bounds.theorem_2_explained import Shares, eq_7, eq_9
 from wbound.calculus.stable import grown, growth, logistic, softplus
@@ -36,7 +36,7 @@ from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation
 from wbound.summation.criterion import AT_ONCE, INFINITE, Criterion, Value, by_size
-from wbound.summation.step_sums import Quality, Rows, one_by_one, tally
+from wbound.summation.step_sums import Quality, Rows, Tally, one_by_one, tally
 from wbound.typing import Array, Index
 
 __all__ = ["THEOREM_2", "Local", "local", "shares"]
@@ -341,10 +341,8 @@ def over_steps(
             turns[:] = [(longest, turns_of(process, data, scheme, longest))]
         all_rows = all_rows._replace(kinks=tuple(sorted((*data.kinks, *turns[0][1]))))
         got = tally(process, data, T[left], K[left], all_rows, quality, last)
-        ends = process.law(T[left])
-        for j, i in enumerate(left):
-            end = float(ends[0][j]), float(ends[1][j])
-            out[i] = value(end, theta, float(got.log_P[j]), got.sums[j], got.error[j])
+        for i, value in zip(left, values(T[left], theta, got), strict=True):
+            out[i] = value
         return out
 
     def alive(T: Array) -> tuple[Index, list[Value]]:
@@ -359,30 +357,33 @@ def over_steps(
         theta = 1.8  # while T is searched
         all_rows = rows if ancestral is None else ancestral.beside(rows, theta)
         got, largest = one_by_one(process, T[left], K[left], all_rows, last)
-        ends = process.law(T[left])
-        for j, i in enumerate(left):
-            if largest[j] <= UNSTABLE:
-                end = float(ends[0][j]), float(ends[1][j])
-                out[i] = value(end, theta, float(got.log_P[j]), got.sums[j], got.error[j])
+        for i, value, most in zip(left, values(T[left], theta, got), largest, strict=True):
+            if most <= UNSTABLE:
+                out[i] = value
         return out
 
-    def value(end: tuple[float, float], theta: float, log_P: float, sums: Array, error: Array) -> Value:
-        if not (sums >= 0.0).all():  # steps too long for an expansion: K is far too small
-            return INFINITE
-        start0 = start_at(data, start, process, *end)
-        first, n2, C = (float(v) for v in sums[:3])
-        p = Parts(grown(start0, log_P), first, math.sqrt(n2), M * C if M else 0.0)
+    def values(T: Array, theta: float, got: Tally) -> list[Value]:
+        log_alpha, log_lam = process.law(T)
+        starts = starts_at(data, start, process, log_alpha, log_lam)
+        # steps too long for an expansion: K is far too small
+        fine = (got.sums >= 0.0).all(axis=1)
         scale, extra = 1.0, 0.0
         if last:
             scale, extra = 1.0 + data.normaliser * data.delta, math.sqrt(data.d * data.delta)
-        best = value_of(p, float(error[:3].max()), scale, extra)
-        if ancestral is not None and sums.size > 3:
-            drift, noise2, score, weight = (float(v) for v in sums[3:])
-            curved = ancestral.curved(theta, end[1], weight)
-            p = Parts(start0, drift, math.sqrt(noise2), M * score if M else 0.0)
-            other = value_of(p, float(error[3:].max()))._replace(fast=curved)
-            best = other if other.total < best.total else best
-        return best
+        sums, log_P, far = got.sums.tolist(), got.log_P.tolist(), log_lam.tolist()
+        error = got.error[:, :3].max(axis=1).tolist()
+        out = [INFINITE] * T.size
+        for j in np.flatnonzero(fine).tolist():
+            first, n2, C = sums[j][:3]
+            p = Parts(grown(starts[j], log_P[j]), first, math.sqrt(n2), M * C if M else 0.0)
+            out[j] = best = value_of(p, error[j], scale, extra)
+            if ancestral is not None and len(sums[j]) > 3:
+                drift, noise2, score, weight = sums[j][3:]
+                curved = ancestral.curved(theta, far[j], weight)
+                p = Parts(starts[j], drift, math.sqrt(noise2), M * score if M else 0.0)
+                other = value_of(p, float(got.error[j, 3:].max()))._replace(fast=curved)
+                out[j] = other if other.total < best.total else best
+        return out
 
     return by_size(summed, tallied, together)
 

@@ -229,7 +229,7 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
         raise BadInput("expression", str(expr), f"has no value for {', '.join(sorted(map(str, missing)))}")
     if not expr.free_symbols:
         constant = to_float(expr)
-        return lambda *arguments: _filled(constant, arguments)
+        return lambda *arguments: _filled(constant, [np.asarray(argument) for argument in arguments])
     compiled: Callable[..., Any]
     on_arrays: Callable[..., Any]
     try:
@@ -240,15 +240,13 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
     whole = expr.free_symbols == set(symbols)
 
     def evaluate(*arguments: Any) -> Any:
-        scalar = True
-        floats: list[Any] = []
-        for argument in arguments:
-            if isinstance(argument, (float, int)):
-                floats.append(np.float64(argument))
-            else:
-                array = np.asarray(argument, dtype=np.float64)
-                scalar = scalar and array.ndim == 0
-                floats.append(array)
+        floats = [
+            np.float64(argument)
+            if isinstance(argument, (float, int))
+            else np.asarray(argument, dtype=np.float64)
+            for argument in arguments
+        ]
+        scalar = not any(argument.ndim for argument in floats)
         # A user's expression may overflow or leave its domain at an end of its range; the callers test
         # for finite values and say where, which a warning would not.
         with np.errstate(all="ignore"):
@@ -261,9 +259,15 @@ def function(expr: sympy.Expr, *symbols: sympy.Symbol) -> Callable[..., Any]:
 
 
 def _shape(arguments: Collection[Any]) -> tuple[int, ...]:
-    """The broadcast shape; numpy's own way takes longer than a small array's arithmetic."""
-    shapes = {shape for shape in map(np.shape, arguments) if shape}
-    return np.broadcast_shapes(*shapes) if len(shapes) > 1 else shapes.pop() if shapes else ()
+    """The broadcast shape of arrays and numpy's scalars; numpy's own way takes longer than a small array's arithmetic."""
+    found: tuple[int, ...] = ()
+    for argument in arguments:
+        shape = argument.shape
+        if shape and shape != found:
+            if found:
+                return np.broadcast_shapes(*(other.shape for other in arguments))
+            found = shape
+    return found
 
 
 def _filled(value: Any, arguments: Collection[Any]) -> Any:

@@ -100,13 +100,13 @@ class Gaussian(StronglyLogConcave):
                 "the bound", "A1", f"the covariance is singular ({zeros} zero eigenvalues): L0 is infinite"
             )
 
-    @property
+    @cached_property
     def m0(self) -> float:  # type: ignore[override]
         """1/(largest variance)."""
         self._regular()
         return 1.0 / self._ends[1]
 
-    @property
+    @cached_property
     def L0(self) -> float:  # type: ignore[override]
         """1/(smallest variance)."""
         self._regular()

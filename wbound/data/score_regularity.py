@@ -29,6 +29,15 @@ class _Cell(NamedTuple):
     alpha: Pair
     w: Pair
 
+    def first(self, n: int) -> _Cell:
+        """The first n of them."""
+
+        def of(pair: Pair) -> Pair:
+            return pair[0][..., :n], pair[1][..., :n]
+
+        slopes = None if self.slopes is None else (of(self.slopes[0]), of(self.slopes[1]))
+        return _Cell(of(self.f), of(self.g2), slopes, of(self.alpha), of(self.w))
+
 
 @lru_cache(maxsize=64)
 def _derivatives(f: sp.Expr, g: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
@@ -65,9 +74,8 @@ def score_rate(process: Process, variances: Array, means2: Array, T: float, rtol
                     a[0] ** 2 * v + np.exp(2.0 * log_a_lo + log_s_lo),
                     a[1] ** 2 * v + np.exp(2.0 * log_a_hi + log_s_hi),
                 )
-        wide = slopes and bool((lo < hi).any())
         with np.errstate(all="ignore"):  # as above
-            tilt = tuple(slope.natural(lo, hi) for slope in slopes) if wide else None
+            tilt = [slope.natural(lo, hi) for slope in slopes]
         return _Cell(
             (np.maximum(f[0], 0.0), f[1]),
             (np.maximum(g2[0], 0.0), g2[1]),
@@ -113,13 +121,15 @@ def score_rate(process: Process, variances: Array, means2: Array, T: float, rtol
         return half * _largest(first), half * _largest(second)
 
     def enclosure(lo: Array, hi: Array) -> Pair:
-        c = cell(lo, hi)
+        middle, n = lo + 0.5 * (hi - lo), lo.size
+        # the cells and their middles, at once
+        c = cell(np.concatenate((lo, middle)), np.concatenate((hi, middle)))
         with np.errstate(all="ignore"):  # w² below doubles, or a wide cell: unknown, hence refined
-            (first_lo, first_hi), (size_lo, size_hi) = by_ends(c)
-            if c.slopes is not None:
-                middle = lo + 0.5 * (hi - lo)
-                (_, at_first), (_, at_size) = by_ends(cell(middle, middle))
-                one, two = swings(c, np.nextafter(np.maximum(hi - middle, middle - lo), np.inf))
+            ends = by_ends(c)
+            (first_lo, first_hi), (size_lo, size_hi) = ((low[:, :n], high[:, :n]) for low, high in ends)
+            if c.slopes is not None and bool((lo < hi).any()):
+                at_first, at_size = (high[:, n:] for _, high in ends)
+                one, two = swings(c.first(n), np.nextafter(np.maximum(hi - middle, middle - lo), np.inf))
                 first_hi = np.fmin(first_hi, at_first + one)
                 size_hi = np.fmin(size_hi, at_size + two)
             second = (np.sqrt((mean2 * size**2).sum(axis=0)) for size in (size_lo, size_hi))

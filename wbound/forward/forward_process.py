@@ -284,7 +284,7 @@ class Process:
     def _from_zero(self, times: Array) -> Array:
         """∫_0^t of the family's one integral."""
         if self._increment_of is not None:
-            return np.asarray(self._increment_of(np.zeros_like(times), times))
+            return np.asarray(self._increment_of(0.0, times))
         return self._kept(times)
 
     @cached_property

@@ -36,10 +36,6 @@ SUMMED, SUMMED_COARSELY = 16_384, 512
 AT_ONCE = 4096
 
 
-def _one_by_one(K: float, quality: Quality) -> bool:
-    return K <= (min(SUMMED, SUMMED_COARSELY) if quality.rough else SUMMED)
-
-
 class Value(NamedTuple):
     """A criterion at (T, K) as constant + linear + fast + (squared_start² + squared²)^{1/2}, and its relative error.
 
@@ -112,7 +108,9 @@ def by_size(
     """The pairs with few steps one by one, which ``together`` may do at once, the others by their tallies."""
 
     def values(T: Array, K: Array, quality: Quality) -> list[Value]:
-        few = np.array([_one_by_one(float(k), quality) for k in K])
+        few = K <= (min(SUMMED, SUMMED_COARSELY) if quality.rough else SUMMED)
+        if not few.any():
+            return tallied(T, K, quality)
         out = [INFINITE] * T.size
         own = np.flatnonzero(few)
         at_once = together(T[own], np.floor(K[own]), quality) if together and own.size else None
@@ -132,5 +130,5 @@ def by_size(
 
 
 def ends_of(process: Process, T: float) -> tuple[float, float]:
-    log_alpha, log_lam = process.law(np.array([T]))
-    return float(log_alpha[0]), float(log_lam[0])
+    log_alpha, log_lam = process.law(T)
+    return float(log_alpha), float(log_lam)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +81,8 @@ def speed(process: Process, data: Curvature, t: Array) -> Array:
 class Asked:
     """Steps whose rows are wanted, evaluated all at once: a call for a few steps costs as much as one for many."""
 
-    def __init__(self, process: Process, rows: Rows) -> None:
-        self.process, self.rows = process, rows
+    def __init__(self, process: Process) -> None:
+        self.process = process
         self.lo: list[Array] = []
         self.hi: list[Array] = []
         self.which: list[Index] = []
@@ -101,12 +102,17 @@ class Asked:
         which = np.repeat(horizons, ends.shape[1] - 1)
         return self.add(ends[:, :-1].ravel(), ends[:, 1:].ravel(), which)
 
-    def evaluate(self) -> tuple[Batch, Array]:
+    @cached_property
+    def steps(self) -> Batch:
+        """All of them."""
+        return batch(self.process, *(np.concatenate(parts) for parts in (self.lo, self.hi)))
+
+    def evaluate(self, rows: Rows) -> tuple[Batch, Array]:
         """All steps, and their rows (1 + m, N)."""
-        b = batch(self.process, *(np.concatenate(parts) for parts in (self.lo, self.hi)))
+        steps = self.steps
         # beside a t* steps may be below rounding: what is not a number there is refused by whoever asked
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return b, self.rows.of(b, np.concatenate(self.which))
+            return steps, rows.of(steps, np.concatenate(self.which))
 
 
 class VirtualSteps:
@@ -115,7 +121,6 @@ class VirtualSteps:
 
     def __init__(
         self,
-        process: Process,
         data: Curvature,
         middles: Array,
         inside: Array,
@@ -123,10 +128,12 @@ class VirtualSteps:
         rows: Rows,
         quality: Quality,
         asked: Asked,
+        horizons: Index,
     ) -> None:
-        self.shape, self.rows, self.quality = middles.shape, rows, quality
-        which = np.repeat(np.arange(eta.size), middles[0].size)
-        m, step = middles.ravel(), eta[which]
+        process = asked.process
+        self.shape, self.quality = middles.shape, quality
+        which = np.repeat(horizons, middles[0].size)
+        m, step = middles.ravel(), np.repeat(eta, middles[0].size)
         wide = np.empty(m.size)
         direct = step > 1e-6 * m
         tiny = np.flatnonzero(~direct)
@@ -157,11 +164,11 @@ class VirtualSteps:
         self.lengths.append(hi - lo)
         self.places.append(asked.add(lo, hi, which))
 
-    def rows_at(self, found: Array) -> Array:
-        """(1 + m, J, panels, nodes), from the rows of all steps that were asked for."""
+    def rows_at(self, found: Array, rows: Rows) -> Array:
+        """(1 + m, J, panels, nodes), from the ``rows`` of all steps that were asked for."""
         direct, step = self.direct, self.step
-        out = np.empty((len(self.rows.orders), step.size))
-        orders = np.array(self.rows.orders)[:, None]
+        out = np.empty((len(rows.orders), step.size))
+        orders = np.array(rows.orders)[:, None]
         values = [found[:, place] for place in self.places]
         lengths = list(self.lengths)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # as in `Asked`
@@ -179,4 +186,4 @@ class VirtualSteps:
                     weight = math.prod(((x - j) / (i - j) for j in others), start=np.ones(x.size))
                     total += weight * own / length**orders
                 out[:, ~direct] = total * step[~direct] ** orders
-        return out.reshape(len(self.rows.orders), *self.shape)
+        return out.reshape(len(rows.orders), *self.shape)

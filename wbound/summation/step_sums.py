@@ -16,7 +16,6 @@ sum, read on its way.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +41,7 @@ from wbound.summation.step_rows import (
 )
 from wbound.typing import Array, Index
 
-__all__ = ["CHECKED", "COARSE", "FINE", "SOUGHT", "Quality", "Rows", "Tally", "one_by_one", "tally"]
+__all__ = ["CHECKED", "COARSE", "FINE", "SOUGHT", "Laid", "Quality", "Rows", "Tally", "one_by_one", "tally"]
 
 
 class Near(NamedTuple):
@@ -69,7 +68,7 @@ class Tally(NamedTuple):
 FARTHEST = 2e5
 #: log P moves by less than this, or P is beyond doubles: m ≤ 1/λ, so that it is growth that moves it so far.
 STEEPEST = 3e3
-#: Where a step moves nothing by more than this, none is summed on its own (`_once`); by the second, a kink inside
+#: Where a step moves nothing by more than this, none is summed on its own (`Laid`); by the second, a kink inside
 #: it does not count; by the third, nor do the formula's ends.
 SMOOTH, BENT, STILL = 1e-4, 1e-5, 1e-7
 #: Weights of Φ(a + kη/2) − Φ(a − kη/2), k = 1, 3, 5, 7, in the formula's end at a: in θ = η d/dt the sum of
@@ -93,15 +92,91 @@ def tally(
 ) -> Tally:
     """Sums of ``rows`` over K uniform steps of [first, T], for any number J of horizons T at once, which costs
     hardly more than one; K may be any real numbers ≥ 8 × the block. T and K: numbers or arrays (J,)."""
-    T, K = np.broadcast_arrays(np.atleast_1d(np.asarray(T, float)), np.asarray(K, float))
-    log_P, sums, near = _once(process, data, T, K, rows, quality, first)
-    if not quality.check:
-        return Tally(log_P, sums, np.zeros(sums.shape), near)
-    other = _once(process, data, T, K, rows, OTHER, first)[1]
-    with np.errstate(invalid="ignore", divide="ignore"):  # a row that is 0 has no error
-        error = np.where(sums == 0.0, 0.0, np.abs(other / sums - 1.0))
-    left_out = _truncation(process, data, T, (T - first) / K, rows, quality, first)
-    return Tally(log_P, sums, np.where(sums == 0.0, 0.0, error + left_out[:, None]), near)
+    return Laid(process, data, T, K, rows, quality, first).tally(rows)
+
+
+class Laid:
+    """The steps that K uniform steps of [first, T] are summed by, for J horizons: evaluated together, a check's among them,
+    once for all rows that have the kinks and the stiffness of those given."""
+
+    def __init__(
+        self,
+        process: Process,
+        data: Curvature,
+        T: ArrayLike,
+        K: ArrayLike,
+        rows: Rows,
+        quality: Quality = CHECKED,
+        first: float = 0.0,
+    ) -> None:
+        self.T, K = np.broadcast_arrays(np.atleast_1d(np.asarray(T, float)), np.asarray(K, float))
+        self.eta = (self.T - first) / K
+        self.data, self.first, self.quality, self.kinks = data, first, quality, rows.kinks
+        self.asked = Asked(process)
+        begin = np.full(self.T.size, np.inf)
+        if first:
+            begin = self.eta * speed(process, data, np.array([first]))[0]
+        short = begin < SMOOTH
+        # the two ways of summing the near end, each on its own
+        mixed = bool(short.any() and not short.all())
+        parts = [np.flatnonzero(short), np.flatnonzero(~short)] if mixed else [np.arange(self.T.size)]
+        self.passes: list[list[tuple[Index, Panels]]] = []
+        for closely in (quality, OTHER) if quality.check else (quality,):
+            self.passes.append([])
+            for part in parts:
+                own = (self.T[part], self.eta[part], begin[part])
+                stops, numbers = None, part
+                if part.size > 1 and rows.alike and closely.rough and np.ptp(own[1]) <= SAME * own[1][0]:
+                    # steps equally long: the sums of a shorter horizon are the longest one's on its way
+                    order = np.argsort(own[0])
+                    far = order[-1:]
+                    part, stops, own = part[order], own[0][order], (own[0][far], own[1][far], own[2][far])
+                    numbers = np.zeros(1, np.intp)
+                panels = Panels(self.asked, data, *own, rows, closely, first, numbers, stops)
+                self.passes[-1].append((part, panels))
+
+    def tally(self, rows: Rows) -> Tally:
+        """The sums of ``rows``."""
+        steps: Batch | None = None
+        found = np.zeros((len(rows.orders), 0))
+        if not all(panels.beyond for pass_ in self.passes for _, panels in pass_):
+            steps, found = self.asked.evaluate(rows)
+        J, m = self.T.size, len(rows.powers)
+        made = []
+        for pass_ in self.passes:
+            log_P, sums = np.empty(J), np.empty((J, m))
+            for part, panels in pass_:
+                log_P[part], sums[part] = panels.sums(found, rows)
+            made.append((log_P, sums))
+        (log_P, sums), *others = made
+        error = np.zeros(sums.shape)
+        for _, other in others:
+            with np.errstate(invalid="ignore", divide="ignore"):  # a row that is 0 has no error
+                apart = np.where(sums == 0.0, 0.0, np.abs(other / sums - 1.0))
+            error = np.where(sums == 0.0, 0.0, apart + self._truncation()[:, None])
+        panels, near = self.passes[0][0][1], None
+        if steps is not None and len(self.passes[0]) == 1 and not (panels.short or panels.beyond):
+            near = Near(steps, panels.at_start.stop, panels.T.size)
+        return Tally(log_P, sums, error, near)
+
+    def _truncation(self) -> Array:
+        """What the formula leaves out at its ends, which no other panels show: 7/5760 (η d/dt)³ of the summand, a
+        square of what moves at `speed`, and less where the block of steps ends; (J,)."""
+        process, data, T, eta = self.asked.process, self.data, self.T, self.eta
+        begin = self.first + self.quality.block * eta
+        near: Array | float = 0.0
+        if self.first:
+            still = eta * speed(process, data, np.array([self.first])) < SMOOTH
+            begin = np.where(still, self.first, begin)
+        at_block = begin > self.first
+        ends = [begin, T, *(np.clip(at, begin, T) for at in _breaks(process, self.kinks, begin, T))]
+        fast = speed(process, data, np.concatenate(ends)).reshape(len(ends), -1)
+        fastest = fast[1:].max(axis=0)
+        if not at_block.all():
+            fastest = fast.max(axis=0)
+        else:
+            near = REST * (2.0 * eta * fast[0]) ** 9
+        return np.asarray(7.0 / 5760.0 * (2.0 * eta * fastest) ** 3 + near)
 
 
 def one_by_one(process: Process, T: Array, K: Array, rows: Rows, first: float = 0.0) -> tuple[Tally, Array]:
@@ -128,166 +203,119 @@ def one_by_one(process: Process, T: Array, K: Array, rows: Rows, first: float = 
     return Tally(log_P, sums, np.zeros(sums.shape), None), largest
 
 
-def _truncation(
-    process: Process, data: Curvature, T: Array, eta: Array, rows: Rows, quality: Quality, first: float
-) -> Array:
-    """What the formula leaves out at its ends, which no other panels show: 7/5760 (η d/dt)³ of the summand, a
-    square of what moves at `speed`, and less where the block of steps ends; (J,)."""
-    begin = first + quality.block * eta
-    near: Array | float = 0.0
-    if first:
-        begin = np.where(eta * speed(process, data, np.array([first])) < SMOOTH, first, begin)
-    at_block = begin > first
-    ends = [T, *(np.clip(at, begin, T) for at in _breaks(process, rows.kinks, begin, T))]
-    if not at_block.all():
-        ends.append(begin)
-    else:
-        near = REST * (2.0 * eta * speed(process, data, begin)) ** 9
-    fastest = np.max([speed(process, data, end) for end in ends], axis=0)
-    return np.asarray(7.0 / 5760.0 * (2.0 * eta * fastest) ** 3 + near)
+class Panels:
+    """The steps and panels that sums over some horizons' steps are made of, all of which begin smoothly or none; of one
+    alone, the sums to each of its ``stops``, ascending, the last of which is T. ``horizons``: their numbers (J,)."""
 
+    def __init__(
+        self,
+        asked: Asked,
+        data: Curvature,
+        T: Array,
+        eta: Array,
+        begin: Array,
+        rows: Rows,
+        quality: Quality,
+        first: float,
+        horizons: Index,
+        stops: Array | None = None,
+    ) -> None:
+        process = asked.process
+        self.T, self.eta, self.stops = T, eta, stops
+        self.block = quality.block
+        self.short = bool((begin < SMOOTH).all())
+        if self.short:
+            a = np.full(T.size, first)
+            self.few = np.flatnonzero(begin > STILL)
+            ends = first + eta[self.few, None] * np.arange(3.0)
+            self.at_start = asked.between(ends, horizons[self.few])
+        else:
+            # steps 0 … block − 1: [first + iη, first + (i+1)η], and some more for the derivatives at the block's end
+            ends = first + eta[:, None] * np.arange(quality.block + MORE + 1, dtype=float)
+            self.at_start = asked.between(ends, horizons)
+            a = ends[:, quality.block]
+        edges = _edges(process, data, a, T, quality)
+        #: whether P is beyond doubles
+        self.beyond = edges is None
+        if edges is None:
+            return
+        cuts = _cuts(process, data, first, eta, a, T, rows.kinks, quality.points > 1)
+        more = [cut.ends for cut in cuts]
+        if stops is not None:
+            more.append(stops[None])
+        if more:
+            edges = np.sort(np.concatenate((edges, *more), axis=1), axis=1)
+        edges[:, 0], edges[:, -1] = a, T
+        lo, self.hi = edges[:, :-1], edges[:, 1:]
+        self.rule = rule(quality.nodes)
+        self.width = self.hi - lo
+        m = lo[..., None] + self.width[..., None] * self.rule.x  # (J, panels, nodes)
+        self.alone = [cut.panels(lo, self.hi) for cut in cuts]
+        for j, i in self.alone:  # the step with a kink is summed as it is
+            m[j, i] = (0.5 * (lo[j, i] + self.hi[j, i]))[:, None]
+        self.beside = [
+            cut.beside(asked, eta, j, horizons) for cut, (j, _) in zip(cuts, self.alone, strict=True)
+        ]
+        inside = np.minimum(m - lo[..., None], self.hi[..., None] - m)
+        self.virtual = VirtualSteps(data, m, inside, eta, rows, quality, asked, horizons)
+        last, step, out_of = T, eta, horizons
+        if stops is not None:
+            last, step = stops, np.full(stops.size, eta[0])
+            out_of = np.full(stops.size, horizons[0])
+        # the formula's other end
+        self.few_out = np.flatnonzero(_moving(process, data, last, step, STILL))
+        ends = last[self.few_out, None] + step[self.few_out, None] * np.arange(-1.0, 2.0)
+        self.at_end = asked.between(ends, out_of[self.few_out])
 
-def _once(
-    process: Process, data: Curvature, T: Array, K: Array, rows: Rows, quality: Quality, first: float
-) -> tuple[Array, Array, Near | None]:
-    eta = (T - first) / K
-    begin = eta * speed(process, data, np.array([first]))[0] if first else np.full(T.size, np.inf)
-    short = begin < SMOOTH
-    if short.any() and not short.all():  # the two ways of summing the near end, each on its own
-        log_P, sums = np.empty(T.size), np.empty((T.size, len(rows.powers)))
-        for part in (short, ~short):
-            own = rows._replace(of=_renumbered(rows, np.flatnonzero(part)))
-            log_P[part], sums[part], _ = _once(process, data, T[part], K[part], own, quality, first)
-        return log_P, sums, None
-    if T.size > 1 and rows.alike and quality.rough and np.ptp(eta) <= SAME * eta[0]:
-        return _of_one_step(process, data, T, eta, rows, quality, first, begin)
-    return _each(process, data, T, eta, rows, quality, first, begin)
-
-
-def _of_one_step(
-    process: Process,
-    data: Curvature,
-    T: Array,
-    eta: Array,
-    rows: Rows,
-    quality: Quality,
-    first: float,
-    begin: Array,
-) -> tuple[Array, Array, Near | None]:
-    """Horizons of steps equally long: the sums of a shorter one are a longer one's on its way."""
-    far = int(np.argmax(T))
-    own = slice(far, far + 1)
-    order = np.argsort(T)
-    log_P, sums, near = _each(
-        process, data, T[own], eta[own], rows, quality, first, begin[own], stops=T[order]
-    )
-    back = np.argsort(order)
-    return log_P[back], sums[back], near
-
-
-def _each(
-    process: Process,
-    data: Curvature,
-    T: Array,
-    eta: Array,
-    rows: Rows,
-    quality: Quality,
-    first: float,
-    begin: Array,
-    stops: Array | None = None,
-) -> tuple[Array, Array, Near | None]:
-    """The sums of each horizon; of one alone, those to each of its ``stops``, ascending, the last of which is T."""
-    q = np.array(rows.powers, float)[:, None]
-    all_of = np.arange(T.size)
-    asked = Asked(process, rows)
-    short = bool((begin < SMOOTH).all())
-    if short:
-        a = np.full(T.size, first)
-        few = np.flatnonzero(begin > STILL)
-        at_start = asked.between(first + eta[few, None] * np.arange(3.0), few)
-    else:
-        # steps 0 … block − 1: [first + iη, first + (i+1)η], and some more for the derivatives at the block's end
-        ends = first + eta[:, None] * np.arange(quality.block + MORE + 1, dtype=float)
-        at_start = asked.between(ends, all_of)
-        a = ends[:, quality.block]
-    edges = _edges(process, data, a, T, quality)
-    if edges is None:
-        beyond = np.full((T.size if stops is None else stops.size, len(rows.powers)), np.inf)
-        return beyond[:, 0], beyond, None
-    cuts = _cuts(process, data, first, eta, a, T, rows.kinks, quality.points > 1)
-    more = [cut.ends for cut in cuts] if stops is None else [*(cut.ends for cut in cuts), stops[None]]
-    edges = np.sort(np.concatenate((edges, *more), axis=1), axis=1)
-    edges[:, 0], edges[:, -1] = a, T
-    lo, hi = edges[:, :-1], edges[:, 1:]
-    r = rule(quality.nodes)
-    width = hi - lo
-    m = lo[..., None] + width[..., None] * r.x  # (J, panels, nodes)
-    alone = [cut.panels(lo, hi) for cut in cuts]
-    for j, i in alone:  # the step with a kink is summed as it is
-        m[j, i] = (0.5 * (lo[j, i] + hi[j, i]))[:, None]
-    inside = np.minimum(m - lo[..., None], hi[..., None] - m)
-    virtual = VirtualSteps(process, data, m, inside, eta, rows, quality, asked)
-    if stops is None:
-        out_of = all_of
-        last, step = T, eta
-    else:
-        out_of = np.zeros(stops.size, np.intp)
-        last, step = stops, np.full(stops.size, eta[0])
-    few_out = np.flatnonzero(_moving(process, data, last, step, STILL))  # the formula's other end
-    at_end = asked.between(last[few_out, None] + step[few_out, None] * np.arange(-1.0, 2.0), out_of[few_out])
-    steps, found = asked.evaluate()
-    shape = (few.size, 2) if short else (T.size, quality.block + MORE)
-    near = found[:, at_start].reshape(len(found), *shape)
-    if short:
-        log_P, total = _from(near, few, T.size, q)
-    else:
-        log_P, total = _near(near, q)
-    values = virtual.rows_at(found)
-    growth, phi = values[0], values[1:]
-    rate = growth / eta[:, None, None]
-    panel = width * (rate @ r.w)
-    # where a kink's step stands alone the formula ends and begins anew: −(η/24)Φ' and +(η/24)Φ'
-    turns = [
-        (cut.turns(process, rows, eta, j), j, i) for cut, (j, i) in zip(cuts, alone, strict=True) if j.size
-    ]
-    for turn, j, i in turns:
-        panel[j, i] += turn[0]
-    before = log_P[:, None] + np.cumsum(panel, axis=1) - panel
-    on_way = before[..., None] + width[..., None] * (rate @ r.cumulative.T) - 0.5 * growth
-    # Σ_{j>k} by the same formula up to m − η/2, where its own end is: (1/8 − 1/24) η growth'
-    if growth.any():
-        wide = np.maximum(width, eta[:, None])  # in a shorter panel there is hardly anything to sum
-        on_way += (eta[:, None] / (12.0 * wide))[..., None] * (growth @ r.derivative.T)
-    with np.errstate(over="ignore", invalid="ignore"):  # a bound that overflows is infinite
-        weighted = phi * np.exp(q[..., None, None] * on_way)
-        parts = ((weighted @ r.w) * width) / eta[:, None]
+    def sums(self, found: Array, rows: Rows) -> tuple[Array, Array]:
+        """log of the product over all steps (J,), and the sums (J, m), from the rows of all steps asked for."""
+        if self.beyond:
+            out = np.full((self.T.size if self.stops is None else self.stops.size, len(rows.powers)), np.inf)
+            return out[:, 0], out
+        eta, width, r = self.eta, self.width, self.rule
+        q = np.array(rows.powers, float)[:, None]
+        near = found[:, self.at_start]
+        if self.short:
+            log_P, total = _from(near.reshape(len(found), -1, 2), self.few, self.T.size, q)
+        else:
+            log_P, total = _near(near.reshape(len(found), self.T.size, self.block + MORE), q)
+        values = self.virtual.rows_at(found, rows)
+        growth, phi = values[0], values[1:]
+        rate = growth / eta[:, None, None]
+        panel = width * (rate @ r.w)
+        # where a kink's step stands alone the formula ends and begins anew: −(η/24)Φ' and +(η/24)Φ'
+        turns = [
+            (_turn(found[:, before], found[:, after]), j, i)
+            for (before, after), (j, i) in zip(self.beside, self.alone, strict=True)
+            if j.size
+        ]
         for turn, j, i in turns:
-            parts[:, j, i] += turn[1:] * np.exp(q * before[j, i])
-        if stops is None:
-            total = total + parts.sum(axis=2)
-            log_P = log_P + panel.sum(axis=1)
-        else:  # up to each stop
-            passed = np.searchsorted(hi[0], stops)
-            total = total + np.cumsum(parts[:, 0], axis=1)[:, passed]
-            log_P = log_P + np.cumsum(panel[0])[passed]
-        if few_out.size:
-            end = found[:, at_end].reshape(len(found), few_out.size, 2)
-            inner = np.stack((log_P[few_out] - end[0, :, 0], log_P[few_out]), axis=1)
-            outer = end[1:] * np.exp(q[..., None] * inner)
-            total[:, few_out] -= (outer[..., 1] - outer[..., 0]) / 24.0
-            log_P[few_out] -= (end[0, :, 1] - end[0, :, 0]) / 24.0
-    return log_P, total.T, None if short else Near(steps, at_start.stop, T.size)
-
-
-def _renumbered(rows: Rows, horizons: Index) -> Callable[[Batch, Index], Array]:
-    return lambda b, which: rows.of(b, horizons[which])
-
-
-def _rows_between(process: Process, ends: Array, rows: Rows, horizons: Index) -> tuple[Batch, Array]:
-    """The steps between neighbours in ``ends`` (J, n + 1), a row a horizon, and their rows (1 + m, J, n)."""
-    J, n = ends.shape[0], ends.shape[1] - 1
-    b = batch(process, ends[:, :-1].ravel(), ends[:, 1:].ravel())
-    return b, rows.of(b, np.repeat(horizons, n)).reshape(-1, J, n)
+            panel[j, i] += turn[0]
+        before = log_P[:, None] + np.cumsum(panel, axis=1) - panel
+        on_way = before[..., None] + width[..., None] * (rate @ r.cumulative.T) - 0.5 * growth
+        # Σ_{j>k} by the same formula up to m − η/2, where its own end is: (1/8 − 1/24) η growth'
+        if growth.any():
+            wide = np.maximum(width, eta[:, None])  # in a shorter panel there is hardly anything to sum
+            on_way += (eta[:, None] / (12.0 * wide))[..., None] * (growth @ r.derivative.T)
+        with np.errstate(over="ignore", invalid="ignore"):  # a bound that overflows is infinite
+            weighted = phi * np.exp(q[..., None, None] * on_way)
+            parts = ((weighted @ r.w) * width) / eta[:, None]
+            for turn, j, i in turns:
+                parts[:, j, i] += turn[1:] * np.exp(q * before[j, i])
+            if self.stops is None:
+                total = total + parts.sum(axis=2)
+                log_P = log_P + panel.sum(axis=1)
+            else:  # up to each stop
+                passed = np.searchsorted(self.hi[0], self.stops)
+                total = total + np.cumsum(parts[:, 0], axis=1)[:, passed]
+                log_P = log_P + np.cumsum(panel[0])[passed]
+            if self.few_out.size:
+                end = found[:, self.at_end].reshape(len(found), self.few_out.size, 2)
+                inner = np.stack((log_P[self.few_out] - end[0, :, 0], log_P[self.few_out]), axis=1)
+                outer = end[1:] * np.exp(q[..., None] * inner)
+                total[:, self.few_out] -= (outer[..., 1] - outer[..., 0]) / 24.0
+                log_P[self.few_out] -= (end[0, :, 1] - end[0, :, 0]) / 24.0
+        return log_P, total.T
 
 
 def _near(near: Array, q: Array) -> tuple[Array, Array]:
@@ -349,17 +377,23 @@ class _Cut(NamedTuple):
         horizons, panels = np.nonzero(found)
         return horizons, panels
 
-    def turns(self, process: Process, rows: Rows, eta: Array, horizons: Index) -> Array:
-        """(1/24) of what the rows' slopes beyond the step are above those before it, times η: (1 + m, J)."""
-        step = eta[horizons, None]
-        slope: Array | float = 0.0
-        for end, away in ((self.ends[horizons, :1], -step), (self.ends[horizons, 1:], step)):
-            at = np.sort(end + away * np.arange(4.0), axis=1)
-            rows_there = _rows_between(process, at, rows, horizons)[1]
-            # the parabola through three steps' values, where the first of them begins
-            nearest = rows_there if away[0, 0] > 0.0 else rows_there[..., ::-1]
-            slope = slope + 3.0 * nearest[..., 1] - 2.0 * nearest[..., 0] - nearest[..., 2]
-        return np.asarray(slope / 24.0)
+    def beside(self, asked: Asked, eta: Array, these: Index, horizons: Index) -> tuple[slice, slice]:
+        """Three steps before and three after those alone, in `these` of the horizons, are asked for."""
+        if not these.size:
+            return slice(0), slice(0)
+        away = eta[these, None] * np.arange(4.0)
+        before = asked.between(np.sort(self.ends[these, :1] - away, axis=1), horizons[these])
+        return before, asked.between(self.ends[these, 1:] + away, horizons[these])
+
+
+def _turn(before: Array, after: Array) -> Array:
+    """(1/24) of what the rows' slopes beyond a step are above those before it, times η, (1 + m, J): from three steps on
+    either side (1 + m, 3J)."""
+    slope: Array | float = 0.0
+    for beside in (before.reshape(len(before), -1, 3)[..., ::-1], after.reshape(len(after), -1, 3)):
+        # the parabola through three steps' values, where the first of them begins
+        slope = slope + 3.0 * beside[..., 1] - 2.0 * beside[..., 0] - beside[..., 2]
+    return np.asarray(slope / 24.0)
 
 
 def _cuts(

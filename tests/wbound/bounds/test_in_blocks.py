@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound.bounds import ddpm, theorem_3, theorem_3_profile, theorem_7
+from wbound.bounds import ddpm, theorem_2, theorem_3, theorem_3_profile, theorem_7
 from wbound.errors import HypothesisFailed
 from wbound.sampler import grid
 from wbound.sampler.make_setting import Setting, setting
@@ -19,6 +19,8 @@ P = wbound.process("vp-linear")
 FACTS = wbound.LogConcave(3, 0.5, 2.0, 4.0)
 BOUNDED = wbound.bounded_data(1.0, 0.5, 3, 1.75)
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "Theorem 2": (FACTS, {"scheme": "em", "score_noise": 0.2}),
+    "Theorem 2'": (BOUNDED, {"scheme": "ei", "score_noise": 0.2}),
     "Eq. 9'": (FACTS, {"scheme": "ddpm"}),
     "Theorem 3": (FACTS, {"scheme": "ddim"}),
     "Theorem 3'": (BOUNDED, {"scheme": "ddim"}),
@@ -48,6 +50,8 @@ def test_blocks_add_up_to_the_whole(name: str, where: str, monkeypatch: pytest.M
     """With the same θ all sums are the same to rounding; the θ found on fewer steps is nearly as good as the best."""
 
     def sums(s: Setting) -> list[tuple[float, ...]]:
+        if name.startswith("Theorem 2"):
+            return [tuple(theorem_2.sums(s))]
         if name == "Eq. 9'":
             return [tuple(ddpm.by_cause(s, theta)) for theta in (0.3, 1.8, 3.0)]
         if name == "Theorem 3":

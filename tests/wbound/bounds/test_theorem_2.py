@@ -13,6 +13,7 @@ import pytest
 import referee
 from checks import FACTS, SCHEMES
 from referee import Facts
+from scipy.integrate import quad
 
 import wbound
 from wbound.bounds import shared, theorem_2
@@ -159,6 +160,37 @@ def test_contraction_is_the_larger_of_two_whatever_the_curvatures(normaliser: fl
     np.testing.assert_allclose(np.exp(got), np.maximum(m, L) * units, rtol=1e-9)
 
 
+def test_the_terms_of_hf_for_data_that_are_not_log_concave() -> None:
+    """Its mean is exact, and what it keeps of a distance is |A − Cm| or |A − CL|; Ψ by quadrature."""
+    p, data, t = (
+        wbound.process("vp-linear"),
+        wbound.bounded_data(2.0, 0.9, 3, 5.0),
+        np.array([2.2, 1.0, 0.4, 0.1, 0.0]),
+    )
+    b = batch(p, t[1:], t[:-1])
+    got, steps = theorem_2.local(b, data, scheme_named("hf")), scheme_named("hf").steps(b)
+    lam, lam_hi = np.exp(b.log_lam_lo), np.exp(b.log_lam_hi)
+    for k in range(4):
+        unit, unit_hi = (
+            math.exp(a[k]) * (1.0 + data.normaliser * u[k])
+            for a, u in ((b.log_alpha_lo, lam), (b.log_alpha_hi, lam_hi))
+        )
+        kept = max(
+            abs(steps.A[k] - steps.C[k] * of(b.log_lam_hi[k]) * math.exp(-2.0 * b.log_alpha_hi[k]))
+            for of in (data.m, data.L)
+        )
+        assert math.exp(np.asarray(got.log_gamma)[k]) == pytest.approx(kept * unit_hi / unit, rel=1e-11)
+
+        def worst(u: float, low: float = lam[k]) -> float:
+            return (u - low) ** 2 * max(abs(float(data.m(math.log(u)))), float(data.L(math.log(u)))) ** 2
+
+        turn = [v for v in (0.5 * 2.0**2 - 0.9**2,) if lam[k] < v < lam_hi[k]]  # |m| = L
+        smooth = quad(worst, lam[k], lam_hi[k], points=turn or None, epsrel=1e-12, epsabs=0)[0]
+        assert got.n2[k] == pytest.approx(3.0 * smooth / (1.0 + data.normaliser * lam[k]) ** 2, rel=1e-9)
+        assert np.asarray(got.C)[k] == pytest.approx(steps.C[k] / unit, rel=1e-12)
+    assert got.b == 0.0
+
+
 def test_sums_by_blocks() -> None:
     """Eq. 7′'s sums over three blocks of steps are those of all steps at once."""
     p, data = wbound.process("vp-linear"), FACTS.made()
@@ -167,6 +199,22 @@ def test_sums_by_blocks() -> None:
     whole = theorem_2.Sums(0.1, 0.3)
     whole.add(theorem_2.local(s.nodes.batch, data, s.scheme))
     assert theorem_2.sums(s) == pytest.approx(whole.parts(shared.start_term(s)), rel=1e-10)
+
+
+def test_sums_by_blocks_that_grow_far() -> None:
+    """Two blocks, over the second of which a distance grows by e^250, beside one of both."""
+    rng = np.random.default_rng(1)
+    b, n2, C = rng.uniform(0.5, 2.0, (3, 5))
+    log_gamma, apart, whole = (
+        np.array([0.3, -0.2, 150.0, 99.0, 1.0]),
+        theorem_2.Sums(0.1, 0.3),
+        theorem_2.Sums(0.1, 0.3),
+    )
+    whole.add(theorem_2.Local(log_gamma, b, n2, C))
+    for part in (slice(0, 2), slice(2, 5)):
+        apart.add(theorem_2.Local(log_gamma[part], b[part], n2[part], C[part]))
+    assert apart.parts(0.7) == pytest.approx(whole.parts(0.7), rel=1e-12)
+    assert apart.parts(0.7).start == pytest.approx(0.7 * math.exp(250.1), rel=1e-12)
 
 
 def test_shares_of_several_blocks_add_up_to_the_bound() -> None:

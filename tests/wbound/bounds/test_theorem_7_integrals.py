@@ -9,6 +9,7 @@ import heun_referee
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 import wbound
 from wbound.bounds import theorem_7_integrals
@@ -93,6 +94,46 @@ def test_the_constants_by_quadrature(theta: float) -> None:
         assert want * (1.0 - 1e-12) <= got <= want * (1.0 + 5e-3)
 
 
+@pytest.mark.parametrize("theta", [0.0, 0.06, 0.5, 1.05, 1.4, 2.0, 3.3])
+def test_what_a_cell_adds_to_its_chord(theta: float) -> None:
+    """κ = 1, one cell: x is 1, and what each of the three quadratics in z rises above its own chord is added."""
+    log_V = theorem_7_integrals.CELL
+    ends = np.array([0.0, -math.expm1(-log_V)])
+    z = np.linspace(*ends, 2001)
+
+    def parts(z: np.ndarray) -> np.ndarray:
+        A = theta * (6.0 + 6.0 * (theta - 1.0) * z + (theta - 1.0) * (theta - 2.0) * z**2)
+        B = (2.0 + 4.0 * theta * z + theta * (theta - 1.0) * z**2) / 3.0
+        return np.stack((A, B, -19.0 * z**2))
+
+    at_ends = parts(ends)
+    arcs = parts(z) - np.array([np.interp(z, ends, row) for row in at_ends])
+    chord, rise = at_ends.sum(axis=0), float(arcs.max(axis=1).sum())
+    area = quad(
+        lambda v: (np.interp(1.0 - 1.0 / v, ends, chord) + rise) * v ** (theta - 3.0), 1.0, math.exp(log_V)
+    )
+    assert 16.0 * second_constant(theta, 1.0, log_V) == pytest.approx(2.0 + area[0], rel=2e-11)
+
+
+def test_the_highest_of_a_cells_end_by_samples() -> None:
+    """Three times closer about the largest of 201 samples; x near 0 where θ is, to which Newton's method has far to go."""
+    rng = np.random.default_rng(0)
+    z, least = (
+        np.append(rng.uniform(0.0, 1.0, 300), [0.0, 1e-9, 1.0]),
+        np.append(np.zeros(150), rng.uniform(0, 1, 153)),
+    )
+    for theta in (0.0, 1e-3, 0.4, 1.3, 2.0, 4.0):
+        A = theta * (6.0 + 6.0 * (theta - 1.0) * z + (theta - 1.0) * (theta - 2.0) * z**2)
+        B = (2.0 + 4.0 * theta * z + theta * (theta - 1.0) * z**2) / 3.0
+        lo, hi = least, np.ones(303)
+        for _ in range(3):
+            x = lo + (hi - lo) * np.linspace(0.0, 1.0, 201)[:, None]
+            f = A * x**2 + B * x**3 - 19.0 * z**2 * x**5
+            at = f.argmax(axis=0)
+            lo, hi = (x[np.clip(at + by, 0, 200), np.arange(303)] for by in (-1, 1))
+        assert theorem_7_integrals._highest(theta, z, least) == pytest.approx(f.max(axis=0), rel=1e-11)
+
+
 def test_the_second_constant_of_no_time() -> None:
     """log V below doubles' cells: 2 + ∫ is 2, and what is added for the rest is above it."""
     for theta in (0.0, 2.0, 4.0):
@@ -146,6 +187,25 @@ def test_the_step_integrals(hi: float, lo: float) -> None:
         for got, of in ((at.log_first(theta)[0], first), (at.log_second(theta)[0], second)):
             want = mp.log(mp.quad(of, cuts, maxdegree=5))
             assert -1e-13 * max(1.0, abs(float(want))) <= float(mp.mpf(got) - want) <= 1e-10
+
+
+def test_the_steps_of_a_batch_are_each_alone() -> None:
+    """Of one stage and of two, of one panel and of many, down to 0 and near doubles' end, each with its own G."""
+    lo = np.array([0.9, 0.0, 2.0, 2.999, 0.0, 1e-3, 1e300])
+    hi = np.array([1.0, 5.0, 1e6, 3.0, 1e-7, 1e40, 1.0001e300])
+    flat, steep = (
+        np.array([0.02, 0.3, 0.0, 0.1, 0.2, 0.05, 1.0]),
+        np.array([0.6, 0.1, 0.5, 0.9, 0.3, 0.4, 0.2]),
+    )
+    two = np.array([True, True, False, True, True, False, True])
+    whole = integrals(batch(CLOCK, lo, hi), 1.7, flat, steep, two, slice(None))
+    for theta in (0.0, 1.3, 4.0):
+        first, second = whole.log_first(theta), whole.log_second(theta)
+        assert np.isfinite(first).all() and (np.isfinite(second) == two).all()
+        for part in (slice(0, 7), slice(2, 6), slice(1, 7, 2), *(slice(k, k + 1) for k in range(7))):
+            some = integrals(batch(CLOCK, lo, hi), 1.7, flat, steep, two, part)
+            assert some.log_first(theta) == pytest.approx(first[part], rel=1e-12)
+            assert some.log_second(theta) == pytest.approx(second[part], rel=1e-12)
 
 
 def test_short_steps_of_one_batch_by_either_rule() -> None:

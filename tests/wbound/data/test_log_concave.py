@@ -155,6 +155,19 @@ def test_the_chain_behind_equation_8() -> None:
     )
 
 
+def test_psi_in_lambda_itself_and_equation_8_off_centre() -> None:
+    """∫(u − λ_0)²(L_0/(1 + L_0u))² du of several steps at once; |E X_0|² beside −dλ log(1 − (m_0λ)^{−2})."""
+    data, low, H = LogConcave(3, 0.7, 5.0, 4.0, 0.9), np.array([0.0, 0.3, 7.0]), np.array([0.4, 1e-3, 50.0])
+    want = [
+        quad(lambda u, a=a: (u - a) ** 2 * (5.0 / (1.0 + 5.0 * u)) ** 2, a, a + h, epsrel=1e-12, epsabs=0)[0]
+        for a, h in zip(low, H, strict=True)
+    ]
+    assert data.psi_between(low, H) == pytest.approx(want, rel=1e-9)
+    for lam in (6.0, 1e3, 1e11):
+        centred = -3.0 * lam * math.log1p(-((0.7 * lam) ** -2.0))
+        assert data.start_error(math.log(lam)) == pytest.approx(math.sqrt(0.81 + centred), rel=1e-13)
+
+
 def test_a_profile_by_its_products_with_lambda() -> None:
     """m and L of any profile from λm and λL, which is all that a profile must give."""
     data, at = LogConcave(3, 0.4, 1.7, 6.0), np.array([-2.0, 0.3, 5.0])

@@ -21,7 +21,7 @@ from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.exact.law_of_tape import tape_law
 from wbound.sampler.levels import geometric_error, geometric_step
 from wbound.sampler.multistep import MULTISTEP, ddim
-from wbound.sampler.tangent_law import tangent_density, tangent_sigmas
+from wbound.sampler.tangent_law import tangent_density, tangent_error, tangent_sigmas
 
 INFLATED, SHIFTED = (MULTISTEP[name].tape for name in ("ddim-inflated", "ddim-shifted"))
 
@@ -112,6 +112,31 @@ def test_iterations_are_the_least_that_are_enough(
     assert found.steps >= found.K * (1 - 1e-12) and found.u == pytest.approx(u)
 
 
+@pytest.mark.parametrize("lam", [None, 0.3, 1e5])
+def test_what_the_count_says_of_itself(lam: float | None) -> None:
+    """Θ, u and the closed form by the docstring; the steps by counting up."""
+    for d, sigma0, eps in ((4, 1.5, 0.3), (9, 0.2, 0.004), (1, 3.0, 2.9), (16, 1.0, 4.5)):
+        found = ddim_iterations(d, sigma0, eps, lam)
+        angle = math.pi / 2 if lam is None else math.acos(sigma0 / math.sqrt(sigma0**2 + lam))
+        u = eps / (sigma0 * math.sqrt(d))
+        assert (found.angle, found.u) == pytest.approx((angle, u), rel=1e-12)
+        closed = angle**2 / (2.0 * math.log(1.0 / (1.0 - u))) if u < 1.0 else 0.0
+        least = next(K for K in range(1, 10_000) if 1.0 - math.cos(angle / K) ** K <= u)
+        assert found.K == pytest.approx(closed, rel=1e-12) and found.steps == least
+        assert ddim_floor(least, np.full(d, sigma0**2), lam) <= eps
+
+
+def test_the_floor_of_a_spectrum_is_each_eigenvalues() -> None:
+    x = [0.0, 0.3, 5.0, 0.3]
+    for lam in (None, 2.0):
+        each = [ddim_floor(4, [v], lam) for v in x]
+        angle = [math.pi / 2 if lam is None or not v else math.atan(math.sqrt(lam / v)) for v in x]
+        assert each == pytest.approx(
+            [math.sqrt(v) * (1.0 - math.cos(a / 4) ** 4) for v, a in zip(x, angle, strict=True)]
+        )
+        assert ddim_floor(4, x, lam) == pytest.approx(math.hypot(*each), rel=1e-13)
+
+
 def test_figures() -> None:
     """Section 16: 1.234 as ε → 0, false at finite ε; the cosine grid; three eigenvalues."""
     p, one = wbound.process("ve-constant"), Gaussian(np.zeros(1), 1.0)
@@ -126,6 +151,19 @@ def test_figures() -> None:
         assert plain_w2(tangent_sigmas(K, x, 6400.0), x) == pytest.approx(exact, rel=5e-5)
         spent = tangent_density(x, 6400.0)[2]
         assert math.sqrt(float((np.sort(x) * spent**2).sum())) / (2 * K) == pytest.approx(leading, rel=5e-5)
+
+
+def test_the_tangent_laws_error_is_where_ddim_tends_to() -> None:
+    """2K steps are half as far off it as K are; eigenvalues by their number."""
+    x, counts, top = np.array([0.1, 1.0, 4.0]), [2, 1, 3], 900.0
+    off = []
+    for K in (2000, 4000):
+        exact = float(plain_w2(tangent_sigmas(K, x, top, counts), np.repeat(x, counts)))
+        off.append(exact / tangent_error(K, x, top, counts) - 1.0)
+    assert abs(off[0]) < 1e-3 and off[1] == pytest.approx(off[0] / 2.0, rel=0.05)
+    assert tangent_error(7, [2.0], 1e4) == pytest.approx(
+        math.sqrt(2.0) * math.atan(100.0 / math.sqrt(2.0)) ** 2 / 14.0
+    )
 
 
 def test_the_tangent_law_is_the_best_for_a_spectrum() -> None:

@@ -16,7 +16,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.floor import PROPOSITION_1, floor_w2
-from wbound.exact.gaussian_law import defects, exact_w2, remaining, start_defects
+from wbound.exact.gaussian_law import defects, exact_w2, law, remaining, start_defects
 from wbound.sampler.grid import Grid
 from wbound.sampler.steps import GridBatch, batch
 
@@ -205,6 +205,23 @@ def test_the_starts_defects() -> None:
             want = np.zeros(2) if v0 is None else (v0 - w0) / unit**2
             assert missing == pytest.approx(want, rel=1e-12)
             assert lost == pytest.approx(mean * alpha / unit, rel=1e-12)
+
+
+@pytest.mark.parametrize("start", ["prior", "exact"])
+@pytest.mark.parametrize("delta", [0.0, 0.02])
+def test_a_scheme_that_remembers(start: str, delta: float) -> None:
+    """DDIM's η = 0 and 1, whose laws go by their tapes, are ddim and ddpm, whose laws go by their steps."""
+    p, x = wbound.process("vp-linear"), np.array([0.3, 1.5, 40.0])
+    grid = Grid.uniform(delta=delta) if delta else "uniform"
+    for eta, plain in (("0", "ddim"), ("1", "ddpm")):
+        by_tape, by_steps = (
+            wbound.setting(p, Gaussian(0.0, 1.0), 1.7, 4, scheme=name, start=start, grid=grid)
+            for name in (f"ddim(eta={eta})", plain)
+        )
+        got, want = law(by_tape, x), law(by_steps, x)
+        assert got.excess == pytest.approx(want.excess, rel=1e-9) and (np.abs(want.excess) > 1e-3).all()
+        assert got.mean == pytest.approx(want.mean, rel=1e-9, abs=1e-13)
+        assert remaining(by_tape, x) == pytest.approx(x + want.excess, rel=1e-9)
 
 
 def test_equality_is_zero() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import mpmath as mp
 import numpy as np
@@ -13,7 +14,8 @@ from scipy.integrate import quad
 import wbound
 from wbound.errors import BadInput
 from wbound.forward import step_integrals
-from wbound.sampler.scheme import SCHEMES, scheme_named
+from wbound.sampler.multistep import MULTISTEP
+from wbound.sampler.scheme import RANDOM_TIMES, SCHEMES, keeps, scheme_named
 from wbound.sampler.steps import batch
 
 Make = Callable[..., referee.Plain]
@@ -128,3 +130,37 @@ def test_what_f_leaves_near_the_end_of_a_step() -> None:
             mp.linspace(15, 30, 16),
         )
     assert got == pytest.approx(float(want), rel=1e-12)
+
+
+def test_what_a_step_keeps_of_a_distance() -> None:
+    """(A − C·curvature)·lag in fractions: from hf's where that cancels less (A, C large), else as it stands."""
+    rng = np.random.default_rng(3)
+    near, far = np.array([1e-3, 0.4, 0.02]), np.array([3e6, 1e4, 7e9])
+    for A, a in ((far, near), (near, far)):
+        C, c = A * np.array([0.3, 2.0, 0.9]), a * np.array([5.0, 0.2, -0.5])
+        curvature, lag = rng.uniform(0.5, 2.0, 3), np.array([1.0, 1e-3, 20.0]) / np.maximum(A, a)
+        rows = list(zip(*(map(Fraction, x.tolist()) for x in (A, C, a, c, curvature, lag)), strict=True))
+        drift = np.array([float(((A + a) - (C + c) * m) * g - 1) for A, C, a, c, m, g in rows])
+        got = keeps(A, C, a, c, curvature, drift, lag)
+        for value, start, (A_k, C_k, a_k, c_k, m, g) in zip(got, drift, rows, strict=True):
+            least = min((abs(a_k) + abs(c_k) * m) * g + abs(Fraction(start)) + 1, (A_k + C_k * m) * g)
+            assert value == pytest.approx(float((A_k - C_k * m) * g), abs=1e-15 * float(least))
+
+
+def test_how_often_a_scheme_asks_for_the_score() -> None:
+    """Once or twice a step, once less where the last score would be p_0's; as many steps as so many calls allow."""
+    every = {**SCHEMES, **RANDOM_TIMES, **{name: scheme_named(name) for name in MULTISTEP}}
+    asks = {name: (2, 0) for name in ("heun-lambda", *RANDOM_TIMES)} | {
+        name: (2, 1) for name in ("heun", "heun-lam")
+    }
+    for name, scheme in every.items():
+        per, spared = asks.get(name, (1, 0))
+        assert (scheme.name, scheme.power) == (name, 0.5 if scheme.kind == "ode" else 1.0)
+        assert scheme.order == (1.5 if name in RANDOM_TIMES else per)
+        for K in (1, 2, 9):
+            assert scheme.calls(K) == per * K - spared
+            assert [scheme.steps_of(per * K - spared + more) for more in (0, per - 1, per)] == [K, K, K + 1]
+        assert scheme.steps_of(0) == 1
+    assert {name: scheme.kind for name, scheme in every.items() if scheme.memory} == {
+        name: m.kind for name, m in MULTISTEP.items()
+    }
