@@ -103,6 +103,30 @@ def keep(columns: Mapping[str, Any], draw: Callable[[], Any], out: str | None, f
         note(file)
 
 
+def emit_table(
+    payload: Mapping[str, Any],
+    kind: str,
+    out: str | None,
+    text: Callable[[int | None], str],
+    reasons: Mapping[str, str] | None = None,
+) -> None:
+    """A table as JSON or as ``text`` has it in so many characters (None: any): into a file, or printed."""
+    if kind == "json" and out is None:
+        emit(payload, True, str, reasons)
+        return
+    if kind == "json":
+        made = json.dumps(clean(payload), indent=1, ensure_ascii=False)
+    else:
+        made = text(terminal.columns() if out is None else None)
+    if out is None:
+        emit({}, False, lambda: made.rstrip("\n"))
+    else:
+        from numerics.io.writing import write
+
+        write(out, made.rstrip("\n") + "\n")
+        note(out)
+
+
 def clean(value: Any, reasons: Mapping[str, str] | None = None) -> dict[str, Any]:
     """``value`` as JSON types without NaN or infinity: those become null, and ``null_because`` says why.
 
