@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from numerics.cifar10.noise_levels import of_denoiser
 from numerics.cifar10.runs import Trained, load_run, versions
+from numerics.cifar10.tape_sampling import walk
 from numerics.io.table_writers import markdown_table
 from numerics.schedules.few_step_families import Spectrum, phase_parent, refitted, tuned
 from numerics.transport.samples import plugin_w2
@@ -74,19 +76,12 @@ def run_tape(
     """
     if tape.stochastic:
         raise HypothesisFailed("the tape", "a tape without noise", "this one draws noise")
+
+    def centred(y: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        return denoise(y + mean, float(sigma[0]) ** 2) - mean
+
     # all coefficients of the start and the answers sum to 1 in y-units: the mean goes along
-    start = tape.start_std * noise
-    answers: list[torch.Tensor] = []
-    for i in range(tape.K + 1):
-        unit = math.sqrt(1.0 + float(tape.levels[i])) if i < tape.K else 1.0
-        y = unit * float(tape.start[i]) * start
-        for weight, answer in zip(tape.answers[i].tolist(), answers, strict=False):
-            if weight:
-                y = y + unit * weight * answer
-        if i == tape.K:
-            return y + mean
-        answers.append(denoise(y + mean, float(tape.levels[i])) - mean)
-    raise AssertionError
+    return walk(of_denoiser(centred), tape, iter((noise,)), None) + mean
 
 
 def few_call_rows(

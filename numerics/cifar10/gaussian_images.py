@@ -19,9 +19,7 @@ from numerics.cifar10.processes import ImageProcess
 from wbound.errors import BadInput, positive
 from wbound.typing import Array
 
-__all__ = ["GaussianImages", "gaussian_of", "optimal_loss", "relative_error"]
-
-Score = Callable[[Tensor, float], Tensor]
+__all__ = ["GaussianImages", "gaussian_of", "optimal_loss"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,24 +118,3 @@ def optimal_loss(data: GaussianImages, alpha: Array, std: Array) -> Array:
     it. Kind: *exact*."""
     signal = alpha[..., None] ** 2 * data.eigenvalues
     return np.asarray((signal / (signal + std[..., None] ** 2)).mean(axis=-1))
-
-
-@torch.no_grad()
-def relative_error(
-    score: Score, data: GaussianImages, process: ImageProcess, *, times: int = 50, n: int = 256, seed: int = 0
-) -> tuple[Array, Array]:
-    """Times (N,), the middles of N equal parts of [t_min, 1], and (E|s_θ − s|²/E|s|²)^{1/2} at each, X_t ~ p_t.
-
-    Relative L2 under the forward marginals, from n draws a time. Kind: *estimate* (its spread is of order
-    1/√(n d) of itself).
-    """
-    t = process.t_min + (1.0 - process.t_min) * (np.arange(times) + 0.5) / times
-    generator = torch.Generator(data.device).manual_seed(seed)
-    exact, out = data.exact_score(process), np.zeros(times)
-    for i, at in enumerate(t):
-        x = float(process.alpha(at)) * data.floats(torch.arange(n), generator)
-        x = x + float(process.std(at)) * torch.randn(x.shape, generator=generator, device=x.device)
-        true = exact(x, float(at)).double()
-        off = (score(x, float(at)).double() - true).square().sum()
-        out[i] = float((off / true.square().sum()).sqrt())
-    return t, out

@@ -20,7 +20,7 @@ from wbound.errors import BadInput, count
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_recurrence import births_of
 
-__all__ = ["LEAST_SIGMA", "sample_tape"]
+__all__ = ["LEAST_SIGMA", "sample_tape", "walk"]
 
 #: Where a tape asks for the score at σ = 0, which no network knows, it is asked at this σ (EDM's least).
 LEAST_SIGMA = 0.002
@@ -53,13 +53,13 @@ def sample_tape(
     for first in range(0, len(numbers), count("batch", batch)):
         chosen = numbers[first : first + batch]
         noise = noise_of(chosen, size, device, dtype, 1 + tape.J)
-        out[first : first + batch] = _walk(level_score, tape, noise, mean)
+        out[first : first + batch] = walk(level_score, tape, noise, mean)
         if progress is not None:
             progress(len(chosen))
     return out
 
 
-def _walk(level_score: LevelScore, tape: Tape, noise: Iterator[Tensor], mean: Tensor | None) -> Tensor:
+def walk(level_score: LevelScore, tape: Tape, noise: Iterator[Tensor], mean: Tensor | None) -> Tensor:
     """Row by row: what is older than the tape's memory is one image, a multiple of what it was a row before."""
     K, found = tape.K, tape.recurrence
     memory, ratio = (K + 1, np.zeros(K + 1)) if found is None else (found.memory, found.ratio)

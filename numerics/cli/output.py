@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -76,6 +77,16 @@ def placed(
     return out, figure
 
 
+class _Figures:
+    """The files of `numerics.figures`, each imported when it is drawn with."""
+
+    def __getattr__(self, file: str) -> Any:
+        return importlib.import_module(f"numerics.figures.{file}")
+
+
+figures = _Figures()
+
+
 def keep(columns: Mapping[str, Any], draw: Callable[[], Any], out: str | None, figure: str | None) -> None:
     """Write the numbers to ``out`` and what ``draw`` makes to ``figure``: its numbers if that ends in .csv."""
     for file in (out, figure):
@@ -90,6 +101,30 @@ def keep(columns: Mapping[str, Any], draw: Callable[[], Any], out: str | None, f
 
             save(draw(), file)
         note(file)
+
+
+def emit_table(
+    payload: Mapping[str, Any],
+    kind: str,
+    out: str | None,
+    text: Callable[[int | None], str],
+    reasons: Mapping[str, str] | None = None,
+) -> None:
+    """A table as JSON or as ``text`` has it in so many characters (None: any): into a file, or printed."""
+    if kind == "json" and out is None:
+        emit(payload, True, str, reasons)
+        return
+    if kind == "json":
+        made = json.dumps(clean(payload), indent=1, ensure_ascii=False)
+    else:
+        made = text(terminal.columns() if out is None else None)
+    if out is None:
+        emit({}, False, lambda: made.rstrip("\n"))
+    else:
+        from numerics.io.writing import write
+
+        write(out, made.rstrip("\n") + "\n")
+        note(out)
 
 
 def clean(value: Any, reasons: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,10 +21,8 @@ from wbound.calculus.quadrature import halved, rule
 from wbound.data import gaussian
 from wbound.errors import BadInput, HypothesisFailed, IOFailure, positive
 from wbound.exact.gaussian_law import EXACT_LAW
-from wbound.forward.forward_process import Process
-from wbound.sampler.grid import Grid
-from wbound.sampler.make_setting import Setting, setting
-from wbound.sampler.scheme import Scheme, Steps
+from wbound.sampler.make_setting import Setting
+from wbound.sampler.scheme import Steps
 from wbound.sampler.steps import Batch
 from wbound.typing import Array, Index
 
@@ -34,7 +32,6 @@ __all__ = [
     "Start",
     "curve",
     "flow1d",
-    "flow1d_w2",
     "monotone",
     "push",
     "pushed_w2",
@@ -60,30 +57,15 @@ class Flow1d:
     monotone: bool
 
 
-def flow1d_w2(
-    process: Process,
-    target: Any,
-    T: float | None = None,
-    K: int | None = None,
-    *,
-    scheme: str | Scheme = "ode-hf",
-    start: str = "prior",
-    grid: str | Grid = "uniform",
-    rtol: float = 1e-8,
-) -> Flow1d:
+def flow1d(s: Setting, rtol: float = 1e-8) -> Flow1d:
     """W2 between an ODE sampler's output and a product target, without sampling noise (W2, not squared, x).
 
-    Section 12: any ODE scheme, start and grid; W2² = Σ multiplicity · (1-D W2)²,
-    by quadrature refined until two passes agree to ``rtol`` (1e-5 where the map turns). Raises `BadInput` for
-    data that are no product target, `HypothesisFailed` for SDE schemes. Kind: *exact*.
+    Section 12: any ODE scheme, start and grid; W2² = Σ multiplicity · (1-D W2)², by quadrature refined until two passes
+    agree to ``rtol`` (1e-5 where the map turns). Raises `BadInput` for data that are no product target,
+    `HypothesisFailed` for SDE schemes. Kind: *exact*.
     """
-    if not hasattr(target, "factors"):
-        raise BadInput("data", type(target).__name__, "must be a product target of numerics.targets.products")
-    return flow1d(setting(process, target, T, K, scheme=scheme, start=start, grid=grid), rtol)
-
-
-def flow1d(s: Setting, rtol: float = 1e-8) -> Flow1d:
-    """`flow1d_w2` of a `Setting`. *exact*"""
+    if not hasattr(s.data, "factors"):
+        raise BadInput("data", type(s.data).__name__, "must be a product target of numerics.targets.products")
     if not s.scheme.flow:
         raise HypothesisFailed("the pushed law", "an ODE scheme", f"{s.scheme.name} is an SDE scheme")
     if s.score_bias or s.score_noise:

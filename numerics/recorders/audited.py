@@ -86,14 +86,7 @@ class Help:
     cost: int
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "line": self.line,
-            "steps": self.steps,
-            "calls": self.calls,
-            "w2": self.w2,
-            "leaves": self.leaves,
-            "cost": ("a key or an argument", "other steps", "another class")[self.cost],
-        }
+        return {**vars(self), "cost": ("a key or an argument", "other steps", "another class")[self.cost]}
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numerics.recorders.noise_capture import tensor_of
 from numerics.recorders.recording import NotRecorded, Run
 from wbound.typing import Array
 
-__all__ = ["FORMS", "Told", "is_flow", "told_of"]
+__all__ = ["FORMS", "Told", "is_flow", "told_of", "training_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +65,15 @@ def told_of(scheduler: Any) -> Told:
     raise NotRecorded(
         "refused", name, "has neither a training table nor flow times: what its network is told is unknown"
     )
+
+
+def training_of(scheduler: Any) -> str | None:
+    """What a scheduler's network was trained with: "edm", "flow", a "table" of betas, or none of these."""
+    if hasattr(scheduler, "precondition_noise"):
+        return "edm"
+    if is_flow(scheduler):
+        return "flow"
+    return "table" if hasattr(scheduler, "alphas_cumprod") else None
 
 
 def is_flow(scheduler: Any) -> bool:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from numerics.recorders.diffusers_schedulers import Plan
-from numerics.recorders.network_levels import is_flow
-from numerics.recorders.scheduler_source import diffusers_library, keys_of
+from numerics.recorders.network_levels import is_flow, training_of
+from numerics.recorders.scheduler_source import Source, diffusers_library, keys_of
 from wbound.errors import WboundError
 
-__all__ = ["Remedy", "remedies_of"]
+__all__ = ["Options", "Remedy", "Rows", "remedies_of", "rows_of"]
+
+#: Keys of a configuration; of a class all that are tried.
+Options = Mapping[str, Any]
+Rows = Mapping[str, tuple[Options, ...]]
 
 #: Ways to space sigmas, of which one at most is on.
 SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas")
@@ -34,30 +39,33 @@ VALUES: dict[str, tuple[Any, ...]] = {
 }
 #: Amounts of noise that are tried, where a step takes it.
 CHURNS = (0.25, 1.0, 5.0)
-#: Classes that run on the same training table, the cheapest change after a key: at as many calls of the network as
+#: Classes by what a network was trained with, the cheapest change after a key: at as many calls of the network as
 #: the plan has steps, Heun's at one fewer where that is even.
-CLASSES: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("DPMSolverMultistepScheduler", {}),
-    ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
-    ("DPMSolverMultistepScheduler", {"use_lu_lambdas": True}),
-    ("UniPCMultistepScheduler", {}),
-    ("UniPCMultistepScheduler", {"use_karras_sigmas": True}),
-    ("DEISMultistepScheduler", {}),
-    ("EulerDiscreteScheduler", {"use_karras_sigmas": True}),
-    ("HeunDiscreteScheduler", {"use_karras_sigmas": True}),
-    ("DDIMScheduler", {"clip_sample": False, "timestep_spacing": "trailing"}),
-)
-#: The same for EDM's networks.
-EDM_CLASSES: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("EDMDPMSolverMultistepScheduler", {}),
-    ("EDMDPMSolverMultistepScheduler", {"sigma_schedule": "exponential"}),
-    ("EDMEulerScheduler", {}),
-)
-#: The same for flow matching.
-FLOW_CLASSES: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("FlowMatchEulerDiscreteScheduler", {}),
-    ("FlowMatchHeunDiscreteScheduler", {}),
-)
+CLASSES: dict[str, Rows] = {
+    "table": {
+        "DPMSolverMultistepScheduler": ({}, {"use_karras_sigmas": True}, {"use_lu_lambdas": True}),
+        "UniPCMultistepScheduler": ({}, {"use_karras_sigmas": True}),
+        "DEISMultistepScheduler": ({},),
+        "EulerDiscreteScheduler": ({"use_karras_sigmas": True},),
+        "HeunDiscreteScheduler": ({"use_karras_sigmas": True},),
+        "DDIMScheduler": ({"clip_sample": False, "timestep_spacing": "trailing"},),
+    },
+    "edm": {
+        "EDMDPMSolverMultistepScheduler": ({}, {"sigma_schedule": "exponential"}),
+        "EDMEulerScheduler": ({},),
+    },
+    "flow": {"FlowMatchEulerDiscreteScheduler": ({},), "FlowMatchHeunDiscreteScheduler": ({},)},
+}
+
+
+def rows_of(source: Source, rows: Rows) -> Iterator[tuple[str, Options, Source]]:
+    """(class, its keys, the configuration read by it); without what this version of the library lacks."""
+    library = diffusers_library()
+    for name, options in rows.items():
+        kind = getattr(library, name, None)
+        for change in options if kind is not None else ():
+            with suppress(WboundError):
+                yield name, change, source.but(change, kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,22 +162,8 @@ def _steps(plan: Plan, config: Mapping[str, Any]) -> Iterator[Remedy]:
 
 
 def _classes(plan: Plan, scheduler: Any) -> Iterator[Remedy]:
-    library = diffusers_library()
-    if hasattr(scheduler, "precondition_noise"):
-        classes = EDM_CLASSES
-    elif is_flow(scheduler):
-        classes = FLOW_CLASSES
-    elif hasattr(scheduler, "alphas_cumprod"):
-        classes = CLASSES
-    else:
-        return
-    for name, change in classes:
-        kind = getattr(library, name, None)
-        if kind is None or name == plan.source.name:
-            continue
-        try:
-            source = plan.source.but(change, kind)
-        except WboundError:
+    for name, change, source in rows_of(plan.source, CLASSES.get(training_of(scheduler) or "", {})):
+        if name == plan.source.name:
             continue
         K = plan.K
         if K is not None and "Heun" in name:  # two calls a step, one in the last

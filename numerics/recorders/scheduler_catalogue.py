@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from numerics.laws.tape_parts import w2_on
 from numerics.recorders.diffusers_schedulers import Plan
 from numerics.recorders.kept_tapes import kept_tape
-from numerics.recorders.network_levels import is_flow
+from numerics.recorders.network_levels import training_of
+from numerics.recorders.remedies import Options, rows_of
 from numerics.recorders.scheduler_nodes import sigma_range, training_log_lam
 from numerics.recorders.scheduler_source import diffusers_library, keys_of, quiet, source_of
 from numerics.schedules.choice import choose
@@ -20,8 +22,6 @@ from wbound.sampler.tape import Tape
 
 __all__ = ["RankedSampler", "best_first", "catalogue", "ranked_schedulers"]
 
-Options = Mapping[str, Any]
-
 SPACED: tuple[Options, ...] = tuple({"timestep_spacing": s} for s in ("leading", "linspace", "trailing"))
 KARRAS, EXPONENTIAL, BETA, LU = (
     {f"use_{name}": True} for name in ("karras_sigmas", "exponential_sigmas", "beta_sigmas", "lu_lambdas")
@@ -31,10 +31,7 @@ ORDERS: tuple[Options, ...] = ({"solver_order": 2}, {"solver_order": 3})
 
 def _times(*factors: tuple[Options, ...]) -> tuple[Options, ...]:
     """Every combination of one of each."""
-    out: tuple[Options, ...] = ({},)
-    for factor in factors:
-        out = tuple({**a, **b} for a in out for b in factor)
-    return out
+    return tuple({key: one[key] for one in parts for key in one} for parts in product(*factors))
 
 
 #: Class → its rows, of a training with a table of betas.
@@ -100,41 +97,23 @@ class RankedSampler:
     levels: tuple[str, tuple[float, ...]] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "line": self.line,
-            "steps": self.steps,
-            "calls": self.calls,
-            "w2": self.w2,
-            "failed": self.failed,
-        }
+        return {name: getattr(self, name) for name in ("line", "steps", "calls", "w2", "failed")}
 
 
 def catalogue(training: Any = "DDPMScheduler", calls: int = 20) -> Iterator[tuple[str, Plan]]:
     """(line to paste, plan) of every row for a training: a scheduler, configuration or class (see `source_of`), whose keys
     are handed on as the line does. Rows whose class or key this version of the library lacks are left out."""
     source = source_of(training)
-    library = diffusers_library()
     with quiet():
         scheduler = source.make()
-    if hasattr(scheduler, "precondition_noise"):
-        rows = EDM
-    elif is_flow(scheduler):
-        rows = FLOW
-    elif hasattr(scheduler, "alphas_cumprod"):
-        rows = TABLE
-    else:
+    rows = {"edm": EDM, "flow": FLOW, "table": TABLE}.get(training_of(scheduler) or "")
+    if rows is None:
         raise BadInput("training", source.name, "has neither training betas, flow times nor EDM's levels")
-    for name, options in rows.items():
-        kind = getattr(library, name, None)
+    for name, change, made in rows_of(source, rows):
         steps = (calls + 1) // 2 if name in TWICE else max(calls - (name in ONCE_MORE), 1)
-        for change in options if kind is not None else ():
-            try:
-                made = source.but(change, kind)
-            except WboundError:
-                continue
-            said = "".join(f", {key}={value!r}" for key, value in change.items())
-            line = f"{name}.from_config(scheduler.config{said}).set_timesteps({steps})"
-            yield line, Plan(made, steps, {}, {})
+        said = "".join(f", {key}={value!r}" for key, value in change.items())
+        line = f"{name}.from_config(scheduler.config{said}).set_timesteps({steps})"
+        yield line, Plan(made, steps, {}, {})
 
 
 def ranked_schedulers(

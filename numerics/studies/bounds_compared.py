@@ -81,18 +81,8 @@ class Peer:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        return {
-            "statement": self.statement,
-            "name": self.name,
-            "source": self.source,
-            "scheme": self.scheme,
-            "start": self.start,
-            "bound": self.bound,
-            "exact": self.exact,
-            "ratio": self.ratio,
-            "holds": not self.fails,
-            "fails": self.fails or None,
-        }
+        more = {"ratio": self.ratio, "holds": not self.fails, "fails": self.fails or None}
+        return {**vars(self), **more}
 
 
 @dataclass(frozen=True)

@@ -318,15 +318,7 @@ def bound_curve(
         level = f"{100.0 * found[0].level:g} %"
         label = f"samples, {level} ({scheme})"
         lines.append(Line("samples", label, plug_in, np.zeros(values.size), low=low, high=high))
-    kept = tuple(line for line in lines if np.isfinite(line.values).any() or line.key.startswith("theorem"))
-    facts = {
-        "process": process.name,
-        "parameters": process.parameters,
-        "data": in_words(data),
-        "scheme": scheme,
-        "start": start,
-        "d": data.d,
-        "second_moment": data.second_moment,
+    facts = facts_of(process, data, scheme, start) | {
         "T": T,
         "K": K,
         "score_bias": None if axis == "M" else score_bias,
@@ -334,7 +326,20 @@ def bound_curve(
         "seed": seed if n else None,
         "trivial": math.sqrt(data.second_moment),
     }
-    return Curve(process, axis, values, kept, facts, {line.key: line.reason for line in lines if line.reason})
+    return Curve(
+        process, axis, values, shown(lines), facts, {line.key: line.reason for line in lines if line.reason}
+    )
+
+
+def shown(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The theorems' lines, and the others that have a value."""
+    return tuple(line for line in lines if np.isfinite(line.values).any() or line.key.startswith("theorem"))
+
+
+def facts_of(process: Process, data: Any, scheme: str, start: str) -> dict[str, Any]:
+    """What holds all along a curve."""
+    known = {"process": process.name, "parameters": process.parameters, "data": in_words(data)}
+    return known | {"scheme": scheme, "start": start, "d": data.d, "second_moment": data.second_moment}
 
 
 def in_words(data: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numerics.studies.curves import Counter, Curve, Line, Watch, in_words, slope, unwatched
+from numerics.studies.curves import Counter, Curve, Line, Watch, facts_of, shown, slope, unwatched
 from wbound.complexity.least_steps import Iterations, exact_iterations, iterations
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import HypothesisFailed, Unreachable, positive
@@ -94,16 +94,5 @@ def steps_curve(
             times[key] = time
         if reason:
             refusals[key] = reason
-    kept = tuple(line for line in lines if np.isfinite(line.values).any() or line.key.startswith("theorem"))
-    facts = {
-        "process": process.name,
-        "parameters": process.parameters,
-        "data": in_words(data),
-        "scheme": scheme,
-        "start": start,
-        "d": data.d,
-        "second_moment": data.second_moment,
-        "score_bias": score_bias,
-        "T": times,
-    }
-    return Curve(process, "eps", eps, kept, facts, refusals)
+    facts = facts_of(process, data, scheme, start) | {"score_bias": score_bias, "T": times}
+    return Curve(process, "eps", eps, shown(lines), facts, refusals)

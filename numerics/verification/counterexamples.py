@@ -117,15 +117,8 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON types; nothing is rounded, so that it can be run again."""
-        return {
-            "process": self.process,
-            "parameters": dict(self.parameters),
-            "T": self.T,
-            "K": self.K,
-            "warp": self.warp,
-            "variances": list(self.variances),
-            "mean": list(self.mean),
-        }
+        lists = {"variances": list(self.variances), "mean": list(self.mean)}
+        return {**vars(self), "parameters": dict(self.parameters), **lists}
 
     @staticmethod
     def from_dict(value: Mapping[str, Any]) -> Case:

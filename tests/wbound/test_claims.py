@@ -390,4 +390,4 @@ def test_latex_and_citation_come_from_the_object(id: str) -> None:
 def test_every_formula_has_its_statement() -> None:
     own = {id for id, statement in STATEMENTS.items() if isinstance(statement, Theorem)}
     assert set(formulas.FORMULAS) == set(STATEMENTS) - own
-    assert all(STATEMENTS[id].formula.claim for id in own)
+    assert all(STATEMENTS[id].formula.latex for id in own)

@@ -17,10 +17,11 @@ from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import Setting
 from wbound.sampler.steps import Batch
 from wbound.statement.statement_object import Bound
+from wbound.statement.terms import Known, Term, facts_of, start_of
 from wbound.summation.criterion import Value
 from wbound.typing import Array
 
-__all__ = ["decay_constant", "output", "start_error", "start_term", "sum_of", "value_of", "weights"]
+__all__ = ["begun", "decay_constant", "output", "start_error", "start_term", "sum_of", "value_of", "weights"]
 
 
 def start_term(s: Setting) -> float:
@@ -98,6 +99,13 @@ def sum_of(
     start, middle, score = (math.inf if math.isnan(v) else v for v in (start, discretisation, score))
     total = start + middle + score + extra
     return Bound(total, start, middle + extra, score, total, math.sqrt(s.data.second_moment), statement)
+
+
+def begun(s: Setting, value: float) -> tuple[list[Known], Term]:
+    """The symbols that the bounds of section 12 share, P_0 in y-units, and their start's term, ``value``."""
+    size = start_error(s.data, s.start, s.process, *s.nodes.first)
+    known, start = start_of(s, size, value, "P_0 E_0")
+    return [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *known)], start
 
 
 def value_of(p: Parts, error: float, scale: float = 1.0, extra: float = 0.0) -> Value:

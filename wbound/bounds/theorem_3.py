@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 
-from wbound.bounds.shared import Parts, decay_constant, start_error, sum_of, weights
+from wbound.bounds.shared import Parts, begun, decay_constant, start_error, sum_of, weights
 from wbound.bounds.theorem import Needed, Theorem, stated
 from wbound.bounds.theta_sums import StepRows, ThetaSums
 from wbound.calculus.asymptotics import Unrecognised
@@ -27,7 +27,7 @@ from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
 from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
-from wbound.statement.terms import FAR, SLOW, Explanation, Known, Term, add_stop, facts_of, start_of
+from wbound.statement.terms import FAR, SLOW, Explanation, Known, Term, add_stop
 from wbound.typing import Array
 
 __all__ = [
@@ -214,9 +214,7 @@ def _evaluate(s: Setting) -> Bound:
 def _explain(s: Setting, bound: Bound) -> Explanation:
     scale, extra = output(s)
     found = Sums(*(v * scale for v in _summed(s)))
-    size = start_error(s.data, s.start, s.process, *s.nodes.first)
-    start_known, start = start_of(s, size, bound.initialisation, "P_0 E_0")
-    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    known, start = begun(s, bound.initialisation)
     steps = f"sum over {s.nodes.K} steps"
     out = [
         start,

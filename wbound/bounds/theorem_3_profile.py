@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import sympy as sp
 
-from wbound.bounds.shared import start_error
+from wbound.bounds.shared import begun, start_error
 from wbound.bounds.theorem import Theorem, stated
 from wbound.bounds.theorem_3 import THEOREM_3, best_theta, log_products, log_products_of_groups, log_sum
 from wbound.calculus.stable import grown
@@ -25,7 +25,7 @@ from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
 from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
-from wbound.statement.terms import Explanation, Term, add_stop, facts_of, start_of
+from wbound.statement.terms import Explanation, Term, add_stop
 from wbound.typing import Array
 
 __all__ = ["THEOREM_3_PRIME", "Local", "at_theta", "local"]
@@ -183,9 +183,7 @@ def _evaluate(s: Setting) -> Bound:
 
 def _explain(s: Setting, bound: Bound) -> Explanation:
     p, steps = _parts(s), f"sum over {s.nodes.K} steps"
-    size = start_error(s.data, s.start, s.process, *s.nodes.first)
-    start_known, start = start_of(s, size, p.start, "P_0 E_0")
-    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    known, start = begun(s, p.start)
     curved = "C_p^(1/2)/4 (Σ P_k² H_k³/(3 p_k))^(1/2)"
     drift = "Σ P_k |H_k/2 - c_k| (d L_(k-1))^(1/2)"
     out = [

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from wbound.bounds.shared import Parts, decay_constant, start_error, sum_of
+from wbound.bounds.shared import Parts, begun, decay_constant, sum_of
 from wbound.bounds.theorem import Theorem, stated
 from wbound.bounds.theorem_3 import (
     best_theta,
@@ -34,7 +34,7 @@ from wbound.sampler.steps import Batch
 from wbound.statement import hypotheses as c
 from wbound.statement.formula import Formula
 from wbound.statement.statement_object import Bound
-from wbound.statement.terms import Explanation, Known, Term, add_stop, facts_of, start_of
+from wbound.statement.terms import Explanation, Known, Term, add_stop
 from wbound.typing import Array
 
 __all__ = ["THEOREM_7", "Local", "five", "local", "sinh_sum", "sums"]
@@ -257,9 +257,7 @@ def _evaluate(s: Setting) -> Bound:
 def _explain(s: Setting, bound: Bound) -> Explanation:
     scale, extra = output(s)
     found = Sums(*(v * scale for v in five(s)))
-    size = start_error(s.data, s.start, s.process, *s.nodes.first)
-    start_known, start = start_of(s, size, found.start, "P_0 E_0")
-    known = [k._replace(symbol=k.symbol.replace("P_0α(T)", "P_0")) for k in (*facts_of(s), *start_known)]
+    known, start = begun(s, found.start)
     steps = f"sum over {s.nodes.K} steps"
     drift = "Σ P_k (|H_k/2 - a_k - b_k| + b_k l_k |H_k/2 - c_k|) (d l_(k-1))^(1/2)"
     first = "C_θ^(1/2)/2 (Σ P_k² ∫G_k² (1+L_0u)^(-θ) du)^(1/2)"

@@ -32,16 +32,12 @@ def explain(s: Setting, theorem: str = "sharp") -> Explanation:
 def taken_apart(theorem: Theorem, s: Setting, bound: Bound) -> Explanation:
     """The same of a bound that is computed already."""
     if not math.isfinite(bound.total):
-        parts = {
-            "initialisation": bound.initialisation,
-            "discretisation": bound.discretisation,
-            "score": bound.score,
-        }
+        parts = ("initialisation", "discretisation", "score")
         return Explanation(
             bound.statement,
-            "W2 ≤ initialisation + discretisation + score",
+            f"W2 ≤ {' + '.join(parts)}",
             (),
-            tuple(Term(name, "", value, name) for name, value in parts.items()),
+            tuple(Term(name, "", getattr(bound, name), name) for name in parts),
             bound.total,
             ("The bound is infinite: a step is too long for these data, or T too large for doubles.",),
         )

@@ -10,8 +10,6 @@ from numerics.cli import options as o
 from numerics.cli.output import drawable, emit, grid_table, note, say
 from numerics.cli.progress import Progress
 
-ORDER = 53
-
 
 def audit(
     diffusers: Annotated[

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from wbound.certified.affine import AffineCertificate
     from wbound.certified.certificate import Certificate
 
-ORDER = 90
 #: The numbers of a certificate of sections 16 and 17.
 NAMED = {
     "floor": "E_K, W2/√tr Σ of every affine sampler at its worst spectrum (Gaussian data) is at least this",

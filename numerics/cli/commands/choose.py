@@ -12,7 +12,7 @@ from numerics.cli import few_calls_rows as few
 from numerics.cli import options as o
 from numerics.cli import samples_check, words
 from numerics.cli.option_groups import grouped
-from numerics.cli.output import drawable, emit, grid_table, keep, note, say, warn
+from numerics.cli.output import drawable, emit, figures, grid_table, keep, note, say, warn
 from numerics.cli.progress import Progress, keeping
 
 
@@ -176,12 +176,7 @@ def choose(
     say(f"{len(ranking.rows)} schedules ranked in {ranking.seconds:.1f} s")
     columns = {name: [getattr(row, name) for row in ranking.rows] for name in COLUMNS}
 
-    def draw() -> Any:
-        from numerics.figures.schedules import ranking_figure
-
-        return ranking_figure(ranking, shown, width)
-
-    keep(columns, draw, None, figure)
+    keep(columns, lambda: figures.schedules.ranking_figure(ranking, shown, width), None, figure)
     if out is not None:
         note(out)
     try:

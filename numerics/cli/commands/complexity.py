@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +18,7 @@ from numerics.cli.option_groups import (
     gaussian_of,
     grouped,
 )
-from numerics.cli.output import aligned, emit, note
+from numerics.cli.output import aligned, emit, emit_table
 from numerics.cli.progress import announcing
 
 #: Usual ε, m_0, L_0 of the table.
@@ -140,7 +138,6 @@ def table(
       wbound table --measured
       wbound table --derived --f 0 --g "(1+t)**3"
     """
-    from numerics.io.writing import write
     from numerics.tables.complexity import complexity_text
     from wbound.complexity.tables import complexity_rows
     from wbound.errors import count, one_of
@@ -161,20 +158,5 @@ def table(
         for (name, text), usual in zip(numbers.items(), USUAL, strict=True)
     }
     rows = complexity_rows(**values, progress=announcing("K(ε)", len(PUBLISHED)))
-    if kind == "json" and out is None:
-        emit({**values, "rows": rows}, True, str)
-        return
-    if kind == "json":
-        import json as standard
-
-        from numerics.cli.output import clean
-
-        text = standard.dumps(clean({**values, "rows": rows}), indent=1, ensure_ascii=False)
-    else:
-        width = shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
-        text = complexity_text(rows, kind, values, width)
-    if out is None:
-        emit({}, False, lambda: text.rstrip("\n"))
-    else:
-        write(out, text.rstrip("\n") + "\n")
-        note(out)
+    told = {**values, "rows": rows}
+    emit_table(told, kind, out, lambda width: complexity_text(rows, kind, values, width))

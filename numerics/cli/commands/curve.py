@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import target_options as t
 from numerics.cli.option_groups import UNASKED, MaybeFacts, PictureOptions, ProcessOptions, grouped
-from numerics.cli.output import emit, grid_table, say
+from numerics.cli.output import emit, figures, grid_table, say
 from numerics.cli.progress import Progress, keeping
+
+if TYPE_CHECKING:
+    from numerics.studies.curves import Curve
 
 #: Points to a decade where --points is not given.
 DENSITY = 3
@@ -212,12 +215,7 @@ def curve(
         )
     columns = result.columns()
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.bound_figure(result, to.width)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.curves.bound_figure(result, to.width))
     refusals = result.refusals
     payload: dict[str, Any] = {
         **result.facts,
@@ -243,14 +241,18 @@ def curve(
         lines = [title, "", grid_table(names, rows)]
         return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in refusals.items())])
 
-    gaps = {
+    emit(payload, json, text, _unreached(result) | UNASKED)
+
+
+def _unreached(result: Curve) -> dict[str, str]:
+    """Why lines have no value, by its place."""
+    return {
         f"{line.key}.{i}": line.reason
         for line in result.lines
         if line.reason
         for i, value in enumerate(line.values)
         if math.isnan(value)
     }
-    emit(payload, json, text, gaps | UNASKED)
 
 
 def _steps(
@@ -276,12 +278,7 @@ def _steps(
         )
     columns = result.columns()
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.steps_figure(result, to.width)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.curves.steps_figure(result, to.width))
     slopes = {line.key: line.slope for line in result.lines}
     payload = {
         **result.facts,
@@ -304,13 +301,7 @@ def _steps(
         lines = [title, "", grid_table(names, rows)]
         return "\n".join([*lines, *(f"\n{key}: {reason}" for key, reason in result.refusals.items())])
 
-    unreached = {
-        f"{line.key}.{i}": line.reason
-        for line in result.lines
-        for i, value in enumerate(line.values)
-        if math.isnan(value)
-    }
-    emit(payload, json, text, unreached | UNASKED)
+    emit(payload, json, text, _unreached(result) | UNASKED)
 
 
 def _tapes(
@@ -328,12 +319,7 @@ def _tapes(
     loaded = on.read[0]
     found = tape_curve([(Path(f).name, one) for f, one in zip(files, tapes, strict=True)], loaded)
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.tapes_figure(found, to.width)
-
-    to.keep(found.columns(), draw)
+    to.keep(found.columns(), lambda: figures.curves.tapes_figure(found, to.width))
     payload = {
         "data": loaded.to_dict(),
         "tapes": list(found.names),
@@ -388,12 +374,7 @@ def _on_data(
     columns = {"K": at} | {curve.process.name: curve.lines[0].values for curve in found}
     label = "exact W2, units of the data"
 
-    def draw() -> Any:
-        from numerics.figures import curves as figures
-
-        return figures.processes_figure(found, "exact", label, to.width, scheme)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.curves.processes_figure(found, "exact", label, to.width, scheme))
     payload = {
         "data": loaded.to_dict(),
         "scheme": scheme,

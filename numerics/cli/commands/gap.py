@@ -9,7 +9,7 @@ import typer
 
 from numerics.cli import options as o
 from numerics.cli.option_groups import UNASKED, MaybeProcess, PictureOptions, grouped
-from numerics.cli.output import aligned, emit, grid_table, say
+from numerics.cli.output import aligned, emit, figures, grid_table, say
 
 
 @grouped
@@ -51,12 +51,7 @@ def gap(
     found = gap_closed(np.geomspace(first, last, many), d=dimension, sigma0=size)
     keys = [line.key for line in found.lines if not over or line.key != "theorem_1"]
 
-    def draw() -> Any:
-        from numerics.figures import schedules
-
-        return schedules.gap_figure(found, keys, to.width, over=over)
-
-    to.keep(found.columns(), draw)
+    to.keep(found.columns(), lambda: figures.schedules.gap_figure(found, keys, to.width, over=over))
     rows = [
         {
             "key": line.key,
@@ -147,12 +142,7 @@ def landscape(
         chosen, np.geomspace(ends[0], ends[1], many), Ks, d=count("d", o.required("d", d)), sigma0=size
     )
 
-    def draw() -> Any:
-        from numerics.figures import schedules
-
-        return schedules.landscape_figure(found, to.width)
-
-    to.keep(found.columns(), draw)
+    to.keep(found.columns(), lambda: figures.schedules.landscape_figure(found, to.width))
     payload: dict[str, Any] = {
         "process": chosen.name,
         "parameters": chosen.parameters,

@@ -10,9 +10,8 @@ import typer
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.option_groups import MaybeProcess, PictureOptions, grouped
-from numerics.cli.output import aligned, emit, grid_table, say
+from numerics.cli.output import aligned, emit, figures, grid_table, say
 
-ORDER = 50
 #: Schemes that have leading constants (Eq. 12′).
 SCHEMES = ("hf", "ei", "em", "ddpm")
 #: λ(T) over σ_0² where nothing is said: `numerics.studies.lower_bound.floor_check` takes the same.
@@ -154,15 +153,11 @@ def lower_bound(
     payload: dict[str, Any] = {
         "kind": "lower",
         "statement": "Proposition 1 (Eq. 12)",
-        "K": answer.K,
+        **vars(answer),
         "steps": answer.steps,
         "d": dimension,
         "sigma0": size,
         "eps": target,
-        "start": answer.start,
-        "theta": answer.theta,
-        "varrho": answer.varrho,
-        "u": answer.u,
         "check": {
             "process": chosen.name,
             "lam_T": check.lam_T,
@@ -171,24 +166,13 @@ def lower_bound(
             "slopes": check.slopes,
             "closest": check.closest,
         },
-        "cancellation": {
-            "K": tuned.K,
-            "lam_T": tuned.lam_T,
-            "prior": tuned.prior,
-            "exact": tuned.exact,
-            "floor": tuned.floor,
-        },
+        "cancellation": {k: v for k, v in vars(tuned).items() if k not in ("sigma0", "d", "curve")},
         "samplers": [row.to_dict() for row in floor_rows],
         "conditioning": None if known is None else known.to_dict(),
         "leading": leading_rows(chosen, [size2] * dimension, check.T, SCHEMES, [low, high]),
     }
 
-    def draw() -> Any:
-        from numerics.figures.lower_bound import floor_figure
-
-        return floor_figure(check, to.width)
-
-    to.keep(check.columns(), draw)
+    to.keep(check.columns(), lambda: figures.lower_bound.floor_figure(check, to.width))
 
     def text() -> str:
         limit = "λ(T) → ∞" if far is None else f"λ(T) = {far:g}"
@@ -414,8 +398,7 @@ def _leading(
 
 
 def _keep_floors(kappa: float, to: PictureOptions) -> None:
-    from numerics.figures import lower_bound as figures_lower_bound
     from numerics.studies.floors_by_sampler import floor_columns
 
     columns = floor_columns(kappa)
-    to.keep(columns, lambda: figures_lower_bound.affine_figure(columns, to.width, kappa=kappa))
+    to.keep(columns, lambda: figures.lower_bound.affine_figure(columns, to.width, kappa=kappa))

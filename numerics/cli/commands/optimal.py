@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli.option_groups import UNASKED, MaybeFacts, MaybeProcess, PictureOptions, grouped
-from numerics.cli.output import drawable, emit, grid_table, keep, note, short
+from numerics.cli.output import drawable, emit, figures, grid_table, keep, note, short
 
 #: λ(T) over the data's variance per coordinate where nothing is said.
 FAR = 1e4
@@ -113,12 +113,7 @@ def optimal(
     )
     nodes = {lane.name: lane.lam for lane in found.lanes}
 
-    def draw() -> Any:
-        from numerics.figures import schedules
-
-        return schedules.nodes_figure(found, width, variance)
-
-    keep(nodes, draw, None, figure)
+    keep(nodes, lambda: figures.schedules.nodes_figure(found, width, variance), None, figure)
     if out is not None:
         from numerics.schedules import schedule_formats
 
@@ -218,12 +213,7 @@ def clocks(
     times = {p.name: float(p.time_of(math.log(top))[()]) for p in chosen}
     columns = {"share": share} | {p.name: p.lam(times[p.name] * share) for p in chosen}
 
-    def draw() -> Any:
-        from numerics.figures import schedules
-
-        return schedules.clock_figure(chosen, math.log(top), 1.0, to.width)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.schedules.clock_figure(chosen, math.log(top), 1.0, to.width))
     payload = {"lam_max": top, "T": times, "lam": columns, **to.files}
 
     def text() -> str:

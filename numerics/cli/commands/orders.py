@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
 from typing import Annotated, Any
 
@@ -12,7 +10,7 @@ import typer
 from numerics.cli import options as o
 from numerics.cli import words
 from numerics.cli.option_groups import EpsOptions, FactOptions, ProcessOptions, grouped
-from numerics.cli.output import aligned, emit, note
+from numerics.cli.output import aligned, emit, emit_table
 from numerics.cli.progress import announcing
 
 #: How the three-column table can be written.
@@ -95,10 +93,6 @@ def gaps(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str | None) -> None:
     """The table of orders of the ten processes, and the user's own if there is one."""
-    import json as standard
-
-    from numerics.cli.output import clean
-    from numerics.io.writing import write
     from numerics.tables import orders as threecolumn
     from wbound import __version__, process
     from wbound.complexity.orders_table import ROWS, order_rows
@@ -112,19 +106,8 @@ def three_columns(theorem: str, chosen: Any, measured: bool, kind: str, out: str
         announce(p.name)
         rows += order_rows([p], theorems=theorems(theorem), measured=measured)
     payload = threecolumn.records(rows, time.perf_counter() - began, __version__)
-    if kind == "json" and out is None:
-        emit(payload, True, str, gaps(payload["rows"]))
-        return
-    if kind == "json":
-        text = standard.dumps(clean(payload), indent=1, ensure_ascii=False)
-    else:
-        width = shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
-        text = threecolumn.columns_text(rows, kind, width)
-    if out is None:
-        emit({}, False, lambda: text.rstrip("\n"))
-    else:
-        write(out, text.rstrip("\n") + "\n")
-        note(out)
+    reasons = gaps(payload["rows"])
+    emit_table(payload, kind, out, lambda width: threecolumn.columns_text(rows, kind, width), reasons)
 
 
 @grouped

@@ -9,7 +9,7 @@ from numerics.cli import data_options as s
 from numerics.cli import options as o
 from numerics.cli import standard_input
 from numerics.cli.option_groups import UNASKED, MaybeProcess, PictureOptions, ProcessOptions, grouped
-from numerics.cli.output import aligned, emit, grid_table, note, placed, say
+from numerics.cli.output import aligned, emit, figures, grid_table, note, placed, say
 
 
 @grouped
@@ -67,12 +67,7 @@ def score_error(
     )
     columns = found.columns()
 
-    def draw() -> Any:
-        from numerics.figures.schedules import fading_figure
-
-        return fading_figure(found, to.width)
-
-    to.keep(columns, draw)
+    to.keep(columns, lambda: figures.schedules.fading_figure(found, to.width))
     payload = {**vars(found), **to.files}
 
     def text() -> str:

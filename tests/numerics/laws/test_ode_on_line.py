@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import wbound
-from numerics.laws.ode_on_line import curve, flow1d, flow1d_w2, monotone, push, pushed_w2
+from numerics.laws.ode_on_line import Flow1d, curve, flow1d, monotone, push, pushed_w2
 from numerics.laws.sde_on_line import law1d_w2
 from numerics.targets.line_laws import Normal, Pair
 from numerics.targets.mixtures import Bimodal, GaussianMixture
@@ -35,6 +35,12 @@ EIGHT = (
     "vp-polynomial",
     "vp-exponential",
 )
+
+
+def flow1d_w2(
+    process: wbound.Process, target: Any, T: float, K: int, *, scheme: str = "ode-hf", start: str = "prior"
+) -> Flow1d:
+    return flow1d(setting(process, target, T, K, scheme=scheme, start=start))
 
 
 @pytest.mark.parametrize("scheme", [*ODE, "heun", "heun-lam"])

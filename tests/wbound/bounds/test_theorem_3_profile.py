@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from numerics.laws.ode_on_line import flow1d_w2
+from numerics.laws.ode_on_line import flow1d
 from numerics.targets.mixtures import Bimodal
 from wbound.bounds import theorem_3_profile
 from wbound.bounds.theorem_3 import log_products
@@ -21,6 +21,7 @@ from wbound.data.weak_log_concavity import weakly_log_concave
 from wbound.errors import HypothesisFailed
 from wbound.exact.gaussian_law import EXACT_LAW
 from wbound.sampler.grid import Grid
+from wbound.sampler.make_setting import setting
 from wbound.theory.explanation import explain
 from wbound.theory.statements import upper_bound
 
@@ -141,7 +142,7 @@ def test_it_holds_on_two_modes(
     target, T = Bimodal(c, s), s * s * far
     bound = wbound.w2_bound(CLOCK, target, T, K, scheme=scheme, start=start, grid=grid)
     assert bound.statement == "Theorem 3'"
-    exact = flow1d_w2(CLOCK, target, T, K, scheme=scheme, start=start, grid=grid, rtol=1e-6)
+    exact = flow1d(setting(CLOCK, target, T, K, scheme=scheme, start=start, grid=grid), 1e-6)
     assert bound.total >= exact.w2 - exact.error - 1e-9
 
 
