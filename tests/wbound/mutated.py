@@ -193,6 +193,16 @@ TARGETS: dict[str, Target] = {
     "sampler.tangent_law": Target(
         "test_ddim_angles", "test_ddim_angles.test_the_* test_ddim_angles.test_figures"
     ),
+    "numerics.transport.gaussians": Target(
+        "test_samples",
+        "test_samples.test_the_outside* test_samples.test_s[ci]* test_samples.test_full* test_samples.test_near*"
+        " test_samples.test_a_distance* test_samples.test_bad_g*",
+    ),
+    "numerics.transport.quantiles": Target(
+        "test_samples",
+        "test_samples.test_samples_of* test_samples.test_quantile* test_samples.test_a_sample* test_samples.test_what*"
+        " test_samples.test_bad_laws* test_samples.test_atoms*",
+    ),
     "sampler.levels": Target(
         "test_ddim_angles",
         "test_ddim_angles.test_equation_18* test_ddim_angles.test_the_ripple* test_ddim_angles.test_levels*",
@@ -204,6 +214,10 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 
 #: Functions, and variables in them, that are no formula or whose value does not matter, and why.
 PASSED_OVER: dict[str, str] = {
+    "summation.step_sums._edges": "where panels end, which the check's others do elsewhere",
+    "summation.step_sums._truncation": "an estimate of an error, far above it",
+    "summation.step_sums._breaks.log_lam": "a question",
+    "summation.step_sums._each.inside": "room that only a panel narrower than a virtual step lacks",
     "sampler.levels.levels_of": "refuses",
     "sampler.levels.geometric_step.lam": "a question, and a ratio",
     "sampler.levels.geometric_step.steps": "refuses",
@@ -311,6 +325,17 @@ REMEMBERED = (
 EQUIVALENT: dict[str, str] = {
     "bounds.ddpm.by_cause: `s.nodes.sampled()`": "what theta is found on: any gives a bound",
     "bounds.ddpm.by_cause: `_least(": "any theta gives a bound",
+    "summation.step_sums.tally: `T` halved": "of an estimate of an error",
+    "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, np.abs(other / sums - 1.0))` halved": "an estimate of an error",
+    "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, error + left_out[:, None])` halved": "an estimate of an error",
+    "summation.step_sums.tally: `error` halved": "an estimate of an error",
+    "summation.step_sums.tally: `left_out[:, None]`": "an estimate of an error, far above it",
+    "summation.step_sums._once: `eta * speed(process, data, np.array([first]))[0] if first else"
+    " np.full(T.size, np.inf)`": "which of two ways to sum the near end: both hold",
+    "summation.step_sums._each: `eta[few, None] * np.arange(3.0)` flipped": "the same slope, from the other side",
+    "summation.step_sums._cuts: `3.0 * eta`": "whether there is room for the slopes beside a kink",
+    "summation.step_sums._cuts: `4.0 * eta`": "whether there is room for the slopes beside a kink",
+    "summation.step_sums._cuts: `begin`": "whether there is room for the slopes beside a kink",
     "bounds.theorem_7_integrals._highest: `np.where(C > 0.0, C, 1.0)` halved": "where Newton's method begins, further right",
     "bounds.theorem_7_integrals.integrals: `DEEP` halved": "bounded from 2e-10 of a step's integral on: from above as well",
     "bounds.theorem_7_integrals.integrals: `math.log(L0)` (no. 2)": "what log v is counted from, and put back",

@@ -67,7 +67,8 @@ class Mutant:
 
 
 def module_of(name: str) -> ModuleType:
-    return importlib.import_module(f"wbound.{name}")
+    """A room's module, ``numerics`` named where it is one of its rooms'."""
+    return importlib.import_module(name if name.startswith("numerics.") else f"wbound.{name}")
 
 
 @functools.cache
