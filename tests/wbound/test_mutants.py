@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import checks
+import equivalent
 import mutated
 import mutation
 import numpy as np
@@ -216,7 +217,7 @@ def test_every_mutant_is_caught(record_property: Callable[[str, object], None]) 
 
 def test_exceptions_are_there_and_say_why() -> None:
     names = [mutant.name for mutant in mutation.mutants()]
-    for prefix, why in mutated.EQUIVALENT.items():
+    for prefix, why in equivalent.EQUIVALENT.items():
         assert why and any(name.startswith(prefix) for name in names), prefix
     for name, why in mutated.PASSED_OVER.items():
         parts = name.split(".")
