@@ -22,6 +22,10 @@ from wbound.typing import Array
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]
 
 
+#: How many scales of beginnings there are where steps' errors cancel, and how far they go beyond the data's deviations.
+SCALES, BEYOND = 8, 12.0
+
+
 class Derivatives(NamedTuple):
     """A value F and ∇F at the nodes λ_0 … λ_{K−1} (K,), and a metric: tridiagonal (K,), (K−1,) plus JᵀJ, J
     (E, K)."""
@@ -57,6 +61,11 @@ class Objective(Protocol):
         """Whether F is convex in a suitable clock."""
         ...
 
+    @property
+    def scales(self) -> Array:
+        """Scales (x) of √λ for the beginnings of a search that has many minima to choose from; empty where it has one."""
+        ...
+
 
 class SharpBound:
     """Eq. 9 squared: E_0²/(1+m_0λ_0)² + dΣ(1+m_0λ_k)^{−2}Ψ(λ_k, λ_{k−1}; L_0)."""
@@ -64,7 +73,7 @@ class SharpBound:
     def __init__(self, data: Curvature, start: str) -> None:
         self.data, self.start = data, start
         self.m, self.L = placement.curvatures(data)
-        self.convex = self.m == self.L and start == "exact"
+        self.convex, self.scales = self.m == self.L and start == "exact", np.empty(0)
 
     def w2(self, lam: Array) -> float:
         return math.sqrt(self.value(lam))
@@ -129,8 +138,11 @@ class ExactW2:
 
     def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
-        self.pair, _, self.flow = LAWS[scheme]
+        self.pair, _, self.flow, cancels = LAWS[scheme]
         self.convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
+        deviations = np.sqrt(spectrum.variances[spectrum.variances > 0.0])
+        wider = np.array([1.0 / BEYOND, BEYOND])
+        self.scales = np.geomspace(*(deviations[[0, -1]] * wider), SCALES) if cancels else np.empty(0)
 
     def w2(self, lam: Array) -> float:
         return self.value(lam)
@@ -225,7 +237,9 @@ class ExactW2:
     def _outer(self, e: Array) -> tuple[Array, Array]:
         """First and second derivative of (√(ς²+e) − ς)² in e."""
         s = self.spectrum.variances
-        v = np.maximum(s + e, 1e-300)
+        v = np.maximum(
+            s + e, 1e-100 * s + 1e-300
+        )  # nothing is left of a coordinate: no power of it overflows
         ratio = np.sqrt(s / v)
         # 1 − ς/√v = e/(√v(√v+ς))
         return np.where(s > 0.0, e / (np.sqrt(v) * (np.sqrt(v) + np.sqrt(s))), 1.0), 0.5 * ratio / v

@@ -328,11 +328,13 @@ def heun_lambda_value(s: Array, a: Array, b: Array) -> Array:
 
 class ClockLaw(NamedTuple):
     """A scheme's exact law on the clock, over adjacent nodes: with derivatives, and without (of the SDE carried to where
-    the sampler stops); the ODE's are products."""
+    the sampler stops); the ODE's are products. ``cancels``: whether steps err to both sides, so that nodes exist at which
+    their errors cancel, and W2 has many minima."""
 
     pair: Callable[[Array, Array, Array], Pair]
     value: Callable[..., Array]
     flow: bool
+    cancels: bool = False
 
 
 #: The laws by scheme: of the SDE a sum over adjacent nodes of the clock, of the ODE a product.
@@ -341,9 +343,9 @@ LAWS: dict[str, ClockLaw] = {
     "ddpm": ClockLaw(ddpm_pair, ddpm_value, False),
     "ode-hf": ClockLaw(ode_hf_pair, ode_hf_value, True),
     "ddim": ClockLaw(ddim_pair, ddim_value, True),
-    "heun": ClockLaw(heun_pair, heun_value, True),
+    "heun": ClockLaw(heun_pair, heun_value, True, cancels=True),
     "heun-lam": ClockLaw(heun_lam_pair, heun_lam_value, True),
-    "heun-lambda": ClockLaw(heun_lambda_pair, heun_lambda_value, True),
+    "heun-lambda": ClockLaw(heun_lambda_pair, heun_lambda_value, True, cancels=True),
 }
 PAIRS = {name: law.pair for name, law in LAWS.items() if not law.flow}
 FLOWS = {name: law.pair for name, law in LAWS.items() if law.flow}
@@ -390,7 +392,7 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
 def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> list[ClockW2]:
     """`clock_w2` of each of several rows of nodes, all of them at once."""
     s, sampling = spectrum.variances, spectrum.sampling
-    _, of, flow = LAWS[scheme]
+    _, of, flow, _ = LAWS[scheme]
     lams = [np.exp(row) for row in rows]
     if any(lam[-1] == 0.0 for lam in lams):
         has_density(SCHEMES[scheme], s)
@@ -457,7 +459,7 @@ def prior_excess(s: Array, lam: Array, scheme: str) -> Array:
 def _excess(s: Array, lam: Array, scheme: str) -> Array:
     """`prior_excess` from p_T."""
     end, e = float(lam[-1]), np.zeros(s.size)
-    _, of, flow = LAWS[scheme]
+    _, of, flow, _ = LAWS[scheme]
     rows = max(1, (1 << 18) // max(lam.size, 1))
     for i in range(0, e.size, rows):
         part, a, b = s[i : i + rows, None], lam[None, 1:], lam[None, :-1]

@@ -183,11 +183,11 @@ def test_gains_over_the_asymptotic_grid(K: int, gain: float) -> None:
 def test_a_convex_optimum_is_reached_from_anywhere() -> None:
     rng = np.random.default_rng(0)
     best = numerical_grid(ONE, 12, 50.0, objective="exact")
-    from wbound.design.placed_numerically import _minimise
+    from wbound.design.newton import minimise
 
     for _ in range(5):
         start = np.concatenate(([50.0], np.sort(rng.uniform(0.01, 49.0, 11))[::-1], [0.0]))
-        end = _minimise(ExactW2(Spectrum.of(ONE), "hf", "exact"), start, 1)
+        end = minimise(ExactW2(Spectrum.of(ONE), "hf", "exact"), start, 1)
         assert end.value == pytest.approx(best.value, rel=1e-10)
         assert end.lam == pytest.approx(best.lam, rel=1e-5)
 
