@@ -156,6 +156,14 @@ def _iterations(process: str, eps: float, **options: Any) -> Callable[[], object
     return lambda: wbound.iterations(p, data, eps, **options)
 
 
+def _table(name: str, **options: Any) -> Callable[[], object]:
+    """A table of K(ε): `complexity_table`, or `scheme_table` of schemes that both builds know."""
+    import wbound
+
+    table = getattr(wbound, name)
+    return lambda: table(**options)
+
+
 def _users(f: str, g: str, eps: float) -> Callable[[], object]:
     import wbound
 
@@ -203,6 +211,7 @@ def _program(words: list[str]) -> Callable[[], object]:
 CASES: dict[str, Callable[..., Callable[[], object]]] = {
     "sweep": _sweep,
     "iterations": _iterations,
+    "table": _table,
     "users": _users,
     "search": _search,
     "choose": _choose,
