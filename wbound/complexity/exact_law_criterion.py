@@ -15,7 +15,7 @@ from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.summation.criterion import Criterion, Value, by_size
-from wbound.summation.step_sums import Quality, Rows, few_steps, tally
+from wbound.summation.step_sums import Laid, Quality, Rows, few_steps
 from wbound.typing import Array, Index
 
 __all__ = ["exact_criterion"]
@@ -114,11 +114,11 @@ def exact_criterion(
         nonlocal at
         excess, mean, total = (np.empty((T.size, variances.size)) for _ in range(3))
         error = np.zeros(T.size)
+        laid = Laid(process, target, T, K, Rows(rows_of, (1.0, 2.0 + more, 2.0), (2, 1)), quality)
         for i, variance in enumerate(variances):
             at = variances[i : i + 1]
             order = 2.0 + more if c * variance == 1.0 else 1.0
-            rows = Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1))
-            got = tally(process, target, T, K, rows, quality)
+            got = laid.tally(Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1)))
             error = np.fmax(error, got.error.max(axis=1))
             with np.errstate(over="ignore"):  # an unstable scheme: infinite, and said to be
                 total[:, i] = np.exp(got.log_P)
