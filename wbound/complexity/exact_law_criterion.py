@@ -102,8 +102,10 @@ def exact_criterion(
     def from_starts(
         end: tuple[float, float], total: Array, excess: Array, mean: Array
     ) -> tuple[Array, Array]:
-        """The output's variances minus ς² and mean errors, (2, E) each, from what its steps (E,) make and keep."""
-        starts = [start_defects(start, variances, c, process, *map(float, end), power) for start in STARTS]
+        """The output's variances minus ς² and mean errors, (2, E) each, from what its steps (E,) make and keep; ``end``:
+        log α and log λ at T."""
+        log_alpha, log_lam = (float(v) for v in end)
+        starts = [start_defects(start, variances, c, process, log_alpha, log_lam, power) for start in STARTS]
         with np.errstate(over="ignore", invalid="ignore"):  # as above
             return (
                 np.stack([excess + total**2 * variance0 for variance0, _ in starts]),
