@@ -114,6 +114,50 @@ def compare(cases: dict[str, tuple[str, dict[str, Any]]], pairs: int = 5) -> lis
     return out
 
 
+# ---------------------------------------------------------------------- what is asked of them
+
+#: The cases of `iterations` whose median is one claim.
+CATALOGUE = "iterations: "
+
+
+def asked(quick: bool) -> dict[str, tuple[str, dict[str, Any], float | None]]:
+    """What is compared, by name: a case, its options, and how many times faster it is to be."""
+    import wbound
+
+    log = {"f": "log(1+t)", "g": "log(1+t)", "eps": 1e-8}
+    cases: dict[str, tuple[str, dict[str, Any], float | None]] = {
+        "sweep, a cell of K <= 1000": ("sweep", {"K": [10, 30, 100, 300, 1000], "most": 1680}, 20.0),
+        "sweep, a cell of K = 1e4": ("sweep", {"K": [10_000], "most": 84}, 3.0),
+        "search, an evaluation": ("search", {"n": 60}, 5.0),
+    }
+    ranked: dict[str, Any] = {
+        "processes": ["vp-linear", "ve-exponential", "ou"],
+        "grids": ["uniform", "optimal", "gaussian", "log-lam", "edm"],
+    }  # what both builds rank
+    for d, K in [(10, 100)] if quick else [(d, K) for d in (10, 3072) for K in (20, 100, 1000)]:
+        name = f"choose, {d} eigenvalues, K = {K}"
+        cases[name] = ("choose", {"d": d, "K": K, "numerical": False, **ranked}, 5.0)
+    if not quick:  # the former build takes up to 17 s for each
+        cases["choose, digits, K = 20, optimised nodes too"] = ("choose", {"d": 0, "K": 20, **ranked}, 5.0)
+        words = ["choose", "--data", "digits", "--steps", "20"]
+        cases["wbound choose --data digits, the program"] = ("program", {"words": words}, 2.0)
+        cases["iterations, f = g = log(1+t), em, eps = 1e-8"] = ("users", log, 10.0)
+        known = ["em", "ei", "hf", "ddpm", "ode-ei", "ode-hf"]
+        tables: dict[str, dict[str, Any]] = {"complexity": {"m0": 1.0}, "scheme": {"schemes": known}}
+        for kind, own in tables.items():
+            # today's complexity_table has Theorem 7's K as well, and the exact law's at its worst
+            options = {"name": f"{kind}_table", "L0": 1.0, **own}
+            cases[f"{kind}_table, eight processes"] = ("table", options, 5.0)
+        kinds: dict[str, dict[str, Any]] = {name: {"scheme": name} for name in ("em", "hf", "ddpm")}
+        kinds["Theorem 1"] = {"theorem": "published", "M1": "exact"}
+        for process in wbound.PUBLISHED:
+            for kind, own in kinds.items():
+                for eps in (0.1, 1e-3, 1e-8):
+                    name = f"{CATALOGUE}{process}, {kind}, eps = {eps:g}"
+                    cases[name] = ("iterations", {"process": process, "eps": eps, **own}, None)
+    return cases
+
+
 # ---------------------------------------------------------------------- cases, run in either build
 
 
@@ -154,6 +198,14 @@ def _iterations(process: str, eps: float, **options: Any) -> Callable[[], object
 
     p, data = wbound.process(process), _gaussian(10, 1.0)
     return lambda: wbound.iterations(p, data, eps, **options)
+
+
+def _table(name: str, **options: Any) -> Callable[[], object]:
+    """A table of K(ε) of the eight processes: `complexity_table`, or `scheme_table` of the schemes given."""
+    import wbound
+
+    table = getattr(wbound, name)
+    return lambda: table(**options)
 
 
 def _users(f: str, g: str, eps: float) -> Callable[[], object]:
@@ -203,6 +255,7 @@ def _program(words: list[str]) -> Callable[[], object]:
 CASES: dict[str, Callable[..., Callable[[], object]]] = {
     "sweep": _sweep,
     "iterations": _iterations,
+    "table": _table,
     "users": _users,
     "search": _search,
     "choose": _choose,

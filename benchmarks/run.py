@@ -320,52 +320,22 @@ def former(quick: bool) -> list[Claim]:
     """Today's build against a former one, interleaved (benchmarks/former.py); without the history, nothing."""
     import former as bench
 
-    import wbound
-
-    log = {"f": "log(1+t)", "g": "log(1+t)", "eps": 1e-8}
-    cases: dict[str, tuple[str, dict[str, Any], float | None]] = {
-        "sweep, a cell of K <= 1000": ("sweep", {"K": [10, 30, 100, 300, 1000], "most": 1680}, 20.0),
-        "sweep, a cell of K = 1e4": ("sweep", {"K": [10_000], "most": 84}, 3.0),
-        "search, an evaluation": ("search", {"n": 60}, 5.0),
-    }
-    ranked: dict[str, Any] = {
-        "processes": ["vp-linear", "ve-exponential", "ou"],
-        "grids": ["uniform", "optimal", "gaussian", "log-lam", "edm"],
-    }  # what both builds rank
-    for d, K in [(10, 100)] if quick else [(d, K) for d in (10, 3072) for K in (20, 100, 1000)]:
-        name = f"choose, {d} eigenvalues, K = {K}"
-        cases[name] = ("choose", {"d": d, "K": K, "numerical": False, **ranked}, 5.0)
-    if not quick:  # the former build takes up to 17 s for each
-        cases["choose, digits, K = 20, optimised nodes too"] = ("choose", {"d": 0, "K": 20, **ranked}, 5.0)
-        words = ["choose", "--data", "digits", "--steps", "20"]
-        cases["wbound choose --data digits, the program"] = ("program", {"words": words}, 2.0)
-        cases["iterations, f = g = log(1+t), em, eps = 1e-8"] = ("users", log, 10.0)
-        kinds: dict[str, dict[str, Any]] = {name: {"scheme": name} for name in ("em", "hf", "ddpm")}
-        kinds["Theorem 1"] = {"theorem": "published", "M1": "exact"}
-        for process in wbound.PUBLISHED:
-            for kind, own in kinds.items():
-                for eps in (0.1, 1e-3, 1e-8):
-                    name = f"{CATALOGUE}{process}, {kind}, eps = {eps:g}"
-                    cases[name] = ("iterations", {"process": process, "eps": eps, **own}, None)
+    cases = bench.asked(quick)
     found = bench.compare({name: case[:2] for name, case in cases.items()}, 5)
     claims = [
         Claim(
             "former", c.case, bench.COMMIT, c.ratio, "at least", cases[c.case][2], c.seconds, [c.low, c.high]
         )
         for c in found
-        if not c.case.startswith(CATALOGUE)
+        if not c.case.startswith(bench.CATALOGUE)
     ]
-    ours = [c for c in found if c.case.startswith(CATALOGUE)]
+    ours = [c for c in found if c.case.startswith(bench.CATALOGUE)]
     if ours:
         low, middle, high = statistics.quantiles([c.ratio for c in ours], n=4)
         seconds = statistics.median(c.seconds for c in ours)
         name = f"iterations, median of the catalogue's {len(ours)}"
         claims.append(Claim("former", name, bench.COMMIT, middle, "at least", 5.0, seconds, [low, high]))
     return claims
-
-
-#: The cases of `iterations` whose median is one claim.
-CATALOGUE = "iterations: "
 
 
 #: 10⁴ cells of closed form for each target.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -141,13 +141,13 @@ def weights(L0: float, b: Batch) -> Callable[..., Array]:
     """
     length = growth(L0, b.log_lam_lo, b.log_lam_hi, b.ratio)
     base = softplus(math.log(L0) + b.log_lam_lo)  # log v_0
-    local = _LocalWeight(length)
+    # of one part at a time many θ are asked
+    local = lru_cache(maxsize=1)(lambda *ends: _LocalWeight(length[slice(*ends)]))
 
     def log_weight(theta: float, part: slice = slice(None)) -> Array:
         Y, log_v0 = length[part], base[part]
-        of = local if part == slice(None) else _LocalWeight(Y)
         with np.errstate(divide="ignore"):  # a step so small that its cube underflows
-            out = np.log(of(theta))
+            out = np.log(local(part.start, part.stop, part.step)(theta))
         # the integral is at most e^{(3−θ)Y}: where that overflows its logarithm is Y's part and a constant
         far = (3.0 - theta) * Y > 600.0
         if far.any():

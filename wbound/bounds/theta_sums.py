@@ -16,7 +16,7 @@ from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.summation.criterion import Criterion, Value, by_size
-from wbound.summation.step_sums import COARSE, Quality, Rows, tally
+from wbound.summation.step_sums import COARSE, Quality, Rows, Tally, one_by_one, tally
 from wbound.typing import Array, Index
 
 __all__ = ["StepRows", "ThetaSums"]
@@ -67,7 +67,19 @@ class ThetaSums(NamedTuple):
             return value_of(self.of(s, quality.rough), 0.0)
 
         def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-            found = _summed(self, process, data, scheme, T, K, quality)
+            return values(T, _summed(self, process, data, scheme, T, K, quality))
+
+        def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
+            if not quality.rough or data.delta:
+                return None
+            thetas = [np.array([2.0])] * len(self.constants)  # as `of` does roughly
+            got, _ = one_by_one(process, T, K, _rows(self, data, scheme, thetas))
+            ends, terms, log_P, error = _parted(self, data, process.law(T)[1], thetas, got)
+            drift = ends[:, 0] + sum(own[:, 0] for own in terms)
+            rows = np.stack((drift, ends[:, 1], log_P, error), axis=1).tolist()
+            return values(T, [Summed(*row) for row in rows])
+
+        def values(T: Array, found: list[Summed]) -> list[Value]:
             log_alpha, log_lam = process.law(T)
             out = []
             for j, (drift, score, log_P, error) in enumerate(found):
@@ -76,7 +88,7 @@ class ThetaSums(NamedTuple):
                 out.append(value_of(parts, error))
             return out
 
-        return by_size(summed, tallied)
+        return by_size(summed, tallied, together)
 
 
 class Summed(NamedTuple):
@@ -88,40 +100,51 @@ class Summed(NamedTuple):
     error: float
 
 
+def _rows(own: ThetaSums, data: Curvature, scheme: Scheme, thetas: list[Array]) -> Rows:
+    """What is summed: the growth, drift, score, and each θ-term for each of its θ."""
+
+    def rows_of(b: Batch, which: Index) -> Array:
+        rows = own.rows(b, data, scheme)
+        with np.errstate(over="ignore"):  # an infinite step makes an infinite part
+            squares = [w(float(t)) for w, tried in zip(rows.weights, thetas, strict=True) for t in tried]
+        plain = (np.broadcast_to(row, b.t_lo.shape) for row in rows[:3])
+        return np.stack([*plain, *squares])
+
+    n = sum(tried.size for tried in thetas)
+    growth, drift, score, curved = own.orders
+    return Rows(rows_of, (growth, drift, score) + (curved,) * n, (1, 1) + (2,) * n)
+
+
+def _parted(
+    own: ThetaSums, data: Curvature, log_lam: Array, thetas: list[Array], got: Tally
+) -> tuple[Array, list[Array], Array, Array]:
+    """From the sums of `_rows`: drift and score (J, 2); each θ-term for each of its θ (J, n); log of the product of γ (J,);
+    the relative error (J,)."""
+    constants = [
+        [
+            constant(float(t), data, float(far))
+            for constant, tried in zip(own.constants, thetas, strict=True)
+            for t in tried
+        ]
+        for far in log_lam
+    ]
+    # steps too long for an expansion: K is far too small
+    sums = np.where(got.sums >= 0.0, got.sums, np.inf)
+    roots = np.sqrt(np.array(constants) * sums[:, 2:])
+    terms = np.split(roots, np.cumsum([tried.size for tried in thetas])[:-1], axis=1)
+    return sums[:, :2], terms, got.log_P, np.nanmax(got.error, axis=1)
+
+
 def _summed(
     own: ThetaSums, process: Process, data: Curvature, scheme: Scheme, T: Array, K: Array, quality: Quality
 ) -> list[Summed]:
     """The sums over K_j uniform steps of [0, T_j], too many to sum one by one."""
     log_lam = process.law(T)[1]
-    growth, drift, score, curved = own.orders
 
     def at(thetas: list[Array], part: slice, q: Quality) -> tuple[Array, list[Array], Array, Array]:
-        """Of some horizons: drift and score (J, 2); each θ-term for each of its θ (J, n); log of the product of γ
-        (J,); the relative error (J,)."""
-
-        def rows_of(b: Batch, which: Index) -> Array:
-            rows = own.rows(b, data, scheme)
-            with np.errstate(over="ignore"):  # an infinite step makes an infinite part
-                squares = [w(float(t)) for w, tried in zip(rows.weights, thetas, strict=True) for t in tried]
-            plain = (np.broadcast_to(row, b.t_lo.shape) for row in rows[:3])
-            return np.stack([*plain, *squares])
-
-        n = sum(tried.size for tried in thetas)
-        rows = Rows(rows_of, (growth, drift, score) + (curved,) * n, (1, 1) + (2,) * n)
-        got = tally(process, data, T[part], K[part], rows, q)
-        constants = [
-            [
-                constant(float(t), data, float(far))
-                for constant, tried in zip(own.constants, thetas, strict=True)
-                for t in tried
-            ]
-            for far in log_lam[part]
-        ]
-        # steps too long for an expansion: K is far too small
-        sums = np.where(got.sums >= 0.0, got.sums, np.inf)
-        roots = np.sqrt(np.array(constants) * sums[:, 2:])
-        terms = np.split(roots, np.cumsum([tried.size for tried in thetas])[:-1], axis=1)
-        return sums[:, :2], terms, got.log_P, np.nanmax(got.error, axis=1)
+        """`_parted` of some horizons."""
+        got = tally(process, data, T[part], K[part], _rows(own, data, scheme, thetas), q)
+        return _parted(own, data, log_lam[part], thetas, got)
 
     # any θ gives a bound: a look at many, then one around the best, for each θ-term
     each, coarsely = np.arange(T.size), [own.wide] * len(own.constants)

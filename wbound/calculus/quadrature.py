@@ -206,13 +206,13 @@ def integrate(
     parts = [slice(start, start + CHUNK) for start in range(0, lo.size, CHUNK)]
     for part in parts:
         # short steps, which are most, agree at once; the others are refined
-        begin, width = lo[part, None], (hi[part] - lo[part])[:, None]
-        nodes = [(begin + width * own.x).ravel() for own in (fine, coarse)]
+        first, width = lo[part, None], (hi[part] - lo[part])[:, None]
+        nodes = [(first + width * own.x).ravel() for own in (fine, coarse)]
         with np.errstate(over="ignore", invalid="ignore"):  # as in `moments`; inf − inf: left to the mesh
-            at = function(np.concatenate(nodes))
+            values = function(np.concatenate(nodes))
             split = nodes[0].size
-            value[part] = (at[:split].reshape(-1, 5) @ fine.w) * width[:, 0]
-            error[part] = np.abs(value[part] - (at[split:].reshape(-1, 3) @ coarse.w) * width[:, 0])
+            value[part] = (values[:split].reshape(-1, 5) @ fine.w) * width[:, 0]
+            error[part] = np.abs(value[part] - (values[split:].reshape(-1, 3) @ coarse.w) * width[:, 0])
     enough = 0.0
     if floor and lo.size:
         means = np.abs(value) / (hi - lo)

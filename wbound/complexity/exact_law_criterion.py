@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from wbound.data.log_concave import gaussian_data
-from wbound.exact.gaussian_law import defects, law, start_defects
+from wbound.exact.gaussian_law import BLOCK, defects, laws, start_defects
 from wbound.forward.forward_process import Process
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
 from wbound.summation.criterion import Criterion, Value, by_size
-from wbound.summation.step_sums import Quality, Rows, tally
+from wbound.summation.step_sums import Laid, Quality, Rows, few_steps
 from wbound.typing import Array, Index
 
 __all__ = ["exact_criterion"]
+
+#: The starts of the criterion's two parts.
+STARTS = ("exact", "prior")
 
 
 def exact_criterion(
@@ -63,31 +66,68 @@ def exact_criterion(
     at, made = variances[:1], value or both
 
     def summed(T: float, K: int, quality: Quality) -> Value:
-        laws = [
-            law(setting(process, data, T, K, scheme=scheme, start=s), variances) for s in ("exact", "prior")
+        found = laws(setting(process, data, T, K, scheme=scheme), variances, STARTS)
+        return made(np.stack([v.excess for v in found]), np.stack([v.mean for v in found]), 0.0)
+
+    def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
+        # while T is searched; as few numbers at once as in `law`
+        if (
+            not quality.rough
+            or scheme.random
+            or scheme.memory is not None
+            or variances.size * K.sum() > BLOCK
+        ):
+            return None
+        b, begins, _ = few_steps(process, T, K)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # huge steps: an infinite law
+            d = defects(b, scheme, variances, c, power=power)
+            # the product of the steps nearer to the data: of none, before a horizon's first
+            log_P, sign = np.zeros(d.rho.shape), np.ones(d.rho.shape)
+            log_r = np.zeros(d.rho.shape) if d.log_r is None else d.log_r
+            for begin, end in zip(begins, np.append(begins[1:], b.size), strict=True):
+                np.cumsum(log_r[:, begin : end - 1], axis=1, out=log_P[:, begin + 1 : end])
+                if d.sign is not None:
+                    np.cumprod(d.sign[:, begin : end - 1], axis=1, out=sign[:, begin + 1 : end])
+            P, last = np.exp(log_P), np.append(begins[1:], b.size) - 1
+            excess = np.add.reduceat(P * P * d.rho, begins, axis=1)
+            mean = np.add.reduceat(sign * P * d.shift, begins, axis=1)
+            total = sign[:, last] * np.exp(log_P[:, last] + log_r[:, last])
+            if d.sign is not None:
+                total *= d.sign[:, last]
+        return [
+            made(*from_starts(end, total[:, h], excess[:, h], mean[:, h]), 0.0)
+            for h, end in enumerate(zip(*process.law(T), strict=True))
         ]
-        return made(np.stack([v.excess for v in laws]), np.stack([v.mean for v in laws]), 0.0)
+
+    def from_starts(
+        end: tuple[float, float], total: Array, excess: Array, mean: Array
+    ) -> tuple[Array, Array]:
+        """The output's variances minus ς² and mean errors, (2, E) each, from what its steps (E,) make and keep; ``end``:
+        log α and log λ at T."""
+        log_alpha, log_lam = (float(v) for v in end)
+        starts = [start_defects(start, variances, c, process, log_alpha, log_lam, power) for start in STARTS]
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            return (
+                np.stack([excess + total**2 * variance0 for variance0, _ in starts]),
+                np.stack([mean + total * mean0 for _, mean0 in starts]),
+            )
 
     def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
         nonlocal at
-        excess, mean = np.empty((T.size, 2, variances.size)), np.empty((T.size, 2, variances.size))
+        excess, mean, total = (np.empty((T.size, variances.size)) for _ in range(3))
         error = np.zeros(T.size)
-        log_alpha, log_lam = process.law(T)
+        laid = Laid(process, target, T, K, Rows(rows_of, (1.0, 2.0 + more, 2.0), (2, 1)), quality)
         for i, variance in enumerate(variances):
             at = variances[i : i + 1]
             order = 2.0 + more if c * variance == 1.0 else 1.0
-            rows = Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1))
-            got = tally(process, target, T, K, rows, quality)
+            got = laid.tally(Rows(rows_of, (order, 2.0 + more, 2.0), (2, 1)))
             error = np.fmax(error, got.error.max(axis=1))
             with np.errstate(over="ignore"):  # an unstable scheme: infinite, and said to be
-                total = np.exp(got.log_P)
-            for h in range(T.size):
-                for j, start in enumerate(("exact", "prior")):
-                    variance0, mean0 = start_defects(
-                        start, at, c, process, float(log_alpha[h]), float(log_lam[h]), power
-                    )
-                    excess[h, j, i] = got.sums[h, 0] + total[h] ** 2 * variance0[0]
-                    mean[h, j, i] = got.sums[h, 1] + total[h] * mean0
-        return [made(excess[h], mean[h], float(error[h])) for h in range(T.size)]
+                total[:, i] = np.exp(got.log_P)
+            excess[:, i], mean[:, i] = got.sums.T
+        return [
+            made(*from_starts(end, total[h], excess[h], mean[h]), float(error[h]))
+            for h, end in enumerate(zip(*process.law(T), strict=True))
+        ]
 
-    return by_size(summed, tallied)
+    return by_size(summed, tallied, together)

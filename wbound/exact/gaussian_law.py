@@ -7,6 +7,8 @@ have exact laws of Gaussians, an eigenvalue at a time, too; where the schemes ar
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -208,9 +210,14 @@ class _Law(NamedTuple):
 def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early; without ``means``
     (centred data) the mean error is left at 0. *exact*"""
+    return laws(s, variances, (s.start,), means)[0]
+
+
+def laws(s: Setting, variances: Array, starts: Sequence[str], means: bool = True) -> list[_Law]:
+    """`law` from each of several starts, whatever the setting's own: their steps are the same. *exact*"""
     if s.scheme.memory is not None:
-        of = _remembered(s, variances)
-        return _Law(of.variance - variances, of.mean_gain - 1.0)
+        tapes = [_remembered(replace(s, start=start), variances) for start in starts]
+        return [_Law(of.variance - variances, of.mean_gain - 1.0) for of in tapes]
     c = 1.0 / float(variances.mean()) if variances.any() else 1.0
     power = s.scheme.power  # units in which a step multiplies by about 1
     V2 = s.score_noise**2 / s.data.d
@@ -244,16 +251,18 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
                 P *= 2.0
                 np.exp(P, out=P)
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
-    missing, lost = _missing(s.start, variances, s.process, s.nodes.first[0])
-    with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
-        scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
-        excess = excess + scaled**2 * missing
-        mean = mean + scaled * (lost if means else 0.0)
-    if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
-        delta = math.exp(s.nodes.last[1])
-        scale = (1.0 + c * delta) ** power
-        excess, mean = delta + scale**2 * excess, scale * mean
-    return _Law(excess, mean)
+    out = []
+    for start in starts:
+        missing, lost = _missing(start, variances, s.process, s.nodes.first[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
+            scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
+            own = _Law(excess + scaled**2 * missing, mean + scaled * (lost if means else 0.0))
+        if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
+            delta = math.exp(s.nodes.last[1])
+            scale = (1.0 + c * delta) ** power
+            own = _Law(delta + scale**2 * own.excess, scale * own.mean)
+        out.append(own)
+    return out
 
 
 def _remembered(s: Setting, variances: Array) -> TapeLaw:

@@ -41,7 +41,19 @@ from wbound.summation.step_rows import (
 )
 from wbound.typing import Array, Index
 
-__all__ = ["CHECKED", "COARSE", "FINE", "SOUGHT", "Laid", "Quality", "Rows", "Tally", "one_by_one", "tally"]
+__all__ = [
+    "CHECKED",
+    "COARSE",
+    "FINE",
+    "SOUGHT",
+    "Laid",
+    "Quality",
+    "Rows",
+    "Tally",
+    "few_steps",
+    "one_by_one",
+    "tally",
+]
 
 
 class Near(NamedTuple):
@@ -181,13 +193,10 @@ class Laid:
 
 def one_by_one(process: Process, T: Array, K: Array, rows: Rows, first: float = 0.0) -> tuple[Tally, Array]:
     """The same of few steps, each summed: K whole numbers ≥ 1, (J,); and the largest log of a product on the way."""
+    each, begins, which = few_steps(process, T, K, first)
     steps = K.astype(np.intp)
-    which = np.repeat(np.arange(T.size), steps)
-    begins = np.cumsum(steps) - steps
-    i = np.arange(which.size) - begins[which]
-    eta = ((T - first) / K)[which]
-    hi = np.where(i + 1 == steps[which], T[which], first + eta * (i + 1))
-    found = rows.of(batch(process, first + eta * i, hi), which)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # as in `Asked`
+        found = rows.of(each, which)
     growth, before = found[0], np.empty(which.size)
     log_P, largest = np.zeros(T.size), np.zeros(T.size)
     if growth.any():
@@ -201,6 +210,18 @@ def one_by_one(process: Process, T: Array, K: Array, rows: Rows, first: float = 
         terms = found[1:]
     sums = np.add.reduceat(terms, begins, axis=1).T
     return Tally(log_P, sums, np.zeros(sums.shape), None), largest
+
+
+def few_steps(process: Process, T: Array, K: Array, first: float = 0.0) -> tuple[Batch, Index, Index]:
+    """K whole numbers (J,) of uniform steps of [first, T], from the data on, one horizon's after the other's; where each
+    horizon's begin (J,), and whose each is."""
+    steps = K.astype(np.intp)
+    which = np.repeat(np.arange(T.size), steps)
+    begins = np.cumsum(steps) - steps
+    i = np.arange(which.size) - begins[which]
+    eta = ((T - first) / K)[which]
+    hi = np.where(i + 1 == steps[which], T[which], first + eta * (i + 1))
+    return batch(process, first + eta * i, hi), begins, which
 
 
 class Panels:
