@@ -44,24 +44,26 @@ __all__ = [
 Maker = Callable[[float], tuple[Process, float]]
 
 
-class Candidate:
-    """What makes a row: nodes for a given log λ(T) and K, and the process behind them."""
+#: From log λ(T) and K to the nodes log λ (K+1,), the process behind them and its T.
+Place = Callable[[float, int], tuple[Array, Process | None, float]]
 
-    def __init__(
-        self, name: str, grid: str, place: Callable[[float, int], tuple[Array, Process | None, float]]
-    ):
+
+class Candidate:
+    """What makes a row: nodes for a given log λ(T) and K, and the process behind them. ``trial`` is `place` for a search,
+    whose processes nobody keeps."""
+
+    def __init__(self, name: str, grid: str, place: Place, trial: Place | None = None):
         self.name, self.grid, self.place = name, grid, place
+        self.trial = place if trial is None else trial
 
     def places(self, levels: Sequence[float], K: int) -> list[tuple[Array, Process | None, float] | None]:
-        """`place` at each log λ(T); None where it raises `BadInput`."""
-        if isinstance(self.place, _Uniform):
-            return self.place.each(levels, K)
-        return [_or_none(self.place, u, K) for u in levels]
+        """`trial` at each log λ(T); None where it raises `BadInput`."""
+        if isinstance(self.trial, _Uniform):
+            return self.trial.each(levels, K)
+        return [_or_none(self.trial, u, K) for u in levels]
 
 
-def _or_none(
-    place: Callable[[float, int], tuple[Array, Process | None, float]], u: float, K: int
-) -> tuple[Array, Process | None, float] | None:
+def _or_none(place: Place, u: float, K: int) -> tuple[Array, Process | None, float] | None:
     try:
         return place(u, K)
     except BadInput:
@@ -72,12 +74,15 @@ def within(row: Candidate, low: float, high: float) -> Candidate:
     """The row with its levels above 0 in [low, high] (log λ), for a scheme that sees the clock alone: what lies outside
     is squeezed into it, and is then no process's own."""
 
-    def place(u: float, K: int) -> tuple[Array, Process | None, float]:
-        log_lam, p, T = row.place(u, K)
-        held = squeezed(log_lam, low, high)
-        return (log_lam, p, T) if held is log_lam else (held, None, math.nan)
+    def held_in(place: Place) -> Place:
+        def nodes(u: float, K: int) -> tuple[Array, Process | None, float]:
+            log_lam, p, T = place(u, K)
+            held = squeezed(log_lam, low, high)
+            return (log_lam, p, T) if held is log_lam else (held, None, math.nan)
 
-    return Candidate(row.name, row.grid, place)
+        return nodes
+
+    return Candidate(row.name, row.grid, held_in(row.place), held_in(row.trial))
 
 
 def squeezed(log_lam: Array, low: float, high: float) -> Array:
@@ -138,7 +143,10 @@ def candidates_of(
     scheme tells apart."""
     rows = []
     if "uniform" in grids:
-        rows += [Candidate(name, "uniform", _Uniform(make)) for name, make in makers]
+        rows += [
+            Candidate(name, "uniform", _Uniform(make), _Uniform(getattr(make, "trial", make)))
+            for name, make in makers
+        ]
     seen = told_apart(scheme, makers)
     whole = not pointwise(scheme) and (on_clock(scheme) or any(not sees_alpha(make) for _, make in makers))
     for grid in (g for g in grids if g != "uniform"):
@@ -157,7 +165,7 @@ def _maker(p: str | Process, facts: LogConcave) -> tuple[str, Maker]:
         return p.name, _Known(p)
     name = p
     if any(row.name == name for row in IMAGES):
-        return name, lambda u: (NAMED[name].make(reaching(name, u)), 1.0)
+        return name, _Reaching(name)
     optimal = name.startswith("optimal")
     named = process(name, m0=facts.m0, L0=facts.L0) if optimal else process(name)
     return name, _Known(named)
@@ -171,6 +179,20 @@ class _Known:
 
     def __call__(self, u: float) -> tuple[Process, float]:
         return self.process, float(self.process.time_of(u))
+
+
+@dataclass(frozen=True)
+class _Reaching:
+    """A `Maker` of the image process of a name whose largest parameter gets to a level."""
+
+    name: str
+
+    def __call__(self, u: float) -> tuple[Process, float]:
+        return NAMED[self.name].make(reaching(self.name, u)), 1.0
+
+    def trial(self, u: float) -> tuple[Process, float]:
+        """The same, its closed forms not held against quadrature."""
+        return NAMED[self.name].make(reaching(self.name, u), checked=False), 1.0
 
 
 def sees_alpha(make: Maker) -> bool:
@@ -225,15 +247,11 @@ class _Uniform:
         return [_or_none(self, u, K) for u in levels]
 
 
-def _anywhere(
-    place: Callable[[float, int, Curvature | None], Array], data: Curvature
-) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+def _anywhere(place: Callable[[float, int, Curvature | None], Array], data: Curvature) -> Place:
     return lambda u, K: (place(u, K, data), None, math.nan)
 
 
-def _through(
-    place: Callable[[float, int, Curvature | None], Array], data: Curvature, make: Maker
-) -> Callable[[float, int], tuple[Array, Process | None, float]]:
+def _through(place: Callable[[float, int, Curvature | None], Array], data: Curvature, make: Maker) -> Place:
     def nodes(u: float, K: int) -> tuple[Array, Process | None, float]:
         p, T = make(u)
         return place(u, K, data), p, T

@@ -87,7 +87,7 @@ class Task:
     def at(self, row: Candidate, u: float, K: int) -> float:
         """The error of a row at log λ(T) = u; infinite where the process does not get there."""
         try:
-            log_lam, p, _ = row.place(u, K)
+            log_lam, p, _ = row.trial(u, K)
             return self.judge(log_lam, p).robust
         except BadInput:
             return math.inf
@@ -95,7 +95,7 @@ class Task:
     def held(self, row: Candidate, u: float, K: int) -> float:
         """`at`, and infinite where a sampler in float32 cannot follow the nodes."""
         try:
-            log_lam, p, _ = row.place(u, K)
+            log_lam, p, _ = row.trial(u, K)
             return self.judge(log_lam, p).robust if float32_holds(log_lam, self.log_variance) else math.inf
         except BadInput:
             return math.inf

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 
 from wbound.errors import IOFailure
 from wbound.typing import Array
@@ -52,6 +51,8 @@ def tabulate_shares(
     of_share: Callable[[Array], Array], lo: float, hi: float, tol: float, cells: int = 64
 ) -> Table:
     """`tabulate` of a function of (y − lo)/(hi − lo), which is exact in double precision for 2^k cells."""
+    from scipy.interpolate import make_interp_spline  # slow to load, and seldom needed
+
     share = np.arange(cells + 1) / cells
     values = of_share(share)
     while True:

@@ -288,7 +288,7 @@ def _logged(
 ) -> Array:
     with np.errstate(divide="ignore"):  # nothing is left of a coordinate
         if null is None:
-            return np.log1p(inside)
+            return np.log1p(inside, out=inside)
         return np.where(null, last(b) if callable(last) else last, np.log1p(np.where(null, 0.0, inside)))
 
 
@@ -301,7 +301,10 @@ def ode_hf_value(s: Array, a: Array, b: Array) -> Array:
 def ddim_value(s: Array, a: Array, b: Array) -> Array:
     """φ of `ddim_pair`."""
     null, A, B = _ends(s, a, b)
-    return _logged(-s * (np.sqrt(b) - np.sqrt(a)) ** 2 / (A * B), null, -np.inf, b)
+    A *= B  # in place: of many pairs fresh memory costs more than the arithmetic
+    inside = -s * (np.sqrt(b) - np.sqrt(a)) ** 2
+    inside /= A
+    return _logged(inside, null, -np.inf, b)
 
 
 def heun_lam_value(s: Array, a: Array, b: Array) -> Array:
@@ -353,9 +356,19 @@ FLOWS = {name: law.pair for name, law in LAWS.items() if law.flow}
 
 def width_error2(s: Array, e: Array) -> Array:
     """(√(ς²+e) − ς)², to the last digits near e = 0; a variance below 0 by rounding counts as 0."""
-    v = np.maximum(s + e, 0.0)
-    total = np.sqrt(v) + np.sqrt(s)
-    return np.where(total > 0.0, np.maximum(e, -s) / np.where(total > 0.0, total, 1.0), 0.0) ** 2
+    return _share2(np.maximum(e, -s), np.sqrt(np.maximum(s + e, 0.0)) + np.sqrt(s))
+
+
+def _share2(part: Array, total: Array) -> Array:
+    """(part/total)², 0 where the total is."""
+    if total.size and float(total.min()) > 0.0:
+        share = part / total
+    else:
+        share = np.divide(
+            part, total, out=np.zeros(np.broadcast_shapes(part.shape, total.shape)), where=total > 0.0
+        )
+    share *= share
+    return np.asarray(share)
 
 
 class ClockW2(NamedTuple):
@@ -375,8 +388,7 @@ class ClockW2(NamedTuple):
 
 def start_gap2(s: Array, e: Array, moved: Array) -> Array:
     """(√(ς²+e) − √(ς²+moved))², by its difference of squares."""
-    total = np.sqrt(np.maximum(s + e, 0.0)) + np.sqrt(np.maximum(s + moved, 0.0))
-    return np.where(total > 0.0, (e - moved) / np.where(total > 0.0, total, 1.0), 0.0) ** 2
+    return _share2(e - moved, np.sqrt(np.maximum(s + e, 0.0)) + np.sqrt(np.maximum(s + moved, 0.0)))
 
 
 def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
@@ -444,9 +456,11 @@ def _w2_of(spectrum: Spectrum, flow: bool, e: Array, lam0: Array, end: Array) ->
     moved, means2 = _moved_by_prior(flow, s, e, lam0, end)
     e, moved = end + e, end + moved
     mean2 = spectrum.mean_square @ means2
-    exact = counts @ width_error2(s, e)
-    prior = counts @ width_error2(s, moved) + mean2
-    start = counts @ start_gap2(s, e, moved) + mean2
+    # `width_error2` from each start and `start_gap2`, each root once
+    width, own, other = np.sqrt(s), np.sqrt(np.maximum(s + e, 0.0)), np.sqrt(np.maximum(s + moved, 0.0))
+    exact = counts @ _share2(np.maximum(e, -s), own + width)
+    prior = counts @ _share2(np.maximum(moved, -s), other + width) + mean2
+    start = counts @ _share2(e - moved, own + other) + mean2
     return [ClockW2(*each) for each in np.sqrt([exact, prior, start]).T.tolist()]
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,7 @@ class Process:
         log_lam: sp.Expr | None = None,
         short: sp.Expr | None = None,
         t_max: float = math.inf,
+        checked: bool = True,
     ) -> None:
         self.name, self.parameters = name, dict(parameters)
         self._ends_at = t_max
@@ -102,7 +103,7 @@ class Process:
         self._log_lam_of = None if log_lam is None else self._function(log_lam, t)
         #: (1 − σ²)/α² in α, where the row says it, as sympy; for g² = 2κf it is κ + (1 − κ)/α²
         self._short = short
-        if increment is not None:
+        if increment is not None and checked:
             check_identities(self)
 
     @classmethod
@@ -112,7 +113,7 @@ class Process:
         """A process with closed forms: ``family``; ``increment`` in lo < hi, which is ∫_lo^hi g² (family ve)
         or ∫_lo^hi f (the others); ``log_lam`` in t (required for general); ``short``, (1 − σ²)/α² in alpha, where
         the family does not say it; ``t_max``, where λ becomes infinite, if it does. They are checked against
-        quadrature here; raises `BadInput` where they differ."""
+        quadrature here, unless ``checked`` is False; raises `BadInput` where they differ."""
         self = cls.__new__(cls)
         self._setup(name, parameters, f, g, **closed)
         return self
@@ -140,6 +141,7 @@ class Process:
         return call
 
     @staticmethod
+    @lru_cache(maxsize=256)  # a search makes the same process with hundreds of parameters
     def _ratio(f: sp.Expr, g: sp.Expr, t: sp.Symbol) -> sp.Expr:
         """g²/(2f), free of t where sympy sees that cheaply."""
         if f == 0:

@@ -40,8 +40,9 @@ class Row:
     ordered: tuple[tuple[str, str], ...] = ()
     closed: Callable[[Mapping[str, float]], dict[str, Any]] | None = None
 
-    def make(self, parameters: Mapping[str, float]) -> Process:
-        """The process of this row; parameters left out take the defaults. Raises `BadInput`."""
+    def make(self, parameters: Mapping[str, float], checked: bool = True) -> Process:
+        """The process of this row; parameters left out take the defaults. ``checked``: its closed forms by quadrature
+        too, which a search that makes hundreds leaves to the one that it ends at. Raises `BadInput`."""
         defaults = dict(self.defaults)
         for key in parameters:
             if key not in defaults:
@@ -51,7 +52,7 @@ class Row:
             if values[small] >= values[large]:
                 raise BadInput(small, values[small], f"must be below {large} = {values[large]:g}")
         if self.closed is not None:
-            return Process.named(self.name, values, **self.closed(values))
+            return Process.named(self.name, values, **self.closed(values), checked=checked)
         f, g, increment, log_lam, short = _expressions(self)
         return Process.named(
             self.name,
@@ -62,6 +63,7 @@ class Row:
             increment=increment,
             log_lam=log_lam,
             short=short,
+            checked=checked,
         )
 
 
