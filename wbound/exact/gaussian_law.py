@@ -7,6 +7,8 @@ have exact laws of Gaussians, an eigenvalue at a time, too; where the schemes ar
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +30,7 @@ from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import statement
 from wbound.typing import Array
 
-__all__ = ["EXACT_LAW", "Defects", "alone", "defects", "exact_w2", "start_defects"]
+__all__ = ["EXACT_LAW", "Defects", "alone", "defects", "exact_w2", "from_starts", "start_defects"]
 
 
 #: F_k above which a step is long: e^F − 1 − F is then no smaller than 1 + F by much.
@@ -208,9 +210,14 @@ class _Law(NamedTuple):
 def law(s: Setting, variances: Array, means: bool = True) -> _Law:
     """The exact output law along eigenvalues ς² (E,): y_K, or y_K/α_K when stopped early; without ``means``
     (centred data) the mean error is left at 0. *exact*"""
+    return _laws(s, (s.start,), variances, means)[0]
+
+
+def _laws(s: Setting, starts: Sequence[str], variances: Array, means: bool) -> list[_Law]:
+    """`law` from each of ``starts``, whose part is the last of the sum: the steps are taken once."""
     if s.scheme.memory is not None:
-        of = _remembered(s, variances)
-        return _Law(of.variance - variances, of.mean_gain - 1.0)
+        tapes = [_remembered(replace(s, start=start), variances) for start in starts]
+        return [_Law(of.variance - variances, of.mean_gain - 1.0) for of in tapes]
     c = 1.0 / float(variances.mean()) if variances.any() else 1.0
     power = s.scheme.power  # units in which a step multiplies by about 1
     V2 = s.score_noise**2 / s.data.d
@@ -244,16 +251,18 @@ def law(s: Setting, variances: Array, means: bool = True) -> _Law:
                 P *= 2.0
                 np.exp(P, out=P)
             excess = excess + np.einsum("ek,ek->e", P, d.rho)
-    missing, lost = _missing(s.start, variances, s.process, s.nodes.first[0])
-    with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
-        scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
-        excess = excess + scaled**2 * missing
-        mean = mean + scaled * (lost if means else 0.0)
-    if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
-        delta = math.exp(s.nodes.last[1])
-        scale = (1.0 + c * delta) ** power
-        excess, mean = delta + scale**2 * excess, scale * mean
-    return _Law(excess, mean)
+    out = []
+    for start in starts:
+        missing, lost = _missing(start, variances, s.process, s.nodes.first[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
+            scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
+            own, own_mean = excess + scaled**2 * missing, mean + scaled * (lost if means else 0.0)
+        if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
+            delta = math.exp(s.nodes.last[1])
+            scale = (1.0 + c * delta) ** power
+            own, own_mean = delta + scale**2 * own, scale * own_mean
+        out.append(_Law(own, own_mean))
+    return out
 
 
 def _remembered(s: Setting, variances: Array) -> TapeLaw:
@@ -297,21 +306,28 @@ def remaining(s: Setting, variances: Array) -> Array:
 
 
 def _evaluate(s: Setting) -> float:
+    return _distances(s, (s.start,))[0]
+
+
+def _distances(s: Setting, starts: Sequence[str]) -> list[float]:
     data = gaussian_data(s.data)
     variances, group = np.unique(data.eigenvalues, return_inverse=True)
-    excess, mean = law(s, variances, bool(data.coordinates.any()))
-    # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
-    v = np.maximum(variances + excess, 0.0)
-    collapsed = excess < -0.5 * variances
-    if collapsed.any():  # ς² + excess would cancel
-        v[collapsed] = remaining(s, variances[collapsed])
-    spread = np.sqrt(v) + np.sqrt(variances)
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # ς² = 0 = v: no error; an infinite law is infinitely far
-        width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
-        total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
-    return math.sqrt(total) if not math.isnan(total) else math.inf
+    laws = _laws(s, starts, variances, bool(data.coordinates.any()))
+    out = []
+    for start, (excess, mean) in zip(starts, laws, strict=True):
+        # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
+        v = np.maximum(variances + excess, 0.0)
+        collapsed = excess < -0.5 * variances
+        if collapsed.any():  # ς² + excess would cancel
+            v[collapsed] = remaining(replace(s, start=start), variances[collapsed])
+        spread = np.sqrt(v) + np.sqrt(variances)
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # ς² = 0 = v: no error; an infinite law is infinitely far
+            width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
+            total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
+        out.append(math.sqrt(total) if not math.isnan(total) else math.inf)
+    return out
 
 
 EXACT_LAW = statement(
@@ -323,6 +339,12 @@ EXACT_LAW = statement(
     c.fixed_times,
     source="linear recursion of section 3",
 )
+
+
+def from_starts(s: Setting, starts: Sequence[str]) -> list[float]:
+    """`EXACT_LAW` of a setting from each of ``starts``: its hypotheses do not look at the start. *exact*"""
+    EXACT_LAW.check(s)
+    return _distances(s, starts)
 
 
 def exact_w2(
