@@ -193,11 +193,16 @@ def _choose(d: int, K: int, **options: Any) -> Callable[[], object]:
 
 
 def _program(words: list[str]) -> Callable[[], object]:
-    """A command line in a fresh interpreter of the build."""
+    """A command line in a fresh interpreter of the build, in a folder of its own."""
     line = [sys.executable, "-c", "from numerics.cli.main import run; run()", *words]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     quiet = subprocess.DEVNULL
-    return lambda: subprocess.run(line, check=True, env=environment, stdout=quiet, stderr=quiet)
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(line, check=True, cwd=folder, env=environment, stdout=quiet, stderr=quiet)
+
+    return run
 
 
 CASES: dict[str, Callable[..., Callable[[], object]]] = {
