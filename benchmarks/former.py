@@ -141,6 +141,9 @@ def asked(quick: bool) -> dict[str, tuple[str, dict[str, Any], float | None]]:
         cases["choose, digits, K = 20, optimised nodes too"] = ("choose", {"d": 0, "K": 20, **ranked}, 5.0)
         words = ["choose", "--data", "digits", "--steps", "20"]
         cases["wbound choose --data digits, the program"] = ("program", {"words": words}, 2.0)
+        # 40 and 4.8 s of the former build's processor in 12 and 1 s
+        cases["wbound lower-bound, the program"] = ("program", {"words": ["lower-bound"]}, 4.8)
+        cases["wbound report, the program"] = ("program", {"words": ["report"]}, 40.0 / 12.0)
         cases["iterations, f = g = log(1+t), em, eps = 1e-8"] = ("users", log, 10.0)
         known = ["em", "ei", "hf", "ddpm", "ode-ei", "ode-hf"]
         tables: dict[str, dict[str, Any]] = {"complexity": {"m0": 1.0}, "scheme": {"schemes": known}}
@@ -245,11 +248,16 @@ def _choose(d: int, K: int, **options: Any) -> Callable[[], object]:
 
 
 def _program(words: list[str]) -> Callable[[], object]:
-    """A command line in a fresh interpreter of the build."""
+    """A command line in a fresh interpreter of the build, in a folder of its own."""
     line = [sys.executable, "-c", "from numerics.cli.main import run; run()", *words]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     quiet = subprocess.DEVNULL
-    return lambda: subprocess.run(line, check=True, env=environment, stdout=quiet, stderr=quiet)
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(line, check=True, cwd=folder, env=environment, stdout=quiet, stderr=quiet)
+
+    return run
 
 
 CASES: dict[str, Callable[..., Callable[[], object]]] = {

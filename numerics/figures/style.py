@@ -242,6 +242,10 @@ def headed(title: str, inches: float) -> list[str]:
     out = [first] if title else []
     for text in rest:
         line = ""
+        whole = " ".join(text.split())
+        if text_width(whole) * SMALL / STYLE["font.size"] <= inches:
+            out.append(whole)
+            continue
         for word in text.split(" "):
             longer = f"{line} {word}".strip()
             if line and text_width(longer) * SMALL / STYLE["font.size"] > inches:

@@ -48,36 +48,61 @@ def _kernels() -> Any:
         from numba import njit
 
     @njit(cache=True, nogil=True, error_model="numpy")
-    def smear(x: Array, w: Array, s: float, lo: float, h: float, out: Array) -> None:
-        """out_i += Σ_j w_j exp(−(lo + ih − x_j)²/2s²): each Gaussian runs over the grid by two products a
-        node."""
-        n = out.size
-        d = h / s
-        shrink = math.exp(-d * d)
-        for j in range(x.size):
-            u = (x[j] - lo) / h
-            if not -1e9 < u < 1e9:
-                continue
-            i0 = min(max(math.floor(u + 0.5), 0), n - 1)
-            r = (i0 - u) * d
-            if abs(r) > FAR:
-                continue
-            top = w[j] * math.exp(-0.5 * r * r)
-            ratio = math.exp(-r * d - 0.5 * d * d)
-            value = top
-            last = min(n - 1, int(u + FAR / d))
-            for i in range(i0, last + 1):
-                out[i] += value
-                value *= ratio
+    def shape(x: Array) -> tuple[bool, float, bool]:
+        """Whether all x are finite, their largest distance from one to the next, and whether they run one way."""
+        most, up, down = 0.0, True, True
+        for i in range(x.size):
+            if not math.isfinite(x[i]):
+                return False, math.inf, False
+            if i:
+                step = x[i] - x[i - 1]
+                most, up, down = max(most, abs(step)), up and step > 0.0, down and step < 0.0
+        return True, most, up or down
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def summed(x: Array, w: Array, s: float, n: int) -> tuple[float, float, Array]:
+        """Σ_j w_j N(x_j, s²) as lo, h and log p of about n nodes, cut where p is below 1e−20 of its peak. A coarse grid
+        finds where that is. Each Gaussian, exp(−(lo + ih − x_j)²/2s²), runs over the grid by two products a node."""
+        lo, hi = x.min() - NOISE * s, x.max() + NOISE * s
+        h, size = (hi - lo) / 192, 193
+        for fine in range(2):
+            p = np.zeros(size)
+            d = h / s
+            shrink = math.exp(-d * d)
+            for j in range(x.size):
+                u = (x[j] - lo) / h
+                if not -1e9 < u < 1e9:
+                    continue
+                i0 = min(max(math.floor(u + 0.5), 0), size - 1)
+                r = (i0 - u) * d
+                if abs(r) > FAR:
+                    continue
+                top = w[j] * math.exp(-0.5 * r * r)
+                ratio = math.exp(-r * d - 0.5 * d * d)
+                value = top
+                for i in range(i0, min(size - 1, int(u + FAR / d)) + 1):
+                    p[i] += value
+                    value *= ratio
+                    ratio *= shrink
+                ratio = math.exp(r * d - 0.5 * d * d)
+                value = top * ratio
                 ratio *= shrink
-            ratio = math.exp(r * d - 0.5 * d * d)
-            value = top * ratio
-            ratio *= shrink
-            first = max(0, math.ceil(u - FAR / d))
-            for i in range(i0 - 1, first - 1, -1):
-                out[i] += value
-                value *= ratio
-                ratio *= shrink
+                for i in range(i0 - 1, max(0, math.ceil(u - FAR / d)) - 1, -1):
+                    p[i] += value
+                    value *= ratio
+                    ratio *= shrink
+            p += FLOOR * p.max()
+            least = p.max() * math.exp(-DEPTH)
+            first, last = 0, size - 1
+            while p[first] < least:
+                first += 1
+            while p[last] < least:
+                last -= 1
+            if not fine:
+                lo, hi = max(lo, lo + (first - 1) * h), min(hi, lo + (last + 1) * h)
+                h, size = (hi - lo) / n, n + 1
+        p = p[first : last + 1]
+        return lo + first * h, h, np.log(p / (p.sum() * h))
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def lagrange(padded: Array, weights: Array, t: Array, out: Array) -> None:
@@ -101,7 +126,7 @@ def _kernels() -> Any:
                 bottom += q
             out[k] = padded[cell + 1 + hit] if hit >= 0 else top / bottom
 
-    return smear, lagrange
+    return shape, summed, lagrange
 
 
 _BARYCENTRIC = np.array([(-1.0) ** i * math.comb(2 * _HALF - 1, i) for i in range(2 * _HALF)])
@@ -195,7 +220,7 @@ class Density:
 
 def _interpolate(padded: Array, t: Array) -> Array:
     out = np.empty(t.size)
-    _kernels()[1](padded, _BARYCENTRIC, np.ascontiguousarray(t, float), out)
+    _kernels()[2](padded, _BARYCENTRIC, np.ascontiguousarray(t, float), out)
     return out
 
 
@@ -216,11 +241,11 @@ def convolve(density: Density, moved: Map, variance: float, n: int) -> Density:
     """
     s = math.sqrt(variance)
     x = moved(density.z)
-    if not np.isfinite(x).all():
+    shape, summed, _ = _kernels()
+    bounded, most, monotone = shape(x)
+    if not bounded:
         raise OverflowError("the law of a step is infinite in double precision")
-    step = np.diff(x)
-    factor = max(1, math.ceil(RESOLVE * float(np.abs(step).max()) / s))
-    monotone = bool((step > 0.0).all() or (step < 0.0).all())
+    factor = max(1, math.ceil(RESOLVE * most / s))
     if factor > MOST_SPLIT and monotone:
         return _average(density, x, s, n)
     if factor * density.log_p.size > _MOST_NODES:
@@ -228,17 +253,7 @@ def convolve(density: Density, moved: Map, variance: float, n: int) -> Density:
     if factor > 1:
         density = density.split(factor)
         x = moved(density.z)
-    w = density.p / density.p.sum()
-    lo, hi = float(x.min()) - NOISE * s, float(x.max()) + NOISE * s
-    found = _smear(x, w, s, lo, (hi - lo) / 192, 193).trimmed()
-    a, b = max(lo, found.lo - found.h), min(hi, found.lo + found.h * found.log_p.size)
-    return _smear(x, w, s, a, (b - a) / n, n + 1).trimmed()
-
-
-def _smear(x: Array, w: Array, s: float, lo: float, h: float, n: int) -> Density:
-    out = np.zeros(n)
-    _kernels()[0](x, w, s, lo, h, out)
-    return Density(lo, h, np.log(out + FLOOR * out.max()))
+    return Density(*summed(x, density.p / density.p.sum(), s, n))
 
 
 def _average(density: Density, x: Array, s: float, n: int) -> Density:

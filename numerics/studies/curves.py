@@ -12,13 +12,14 @@ import scipy
 from numpy.typing import ArrayLike
 
 from numerics.schedules.candidates import seen_as
+from numerics.studies.slopes import geometric, slope, spaced
 from wbound.complexity.least_steps import iterations
 from wbound.data.curvature import Curvature
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave, gaussian_data
 from wbound.errors import BadInput, HypothesisFailed, Unreachable, count, one_of, positive
 from wbound.exact.floor import PROPOSITION_1
-from wbound.exact.gaussian_law import EXACT_LAW, exact_w2
+from wbound.exact.gaussian_law import exact_w2, from_starts
 from wbound.exact.random_midpoint import law_of_random_midpoint
 from wbound.extras import needing
 from wbound.forward.forward_process import Process
@@ -58,8 +59,6 @@ AXES = {
     "M": "score error M, 1/x",
     "eps": "ε (W2), units of the data, smaller to the right",
 }
-#: A point belongs to a slope in K where the start's share of the value is at most this.
-START_SHARE = 0.1
 #: λ(T) in units of the data's variance per coordinate, where a curve is not given a T.
 FAR = 1e3
 
@@ -114,33 +113,6 @@ class Curve:
         return out
 
 
-def geometric(start: float, stop: float, points: int) -> Array:
-    """Integers from start to stop, geometrically spaced, without repetition (float64)."""
-    values = np.rint(np.geomspace(start, stop, points))
-    return np.unique(values)
-
-
-def spaced(axis: str, start: float, stop: float, points: int) -> Array:
-    """Values of an axis from start to stop, geometrically spaced: integers for K and d."""
-    return geometric(start, stop, points) if axis in ("K", "d") else np.geomspace(start, stop, points)
-
-
-def slope(x: ArrayLike, y: ArrayLike, share: ArrayLike | None = None, decades: float = 1.0) -> float | None:
-    """The power p of y ≈ x^p: least squares in logarithms over the last ``decades`` of x in which y is
-    positive and finite and ``share`` (the start's part of y) at most `START_SHARE`; None below 3 points."""
-    xs, ys = np.asarray(x, float), np.asarray(y, float)
-    good = np.isfinite(ys) & (ys > 0.0)
-    if share is not None:
-        with np.errstate(invalid="ignore"):  # where y is nan it is not good anyway
-            good &= np.abs(np.asarray(share, float)) <= START_SHARE * np.abs(ys)
-    if not good.any():
-        return None
-    good &= xs >= xs[good].max() * 10.0**-decades * (1.0 - 1e-9)
-    if good.sum() < 3:
-        return None
-    return float(np.polyfit(np.log(xs[good]), np.log(ys[good]), 1)[0])
-
-
 def horizon(process: Process, data: Curvature, far: float = FAR) -> float:
     """T with λ(T) = ``far`` × the data's variance per coordinate: the start is then far away."""
     mean2 = (data.mean_norm or 0.0) ** 2
@@ -189,8 +161,8 @@ def _upper(statement: Statement, s: Setting) -> _Point:
 
 
 def _exact(s: Setting) -> _Point:
-    here = _w2(s)
-    return _Point(here, here - _w2(replace(s, start="exact")))
+    here, from_p_T = _w2(s)
+    return _Point(here, here - from_p_T)
 
 
 def _between(s: Setting, end: str) -> _Point:
@@ -199,13 +171,15 @@ def _between(s: Setting, end: str) -> _Point:
     return _Point(here, here - from_p_T)
 
 
-def _w2(s: Setting) -> float:
-    """W2 without noise: of Gaussian data by the exact law, of a product target by quadrature on the line."""
+def _w2(s: Setting) -> tuple[float, float]:
+    """W2 without noise, from the setting's start and from p_T: of Gaussian data by the exact law, of a product target by
+    quadrature on the line."""
     if hasattr(s.data, "factors") and not isinstance(s.data, Gaussian):
         from numerics.laws.sde_on_line import law1d  # quadrature, which Gaussian data never need
 
-        return law1d(s).w2
-    return float(EXACT_LAW(s))
+        return law1d(s).w2, law1d(replace(s, start="exact")).w2
+    here, from_p_T = from_starts(s, (s.start, "exact"))
+    return here, from_p_T
 
 
 def _lower(s: Setting) -> _Point:

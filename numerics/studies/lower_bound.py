@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from numerics.studies.curves import slope
+from numerics.studies.slopes import slope
 from wbound.calculus.roots import root
 from wbound.data.gaussian import Gaussian
 from wbound.errors import count, positive
 from wbound.exact.floor import floor_w2
-from wbound.exact.gaussian_law import EXACT_LAW, law
+from wbound.exact.gaussian_law import EXACT_LAW, from_starts, law
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
 from wbound.memory import dimension
@@ -21,6 +21,9 @@ from wbound.sampler.make_setting import Setting, setting
 from wbound.typing import Array
 
 __all__ = ["Cancellation", "Floor", "cancellation", "floor_check"]
+
+#: Whose exact W2 stands beside the floor.
+STARTS = ("exact", "prior")
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def floor_check(
     for K in Ks:
         for grid, key in (("gaussian", ""), ("uniform", "uniform_")):
             s = setting(chosen, data, T, int(K), scheme="hf", start="exact", grid=grid)
-            for start in ("exact", "prior"):
-                table[f"{key}{start}"].append(float(EXACT_LAW(replace(s, start=start))))
+            for start, w2 in zip(STARTS, from_starts(s, STARTS), strict=True):
+                table[f"{key}{start}"].append(w2)
     columns = {name: np.array(values) for name, values in table.items()}
     floor = np.array([floor_w2(int(K), d, sigma0, far) for K in Ks])
     slopes = {name: slope(Ks, values) for name, values in (columns | {"floor": floor}).items()}

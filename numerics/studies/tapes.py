@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numerics.laws.tape_parts import parts_on
-from numerics.studies.curves import slope
+from numerics.studies.slopes import slope
 from numerics.targets.datasets import Dataset
 from wbound.errors import BadInput
 from wbound.sampler.tape import Tape

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wbound.errors import IOFailure
+from wbound.extras import needing
 from wbound.typing import Array
 
 __all__ = ["Table", "tabulate", "tabulate_shares"]
@@ -29,14 +31,32 @@ class Table(NamedTuple):
 
     def __call__(self, y: Array) -> Array:
         """Values at y inside [lo, hi] (the end cells' polynomials outside)."""
-        u = (np.asarray(y, float) - self.lo) / self.step
-        cell = np.clip(u.astype(np.intp), 0, len(self.coefficients) - 1)
-        v = u - cell
-        c = self.coefficients[cell]
-        value = c[..., 5]
-        for j in (4, 3, 2, 1, 0):
-            value = value * v + c[..., j]
-        return np.asarray(value)
+        at = np.ascontiguousarray(y, float)
+        out = np.empty(at.shape)
+        _quintics()(at.ravel(), self.lo, self.step, self.coefficients, out.reshape(-1))
+        return out
+
+
+@cache
+def _quintics() -> Any:
+    """The compiled loop (compiled on first use, kept on disk)."""
+    with needing("samplers"):
+        from numba import njit
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def quintics(y: Array, lo: float, step: float, coefficients: Array, out: Array) -> None:
+        last = len(coefficients) - 1
+        for i in range(y.size):
+            u = (y[i] - lo) / step
+            cell = 0
+            if u >= last:
+                cell = last
+            elif u > 0.0:
+                cell = int(u)
+            v, c = u - cell, coefficients[cell]
+            out[i] = ((((c[5] * v + c[4]) * v + c[3]) * v + c[2]) * v + c[1]) * v + c[0]
+
+    return quintics
 
 
 def tabulate(function: Callable[[Array], Array], lo: float, hi: float, tol: float, cells: int = 64) -> Table:

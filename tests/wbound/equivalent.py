@@ -169,13 +169,13 @@ EQUIVALENT: dict[str, str] = {
     "exact.gaussian_law.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
     "exact.gaussian_law.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
     "exact.gaussian_law.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "exact.gaussian_law.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit",
+    "exact.gaussian_law.laws: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit",
     "exact.gaussian_law.remaining: `1.0 / float(variances.mean())` halved": "a unit",
-    "exact.gaussian_law.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
-    "exact.gaussian_law.law: `np.exp(log_P)` flipped": "its square enters",
-    "exact.gaussian_law.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
-    "exact.gaussian_law.law: `scale * mean` flipped": "the mean's error enters by its square",
-    "exact.gaussian_law.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
-    "exact.gaussian_law._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) /"
+    "exact.gaussian_law.laws: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law.laws: `np.exp(log_P)` flipped": "its square enters",
+    "exact.gaussian_law.laws: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
+    "exact.gaussian_law.laws: `scale * own_mean` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law.laws: `own_mean` flipped": "the mean's error enters by its square",
+    "exact.gaussian_law._distances: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) /"
     " spread)` flipped": "its square enters",
 }

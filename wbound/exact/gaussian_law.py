@@ -30,7 +30,7 @@ from wbound.statement import hypotheses as c
 from wbound.statement.hypotheses import statement
 from wbound.typing import Array
 
-__all__ = ["EXACT_LAW", "Defects", "alone", "defects", "exact_w2", "start_defects"]
+__all__ = ["EXACT_LAW", "Defects", "alone", "defects", "exact_w2", "from_starts", "start_defects"]
 
 
 #: F_k above which a step is long: e^F − 1 − F is then no smaller than 1 + F by much.
@@ -256,12 +256,12 @@ def laws(s: Setting, variances: Array, starts: Sequence[str], means: bool = True
         missing, lost = _missing(start, variances, s.process, s.nodes.first[0])
         with np.errstate(over="ignore", invalid="ignore"):  # as above; ∞ · 0 is an infinite law
             scaled = sign_P * np.exp(log_P + _log_unit(c, s.nodes.first[1], power))
-            own = _Law(excess + scaled**2 * missing, mean + scaled * (lost if means else 0.0))
+            own, own_mean = excess + scaled**2 * missing, mean + scaled * (lost if means else 0.0)
         if s.nodes.stopped_early:  # y_K/α_K has variance ŵ_K + (s_K/α_K)² times the defect
             delta = math.exp(s.nodes.last[1])
             scale = (1.0 + c * delta) ** power
-            own = _Law(delta + scale**2 * own.excess, scale * own.mean)
-        out.append(own)
+            own, own_mean = delta + scale**2 * own, scale * own_mean
+        out.append(_Law(own, own_mean))
     return out
 
 
@@ -306,21 +306,28 @@ def remaining(s: Setting, variances: Array) -> Array:
 
 
 def _evaluate(s: Setting) -> float:
+    return _distances(s, (s.start,))[0]
+
+
+def _distances(s: Setting, starts: Sequence[str]) -> list[float]:
     data = gaussian_data(s.data)
     variances, group = np.unique(data.eigenvalues, return_inverse=True)
-    excess, mean = law(s, variances, bool(data.coordinates.any()))
-    # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
-    v = np.maximum(variances + excess, 0.0)
-    collapsed = excess < -0.5 * variances
-    if collapsed.any():  # ς² + excess would cancel
-        v[collapsed] = remaining(s, variances[collapsed])
-    spread = np.sqrt(v) + np.sqrt(variances)
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # ς² = 0 = v: no error; an infinite law is infinitely far
-        width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
-        total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
-    return math.sqrt(total) if not math.isnan(total) else math.inf
+    found = laws(s, variances, starts, bool(data.coordinates.any()))
+    out = []
+    for start, (excess, mean) in zip(starts, found, strict=True):
+        # √v − ς = (v − ς²)/(√v + ς): exact to the last digits near equality
+        v = np.maximum(variances + excess, 0.0)
+        collapsed = excess < -0.5 * variances
+        if collapsed.any():  # ς² + excess would cancel
+            v[collapsed] = remaining(replace(s, start=start), variances[collapsed])
+        spread = np.sqrt(v) + np.sqrt(variances)
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # ς² = 0 = v: no error; an infinite law is infinitely far
+            width = np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) / spread)
+            total = float((width[group] ** 2).sum() + ((mean[group] * data.coordinates) ** 2).sum())
+        out.append(math.sqrt(total) if not math.isnan(total) else math.inf)
+    return out
 
 
 EXACT_LAW = statement(
@@ -332,6 +339,12 @@ EXACT_LAW = statement(
     c.fixed_times,
     source="linear recursion of section 3",
 )
+
+
+def from_starts(s: Setting, starts: Sequence[str]) -> list[float]:
+    """`EXACT_LAW` of a setting from each of ``starts``: its hypotheses do not look at the start. *exact*"""
+    EXACT_LAW.check(s)
+    return _distances(s, starts)
 
 
 def exact_w2(

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,9 @@ class _Run:
     def __init__(self, sampler: Multistep, writer: TapeWriter, lam: Array) -> None:
         self.sampler, self.writer, self.lam = sampler, writer, lam
         self.sigma = np.sqrt(lam)
-        self.log_sigma = np.log(self.sigma[:-1])
+        # as numbers, which single steps take
+        self._logs, sigma = np.log(self.sigma[:-1]).tolist(), self.sigma.tolist()
+        self._lengths = [math.inf if to == 0.0 else math.log(at / to) for at, to in pairwise(sigma)]
         self.start = writer.start()
         # what is left of the start is σ_k/σ_0 of it, as for every consistent method without noise
         self.left = self.sigma / self.sigma[0]
@@ -119,17 +122,18 @@ class _Run:
 
     def h(self, k: int) -> float:
         """log σ_k/σ_{k+1} of step k."""
-        return math.inf if self.lam[k + 1] == 0.0 else math.log(self.sigma[k] / self.sigma[k + 1])
+        return self._lengths[k]
 
     def places(self, k: int, points: int) -> Array:
         """Where D_k, D_{k−1}, … lie, in units of step k: 0, −h_{k−1}/h_k, …"""
-        return np.asarray((self.log_sigma[k] - self.log_sigma[k - np.arange(points)]) / self.h(k))
+        at, h = self._logs, self._lengths[k]
+        return np.array([(at[k] - at[k - j]) / h for j in range(points)])
 
     def exponential(self, state: Array, k: int, weights: Array, answers: Sequence[Array]) -> Array:
         """(σ_{k+1}/σ_k) y + Σ_j weights_j answers_j."""
         moved = state * (self.sigma[k + 1] / self.sigma[k])
-        for weight, answer in zip(weights, answers, strict=True):
-            moved = moved + weight * answer
+        for weight, answer in zip(weights.tolist(), answers, strict=True):
+            moved += weight * answer
         moved[0] = self.start[0] * self.left[k + 1]
         return moved
 

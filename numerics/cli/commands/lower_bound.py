@@ -89,8 +89,8 @@ def lower_bound(
       wbound lower-bound --variances 4,1,0.25 --process ou --T 4
     """
     import wbound
-    from numerics.studies.curves import geometric
     from numerics.studies.lower_bound import cancellation, floor_check
+    from numerics.studies.slopes import geometric
     from wbound.errors import BadInput, count, one_of, positive
 
     dimension, size = count("d", o.required("d", d)), positive("sigma0", o.required("sigma0", sigma0))

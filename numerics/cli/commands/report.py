@@ -45,12 +45,14 @@ def report(
     if full and (quick or paper):
         raise BadInput("full", "with --quick" if quick else "with --paper", "give one of them")
     if paper:
+        one_thread()
         from numerics.report.paper import write_paper
 
         note = write_paper(out, quick=quick, say=say, wrote=lambda path: WRITTEN.append(str(path)))
         say(f"wrote {note} and {len(WRITTEN) - 1} figures beside it")
         emit({"note": str(note), "files": list(WRITTEN)}, json, lambda: str(note))
         return
+    one_thread()
     from numerics.report import build
 
     if full:
@@ -59,6 +61,16 @@ def report(
     page = build(out, quick=quick, say=say, wrote=lambda path: WRITTEN.append(str(path)))
     say(f"wrote {page} and {len(WRITTEN) - 1} files of numbers beside it")
     emit({"page": str(page), "files": list(WRITTEN)}, json, lambda: str(page))
+
+
+def one_thread() -> None:
+    """Linear algebra on one thread where nothing else is set: matrices of a page are small, and a second thread waits for
+    them at full speed longer than it works. Libraries read this when they are loaded."""
+    import os
+    import sys
+
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def renew() -> None:

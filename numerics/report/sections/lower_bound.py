@@ -6,8 +6,8 @@ import math
 
 from numerics.figures import curves, lower_bound
 from numerics.report.blocks import Column, Context, Figure, Figures, Part, Prose, Table
-from numerics.studies.curves import geometric
 from numerics.studies.lower_bound import cancellation, floor_check
+from numerics.studies.slopes import geometric
 
 __all__ = ["build"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wbound
-from numerics.studies import curves, lower_bound
+from numerics.studies import curves, lower_bound, slopes
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.exact.floor import floor_w2
@@ -44,7 +44,7 @@ def test_the_starts_share_is_known_where_the_slope_depends_on_it() -> None:
     target = Gaussian(np.zeros(3), 2.0)
     from_p_T = [exact_w2(p, target, T=2.0, K=int(K), scheme="hf", start="exact") for K in curve.at]
     share = line.values - np.array(from_p_T)
-    small = np.abs(share) <= curves.START_SHARE * line.values
+    small = np.abs(share) <= slopes.START_SHARE * line.values
     assert small.any() and not small.all()
     last = curve.at[small].max()
     known = np.isfinite(line.start)

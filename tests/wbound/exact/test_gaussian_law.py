@@ -16,7 +16,7 @@ from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.floor import PROPOSITION_1, floor_w2
-from wbound.exact.gaussian_law import defects, exact_w2, law, remaining, start_defects
+from wbound.exact.gaussian_law import defects, exact_w2, from_starts, law, remaining, start_defects
 from wbound.sampler.grid import Grid
 from wbound.sampler.steps import GridBatch, batch
 
@@ -410,6 +410,16 @@ def test_bad_lower_bounds(typed: dict[str, object], said: str) -> None:
     with pytest.raises(BadInput) as caught:
         wbound.lower_bound(**{"d": 3, "sigma0": 1.0, "eps": 0.1, **typed})  # type: ignore[arg-type]
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ("em", "hf", "ddpm", "ddim", "dpmpp-2m"))
+def test_the_starts_at_once(scheme: str) -> None:
+    p, data, starts = wbound.process("vp-linear"), Gaussian(MEANS, SPECTRUM), ("prior", "exact", "standard")
+    for T, start in ((3.0, "exact"), (0.2, "prior")):  # of the second little is left
+        s = wbound.setting(p, data, T, 7, scheme=scheme, start=start)
+        assert from_starts(s, starts) == [exact_w2(p, data, T=T, K=7, scheme=scheme, start=x) for x in starts]
+    with pytest.raises(HypothesisFailed, match="p_0 is not known to be Gaussian"):
+        from_starts(wbound.setting(p, LogConcave(1, 1.0, 2.0, 0.7), 1.0, 5), starts)
 
 
 def test_what_has_no_exact_law() -> None:
