@@ -19,7 +19,6 @@ from wbound.design.look_back import walked
 from wbound.errors import BadInput, count
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.tape_response import amplification, state_widths
-from wbound.extras import MissingLibrary
 from wbound.sampler.multistep import multistep_named
 from wbound.sampler.tape import Tape
 
@@ -120,11 +119,7 @@ def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, se
     blank = FewCalls(K, kappa, int(x.size), floor, floor * data.spread, (), None, "")
     if K > MOST_CALLS:
         return replace(blank, why=f"the samplers are made for up to {MOST_CALLS} calls")
-    common, lacking = None, "no samples to run on"
-    try:
-        common = _common(data, samples, seed)
-    except MissingLibrary as missing:  # the rest needs none: said, not refused
-        lacking = str(missing)
+    common = _common(data, samples, seed)
     values, number, _ = spectral_bins(data.eigenvalues, most=64)
     coarse = (tuple(values.tolist()), tuple(number.tolist()))
     whole = (tuple(data.eigenvalues.tolist()), (1.0,) * data.d)
@@ -136,7 +131,7 @@ def few_calls(data: Dataset, calls: int, samples: NDArray[Any] | None = None, se
     }
     found = [_looked_at(name, tape, data, common) for name, tape in tapes.items()]
     if common is None:
-        why = f"{lacking}: in the order of W2 on the Gaussian, which is what the phase sampler is made for"
+        why = "no samples to run on: in the order of W2 on the Gaussian, which is what the phase sampler is made for"
         return replace(blank, samplers=tuple(sorted(found, key=lambda s: s.w2)), why=why)
     found.sort(key=lambda s: s.smoothed or 0.0)
     smoothing = Smoothing(

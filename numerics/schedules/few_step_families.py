@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -76,23 +76,36 @@ def tuned_levels(
     """Log-uniform levels λ (K+1,), the last 0, with the range at which the scheme's W2 on the Gaussian is least; σ at most
     ``most`` (x), as a network asks."""
     x, n = _law(spectrum)
-    sampler, best, least = multistep_named(scheme), (0.0,), math.inf
     small, large = math.sqrt(x[0]), math.sqrt(x[-1])
-    for high in HIGHS:
-        for bottom in np.geomspace(0.01 * small, max(2.0 * small, 0.5 * large), LOWS):
-            top = high * large
-            if bottom >= top or top > most:
-                continue
-            lam = np.append(np.geomspace(top, bottom, K), 0.0) ** 2
-            law, far = tape_law(sampler.tape(lam), x), float(lam[0])
-            # from p_T and from the prior, in units of √(1 + λ)
-            exact, prior = (
-                np.sqrt(law.gain**2 * v / (1.0 + far) + law.noise) for v in (x + far, np.full_like(x, far))
-            )
-            off = math.sqrt(float(n @ (exact - np.sqrt(x)) ** 2)) + math.sqrt(float(n @ (exact - prior) ** 2))
-            if off < least:
-                best, least = tuple(lam.tolist()), off
-    return best
+    lows = np.geomspace(0.01 * small, max(2.0 * small, 0.5 * large), LOWS).tolist()
+    ranges = [(high * large, low) for high in HIGHS for low in lows if low < high * large <= most]
+    if not ranges:
+        return (0.0,)
+    tops, bottoms = np.array(ranges).T
+    lam = np.hstack((np.geomspace(tops, bottoms, K, axis=1), np.zeros((len(ranges), 1)))) ** 2
+    exact, prior = TOGETHER.get(scheme, partial(_outputs, scheme))(lam, x)
+    off = np.sqrt((exact - np.sqrt(x)) ** 2 @ n) + np.sqrt((exact - prior) ** 2 @ n)
+    return tuple(lam[int(np.argmin(off))].tolist())
+
+
+def _outputs(scheme: str, lam: Array, x: Array) -> tuple[Array, Array]:
+    """√V (M, E) of a scheme's outputs on each row of levels (M, K+1), from p_T and from the prior."""
+    laws = [tape_law(multistep_named(scheme).tape(row), x) for row in lam]
+    gain, noise = (np.array([getattr(law, name) for law in laws]) for name in ("gain", "noise"))
+    far = lam[:, :1]
+    exact, prior = (np.sqrt(gain**2 * (v / (1.0 + far)) + noise) for v in (x + far, far))
+    return exact, prior
+
+
+def _outputs_of_2m(lam: Array, x: Array) -> tuple[Array, Array]:
+    """`_outputs` of DPM-Solver++(2M), all rows at once, as `two_m_from` has it."""
+    far = lam[:, :1]
+    per_unit = look_back.gains(np.ones(len(lam)), lam[:, :-1], np.sqrt(lam[:, 1:] / lam[:, :-1]), 1.0, x)
+    return per_unit * np.sqrt(x + far), per_unit * np.sqrt(far)
+
+
+#: Schemes whose outputs are known on many sets of levels at once.
+TOGETHER: dict[str, Callable[[Array, Array], tuple[Array, Array]]] = {"dpmpp-2m": _outputs_of_2m}
 
 
 def tuned(scheme: str, spectrum: Spectrum, K: int, most: float = math.inf) -> Tape:
@@ -140,7 +153,8 @@ def inflated(spectrum: Spectrum, theta: float) -> Spectrum:
 @lru_cache(maxsize=512)
 def refitted(spectrum: Spectrum, K: int, share: float = SHARE, theta: float | None = None) -> Tape:
     """`wbound.design.look_back.refitted`, kept."""
-    return look_back.refitted(spectrum[0], K, spectrum[1], share=share, theta=theta)
+    of = fitted(spectrum, K)
+    return look_back.refitted(spectrum[0], K, spectrum[1], share=share, theta=theta, of=of)
 
 
 def _spanning(spectrum: Spectrum, K: int, reach: float) -> Tape:

@@ -23,8 +23,8 @@ from wbound.typing import Array
 __all__ = ["Bimodal", "GaussianMixture", "Peaks", "SmoothedData", "enclosing_ball"]
 
 
-#: Numbers held at once when particles meet centres.
-CHUNK = 1 << 21
+#: Numbers held at once when particles meet centres: they stay in a core's own cache.
+CHUNK = 1 << 17
 
 
 class Bimodal(BoundedData):
@@ -93,6 +93,7 @@ class GaussianMixture(BoundedData):
         self.variances = widths[:1] ** 2 if np.ptp(widths) == 0.0 else widths**2
         self.centre, radius = enclosing_ball(at[mass > 0.0])
         self._shifted = at - self.centre
+        self._across = np.ascontiguousarray(self._shifted.T)
         self._squares = (self._shifted**2).sum(axis=1)
         with np.errstate(divide="ignore"):  # a component without weight
             self._log_weights = np.log(self.weights)
@@ -143,25 +144,36 @@ class GaussianMixture(BoundedData):
     def score(self, x: ArrayLike, alpha: float, sigma2: float) -> Array:
         """∇log p_t at x (n, d): Σ π_i(x)(αμ_i − x)/v_i, v_i = α²s_i² + σ², π a softmax, in chunks. *exact*"""
         at = points_in(x, self.d)
-        out = np.empty(at.shape)
+        n, k = at.shape[0], self.means.shape[0]
         v = alpha**2 * self.variances + sigma2
-        rows = max(CHUNK // self.means.shape[0], 1)
-        for i in range(0, at.shape[0], rows):
-            y = at[i : i + rows] - alpha * self.centre
-            logits = (alpha / v) * (y @ self._shifted.T)
-            logits += self._log_weights - (0.5 * alpha**2 / v) * self._squares
+        y = at - alpha * self.centre
+        # what is linear in y and what is constant, by one product of matrices
+        left = np.column_stack((y, np.ones(n)))
+        right = np.empty((self.d + 1, k))
+        np.multiply(self._across, alpha / v, out=right[:-1])
+        right[-1] = self._log_weights - (0.5 * alpha**2 / v) * self._squares
+        out = np.empty(at.shape)
+        rows = max(CHUNK // k, 1)
+        room = np.empty((min(rows, n), k))
+        for i in range(0, n, rows):
+            logits = np.matmul(left[i : i + rows], right, out=room[: min(rows, n - i)])
             if not self.common:
-                logits -= (0.5 / v) * (y**2).sum(axis=1)[:, None] + 0.5 * self.d * np.log(v)
+                logits -= (0.5 / v) * (y[i : i + rows] ** 2).sum(axis=1)[:, None] + 0.5 * self.d * np.log(v)
             logits -= logits.max(axis=1, keepdims=True)
             # what is below e^{−100} of the largest share is lost in rounding; subnormals would be slow
             np.maximum(logits, -100.0, out=logits)
             share = np.exp(logits, out=logits)
-            share /= share.sum(axis=1, keepdims=True)
+            whole = share.sum(axis=1)[:, None]
             if self.common:
-                out[i : i + rows] = (alpha * (share @ self._shifted) - y) / v
+                out[i : i + rows] = alpha * ((share @ self._shifted) / whole)
             else:
-                per = share / v
-                out[i : i + rows] = alpha * (per @ self._shifted) - per.sum(axis=1)[:, None] * y
+                share /= whole * v
+                out[i : i + rows] = (
+                    alpha * (share @ self._shifted) + share.sum(axis=1)[:, None] * -y[i : i + rows]
+                )
+        if self.common:
+            out -= y
+            out /= v
         return out
 
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Array:
@@ -246,16 +258,21 @@ def enclosing_ball(points: Array, rounds: int = 400) -> tuple[Array, float]:
 
     Source: Bădoiu & Clarkson, 2003: step towards the farthest point, ever less.
     """
-    centre = points.mean(axis=0)
-    best, radius = centre, math.inf
+    middle = points.mean(axis=0)
+    flat = points - middle  # so that |p|² − 2⟨p, c⟩, which is farthest where |p − c|² is, keeps its digits
+    squares = (flat**2).sum(axis=1)
+    centre = best = np.zeros_like(middle)
+    least = math.inf
     for i in range(1, rounds + 1):
-        gap = ((points - centre) ** 2).sum(axis=1)
+        gap = squares - 2.0 * (flat @ centre)
         far = int(np.argmax(gap))
-        if gap[far] < radius**2:
-            best, radius = centre, math.sqrt(float(gap[far]))
-        centre = centre + (points[far] - centre) / (i + 1)
+        here = float(gap[far]) + float(centre @ centre)
+        if here < least:
+            best, least = centre, here
+        centre = centre + (flat[far] - centre) / (i + 1)
+    best = middle + best
     # rounding must not leave a point outside
-    return best, radius * (1.0 + 1e-12)
+    return best, math.sqrt(float(((points - best) ** 2).sum(axis=1).max())) * (1.0 + 1e-12)
 
 
 def _finite(option: str, value: Any) -> Array:

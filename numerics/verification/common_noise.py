@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from numerics.samplers.tape_plan import TapePlan
 from numerics.targets.mixtures import SmoothedData
+from numerics.targets.tape_walk import TapeWalk
 from numerics.transport.samples import plugin_w2
 from wbound.errors import HypothesisFailed, count
 from wbound.sampler.multistep import multistep_named
@@ -48,11 +48,9 @@ class CommonNoise:
         """What the tape makes of this noise (pairs, d), in x. Raises `HypothesisFailed` for a tape that draws more."""
         if tape.stochastic:
             raise HypothesisFailed("common noise", "a tape without noise", "this one draws its own")
-        plan = TapePlan(tape, self.target)
-        ((_, walk),) = plan.steps()
         z = self.noise * tape.start_std + tape.start_mean
-        walk(np.random.default_rng(0), z)
-        return np.asarray(plan.finish(z))
+        TapeWalk(tape, self.target).walk(np.random.default_rng(0), z)
+        return np.asarray(z.T)
 
     def relative(self, tape: Tape) -> float:
         """W2 of the two samples over √tr Σ: an estimate of the laws', between it and the paired root mean square."""

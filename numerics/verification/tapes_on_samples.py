@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats.qmc import Halton
 
-from numerics.samplers.tape_plan import TapePlan
 from numerics.targets.mixtures import SmoothedData
+from numerics.targets.tape_walk import TapeWalk
 from numerics.transport.samples import plugin_w2
 from wbound.errors import BadInput, count, positive
 from wbound.sampler.tape import Tape
@@ -126,14 +126,13 @@ class _EvenStart:
 
 def _run(tape: Tape, law: SmoothedData, n: int, rng: np.random.Generator) -> Array:
     """n outputs of the tape from its own start, (n, d)."""
-    plan = TapePlan(tape, law)
-    out, chunk = [], max(plan.chunk // law.d, 64)
+    walk = TapeWalk(tape, law)
+    out, chunk = [], max(walk.chunk // law.d, 64)
     for begin in range(0, n, chunk):
         z = np.empty((law.d, min(chunk, n - begin)))
-        plan.start(_EvenStart(rng), z)  # type: ignore[arg-type]
-        for _, step in plan.steps():
-            step(rng, z)
-        out.append(plan.finish(z).copy())
+        walk.start(_EvenStart(rng), z)  # type: ignore[arg-type]
+        walk.walk(rng, z)
+        out.append(z.T.copy())
     found = np.concatenate(out)
     if not np.isfinite(found).all():
         raise BadInput("tape", str(tape.made.get("sampler", "tape")), "overflows on these samples")

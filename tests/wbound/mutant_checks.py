@@ -19,8 +19,9 @@ import referee
 
 Check = Callable[[], None]
 
-# The tests of a room lie in its folder, and their names are all different.
-sys.path += [str(f) for f in Path(__file__).resolve().parent.iterdir() if f.is_dir()]
+# The tests of a room lie in its folder, and their names are all different; those of numerics' rooms come after.
+for rooms in (Path(__file__).resolve().parent, Path(__file__).resolve().parents[1] / "numerics"):
+    sys.path += [str(f) for f in sorted(rooms.iterdir()) if f.is_dir()]
 
 
 def _cases(test: FunctionType) -> Iterator[dict[str, Any]]:

@@ -46,8 +46,9 @@ TARGETS: dict[str, Target] = {
         " test_theorem_2.test_steps_too* test_theorem_2.test_a_sampler* test_theorem_2.test_the_weight*",
     ),
     "bounds.theorem_1": Target(
-        "test_theorem_1 test_statements",
-        "test_theorem_1.test_the_total_and_its_parts[[]1] test_theorem_1.test_the_step_size* test_theorem_1.test_omega*"
+        "test_theorem_1 test_statements test_in_blocks",
+        "test_in_blocks.test_theorem_1*"
+        " test_theorem_1.test_the_total_and_its_parts[[]1] test_theorem_1.test_the_step_size* test_theorem_1.test_omega*"
         " test_theorem_1.test_its_terms* test_theorem_1.test_the_displacement*"
         " test_theorem_1.test_the_start*",
     ),
@@ -178,8 +179,9 @@ TARGETS: dict[str, Target] = {
     "exact.flow_in_time": Target("test_flow_in_time", "test_flow_in_time.test_*"),
     "exact.clock_law": Target(
         "test_clock_law test_placed_numerically",
-        "test_clock_law.test_the_excess* test_clock_law.test_many_rows* test_placed_numerically.test_second*"
-        " test_clock_law.test_gather* test_placed_numerically.test_gradients* test_clock_law.test_robust*",
+        "test_clock_law.test_every_pair* test_clock_law.test_stopped* test_clock_law.test_samples*"
+        " test_clock_law.test_the_excess* test_clock_law.test_many_rows* test_clock_law.test_gather*"
+        " test_clock_law.test_robust*",
     ),
     "design.objectives": Target(
         "test_placed_numerically",
@@ -193,6 +195,18 @@ TARGETS: dict[str, Target] = {
     "sampler.tangent_law": Target(
         "test_ddim_angles", "test_ddim_angles.test_the_* test_ddim_angles.test_figures"
     ),
+    "numerics.transport.gaussians": Target(
+        "test_samples test_couplings",
+        "test_couplings.test_singular*"
+        " test_samples.test_the_outside* test_samples.test_s[ci]* test_samples.test_full* test_samples.test_near*"
+        " test_samples.test_a_distance* test_samples.test_bad_g*",
+    ),
+    "numerics.transport.quantiles": Target(
+        "test_samples test_couplings",
+        "test_samples.test_samples_of* test_samples.test_quantile* test_samples.test_a_s* test_samples.test_what*"
+        " test_couplings.test_[aet]*"
+        " test_samples.test_bad_laws* test_samples.test_atoms*",
+    ),
     "sampler.levels": Target(
         "test_ddim_angles",
         "test_ddim_angles.test_equation_18* test_ddim_angles.test_the_ripple* test_ddim_angles.test_levels*",
@@ -204,6 +218,24 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 
 #: Functions, and variables in them, that are no formula or whose value does not matter, and why.
 PASSED_OVER: dict[str, str] = {
+    "summation.step_sums._edges": "where panels end, which the check's others do elsewhere",
+    "summation.step_sums._truncation": "an estimate of an error, far above it",
+    "summation.step_sums._breaks.log_lam": "a question",
+    "summation.step_sums._each.inside": "room that only a panel narrower than a virtual step lacks",
+    "bounds.root_floor._equal_heights.nodes": "where Newton's method begins and goes: equal heights end it",
+    "bounds.root_floor._equal_heights.B": "Newton's step: equal heights end it",
+    "bounds.root_floor._equal_heights.slope": "Newton's step: equal heights end it",
+    "bounds.root_floor._equal_heights.inverse": "Newton's step: equal heights end it",
+    "bounds.root_floor._equal_heights.step": "Newton's step: equal heights end it",
+    "bounds.root_floor._equal_heights.gap": "how long Newton's step may be",
+    "bounds.root_floor._equal_heights.length": "how long Newton's step may be",
+    "exact.phase._phases.lo": "a bracket of a search that ends where nothing moves",
+    "exact.phase._phases.u": "where a search goes on that ends where nothing moves",
+    "exact.phase._phases.step": "where a search goes on that ends where nothing moves",
+    "numerics.transport.quantiles.quantile_w2.noise": "a tolerance",
+    "numerics.transport.quantiles.quantile_w2.allowed": "a tolerance",
+    "numerics.transport.gaussians._covariance.root": "a tolerance",
+    "summation.step_rows.speed": "how wide virtual steps are, and whether an end counts: the slowest case is a test",
     "sampler.levels.levels_of": "refuses",
     "sampler.levels.geometric_step.lam": "a question, and a ratio",
     "sampler.levels.geometric_step.steps": "refuses",
@@ -312,110 +344,3 @@ REMEMBERED = (
     "test_beyond_log_concave.plain", "test_beyond_log_concave.decades",
 )
 # fmt: on
-
-#: Mutants that change no value, by the beginning of their names, and why.
-EQUIVALENT: dict[str, str] = {
-    "bounds.ddpm.by_cause: `s.nodes.sampled()`": "what theta is found on: any gives a bound",
-    "bounds.ddpm.by_cause: `_least(": "any theta gives a bound",
-    "bounds.theorem_7_integrals._highest: `np.where(C > 0.0, C, 1.0)` halved": "where Newton's method begins, further right",
-    "bounds.theorem_7_integrals.integrals: `DEEP` halved": "bounded from 2e-10 of a step's integral on: from above as well",
-    "bounds.theorem_7_integrals.integrals: `math.log(L0)` (no. 2)": "what log v is counted from, and put back",
-    "bounds.theorem_7_integrals.integrals: `np.exp(-end)`": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `flat` ": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `steep * rest` ": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `np.stack(": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `left` halved": "below e^-45 of a step's integral, or infinite",
-    "bounds.theorem_7_integrals.Integrals._log: `left` halved": "below e^-45 of a step's integral, or infinite",
-    "exact.ddim_angles.ddim_floor: `-np.expm1(K * _log_cos(_angle(x, lam_max) / K))` flipped": "its square enters",
-    "exact.ddim_angles.ddim_iterations: `1.0` dropped": "where the search for K begins",
-    "exact.ddim_angles.ddim_iterations: `1e-12` ": "where the search for K begins",
-    "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
-    "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
-    "bounds.theorem_3_profile.local: `share * lam_L`": "c L <= 1 for every named scheme: then it decides nothing",
-    "bounds.theorem_3_profile.local: `lost_L`": "c L <= 1 for every named scheme: then it decides nothing",
-    "bounds.theorem_3_profile.local: `lost_m` ": "c L <= 1 for every named scheme: then it decides nothing",
-    "bounds.theorem_3_profile.AtTheta.add: `self.highest`": "only the shape of the weight matters",
-    "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
-    "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
-    "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
-    "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
-    "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
-    " np.sqrt(steps.Q)))` flipped": "its size",
-    "bounds.theorem_2.Sums.add: `1.0` dropped": "of products so large the bound is infinite",
-    "bounds.theorem_2.Sums.parts: `math.inf if start else 0.0` halved": "half of infinity",
-    "bounds.theorem_2.Sums.parts: `math.inf` halved": "half of infinity",
-    "bounds.theorem_2.Sums.parts: `math.inf` (no. 2) halved": "half of infinity",
-    "bounds.theorem_2.Sums.parts: `math.inf if self.M else 0.0` halved": "half of infinity",
-    "data.log_concave.LogConcave.gaussian: `math.sqrt(left)` flipped": "any direction does",
-    "data.log_concave.LogConcave.gaussian: `mean` flipped": "any direction does",
-    "data.score_regularity.score_rate: `np.exp(log_a_lo)` flipped": "its square enters, or the larger size of both ends",
-    "data.score_regularity.score_rate: `a_lo * np.maximum(np.maximum(low, -high), 0.0)` flipped": "its square enters",
-    "data.score_regularity.score_rate: `np.fmin(size_hi, at_size + two)` flipped": "its square enters",
-    "data.score_regularity.score_rate: `hi` (no. 2)": "the larger of two halves that are equal, but for rounding",
-    "data.score_regularity.score_rate: `middle` (no. 2)": "the larger of two halves that are equal, but for rounding",
-    "calculus.stable._terms: `largest / factor(n)` halved": "one term less, below 1e-18 of the first",
-    "calculus.stable._series: `coefficients[-1] * y if n else np.zeros_like(x)`": "the last term, below 1e-17 of the first",
-    "calculus.stable.expm1_minus: `max(float(x.max()), -float(x.min())) if x.size else 0.0` halved": "enough terms for twice x",
-    "calculus.stable.sinh_minus: `float(x.max()) if x.size else 0.0` halved": "enough terms for twice x",
-    "forward.step_integrals.StationarySteps.largest: `float(self.F.max()) if self.F.size else 0.0`"
-    " halved": "the terms kept for F/2 leave less than 1e-16 of F's series",
-    "forward.step_integrals.GeneralSteps._mesh: `np.exp(inner)` halved": "panels refined to 4 times their tolerance, 1e-13",
-    "forward.step_integrals.GeneralSteps._mesh: `np.exp(inner)` flipped": "a moment and its error with the other sign",
-    "forward.step_integrals.GeneralSteps._integrals: `np.abs(out - coarse)` halved": "twice the tolerance, 1e-12, of 3 nodes",
-    "forward.step_integrals.GeneralSteps._integrals: `out` ": "5 nodes disagree with 3: then the step is taken by panels",
-    "forward.step_integrals.GeneralSteps._integrals: `coarse` ": "5 nodes disagree with 3: then the step is taken by panels",
-    "exact.law_of_tape._parts: `room[:, :(tape.K + 1) * part.size]": "memory, written before it is read",
-    "exact.law_of_tape._solve: `_by_rows(tape, C, W, mean) if r is None else _by_recurrence(tape, r, C, W, mean)`"
-    " flipped": "its square enters",
-    "exact.law_of_tape._by_rows: `np.asarray(tape.noises.T @ C)` flipped": "its square enters",
-    "sampler.multistep._ddim: `eta * math.sqrt(low * (1.0 - share)) * run.writer.noise()` flipped": "its square enters",
-    "bounds.theorem_6.log_affine_floor: `-math.inf` halved": "half of infinity",
-    "bounds.theorem_6.affine_iterations: `groetzsch(eps) * of_kappa / math.pi ** 2`": "where the search for K begins",
-    "bounds.theorem_6.affine_iterations: `0.5`": "where the search for K begins",
-    "calculus.elliptic.log_modulus: `math.exp(_log_small_modulus(math.pi ** 2 / (4.0 * mu)))` flipped": "its square enters",
-    "exact.leading_order._square_root: `T * np.array([1e-06, 2e-06])` halved": "a limit to second order, from two other times",
-    "exact.leading_order._square_root: `math.log2(ratio[1] / ratio[0])` halved": "whether it is 0, to 2e-3 in place of 1e-3",
-    "data.beyond_log_concave.Profile._squared: `np.maximum(np.abs(self.lam_m(at)), self.lam_L(at))` flipped": "its square enters",
-    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
-    " 6)`": "then the steps are refined instead",
-    "data.beyond_log_concave.Profile._inner: `value` ": "then the steps are refined instead",
-    "data.beyond_log_concave.Profile._inner: `panels(everyone, np.zeros(n), np.ones(n),"
-    " 4)`": "then the steps are refined instead",
-    "data.beyond_log_concave.Profile.log_psi: `1e-15`": "a unit in the last place, added for caution",
-    "data.beyond_log_concave.Profile.log_psi: `error`": "an estimate below 1e-12 of the integral, added for caution",
-    "data.beyond_log_concave.Profile.minus_cubed: `off": "an estimate below 1e-12 of the integral, added for caution",
-    "data.beyond_log_concave.Profile.minus_cubed: `1e-13`": "a margin for rounding",
-    "data.beyond_log_concave.BoundedData.log_psi: `math.log(0.5)`": "below which quadrature gives the same",
-    "data.beyond_log_concave.CurvatureProfile.excess: `1e-15`": "a unit in the last place, for caution",
-    "data.beyond_log_concave._crossings: `gap(at)` halved": "its sign",
-    "data.beyond_log_concave._crossings: `np.sign(value[turns])` halved": "its sign",
-    "data.beyond_log_concave._crossings: `np.linspace(-90.0, 90.0, SAMPLES)` flipped": "the same samples, from the other end",
-    "data.beyond_log_concave.CurvatureProfile.log_contraction: `DEPTH` halved": "below e^-50 of lam(T) there is nothing left",
-    "exact.leading_order._cosine: `math.log(2.0)`": "a factor of the rate, which cancels",
-    "exact.leading_order._flat: `log_lam_T` halved": "another lower end, below which the rest is closed",
-    "exact.leading_order._flat: `60.0` dropped": "another lower end, below which the rest is closed",
-    "bounds.theorem_2.local: `keeps(*own, m[rest], _at(drift, rest), lag[rest])` flipped": "its size",
-    "bounds.theorem_2.local: `keeps(*own, L[rest], drift_L, lag[rest])` flipped": "its size",
-    "sampler.scheme.keeps: `np.where(by_hf < as_it_stands, 1.0 + drift - (a - c * curvature) * lag,"
-    " (A - C * curvature) * lag)` flipped": "its size",
-    "data.beyond_log_concave.Profile._inner: `np.abs(value - panels(everyone, np.zeros(n), np.ones(n),"
-    " 4))` halved": "an estimate below 1e-12",
-    "bounds.theorem_2.sums: `s.score_noise` flipped": "its square enters",
-    "bounds.theorem_2._evaluate: `V` flipped": "its square enters",
-    "bounds.ddpm.by_cause: `math.sqrt(noise2)` flipped": "its square enters",
-    "bounds.ddpm.ancestral_sums: `t.noise` flipped": "its square enters",
-    "exact.gaussian_law.defects: `whole - steps.q` dropped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "exact.gaussian_law.defects: `whole - steps.q` halved": "ddpm alone comes by, and there it is 0 to the last bit",
-    "exact.gaussian_law.defects: `whole - steps.q` flipped": "ddpm alone comes by, and there it is 0 to the last bit",
-    "exact.gaussian_law.law: `1.0 / float(variances.mean()) if variances.any() else 1.0` halved": "a unit, which cancels",
-    "exact.gaussian_law.remaining: `1.0 / float(variances.mean())` halved": "a unit, which cancels",
-    "exact.gaussian_law.law: `np.ones_like(variances)` flipped": "the mean's error enters by its square",
-    "exact.gaussian_law.law: `np.exp(log_P)` flipped": "its square enters",
-    "exact.gaussian_law.law: `(1.0 + c * delta) ** power` flipped": "its square enters, and the square of the mean's error",
-    "exact.gaussian_law.law: `scale * mean` flipped": "the mean's error enters by its square",
-    "exact.gaussian_law.law: `mean` (no. 3) flipped": "the mean's error enters by its square",
-    "exact.gaussian_law._evaluate: `np.where(spread == 0.0, 0.0, np.maximum(excess, -variances) /"
-    " spread)` flipped": "its square enters",
-}

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike
 from wbound.data.binned_spectrum import spectral_bins
 from wbound.design.phase_nodes import fitted_nodes
 from wbound.errors import count, positive, real
-from wbound.exact.phase import phase_levels
+from wbound.exact.phase import PhaseSampler, phase_levels
 from wbound.sampler.tape import Tape
 from wbound.sampler.tape_writer import TapeWriter
 from wbound.typing import Array
 
-__all__ = ["CLOSE", "REACH", "ROUNDS", "SHARE", "copied", "refitted", "walked"]
+__all__ = ["CLOSE", "REACH", "ROUNDS", "SHARE", "copied", "gains", "refitted", "walked"]
 
 #: The share of 2M's look back, and the factor that the eigenvalues fitted to span at least.
 SHARE, REACH = 0.7, 20.0
@@ -76,8 +76,13 @@ def _parts(q: Array, K: int) -> tuple[Array, Array, Array]:
 
 
 def _gains(q: Array, K: int, share: float, x: Array) -> Array:
-    """√V (M, E) of `walked` for each row of q: its fast twin, for real or complex q."""
-    nu, lam, keep = _parts(q, K)
+    """`gains` of each row of q."""
+    return gains(*_parts(q, K), share, x)
+
+
+def gains(nu: Array, lam: Array, keep: Array, share: float, x: Array) -> Array:
+    """√V (M, E) of each of several tapes of `walked`: its fast twin, for ν (M,), λ (M, K) and keeps (M, K), real or complex."""
+    K = lam.shape[1]
     h = 0.5 * np.log(lam[:, :-1] / lam[:, 1:])
     state, before = nu[:, None] * np.ones_like(x), np.zeros_like(x)
     for k in range(K):
@@ -94,19 +99,21 @@ def refitted(
     *,
     share: float = SHARE,
     theta: float | None = None,
+    of: PhaseSampler | None = None,
 ) -> Tape:
     """The fitted phase sampler with ``share`` of 2M's look back, and then its levels, coefficients and start fitted again,
     to the spectrum and its copies down to x/θ: least squares of √V − √x from there; a local minimum.
 
     variances (E,) ≥ 0 in x², counts (E,): how often each stands; K calls. theta: None for the least at which what is fitted
     to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. More than 24 distinct
-    eigenvalues are gathered in bins of log x. Measured, no claim beyond Gaussian data. Raises `BadInput`.
+    eigenvalues are gathered in bins of log x. of: the fitted phase sampler, where it is there already. Measured, no claim
+    beyond Gaussian data. Raises `BadInput`.
     """
     from scipy.optimize import least_squares
 
     K, share = count("K", K), real("share", share, "must be a finite number")
     values, number, _ = spectral_bins(variances, counts, most=MOST)
-    of = phase_levels(fitted_nodes(variances, K, counts))
+    of = phase_levels(fitted_nodes(variances, K, counts)) if of is None else of
     wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
     x, n = copied(values, number, wide)
     root, unit = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(2 * K + 1)

@@ -6,19 +6,24 @@ Both are sums over adjacent nodes, or functions of such sums, one an eigenvalue.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from wbound.calculus.stable import expm1_minus, sinh_minus
 from wbound.data.curvature import Curvature
-from wbound.exact.clock_law import LAWS, Spectrum, clock_w2, flow_excess, width_error2
+from wbound.exact.clock_law import LAWS, Spectrum, clock_w2s, flow_excess, width_error2
 from wbound.sampler import placement
 from wbound.sampler.grid import log_nodes
 from wbound.sampler.scheme import HF, scheme_named
 from wbound.typing import Array
 
 __all__ = ["Derivatives", "ExactW2", "Objective", "SharpBound"]
+
+
+#: How many scales of beginnings there are where steps' errors cancel, and how far they go beyond the data's deviations.
+SCALES, BEYOND = 8, 12.0
 
 
 class Derivatives(NamedTuple):
@@ -39,6 +44,10 @@ class Objective(Protocol):
         """F alone."""
         ...
 
+    def values(self, grids: Sequence[Array]) -> list[float]:
+        """F on each of several sets of nodes."""
+        ...
+
     def derivatives(self, lam: Array) -> Derivatives:
         """F, its gradient, and a metric for Newton's step."""
         ...
@@ -52,6 +61,11 @@ class Objective(Protocol):
         """Whether F is convex in a suitable clock."""
         ...
 
+    @property
+    def scales(self) -> Array:
+        """Scales (x) of √λ for the beginnings of a search that has many minima to choose from; empty where it has one."""
+        ...
+
 
 class SharpBound:
     """Eq. 9 squared: E_0²/(1+m_0λ_0)² + dΣ(1+m_0λ_k)^{−2}Ψ(λ_k, λ_{k−1}; L_0)."""
@@ -59,7 +73,7 @@ class SharpBound:
     def __init__(self, data: Curvature, start: str) -> None:
         self.data, self.start = data, start
         self.m, self.L = placement.curvatures(data)
-        self.convex = self.m == self.L and start == "exact"
+        self.convex, self.scales = self.m == self.L and start == "exact", np.empty(0)
 
     def w2(self, lam: Array) -> float:
         return math.sqrt(self.value(lam))
@@ -84,6 +98,9 @@ class SharpBound:
         a, b = lam[1:], lam[:-1]
         psi, _ = self._psi(a, b)
         return self._start(float(lam[0]))[0] + self.data.d * float((psi / (1.0 + self.m * a) ** 2).sum())
+
+    def values(self, grids: Sequence[Array]) -> list[float]:
+        return [self.value(lam) for lam in grids]
 
     def derivatives(self, lam: Array) -> Derivatives:
         a, b, d = lam[1:], lam[:-1], float(self.data.d)
@@ -121,15 +138,21 @@ class ExactW2:
 
     def __init__(self, spectrum: Spectrum, scheme: str, start: str) -> None:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
-        self.pair, _, self.flow = LAWS[scheme]
+        self.pair, _, self.flow, cancels = LAWS[scheme]
         self.convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
+        deviations = np.sqrt(spectrum.variances[spectrum.variances > 0.0])
+        wider = np.array([1.0 / BEYOND, BEYOND])
+        self.scales = np.geomspace(*(deviations[[0, -1]] * wider), SCALES) if cancels else np.empty(0)
 
     def w2(self, lam: Array) -> float:
         return self.value(lam)
 
     def value(self, lam: Array) -> float:
-        w2 = clock_w2(self.spectrum, log_nodes(lam), self.scheme)
-        return w2.exact if self.start == "exact" else w2.robust
+        return self.values([lam])[0]
+
+    def values(self, grids: Sequence[Array]) -> list[float]:
+        found = clock_w2s(self.spectrum, [log_nodes(lam) for lam in grids], self.scheme)
+        return [w2.exact if self.start == "exact" else w2.robust for w2 in found]
 
     def derivatives(self, lam: Array) -> Derivatives:
         s, n, sampling = self.spectrum.variances, self.spectrum.counts, self.spectrum.sampling
@@ -214,7 +237,9 @@ class ExactW2:
     def _outer(self, e: Array) -> tuple[Array, Array]:
         """First and second derivative of (√(ς²+e) − ς)² in e."""
         s = self.spectrum.variances
-        v = np.maximum(s + e, 1e-300)
+        v = np.maximum(
+            s + e, 1e-100 * s + 1e-300
+        )  # nothing is left of a coordinate: no power of it overflows
         ratio = np.sqrt(s / v)
         # 1 − ς/√v = e/(√v(√v+ς))
         return np.where(s > 0.0, e / (np.sqrt(v) * (np.sqrt(v) + np.sqrt(s))), 1.0), 0.5 * ratio / v

@@ -7,8 +7,9 @@ rounding.
 Convexity: Eq. 10's sum is jointly convex in the nodes' (σ_0²+λ)^{−1/2} (each pair, X = w_k^{−1/2} ≥ Z =
 w_{k−1}^{−1/2}, is X⁴/Z² − 2X² + Z², whose Hessian has determinant 8(ρ²−1)³, ρ = X/Z), and Eq. 9's for m_0 =
 L_0 in (1+m_0λ)^{−1/3} (section 7 has both proofs): there the stationary point found is the global minimum. For
-m_0 < L_0 and for anisotropic spectra pairs are not convex in a common clock, and the optimum found is a
-local one from the best start known.
+m_0 < L_0 and for anisotropic spectra pairs are not convex in a common clock: the optimum found is a local one from
+the best start known, and searches from other beginnings have ended there too. Not so where steps err to both sides
+(`ClockLaw.cancels`: heun, heun-lambda): their errors cancel at many grids, and the best end of many beginnings is kept.
 
 Beside these: schedules from the data's spectrum by other criteria, named in `wbound.design`; and rates √d/ε for broad
 classes of schedules, named in `wbound.sampler.placement`.
@@ -17,8 +18,8 @@ classes of schedules, named in `wbound.sampler.placement`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ import scipy
 from wbound.data.curvature import Curvature
 from wbound.data.log_concave import gaussian_data
 from wbound.design.largest_level import DECADE, LEAST_GAIN, enough, float32_holds
+from wbound.design.newton import Found, minimise
 from wbound.design.objectives import ExactW2, Objective, SharpBound
 from wbound.errors import BadInput, HypothesisFailed, count, one_of, positive
 from wbound.exact.clock_law import LAWS, Spectrum
@@ -54,6 +56,14 @@ OBJECTIVES = {
     ),
 }
 MOST_STEPS = 5000
+Rounds = tuple[tuple[int, int], ...]
+#: The λ(T) at which a search looks, as log λ(T)/ς², ς² the data's mean variance.
+LOWEST, HIGHEST = -3.0, 24.0
+#: A search among many minima: Newton's steps, and from how many ends of the round before; and a first look.
+ROUNDS: Rounds = ((15, 99), (60, 4), (150, 2))
+LOOK: Rounds = ((10, 99), (40, 2))
+#: Ends as near as this are in one minimum; a beginning so much worse than the best leads nowhere.
+SAME, HOPELESS = 1e-6, 1e6
 #: A last decade of σ_max that gained more than this is followed by another, with nodes of its own.
 STILL_GAINING = 0.3
 
@@ -71,118 +81,13 @@ def optimal_grid(data: Curvature, K: int, lam_max: float) -> Array:
     return values
 
 
-@dataclass(frozen=True)
-class _Found:
-    lam: Array
-    value: float
-    iterations: int
-    decrement: float
-
-
 class _Freed(NamedTuple):
     """The end of a search over λ(T) too, the limit of `wbound.design.largest_level.LIMITS` at which it sits, and what the
     last decade of √λ(T) gained there, as a share."""
 
-    found: _Found
+    found: Found
     limit: str | None
     last_decade: float | None
-
-
-def _minimise(objective: Objective, lam: Array, first: int, most: int = 300) -> _Found:
-    """Damped Newton in log λ_first … log λ_{K−1}: every accepted step lowers F, and keeps the nodes in
-    order."""
-    lam = lam.copy()
-    value = objective.value(lam)
-    K = lam.size - 1
-    if first >= K:
-        return _Found(lam, value, 0, 0.0)
-    damping, decrement = 0.0, math.inf
-    for iteration in range(most):
-        if value == 0.0:  # heun is exact on one variance at some nodes
-            return _Found(lam, value, iteration, 0.0)
-        d = objective.derivatives(lam)
-        at = lam[first:K]
-        gradient = at * d.gradient[first:]
-        diagonal = at**2 * d.diagonal[first:] + gradient
-        beside = at[1:] * at[:-1] * d.beside[first:]
-        low = None if d.low_rank is None else d.low_rank[:, first:] * at
-        step, damping = _direction(gradient, diagonal, beside, low, damping)
-        decrement = float(-gradient @ step) / abs(value) if value else 0.0
-        if decrement < 1e-13:
-            return _Found(lam, value, iteration, decrement)
-        size = _room(np.log(lam[:K]), step, first)
-        for _ in range(40):
-            new = lam.copy()
-            new[first:K] = at * np.exp(size * step)
-            trial = objective.value(new)
-            if trial <= value - 1e-4 * size * float(-gradient @ step):
-                break
-            size *= 0.5
-        else:
-            return _Found(lam, value, iteration, decrement)
-        damping = 0.0 if size > 0.3 else max(4.0 * damping, 1e-3)
-        lam, value = new, trial
-    return _Found(lam, value, most, decrement)
-
-
-def _direction(
-    gradient: Array, diagonal: Array, beside: Array, low: Array | None, damping: float
-) -> tuple[Array, float]:
-    """−M⁻¹∇F, with M the metric made positive definite by adding to its diagonal."""
-    floor = np.abs(diagonal) + (0.0 if low is None else (low**2).sum(axis=0))
-    floor = np.maximum(floor, 1e-12 * float(floor.max()))
-    for _ in range(40):
-        try:
-            if diagonal.size == 1 and low is None:
-                slope = float(diagonal[0]) + damping * float(floor[0])
-                if slope <= 0.0:
-                    raise np.linalg.LinAlgError
-                return -gradient / slope, damping
-            if low is None:
-                return -_banded(diagonal + damping * floor, beside, gradient), damping
-            return -_solve(diagonal + damping * floor, beside, low, gradient), damping
-        except np.linalg.LinAlgError:
-            damping = max(4.0 * damping, 1e-4)
-    return -gradient / floor, damping
-
-
-def _banded(diagonal: Array, beside: Array, right: Array) -> Array:
-    band = np.zeros((2, diagonal.size))
-    band[0, 1:], band[1] = beside, diagonal
-    return np.asarray(scipy.linalg.solveh_banded(band, right, check_finite=False))
-
-
-def _solve(diagonal: Array, beside: Array, low: Array, gradient: Array) -> Array:
-    """(Tridiagonal + JᵀJ)⁻¹∇F; Woodbury's identity where J has few rows and the tridiagonal part is
-    definite by itself, else in full. Raises LinAlgError where the whole is not positive definite."""
-    if 4 * low.shape[0] < diagonal.size:
-        try:
-            both = _banded(diagonal, beside, np.column_stack((gradient, low.T)))
-        except np.linalg.LinAlgError:
-            pass
-        else:
-            inner = np.eye(low.shape[0]) + low @ both[:, 1:]
-            return np.asarray(both[:, 0] - both[:, 1:] @ np.linalg.solve(inner, low @ both[:, 0]))
-    full = low.T @ low
-    index = np.arange(diagonal.size)
-    full[index, index] += diagonal
-    full[index[1:], index[:-1]] += beside
-    full[index[:-1], index[1:]] += beside
-    return np.asarray(
-        scipy.linalg.cho_solve(
-            scipy.linalg.cho_factor(full, check_finite=False), gradient, check_finite=False
-        )
-    )
-
-
-def _room(log_lam: Array, step: Array, first: int) -> float:
-    """The largest share ≤ 1 of the step that keeps the nodes decreasing (and not past a node that is
-    fixed)."""
-    moves = np.concatenate((np.zeros(first), step))
-    gap, change = -np.diff(log_lam), -np.diff(moves)
-    closing = change < 0.0
-    limit = float((gap[closing] / -change[closing]).min()) * 0.9 if closing.any() else 1.0
-    return min(1.0, limit, 3.0 / max(float(np.abs(step).max()), 1e-300))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,7 +150,8 @@ def numerical_grid(
     if lam_max is None:
         if start == "exact":
             raise BadInput("lam_max", "None", "is needed from the exact start: T -> 0 would cost nothing")
-        found, limit, last_decade = _free(target, data, steps, given)
+        search = _free_among_minima if target.scales.size else _free
+        found, limit, last_decade = search(target, data, steps, given)
     else:
         fixed = positive("lam_max", lam_max)
         found = _from_best(target, [*_named(math.log(fixed), steps, data), *given], fixed)
@@ -284,46 +190,87 @@ def _named(log_lam_T: float, K: int, data: Any) -> list[Array]:
     return grids
 
 
-def _from_best(target: Objective, beginnings: list[Array], lam_max: float) -> _Found:
-    """From the best beginning with this λ(T), and once more from the second best: the better end."""
+def _from_best(
+    target: Objective,
+    beginnings: list[Array],
+    lam_max: float,
+    some: Sequence[Array] = (),
+    rounds: Rounds = ROUNDS,
+) -> Found:
+    """From the two best beginnings with this λ(T), and from the two best that ``some`` of them are: the best end. Where
+    there are many minima, from all of them and more."""
     usable = [b for b in beginnings if abs(b[0] / lam_max - 1.0) < 1e-9]
     for b in usable:
         b[0] = lam_max
-    ranked = sorted(usable, key=target.value)[:2]
-    return min((_minimise(target, b, 1) for b in ranked), key=lambda f: f.value)
+    if target.scales.size:
+        return _raced(target, [*usable, *_in_arsinh(target.scales, lam_max, usable[0].size - 1)], rounds)
+    ranked = _best_first(target, usable)
+    tried = {id(b): b for b in (*ranked[:2], *[b for b in ranked if any(b is one for one in some)][:2])}
+    return min((minimise(target, b, 1) for b in tried.values()), key=lambda f: f.value)
+
+
+def _best_first(target: Objective, grids: list[Array]) -> list[Array]:
+    """The grids by what they are worth."""
+    return [grids[i] for i in np.argsort(target.values(grids), kind="stable")]
+
+
+def _in_arsinh(scales: Array, lam_max: float, K: int) -> list[Array]:
+    """Nodes in equal parts of arsinh(√λ/c) for each scale c: sparse above it, and even below."""
+    left = 1.0 - np.arange(K + 1) / K
+    grids = [(c * np.sinh(left * math.asinh(math.sqrt(lam_max) / c))) ** 2 for c in scales.tolist()]
+    for lam in grids:
+        lam[0] = lam_max
+    return [lam for lam in grids if (np.diff(lam) < 0.0).all()]
+
+
+def _raced(target: Objective, beginnings: list[Array], rounds: Rounds) -> Found:
+    """From every beginning for a few steps, from the best of their ends for more."""
+    values = target.values(beginnings)
+    ends = [Found(b, value, 0, math.inf) for b, value in zip(beginnings, values, strict=True)]
+    ends.sort(key=lambda f: f.value)
+    for most, kept in rounds:
+        least, begun = ends[0].value, ends[:kept]
+        ends = [
+            replace(end, iterations=f.iterations + end.iterations)
+            for f in begun
+            if f.value <= HOPELESS * least
+            for end in [minimise(target, f.lam, 1, most)]
+        ]
+        ends.sort(key=lambda f: f.value)
+        # of ends in one minimum one goes on
+        ends = [f for i, f in enumerate(ends) if i == 0 or f.value > ends[i - 1].value * (1.0 + SAME)]
+    return ends[0]
 
 
 def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
     """λ(T) too: a search over λ(T) on the best named grid, then all nodes together; and back from there where
     the last of it gains next to nothing, or float32 cannot follow."""
 
-    def best(log_lam_T: float) -> Array:
-        return min(_named(log_lam_T, K, data), key=target.value)
-
     log_s2 = 2.0 * math.log(placement.scale(data))
-    mesh = log_s2 + np.linspace(-3.0, 24.0, 28)
-    values = [target.value(best(float(u))) for u in mesh]
-    i = int(np.argmin(values))
+    mesh = log_s2 + np.linspace(LOWEST, HIGHEST, 28)
+    on_mesh = [_named(float(u), K, data) for u in mesh]
+    values = iter(target.values([b for named in on_mesh for b in named]))
+    i = int(np.argmin([min(next(values) for _ in named) for named in on_mesh]))
     scan = scipy.optimize.minimize_scalar(
-        lambda u: target.value(best(float(u))),
+        lambda u: min(target.values(_named(float(u), K, data))),
         bounds=(float(mesh[max(i - 1, 0)]), float(mesh[min(i + 1, mesh.size - 1)])),
         method="bounded",
         options={"xatol": 1e-3},
     )
-    beginnings = [best(float(scan.x)), *given]
-    ends = [_minimise(target, b, 0) for b in sorted(beginnings, key=target.value)[:2]]
+    beginnings = [_best_first(target, _named(float(scan.x), K, data))[0], *given]
+    ends = [minimise(target, b, 0) for b in _best_first(target, beginnings)[:2]]
     free = min(ends, key=lambda f: f.value)
     top = math.log(free.lam[0])
 
     def near(u: float) -> list[Array]:
         return [*_moved(free.lam, u, log_s2), *_named(u, K, data)]
 
-    def fixed(u: float) -> _Found:
+    def fixed(u: float) -> Found:
         # and as a search with this λ(T) given goes: the two best beginnings may both lead to a poor local optimum
-        beginnings = (near(u), _named(u, K, data))
-        return min((_from_best(target, b, math.exp(u)) for b in beginnings), key=lambda f: f.value)
+        named = _named(u, K, data)
+        return _from_best(target, [*_moved(free.lam, u, log_s2), *named], math.exp(u), named)
 
-    level = enough(lambda u: min(target.value(b) for b in near(u)), top, free.value, float(mesh[0]))
+    level = enough(lambda u: min(target.values(near(u))), top, free.value, float(mesh[0]))
     found, limit = free if level.limit is None else fixed(level.log_lam), level.limit
     for b in given if limit is not None else []:  # at least as good as each
         if target.value(b) < found.value:
@@ -344,6 +291,54 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
             break
         gained, found = 1.0 - more.value / found.value, more
     return _Freed(found, limit, gained)
+
+
+def _free_among_minima(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
+    """λ(T) too, where W2 has many minima: a search at each of several λ(T), each with the last one's end among its
+    beginnings, then from the best all nodes together, and on by decades of √λ(T) as far as that gains 1 %."""
+    log_s2 = 2.0 * math.log(placement.scale(data))
+    top = log_s2 + HIGHEST
+
+    def holds(found: Found) -> bool:
+        return math.log(found.lam[0]) <= top + 1e-9 and float32_holds(log_nodes(found.lam), log_s2)
+
+    def at(u: float, near: Found | None, rounds: Rounds = ROUNDS) -> Found:
+        moved = [] if near is None else _moved(near.lam, u, log_s2)
+        return _from_best(target, [*_named(u, K, data), *moved], math.exp(u), rounds=rounds)
+
+    ends: list[Found] = []
+    for u in np.arange(top, log_s2 + LOWEST, -DECADE)[::-1].tolist():
+        ends.append(at(u, ends[-1] if ends else None, LOOK))
+    ends += [minimise(target, b, 0) for b in given]
+    ends += [Found(b, target.value(b), 0, math.inf) for b in given]
+    held = [end for end in ends if holds(end)]
+    found = min(held or ends[:1], key=lambda f: f.value)
+    more = at(math.log(found.lam[0]), found)
+    together = [minimise(target, f.lam, 0, 150) for f in (found, more)]
+    found = min((found, *filter(holds, (more, *together))), key=lambda f: f.value)
+
+    limit: str | None = "gain"
+    for part in (1.0, 0.5, 0.25, 0.125):  # on by whole decades, then by parts of one up to what float32 holds
+        while True:
+            more = at(min(math.log(found.lam[0]) + part * DECADE, top), found)
+            if not holds(more):
+                limit = "float32"
+                break
+            if not more.value < found.value * (1.0 - LEAST_GAIN):
+                break
+            found = more
+        if limit != "float32":
+            break
+    if limit == "gain":
+        if math.log(found.lam[0]) > top - DECADE:
+            limit = "range"
+        elif more.value > found.value * (1.0 + LEAST_GAIN):
+            return _Freed(found, None, None)
+    while True:  # and back where the last decade gains next to nothing
+        before = at(math.log(found.lam[0]) - DECADE, found)
+        if not before.value * (1.0 - LEAST_GAIN) <= found.value:
+            return _Freed(found, limit, 1.0 - found.value / before.value)
+        found, limit = before, "gain"
 
 
 def _moved(lam: Array, log_lam_T: float, log_s2: float) -> list[Array]:

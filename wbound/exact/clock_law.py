@@ -328,11 +328,13 @@ def heun_lambda_value(s: Array, a: Array, b: Array) -> Array:
 
 class ClockLaw(NamedTuple):
     """A scheme's exact law on the clock, over adjacent nodes: with derivatives, and without (of the SDE carried to where
-    the sampler stops); the ODE's are products."""
+    the sampler stops); the ODE's are products. ``cancels``: whether steps err to both sides, so that nodes exist at which
+    their errors cancel, and W2 has many minima."""
 
     pair: Callable[[Array, Array, Array], Pair]
     value: Callable[..., Array]
     flow: bool
+    cancels: bool = False
 
 
 #: The laws by scheme: of the SDE a sum over adjacent nodes of the clock, of the ODE a product.
@@ -341,9 +343,9 @@ LAWS: dict[str, ClockLaw] = {
     "ddpm": ClockLaw(ddpm_pair, ddpm_value, False),
     "ode-hf": ClockLaw(ode_hf_pair, ode_hf_value, True),
     "ddim": ClockLaw(ddim_pair, ddim_value, True),
-    "heun": ClockLaw(heun_pair, heun_value, True),
+    "heun": ClockLaw(heun_pair, heun_value, True, cancels=True),
     "heun-lam": ClockLaw(heun_lam_pair, heun_lam_value, True),
-    "heun-lambda": ClockLaw(heun_lambda_pair, heun_lambda_value, True),
+    "heun-lambda": ClockLaw(heun_lambda_pair, heun_lambda_value, True, cancels=True),
 }
 PAIRS = {name: law.pair for name, law in LAWS.items() if not law.flow}
 FLOWS = {name: law.pair for name, law in LAWS.items() if law.flow}
@@ -390,7 +392,7 @@ def clock_w2(spectrum: Spectrum, log_lam: Array, scheme: str = "hf") -> ClockW2:
 def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> list[ClockW2]:
     """`clock_w2` of each of several rows of nodes, all of them at once."""
     s, sampling = spectrum.variances, spectrum.sampling
-    _, of, flow = LAWS[scheme]
+    _, of, flow, _ = LAWS[scheme]
     lams = [np.exp(row) for row in rows]
     if any(lam[-1] == 0.0 for lam in lams):
         has_density(SCHEMES[scheme], s)
@@ -398,7 +400,7 @@ def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> 
     for few in _parts(lams, sampling.at.size):
         a, b = (np.concatenate([lam[part] for lam in few]) for part in (_LATER, _EARLIER))
         sizes = [lam.size - 1 for lam in few]
-        begins = np.cumsum([0, *sizes[:-1]])
+        begins, alike = np.cumsum([0, *sizes[:-1]]), min(sizes) == max(sizes)
         end = np.array([lam[-1] for lam in few])
         e = np.empty((sampling.at.size, len(few)))
         share = max(1, MOST // a.size)
@@ -406,7 +408,9 @@ def clock_w2s(spectrum: Spectrum, rows: Sequence[Array], scheme: str = "hf") -> 
             at = sampling.at[i : i + share, None]
             terms = of(at, a, b) if flow else of(at, a, b, np.repeat(end, sizes))
             e[i : i + share] = (
-                np.add.reduceat(terms, begins, axis=1) if len(few) > 1 else terms.sum(axis=1)[:, None]
+                terms.reshape(at.size, len(few), -1).sum(axis=2)  # of one length: in the order of a row alone
+                if alike
+                else np.add.reduceat(terms, begins, axis=1)
             )
         if flow:
             e = flow_excess(sampling.at[:, None] + end, e)
@@ -455,7 +459,7 @@ def prior_excess(s: Array, lam: Array, scheme: str) -> Array:
 def _excess(s: Array, lam: Array, scheme: str) -> Array:
     """`prior_excess` from p_T."""
     end, e = float(lam[-1]), np.zeros(s.size)
-    _, of, flow = LAWS[scheme]
+    _, of, flow, _ = LAWS[scheme]
     rows = max(1, (1 << 18) // max(lam.size, 1))
     for i in range(0, e.size, rows):
         part, a, b = s[i : i + rows, None], lam[None, 1:], lam[None, :-1]

@@ -422,7 +422,8 @@ def _cuts(
 def _moving(process: Process, data: Curvature, t: Array, eta: Array, least: float) -> NDArray[np.bool_]:
     """Where a step moves something by more than that, at the times t (J,)."""
     out = eta > least * t
-    if not data.telescopes and not out.all():
+    # faster than t: the products of a profile, and the clock near the end of a process's life
+    if (not data.telescopes or process.t_max < math.inf) and not out.all():
         out |= eta * speed(process, data, t) > least
     return np.asarray(out)
 

@@ -62,6 +62,21 @@ def test_the_hybrid_wins_in_every_cell() -> None:
         same(spanning.make(spectrum, 4, REACH), f.refitted(spectrum, 4))
 
 
+@pytest.mark.parametrize("K", [1, 2, 3, 9])
+def test_what_is_known_of_many_ranges_at_once_is_the_tapes_law(K: int) -> None:
+    """2M's outputs by its fast twin, and its tuned levels are those that its tapes would choose."""
+    lam = np.array([np.append(np.geomspace(top, low, K), 0.0) for top, low in ((400.0, 0.01), (9.0, 0.3))])
+    for name, twin in f.TOGETHER.items():
+        for got, own in zip(twin(lam, X), f._outputs(name, lam, X), strict=True):
+            assert got == pytest.approx(own, rel=1e-12)
+        chosen = f.tuned_levels(SPECTRUM, K, name)
+        with pytest.MonkeyPatch.context() as only:
+            only.setattr(f, "TOGETHER", {})
+            f.tuned_levels.cache_clear()
+            assert f.tuned_levels(SPECTRUM, K, name) == chosen
+    assert f.tuned_levels(SPECTRUM, K, most=0.0) == (0.0,)
+
+
 def test_a_part_of_it_again() -> None:
     """Parents and the sampler of the page on the line at 5 calls, and a small search that finds what it is to find."""
     at = {tuple(cell): i for i, cell in enumerate(RECORDED["cells"])}

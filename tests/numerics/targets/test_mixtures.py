@@ -121,6 +121,8 @@ def test_a_small_ball() -> None:
     assert np.linalg.norm(corners - centre, axis=1).max() <= radius
     assert math.sqrt(2.0) <= radius < 1.01 * math.sqrt(2.0)
     assert enclosing_ball(corners[:1])[1] < 1e-9
+    away, same = enclosing_ball(corners + 1e6)
+    assert away - 1e6 == pytest.approx(centre, abs=1e-8) and same == pytest.approx(radius, rel=1e-8)
 
 
 def test_a_line_of_peaks_is_the_mixture() -> None:

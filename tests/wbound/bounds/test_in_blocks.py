@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound.bounds import ddpm, theorem_2, theorem_3, theorem_3_profile, theorem_7
+from wbound.bounds import ddpm, theorem_1, theorem_2, theorem_3, theorem_3_profile, theorem_7
 from wbound.errors import HypothesisFailed
 from wbound.sampler import grid
 from wbound.sampler.make_setting import Setting, setting
@@ -70,6 +70,15 @@ def test_blocks_add_up_to_the_whole(name: str, where: str, monkeypatch: pytest.M
     parts = sums(made(name, 1000, where))
     np.testing.assert_allclose(parts, whole, rtol=1e-12)
     assert bound.statement == found.statement
+
+
+def test_theorem_1_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long steps: each block's terms are multiplied by what those after it keep."""
+    whole = theorem_1._summed(setting(P, FACTS, 1.5, 200, score_bias=0.1, M1=3.0))
+    few(monkeypatch, 16)
+    parts = theorem_1._summed(setting(P, FACTS, 1.5, 200, score_bias=0.1, M1=3.0))
+    assert parts[0] == pytest.approx(whole[0], rel=1e-12) and abs(whole[0]) > 0.01
+    assert parts[1] == pytest.approx(whole[1], rel=1e-12)
 
 
 @pytest.mark.parametrize("name", CASES)

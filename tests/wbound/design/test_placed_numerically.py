@@ -14,7 +14,7 @@ from wbound.design.objectives import ExactW2, Objective, SharpBound
 from wbound.design.placed_numerically import grid_gaps, numerical_grid
 from wbound.errors import BadInput, HypothesisFailed
 from wbound.exact.clock_law import FLOWS, PAIRS, Spectrum
-from wbound.exact.gaussian_law import exact_w2
+from wbound.exact.gaussian_law import exact_w2, law
 from wbound.sampler import placement
 
 ONE = Gaussian(np.zeros(1), 2.0)
@@ -52,6 +52,54 @@ def test_gradients(objective: Objective) -> None:
             slope = (objective.value(up) - objective.value(down)) / (2 * step * lam[k])
             size = float(np.abs(d.gradient * lam[:9]).max())
             assert slope * lam[k] == pytest.approx(d.gradient[k] * lam[k], abs=1e-6 * size), k
+
+
+@pytest.mark.parametrize("scheme", ["hf", "ddpm"])
+def test_the_metric_and_the_start_of_the_exact_w2(scheme: str) -> None:
+    """The metric is half of W2²'s Hessian from p_T, over W2; from the prior the outputs' distance is added, by the law's
+    own numbers, and its slope."""
+    spectrum, lam = Spectrum.of(MANY), np.array([40.0, 9.0, 2.0, 0.4, 0.0])
+    exact, prior = ExactW2(spectrum, scheme, "exact"), ExactW2(spectrum, scheme, "prior")
+    d, from_prior = exact.derivatives(lam), prior.derivatives(lam)
+    assert d.low_rank is not None and from_prior.low_rank == pytest.approx(d.low_rank)
+    full = np.diag(d.diagonal) + np.diag(d.beside, 1) + np.diag(d.beside, -1) + d.low_rank.T @ d.low_rank
+    grid = wbound.Grid.from_lam(lam)
+    assert exact.w2(lam) == pytest.approx(
+        exact_w2(VE, MANY, scheme=scheme, start="exact", grid=grid), rel=1e-9
+    )
+    laws = [
+        law(wbound.setting(VE, MANY, scheme=scheme, start=of, grid=grid), MANY.eigenvalues)
+        for of in ("exact", "prior")
+    ]
+    one, two = (np.sqrt(MANY.eigenvalues + of.excess) for of in laws)
+    apart = (one - two) ** 2 + ((laws[0].mean - laws[1].mean) * MANY.coordinates) ** 2
+    assert prior.w2(lam) - exact.w2(lam) == pytest.approx(math.sqrt(apart.sum()), rel=1e-8)
+    for k in range(4):
+        up, down = lam.copy(), lam.copy()
+        step = 1e-4 * lam[k]
+        up[k] += step
+        down[k] -= step
+        both = [2.0 * exact.value(at) * exact.derivatives(at).gradient for at in (up, down)]
+        column = (both[0] - both[1]) / (2.0 * step) / (2.0 * d.value)
+        assert column == pytest.approx(full[k], abs=1e-6 * float(np.abs(full[k]).max())), k
+        slope = (prior.value(up) - prior.value(down)) / (2.0 * step)
+        assert slope == pytest.approx(
+            from_prior.gradient[k], abs=1e-6 * float(np.abs(from_prior.gradient).max())
+        ), k
+
+
+def test_the_roots_of_weights_between_samples() -> None:
+    wide = Gaussian(np.zeros(300), np.geomspace(1e-3, 1e2, 300))
+    of, weights = ExactW2(Spectrum.of(wide), "hf", "exact"), np.linspace(1.0, 3.0, 300)
+    B, R = of.spectrum.sampling.matrix, of._roots(weights)
+    assert B is not None and R.T @ R == pytest.approx(B.T @ np.diag(weights) @ B, rel=1e-9, abs=1e-12)
+
+
+def test_eq_9_squared_is_theorem_2s() -> None:
+    lam = np.array([40.0, 9.0, 2.0, 0.4, 0.0])
+    for start in ("exact", "prior"):
+        bound = wbound.w2_bound(VE, FACTS, scheme="hf", start=start, grid=wbound.Grid.from_lam(lam)).total
+        assert SharpBound(FACTS, start).w2(lam) == pytest.approx(bound, rel=1e-12)
 
 
 @pytest.mark.parametrize("scheme", PAIRS | FLOWS)
@@ -135,11 +183,11 @@ def test_gains_over_the_asymptotic_grid(K: int, gain: float) -> None:
 def test_a_convex_optimum_is_reached_from_anywhere() -> None:
     rng = np.random.default_rng(0)
     best = numerical_grid(ONE, 12, 50.0, objective="exact")
-    from wbound.design.placed_numerically import _minimise
+    from wbound.design.newton import minimise
 
     for _ in range(5):
         start = np.concatenate(([50.0], np.sort(rng.uniform(0.01, 49.0, 11))[::-1], [0.0]))
-        end = _minimise(ExactW2(Spectrum.of(ONE), "hf", "exact"), start, 1)
+        end = minimise(ExactW2(Spectrum.of(ONE), "hf", "exact"), start, 1)
         assert end.value == pytest.approx(best.value, rel=1e-10)
         assert end.lam == pytest.approx(best.lam, rel=1e-5)
 

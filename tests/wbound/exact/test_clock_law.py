@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact import clock_law
-from wbound.exact.clock_law import FLOWS, PAIRS, Sampling, Spectrum, clock_w2, clock_w2s, prior_excess
+from wbound.exact.clock_law import FLOWS, LAWS, PAIRS, Sampling, Spectrum, clock_w2, clock_w2s, prior_excess
 from wbound.exact.gaussian_law import exact_w2, law
 
 
@@ -74,6 +76,100 @@ def test_nodes_that_stop_early_give_the_law_of_what_is_returned(
         want = exact_w2(p, data, 4.0, K, scheme=scheme, start=start, grid=placed)
         assert value == pytest.approx(want, rel=1e-6, abs=1e-10)
     assert found.prior <= found.robust * (1 + 1e-12)
+
+
+def kept(scheme: str, s: Any, a: Any, b: Any) -> Any:
+    """r of a step from λ = b to a by its stages' scores, as the sampler takes them."""
+    A, B, c = s + a, s + b, mp.sqrt(b) * (mp.sqrt(b) - mp.sqrt(a))
+    if scheme in ("ode-hf", "heun-lambda"):
+        c = (b - a) / 2
+    if scheme == "heun-lambda":
+        return 1 - c / (2 * B) - c / (2 * A) * (1 - c / B)
+    if scheme == "heun-lam" or (scheme == "heun" and a):
+        late = mp.sqrt(a / b) * c / A if a else 0
+        return 1 - c / (2 * B) - late / 2 * (1 - c / B)
+    return 1 - c / B
+
+
+def share(scheme: str, s: Any, a: Any, b: Any) -> Any:
+    """A step's share of e, or of log(1 + e/ς²) of an ODE: from r and the noise that is injected. Of a point, ς² = 0, the
+    last step's is e itself, or its logarithm."""
+    A, B, H = s + a, s + b, b - a
+    if not A:
+        r = kept(scheme, s, a, b) if scheme in FLOWS else 0
+        return {"hf": b, "ddpm": mp.mpf(0)}.get(scheme, mp.log(r**2 * b) if r else -mp.inf)
+    if scheme in FLOWS:
+        return mp.log(kept(scheme, s, a, b) ** 2 * B / A)
+    noise = H if scheme == "hf" else a * H / b
+    return ((A / B) ** 2 * B + noise - A) * (s / A) ** 2
+
+
+def test_every_pair_and_its_slopes_in_40_digits() -> None:
+    """Several eigenvalues and steps at once, the last to 0; the derivatives at inner nodes."""
+    lam = np.array([50.0, 9.0, 2.25, 0.3, 0.0])
+    for scheme in PAIRS | FLOWS:
+        x = np.array([0.6 if wbound.SCHEMES[scheme].at_zero else 0.0, 1.4, 30.0])
+        got = LAWS[scheme].pair(x[:, None], lam[None, 1:], lam[None, :-1])
+        value = LAWS[scheme].value(x[:, None], lam[None, 1:], lam[None, :-1])
+        for i, k in np.ndindex(3, 4):
+            with mp.workdps(40):
+                s, a, b = (mp.mpf(float(v)) for v in (x[i], lam[k + 1], lam[k]))
+                want = float(share(scheme, s, a, b))
+                if math.isinf(want):
+                    assert got.value[i, k] == value[i, k] == want and got.b[i, k] == got.bb[i, k] == 0.0
+                    continue
+                along = [mp.diff(lambda b, s=s, a=a: share(scheme, s, a, b), b, n) for n in (1, 2)]
+                names = {"b": along[0], "bb": along[1]}
+                if a:
+                    orders = {"a": (1, 0), "aa": (2, 0), "ab": (1, 1)}
+                    of = lambda a, b, s=s: share(scheme, s, a, b)  # noqa: E731
+                    names |= {name: mp.diff(of, (a, b), n) for name, n in orders.items()}
+            assert (got.value[i, k], value[i, k]) == pytest.approx((want, want), rel=1e-11), scheme
+            for name, slope in names.items():
+                assert getattr(got, name)[i, k] == pytest.approx(float(slope), rel=1e-9), (scheme, name)
+
+
+def test_stopped_early_without_a_search() -> None:
+    """Means and several eigenvalues, each scheme, on rows that stop at several levels."""
+    data, p = (
+        Gaussian(np.array([1.0, 0.5, -2.0, 0.0]), np.array([3.0, 0.2, 3.0, 0.7])),
+        wbound.process("vp-linear"),
+    )
+    spectrum = Spectrum.of(data)
+    assert spectrum.d == 4 and spectrum.counts.tolist() == [1.0, 1.0, 2.0]
+    assert spectrum.mean_square == pytest.approx([0.25, 0.0, 5.0])
+    rows = [np.log([30.0, 4.0, 1.0, end]) for end in (0.5, 0.02)]
+    for scheme in PAIRS | FLOWS:
+        for row, found in zip(rows, clock_w2s(spectrum, rows, scheme), strict=True):
+            grid = wbound.Grid.from_lam(np.exp(row), stop="early")
+            for start, value in (("exact", found.exact), ("prior", found.prior)):
+                want = exact_w2(p, data, scheme=scheme, start=start, grid=grid)
+                assert value == pytest.approx(want, rel=1e-10)
+            # between the two outputs: the differences of their widths and of their means
+            laws = [
+                law(wbound.setting(p, data, scheme=scheme, start=start, grid=grid), spectrum.variances)
+                for start in ("exact", "prior")
+            ]
+            one, two = (np.sqrt(spectrum.variances + of.excess) for of in laws)
+            apart = (
+                spectrum.counts @ (one - two) ** 2 + spectrum.mean_square @ (laws[0].mean - laws[1].mean) ** 2
+            )
+            assert found.start == pytest.approx(math.sqrt(apart), rel=1e-9)
+
+
+@pytest.mark.parametrize("zeros", [0, 1])
+def test_samples_of_a_spectrum_carry_a_law(zeros: int) -> None:
+    """Functions with their pole at ς² < 0, by interpolation in log ς²; a sample that is an eigenvalue; zeros alone."""
+    x = np.geomspace(1e-3, 1e3, 400)
+    sample = Spectrum(x, np.ones(400), np.zeros(400)).sampling.at[20]
+    x = np.sort(np.append(x, sample))
+    spectrum = Spectrum(np.append(np.zeros(zeros), x), np.ones(401 + zeros), np.zeros(401 + zeros))
+    sampling = spectrum.sampling
+    assert sample in sampling.at and sampling.at.size < 90 and (sampling.at[0] == 0.0) == bool(zeros)
+    for c in (0.01, 1.0, 40.0):
+        got = sampling.spread(sampling.at / (sampling.at + c) + 0.5)
+        assert got == pytest.approx(spectrum.variances / (spectrum.variances + c) + 0.5, rel=3e-12)
+    assert Spectrum(x[:1], np.ones(1), np.zeros(1)).sampling.matrix is None
 
 
 @pytest.mark.parametrize("decades", [1.0, 5.0, 9.0])

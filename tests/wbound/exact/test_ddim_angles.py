@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.special import ndtr, ndtri
 
@@ -151,6 +152,26 @@ def test_figures() -> None:
         assert plain_w2(tangent_sigmas(K, x, 6400.0), x) == pytest.approx(exact, rel=5e-5)
         spent = tangent_density(x, 6400.0)[2]
         assert math.sqrt(float((np.sort(x) * spent**2).sum())) / (2 * K) == pytest.approx(leading, rel=5e-5)
+
+
+def test_the_tangent_density_by_adaptive_quadrature() -> None:
+    """I_i > 0 solves its own equation, and the share of the nodes below σ is ∫√W, both to 1e-9; at both ends too."""
+    x, n, top = np.array([0.1, 1.0, 4.0]), np.array([2.0, 1.0, 3.0]), 400.0
+    sigma, share, spent = tangent_density(x, top, n)
+
+    def root(s: float) -> float:
+        return math.sqrt(float((n * x**2 * spent / (x + s * s) ** 2).sum()))
+
+    whole = quad(root, 0.0, 20.0, epsrel=1e-12, limit=400)[0]
+    for i in range(3):
+        own = quad(lambda s, i=i: x[i] / (x[i] + s * s) ** 2 / root(s), 0.0, 20.0, epsrel=1e-12, limit=400)[0]
+        assert spent[i] == pytest.approx(whole * own, rel=1e-9)
+    for j in (1, 2, 3, 900, 2046, 2047):
+        above = quad(root, sigma[j], 20.0, epsrel=1e-13, limit=400)[0] / whole
+        below = quad(root, 0.0, sigma[j], epsrel=1e-13, limit=400)[0] / whole
+        assert share[j] == pytest.approx(below, rel=1e-8) and 1.0 - share[j] == pytest.approx(
+            above, rel=1e-7, abs=1e-12
+        )
 
 
 def test_the_tangent_laws_error_is_where_ddim_tends_to() -> None:

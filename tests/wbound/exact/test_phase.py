@@ -84,6 +84,8 @@ def test_what_a_sampler_says_of_itself() -> None:
     # φ(t) = arctan t + arctan t/2 + arctan t/3 = π at t² = 1·2 + 1·3 + 2·3 = 11, and π/2 where 1 = t² (1/2 + 1/3 + 1/6)
     assert sampler.levels == pytest.approx([11.0], rel=1e-13) and sampler.z == pytest.approx([1.0], rel=1e-13)
     assert sampler.coefficients == pytest.approx([10.0], rel=1e-13)
+    more = phase_levels([0.1, 0.5, 2.0, 3.0, 40.0])
+    assert more.coefficients.tolist() == [high - low for high, low in zip(more.levels, more.z, strict=True)]
 
 
 @pytest.mark.parametrize("kappa", [1.0 + 1e-9, 2.0, 1e3, 1e6, 1e12, 1e100, 1e290])
