@@ -126,6 +126,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "ancestral_sums": "wbound.bounds.ddpm",
         "ancestral": "wbound.bounds.ddpm",
     },
+    "wbound.explained": {"shares": "wbound.bounds.theorem_2", "Shares": "wbound.bounds.theorem_2_explained"},
     "wbound.ode": {},
 }
 

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from numerics.samplers.sampling import samples as draw
 from numerics.targets.mixtures import SmoothedData
 from numerics.transport.samples import plugin_w2
-from wbound.bounds.theorem_2 import THEOREM_2
 from wbound.errors import BadInput, count
 from wbound.forward.catalogue import process as named
 from wbound.forward.forward_process import Process
@@ -25,6 +24,7 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import Scheme
 from wbound.statement.statement_object import Bound
+from wbound.theory.statements import upper_bound
 from wbound.typing import Array
 
 __all__ = ["HeldOut", "held_out"]
@@ -94,7 +94,7 @@ def held_out(
     seconds = time.perf_counter() - began
     pairs = min(n, len(other), len(target.points))
     fresh = target.sample(pairs, seed + 1)
-    bound = None if s.scheme.flow else THEOREM_2(s)
+    bound = None if s.scheme.flow else upper_bound("sharp", s.scheme)(s)
     return HeldOut(
         w2=plugin_w2(x[:pairs], other[:pairs]),
         floor=plugin_w2(target.points[:pairs], other[:pairs]),

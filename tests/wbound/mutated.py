@@ -282,6 +282,12 @@ PASSED_OVER: dict[str, str] = {
     "bounds.theorem_1._A2.roughly": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.theorem_1._octave": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.theorem_2.over_steps": "sums over many steps, which test_least_steps holds to the sums of each",
+    **{
+        f"bounds.{f}._claim": "symbolic: no number"
+        for f in ("theorem_1", "theorem_2", "theorem_3", "theorem_7")
+    },
+    "bounds.theorem_3_profile._claim": "symbolic: no number",
+    "bounds.shared.begun": "texts, whose terms must add up to the bound",
     "bounds.shared.value_of": "the parts as a value of (T, K), which test_least_steps holds to the bound",
     "bounds.ddpm.ManySteps.beside": "sums over many steps, which test_least_steps holds to the sums of each",
     "bounds.ddpm.ManySteps.curved": "sums over many steps, which test_least_steps holds to the sums of each",

@@ -220,8 +220,8 @@ def integrate(
     for part in parts:
         size = np.maximum(rtol * np.abs(value[part]), enough * (hi[part] - lo[part]))
         rough = ~(error[part] <= size)
-        for at in breaks:
-            rough |= (lo[part] < at) & (at < hi[part])
+        for kink in breaks:
+            rough |= (lo[part] < kink) & (kink < hi[part])
         left = part.start + np.flatnonzero(rough)
         if left.size:
             m = mesh(lo[left], hi[left], moments, rtol=rtol, option=option, breaks=breaks, floor=enough)

@@ -13,7 +13,7 @@ from wbound.certified import flow_statements as flow
 from wbound.certified import statements as terms
 from wbound.certified.path import Path
 from wbound.certified.theorem_1_terms import Slack, theorem_1
-from wbound.errors import HypothesisFailed
+from wbound.errors import BadInput
 from wbound.sampler.description import BETWEEN, Description
 from wbound.sampler.make_setting import Setting
 
@@ -39,11 +39,11 @@ class Work(NamedTuple):
 
 
 def proved(w: Work) -> tuple[str | None, Ball | None]:
-    """The statement's id and its total; None, None where no theorem was asked for. Raises `HypothesisFailed`."""
+    """The statement's id and its total; None, None where no theorem was asked for. Raises `BadInput`."""
     if w.by is None:
         return None, None
     if w.by.id not in PROVED:
-        raise HypothesisFailed(w.by.name, "a proof in ball arithmetic", "there is none")
+        raise BadInput("theorem", w.by.name, "has no proof in ball arithmetic")
     return PROVED[w.by.id](w)
 
 

@@ -142,7 +142,10 @@ class ExactW2:
         self.convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
         deviations = np.sqrt(spectrum.variances[spectrum.variances > 0.0])
         wider = np.array([1.0 / BEYOND, BEYOND])
-        self.scales = np.geomspace(*(deviations[[0, -1]] * wider), SCALES) if cancels else np.empty(0)
+        self.scales = np.empty(0)
+        if cancels:
+            least, most = (deviations[[0, -1]] * wider).tolist()
+            self.scales = np.geomspace(least, most, SCALES)
 
     def w2(self, lam: Array) -> float:
         return self.value(lam)

@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 
 from wbound.bounds.theorem import Theorem
-from wbound.bounds.theorem_2 import shares
-from wbound.bounds.theorem_2_explained import Shares
 from wbound.sampler.make_setting import Setting
 from wbound.statement.statement_object import Bound
 from wbound.statement.terms import Explanation, Known, Term
 from wbound.theory.statements import upper_bound
 
-__all__ = ["Explanation", "Known", "Shares", "Term", "explain", "shares", "taken_apart"]
+__all__ = ["Explanation", "Known", "Term", "explain", "taken_apart"]
 
 
 def explain(s: Setting, theorem: str = "sharp") -> Explanation:

@@ -23,7 +23,7 @@ import wbound
 from wbound.calculus import balls
 from wbound.calculus.balls import Program, double_of, enclosure, exact_ball, exact_text, flint, precision
 from wbound.calculus.parser import parse, symbol
-from wbound.certified import certificate
+from wbound.certified import certificate, totals
 from wbound.certified.certificate import certify, prove, verify
 from wbound.certified.flow_statements import STEPS
 from wbound.data.curvature import StronglyLogConcave
@@ -277,6 +277,13 @@ def test_proposition_1() -> None:
     prior.check("steps", wbound.lower_bound(3, math.sqrt(2.0), 0.1, lam, "prior", theta * (1 + 1e-13)).K)
     assert prior.floor is None and "cancel" in prior.reasons["floor"]
     assert certify(p, ISOTROPIC, 4, 9, scheme="em").floor is None
+
+
+def test_a_theorem_without_a_proof_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(totals.PROVED, "theorem-2")
+    data = wbound.LogConcave(3, 1.0, 1.0, 3.0, 0.0)
+    with pytest.raises(BadInput, match="Theorem 2: has no proof in ball arithmetic"):
+        certify(wbound.process("ve-constant"), data, T=1.0, K=4, scheme="hf")
 
 
 def test_step_sizes_are_proved_or_refused() -> None:

@@ -99,15 +99,13 @@ def test_shares_of_the_recursion(scheme: str) -> None:
     rows = [np.broadcast_to(v, 50) for v in (np.exp(terms.log_gamma), terms.b, terms.n2, terms.C)]
     for g, b, n2, C in zip(*rows, strict=True):
         u = math.sqrt((g * u + b + 0.3 * C) ** 2 + n2 + (0.4 * C) ** 2)
-    found = explanation.shares(s)
+    found = theorem_2.shares(s)
     assert math.fsum(found) == pytest.approx(u * u, rel=1e-13)
     P = np.append(np.cumprod(rows[0][::-1])[::-1], 1.0)
     assert found.start == pytest.approx((P[0] * shared.start_term(s)) ** 2, rel=1e-12)
     assert found.noise == pytest.approx(float(np.sum(P[1:] ** 2 * rows[2])), rel=1e-12)
     assert found.score_noise == pytest.approx(float(np.sum((0.4 * P[1:] * rows[3]) ** 2)), rel=1e-12)
-    more = explanation.shares(
-        of("sharp", scheme, "log-concave", {"score_bias": 0.6, "score_noise": 0.4}, K=50)
-    )
+    more = theorem_2.shares(of("sharp", scheme, "log-concave", {"score_bias": 0.6, "score_noise": 0.4}, K=50))
     assert more.score_bias > 2.0 * found.score_bias > 0.0
 
 
