@@ -132,9 +132,10 @@ class ExactW2:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
         self.pair, _, self.flow, cancels = LAWS[scheme]
         self.convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
-        deviations = np.sqrt(spectrum.variances[spectrum.variances > 0.0])
-        wider = np.array([1.0 / BEYOND, BEYOND])
-        self.scales = np.geomspace(*(deviations[[0, -1]] * wider), SCALES) if cancels else np.empty(0)
+        self.scales = np.empty(0)
+        if cancels:
+            least, most = np.sqrt(spectrum.variances[spectrum.variances > 0.0])[[0, -1]].tolist()
+            self.scales = np.geomspace(least / BEYOND, most * BEYOND, SCALES)
 
     def w2(self, lam: Array) -> float:
         return self.value(lam)
