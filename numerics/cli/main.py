@@ -10,6 +10,7 @@ import copy
 import errno
 import functools
 import gc
+import itertools
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from numerics.cli import output, standard_input
 from numerics.cli.families import VIEWS, Families, brief
 from numerics.cli.grouped_help import write_commands, write_options
 from numerics.cli.output import WRITTEN
+from numerics.cli.pulse import Pulse
 
 #: The heads of ``wbound --help`` and the commands under each, in their order; what none names comes last.
 GROUPS: dict[str, str] = {
@@ -274,31 +276,51 @@ def _usage(error: Any) -> str:
 
 
 class _Stopped:
-    """Whether SIGTERM came: it then does what Ctrl-C does, and the exit code tells the two apart."""
+    """Which signal came, Ctrl-C or SIGTERM, which does the same; the exit code tells the two apart."""
 
-    by_term = False
+    #: The signals, and what they do where nobody has said otherwise.
+    SIGNALS = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
 
     def __enter__(self) -> _Stopped:
+        self.by: int | None = None
         mine = threading.current_thread() is threading.main_thread()
-        self.installed = mine and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        if self.installed:
-            signal.signal(signal.SIGTERM, self._on_term)
+        self.before = [(n, was) for n, was in self.SIGNALS if mine and signal.getsignal(n) is was]
+        for number, _ in self.before:
+            signal.signal(number, self._on)
         return self
 
-    def _on_term(self, number: int, frame: Any) -> None:
-        self.by_term = True
+    def _on(self, number: int, frame: Any) -> None:
+        self.by = number
         raise KeyboardInterrupt
 
     def __exit__(self, *_: object) -> None:
-        if self.installed:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self.by is None:
+            self.restore()
+        else:  # a second one, while what there is gets named, adds nothing
+            self.ignore()
+
+    def ignore(self) -> None:
+        """From now on nothing happens when one comes."""
+        for number, _ in self.before:
+            signal.signal(number, signal.SIG_IGN)
+
+    def restore(self) -> None:
+        """They do again what they did before."""
+        for number, was in self.before:
+            signal.signal(number, was)
 
     def said(self) -> int:
         """Name what there is of the results, and the exit code: 143 after SIGTERM, 130 after Ctrl-C."""
         output.warn(
             "interrupted: " + ("written so far: " + ", ".join(WRITTEN) if WRITTEN else "nothing was written")
         )
-        return 143 if self.by_term else 130
+        return 143 if self.by == signal.SIGTERM else 130
+
+
+def _spoken(arguments: Sequence[str] | None) -> str:
+    """The command's words, as far as its first option: what runs."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return " ".join(["wbound", *itertools.takewhile(lambda word: not word.startswith("-"), words)][:3])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -312,7 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     stopped = _Stopped()
     try:
-        with stopped, warnings.catch_warnings():
+        with stopped, Pulse(_spoken(arguments)), warnings.catch_warnings():
             # a result that NumPy warns of is not printed
             warnings.filterwarnings("error", category=RuntimeWarning, module=r"(wbound|numerics|numpy)\b")
             result = _command().main(
@@ -327,12 +349,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.warn(str(error))
         return 2
     except (ArithmeticError, RuntimeWarning) as error:
+        if stopped.by is not None:
+            return stopped.said()
         output.warn(
             f"wbound: these values leave double precision ({_one_line(str(error)) or type(error).__name__}, "
             f"{_place(error)}): {MILDER}"
         )
         return 2
     except Exception as error:
+        if (
+            stopped.by is not None
+        ):  # what a library made of Ctrl-C: threads that no longer start, a broken pool
+            return stopped.said()
         if _no_room(error):  # what `wbound.memory` did not foresee
             output.warn(
                 "wbound: this does not fit into memory: ask for fewer steps, samples, points or dimensions"
@@ -349,6 +377,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.warn(f"wbound: {_one_line(str(error))}")
         return int(error.exit_code)
     finally:
+        stopped.restore()
         standard_input.discard()
         if (grid := sys.modules.get("wbound.sampler.grid")) is not None:
             vars(grid)["watch"] = None
@@ -361,4 +390,8 @@ def run() -> None:
     """The console entry point."""
     # imports make living objects, which the collector would go through a hundred times
     gc.set_threshold(50_000)
-    sys.exit(main())
+    code = main()
+    if code in (130, 143):  # threads and pools that end leave no traceback
+        for number, _ in _Stopped.SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from numerics.io.interrupts import uninterrupted
 from numerics.samplers import random_midpoint
 from numerics.samplers.coupled_plans import PairedPlan, RefinedPlan
 from numerics.samplers.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
@@ -374,7 +375,9 @@ def _each(
 
     with ThreadPoolExecutor(min(workers, len(work)), thread_name_prefix="sampler") as pool:
         try:
-            for future in as_completed([pool.submit(one, i) for i in range(len(work))]):
+            with uninterrupted():
+                futures = [pool.submit(one, i) for i in range(len(work))]
+            for future in as_completed(futures):
                 tick(future.result())
         except BaseException:
             stop.set()

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from numerics.io.interrupts import uninterrupted
 from numerics.io.locks import locked
 from numerics.io.writing import directory, write
 from numerics.sweep.cells import SCHEMA, batch, versions
@@ -255,7 +256,8 @@ def _local(plan: Plan, spans: list[tuple[int, int]], workers: int) -> Generator[
             while True:
                 # one ahead of each worker: memory stays small however long the list
                 while len(running) < 2 * workers and (span := next(queue, None)) is not None:
-                    running[executor.submit(batch, body, *span)] = span
+                    with uninterrupted(processes=True):
+                        running[executor.submit(batch, body, *span)] = span
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

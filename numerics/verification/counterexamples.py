@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.io.interrupts import uninterrupted
 from wbound.bounds.theorem import Theorem
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput, WboundError, count, positive
@@ -294,7 +295,8 @@ def search(
         results: Iterable[Found] = (_one(*each) for each in work)
     else:
         pool = Parallel(n_jobs=min(workers, len(chosen)), return_as="generator", batch_size=1)
-        results = pool(delayed(_one)(*each) for each in work)
+        with uninterrupted(processes=True):
+            results = pool(delayed(_one)(*each) for each in work)
     out = []
     for found in results:
         out.append(found)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numerics.io.interrupts import uninterrupted
 from numerics.targets.named import DENSITY, target_named
 from numerics.verification.law_test import RISK
 from numerics.verification.outputs_and_law import followed
@@ -346,4 +347,6 @@ def _rows(chosen: Sequence[Cell], seed: int, n: int, jobs: int | None) -> Iterat
 
     workers = cpu_count() if jobs is None else count("jobs", jobs)
     pool = Parallel(n_jobs=min(workers, len(chosen)), return_as="generator", batch_size=1)
-    yield from pool(delayed(run_cell)(cell, seed, n) for cell in chosen)
+    with uninterrupted(processes=True):
+        rows = pool(delayed(run_cell)(cell, seed, n) for cell in chosen)
+    yield from rows

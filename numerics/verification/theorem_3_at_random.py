@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.io.interrupts import uninterrupted
 from numerics.laws.ode_on_line import flow1d
 from numerics.targets.products import SymmetricMixture
 from wbound.bounds.theorem_3 import THEOREM_3
@@ -156,7 +157,9 @@ def scatter(
     pool = Parallel(n_jobs=workers, return_as="generator")
     done = mixtures = violations = 0
     least: _Least = {}
-    for got in pool(delayed(_block)(one, size) for one, size in zip(seeds, sizes, strict=True)):
+    with uninterrupted(processes=True):
+        blocks = pool(delayed(_block)(one, size) for one, size in zip(seeds, sizes, strict=True))
+    for got in blocks:
         done, mixtures, violations = done + got[0], mixtures + got[1], violations + got[2]
         for key, found in got[3].items():
             least[key] = min(found, least.get(key, (math.inf, "")))

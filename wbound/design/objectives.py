@@ -140,12 +140,10 @@ class ExactW2:
         self.spectrum, self.scheme, self.start = spectrum, scheme, start
         self.pair, _, self.flow, cancels = LAWS[scheme]
         self.convex = spectrum.variances.size == 1 and scheme_named(scheme) == HF and start == "exact"
-        deviations = np.sqrt(spectrum.variances[spectrum.variances > 0.0])
-        wider = np.array([1.0 / BEYOND, BEYOND])
         self.scales = np.empty(0)
         if cancels:
-            least, most = (deviations[[0, -1]] * wider).tolist()
-            self.scales = np.geomspace(least, most, SCALES)
+            least, most = np.sqrt(spectrum.variances[spectrum.variances > 0.0])[[0, -1]].tolist()
+            self.scales = np.geomspace(least / BEYOND, most * BEYOND, SCALES)
 
     def w2(self, lam: Array) -> float:
         return self.value(lam)

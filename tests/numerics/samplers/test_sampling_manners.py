@@ -75,6 +75,22 @@ def test_ctrl_c_stops_between_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [t for t in threading.enumerate() if t.name.startswith("sampler")]
 
 
+def test_ctrl_c_waits_while_chunks_are_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the pool's locks it became "cannot release un-acquired lock" or "can't start new thread"."""
+    handed, submit = [0], sampling.ThreadPoolExecutor.submit
+
+    def interrupted(self: Any, *arguments: Any) -> Any:
+        handed[0] += 1
+        os.kill(os.getpid(), signal.SIGINT)
+        return submit(self, *arguments)
+
+    monkeypatch.setattr(sampling.ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample(VP, Gaussian(np.zeros(10), 1.0), 3.0, 50, n=200_000, threads=2)
+    assert handed[0] > 2
+    assert not [t for t in threading.enumerate() if t.name.startswith("sampler")]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
