@@ -185,7 +185,7 @@ TARGETS: dict[str, Target] = {
     ),
     "design.objectives": Target(
         "test_placed_numerically",
-        "test_placed_numerically.test_gradients* test_placed_numerically.test_the_hessian*",
+        "test_placed_numerically.test_gradients* test_placed_numerically.test_the_* test_placed_numerically.test_eq_9_sq*",
     ),
     "exact.phase": Target(
         "test_phase test_theorem_6",
@@ -235,7 +235,7 @@ PASSED_OVER: dict[str, str] = {
     "numerics.transport.quantiles.quantile_w2.noise": "a tolerance",
     "numerics.transport.quantiles.quantile_w2.allowed": "a tolerance",
     "numerics.transport.gaussians._covariance.root": "a tolerance",
-    "summation.step_rows.speed": "how wide virtual steps are, and whether an end counts: the slowest case is a test",
+    "summation.step_rows.speed": "how wide virtual steps are, and whether an end counts: the end of a life is a test",
     "sampler.levels.levels_of": "refuses",
     "sampler.levels.geometric_step.lam": "a question, and a ratio",
     "sampler.levels.geometric_step.steps": "refuses",
