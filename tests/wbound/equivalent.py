@@ -28,7 +28,7 @@ EQUIVALENT: dict[str, str] = {
     "summation.step_sums._each: `beyond[:, 0]` halved": "half of infinity",
     "summation.step_sums._each: `beyond` halved": "half of infinity",
     "summation.step_sums._cuts: `first` (no. 3)": "whether there is room for the slopes beside a kink",
-    "summation.step_sums.tally: `T` halved": "of an estimate of an error",
+    "summation.step_sums.tally: `T`": "of an estimate of an error",
     "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, np.abs(other / sums - 1.0))` halved": "an estimate of an error",
     "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, error + left_out[:, None])` halved": "an estimate of an error",
     "summation.step_sums.tally: `error` halved": "an estimate of an error",
@@ -108,6 +108,7 @@ EQUIVALENT: dict[str, str] = {
     "exact.ddim_angles.ddim_floor: `-np.expm1(K * _log_cos(_angle(x, lam_max) / K))` flipped": "its square enters",
     "exact.ddim_angles.ddim_iterations: `1.0` dropped": "where the search for K begins",
     "exact.ddim_angles.ddim_iterations: `1e-12` ": "where the search for K begins",
+    "bounds.theorem_7.sinh_sum: `math.sinh(h) * math.sinh(3.0 * h) / math.sinh(2.0 * h)` flipped": "its fourth power enters",
     "bounds.theorem_7._Curved.log_sums: `log`": "0, but where theta is chosen: any theta gives a bound",
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
@@ -118,6 +119,9 @@ EQUIVALENT: dict[str, str] = {
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "bounds.theorem_1._roughness: `np.exp(-2.0 * log_alpha + np.minimum(-log_lam, math.log(L0)))` late": "panels are halved"
+    " until a node's neighbour does as well",
+    "bounds.theorem_1._roughness: `process.g(t) ** 2 * L` late": "panels are halved until a node's neighbour does as well",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
