@@ -60,7 +60,7 @@ TARGETS: dict[str, Target] = {
     "exact.gaussian_law": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
         "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
-        " test_ode_moves.test_the_law* test_extremes.test_a_long* test_extremes.test_steps_so*[[]21]"
+        " test_ode_moves.test_given* test_extremes.test_a_long* test_extremes.test_steps_so*[[]21]"
         " test_extremes.test_steps_so*[[][23]] test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "exact.floor": Target(
