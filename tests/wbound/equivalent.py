@@ -7,6 +7,17 @@ from __future__ import annotations
 EQUIVALENT: dict[str, str] = {
     "bounds.ddpm.by_cause: `s.nodes.sampled()`": "what theta is found on: any gives a bound",
     "bounds.ddpm.by_cause: `_least(": "any theta gives a bound",
+    "exact.clock_law.Spectrum.sampling: `(np.arange(n) + 0.5) * math.pi / n` flipped": "its cosine, and a sign that cancels",
+    "exact.clock_law.Spectrum.sampling: `np.cos(angle)` flipped": "the same points, from the other end",
+    "exact.clock_law.Spectrum.sampling: `np.where(np.arange(n) % 2, -1.0, 1.0) * np.sin(angle) / away`"
+    " halved": "a factor that cancels",
+    "exact.clock_law.Spectrum.sampling: `np.where(np.arange(n) % 2, -1.0, 1.0) * np.sin(angle) / away`"
+    " flipped": "a sign that cancels",
+    "exact.clock_law._moved_by_prior: `s` (no. 3) late": "a mean's share, which is asked for a column at a time",
+    "sampler.tangent_law.tangent_density: `new / spent` late": "a tolerance",
+    "exact.clock_law._null: `s` halved": "whether it is 0",
+    "exact.clock_law._null: `a` halved": "whether it is 0",
+    "exact.clock_law._moved_by_prior: `w / (s + lam0)` flipped": "its square enters",
     "summation.step_sums.tally: `_truncation(": "an estimate of an error, far above it",
     "summation.step_sums.tally: `first`": "of an estimate of an error",
     "summation.step_sums._each: `eta[:, None] * np.arange(quality.block + MORE + 1, dtype=float)` late": "a step fewer by itself",
@@ -17,7 +28,7 @@ EQUIVALENT: dict[str, str] = {
     "summation.step_sums._each: `beyond[:, 0]` halved": "half of infinity",
     "summation.step_sums._each: `beyond` halved": "half of infinity",
     "summation.step_sums._cuts: `first` (no. 3)": "whether there is room for the slopes beside a kink",
-    "summation.step_sums.tally: `T` halved": "of an estimate of an error",
+    "summation.step_sums.tally: `T`": "of an estimate of an error",
     "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, np.abs(other / sums - 1.0))` halved": "an estimate of an error",
     "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, error + left_out[:, None])` halved": "an estimate of an error",
     "summation.step_sums.tally: `error` halved": "an estimate of an error",
@@ -53,6 +64,9 @@ EQUIVALENT: dict[str, str] = {
     "sampler.tangent_law._cumulative: `np.concatenate(([0.0], np.cumsum(np.concatenate(([first], inner,"
     " [last])))))` flipped": "two signs that cancel",
     "sampler.tangent_law.tangent_sigmas: `math.sqrt(float(distinct[0]))` (no. 2)": "what shares are interpolated over",
+    "design.objectives.ExactW2.derivatives: `math.sqrt(scale)` flipped": "its square enters",
+    "design.objectives.ExactW2._roots: `np.diag(np.sqrt(weights))` flipped": "its square enters",
+    "design.objectives.ExactW2._roots: `np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T` flipped": "its square enters",
     "design.objectives.SharpBound._start: `1e-12` halved": "a margin for rounding",
     "design.objectives.SharpBound.derivatives: `1.5 * slope ** 2 / start`": "of the metric: how fast a search ends",
     "design.objectives.ExactW2.derivatives: `1.5 * float(slope[0]) ** 2 / start`": "of the metric: how fast a search ends",
@@ -74,6 +88,10 @@ EQUIVALENT: dict[str, str] = {
     "numerics.transport.quantiles.quantile_w2: `np.linspace(-_END, _END, 73)` late": "a panel that is halved first",
     "numerics.transport.quantiles.quantile_w2: `float(((np.asarray(one(ends)) - np.asarray(two(ends))) ** 2).sum()"
     " * ends[0])` halved": "a tolerance",
+    "numerics.transport.quantiles.quantile_w2: `np.unique(edges[np.abs(edges) <= _END])` late": "the last panel, of mass 1e-15",
+    "numerics.transport.quantiles._clenshaw_curtis: `np.pi * np.arange(n + 1) / n` flipped": "its cosine",
+    "numerics.transport.quantiles._panels: `np.concatenate([_panels(one, two, low[k:k + 4096], high[k:k +"
+    " 4096]) for k in cuts], axis=1)` late": "the panels at both ends, of mass 1e-15",
     "numerics.transport.quantiles._panels: `half * _NODES` flipped": "the same nodes, from the other end",
     "numerics.transport.quantiles._panels: `a * a`": "a tolerance",
     "numerics.transport.quantiles._panels: `b * b`": "a tolerance",
@@ -90,6 +108,8 @@ EQUIVALENT: dict[str, str] = {
     "exact.ddim_angles.ddim_floor: `-np.expm1(K * _log_cos(_angle(x, lam_max) / K))` flipped": "its square enters",
     "exact.ddim_angles.ddim_iterations: `1.0` dropped": "where the search for K begins",
     "exact.ddim_angles.ddim_iterations: `1e-12` ": "where the search for K begins",
+    "bounds.theorem_7.sinh_sum: `math.sinh(h) * math.sinh(3.0 * h) / math.sinh(2.0 * h)` flipped": "its fourth power enters",
+    "bounds.theorem_7._Curved.log_sums: `log`": "0, but where theta is chosen: any theta gives a bound",
     "bounds.theorem_7.local: `4.0 * EPS * quarter`": "a margin for rounding",
     "bounds.modified_score.terms: `ROUNDING`": "a margin for rounding",
     "bounds.theorem_3_profile.local: `share * lam_L`": "c L <= 1 for every named scheme: then it decides nothing",
@@ -99,6 +119,9 @@ EQUIVALENT: dict[str, str] = {
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "bounds.theorem_1._roughness: `np.exp(-2.0 * log_alpha + np.minimum(-log_lam, math.log(L0)))` late": "panels are halved"
+    " until a node's neighbour does as well",
+    "bounds.theorem_1._roughness: `process.g(t) ** 2 * L` late": "panels are halved until a node's neighbour does as well",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"

@@ -60,7 +60,7 @@ TARGETS: dict[str, Target] = {
     "exact.gaussian_law": Target(
         "test_gaussian_law test_extremes test_ode_moves test_theorem_2",
         "test_gaussian_law.test_the_* test_gaussian_law.test_a_* test_gaussian_law.test_blocks* test_extremes.test_clocks*"
-        " test_ode_moves.test_the_law* test_extremes.test_a_long*"
+        " test_ode_moves.test_given* test_extremes.test_a_long* test_extremes.test_steps_so*[[]21]"
         " test_extremes.test_steps_so*[[][23]] test_gaussian_law.test_equation_12 test_gaussian_law.test_figures*",
     ),
     "exact.floor": Target(
@@ -185,7 +185,7 @@ TARGETS: dict[str, Target] = {
     ),
     "design.objectives": Target(
         "test_placed_numerically",
-        "test_placed_numerically.test_gradients* test_placed_numerically.test_the_hessian*",
+        "test_placed_numerically.test_gradients* test_placed_numerically.test_the_* test_placed_numerically.test_eq_9_sq*",
     ),
     "exact.phase": Target(
         "test_phase test_theorem_6",
@@ -235,7 +235,7 @@ PASSED_OVER: dict[str, str] = {
     "numerics.transport.quantiles.quantile_w2.noise": "a tolerance",
     "numerics.transport.quantiles.quantile_w2.allowed": "a tolerance",
     "numerics.transport.gaussians._covariance.root": "a tolerance",
-    "summation.step_rows.speed": "how wide virtual steps are, and whether an end counts: the slowest case is a test",
+    "summation.step_rows.speed": "how wide virtual steps are, and whether an end counts: the end of a life is a test",
     "sampler.levels.levels_of": "refuses",
     "sampler.levels.geometric_step.lam": "a question, and a ratio",
     "sampler.levels.geometric_step.steps": "refuses",

@@ -416,13 +416,10 @@ class Runner:
             running = self.start(mutant, running.tried)
         out = {"name": mutant.name, "seconds": round(spent, 3), "by": ""}
         if not running:
-            # one number for all steps is never late
-            late = counts["met"] and mutant.operation == "late"
-            unchanged = "no term" if late else "unmet"
-            return {
-                **out,
-                "outcome": "left" if self.quick else "survived" if counts["changed"] else unchanged,
-            }
+            if counts["met"] and mutant.operation == "late" and not counts["changed"]:
+                return {**out, "outcome": "no term"}  # one number for all steps is never late
+            escaped = "survived" if counts["changed"] else "unmet"
+            return {**out, "outcome": "left" if self.quick else escaped}
         if answer["by"] == "none":
             return {**out, "outcome": "no term"}
         for of in (f"{mutant.module}.{mutant.function}", mutant.module):

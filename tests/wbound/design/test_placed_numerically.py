@@ -62,6 +62,7 @@ def test_the_metric_and_the_start_of_the_exact_w2(scheme: str) -> None:
     exact, prior = ExactW2(spectrum, scheme, "exact"), ExactW2(spectrum, scheme, "prior")
     d, from_prior = exact.derivatives(lam), prior.derivatives(lam)
     assert d.low_rank is not None and from_prior.low_rank == pytest.approx(d.low_rank)
+    assert from_prior.value == pytest.approx(prior.value(lam), rel=1e-12)
     full = np.diag(d.diagonal) + np.diag(d.beside, 1) + np.diag(d.beside, -1) + d.low_rank.T @ d.low_rank
     grid = wbound.Grid.from_lam(lam)
     assert exact.w2(lam) == pytest.approx(

@@ -106,7 +106,7 @@ def share(scheme: str, s: Any, a: Any, b: Any) -> Any:
 
 def test_every_pair_and_its_slopes_in_40_digits() -> None:
     """Several eigenvalues and steps at once, the last to 0; the derivatives at inner nodes."""
-    lam = np.array([50.0, 9.0, 2.25, 0.3, 0.0])
+    lam = np.array([50.0, 9.0, 1.4, 0.3, 0.0])
     for scheme in PAIRS | FLOWS:
         x = np.array([0.6 if wbound.SCHEMES[scheme].at_zero else 0.0, 1.4, 30.0])
         got = LAWS[scheme].pair(x[:, None], lam[None, 1:], lam[None, :-1])
@@ -160,7 +160,7 @@ def test_stopped_early_without_a_search() -> None:
 @pytest.mark.parametrize("zeros", [0, 1])
 def test_samples_of_a_spectrum_carry_a_law(zeros: int) -> None:
     """Functions with their pole at ς² < 0, by interpolation in log ς²; a sample that is an eigenvalue; zeros alone."""
-    x = np.geomspace(1e-3, 1e3, 400)
+    x = np.geomspace(1e-2, 1e4, 400)
     sample = Spectrum(x, np.ones(400), np.zeros(400)).sampling.at[20]
     x = np.sort(np.append(x, sample))
     spectrum = Spectrum(np.append(np.zeros(zeros), x), np.ones(401 + zeros), np.zeros(401 + zeros))

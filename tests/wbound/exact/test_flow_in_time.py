@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import wbound
+from wbound.errors import BadInput
 from wbound.exact.flow_in_time import flow_gain, limit_variance
 
 X = np.array([0.2, 1.0, 6.0])
@@ -47,6 +48,12 @@ def test_gains_are_the_methods_on_a_state(name: str) -> None:
         ends["rk4-t"] = y + h * (one + 2.0 * two + 2.0 * three + four) / 6.0
     for method, want in ends.items():
         assert flow_gain(wbound.process(name), X, times, method) == pytest.approx(want, rel=1e-12)
+
+
+def test_a_time_at_which_g_is_infinite_is_named() -> None:
+    p = wbound.Process(f="0", g="t**-0.25")
+    with pytest.raises(BadInput, match="finite at t = 0"):
+        flow_gain(p, [1.0], [1.0, 0.5, 0.0], "heun-t")
 
 
 @pytest.mark.parametrize("name", PROCESSES)

@@ -153,7 +153,7 @@ def test_a_kink_of_the_growth(first: float) -> None:
         down = bent(b.t_hi) - bent(b.t_lo)
         return np.stack((-down, -np.exp(-b.t_lo) * np.expm1(-down - (b.t_hi - b.t_lo))))
 
-    T, K = np.array([2.5, 0.8]), np.array([5e3, 1e5])
+    T, K = np.array([0.8, 2.5, 3.0]), np.array([1e5, 5e3, 1e4])
     got = tally(CLOCK, DATA, T, K, Rows(rows_of, (1.0, 1.0), (1,), kinks=(0.0,)), FINE, first)
     fallen = bent(T) - bent(np.array(first))
     assert got.log_P == pytest.approx(-fallen, rel=1e-13)
