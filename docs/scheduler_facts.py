@@ -25,7 +25,8 @@ the library's own classes with an exact network, in double precision, on the Gau
 rows without either have their class's own. Options that are not named have the class's defaults; `clip_sample` is off.
 *Order*: the fitted power of the steps from 25 to 100, where $W_2$ falls there. *Least*: the smallest $W_2$ at any of 10, 20, 25,
 50, 100 and 1000 steps, and where: a row
-with a number at 1000 whose least is before gets worse with more steps. Steps are not
+with a number at 1000 whose least is before gets worse with more steps. The library's tables are float32, which processors
+round differently: between two, these figures differed by up to 5e-6 of themselves. Steps are not
 calls: `calls` is how often the network is asked at 20 steps. What your own configuration costs on your own data:
 [](audit-a-sampler.md).
 

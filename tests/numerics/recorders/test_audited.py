@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -101,7 +102,10 @@ def test_directions_without_spread_and_pure_noise() -> None:
 def test_a_leading_schedule_that_begins_early() -> None:
     audit = audited("DDIMScheduler", LIN | {"clip_sample": False, "timestep_spacing": "leading"}, 10)
     assert "333 → 334: 0.012825 → 0.038072" in said(audit, "one more step makes it worse")
-    assert "500 → 501: 0.0086935 → 0.20175" in said(audit, "one more step makes it worse")
+    # the fifth digit at 500 steps is the processor's: .0086935 and .0086932 were seen
+    found = re.search(r"500 → 501: (\S+) → (\S+?);", said(audit, "one more step makes it worse"))
+    assert found is not None
+    assert [float(w2) for w2 in found.groups()] == pytest.approx([0.0086934, 0.20175], rel=1e-4)
     assert audit.rows[0].parts is not None and audit.rows[0].parts.w2 == pytest.approx(0.36841, abs=1e-5)
     best = audit.helps[0]
     assert best.w2 < audit.rows[0].parts.w2 and best.line.startswith("scheduler = ")

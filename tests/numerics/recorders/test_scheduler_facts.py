@@ -56,8 +56,9 @@ def test_every_case_is_stored_with_its_versions() -> None:
 @pytest.mark.parametrize("case", CASES[3::10], ids=lambda case: case.name)
 def test_a_tenth_of_the_rows_again(case: Any) -> None:
     again, row = fact(case, (10, 20, 25, 50, 100)), ROWS[case.name]
+    # the library's tables are float32, and another processor rounds them otherwise: 5e-6 was seen between two
     for K, w2 in again["w2"].items():
-        assert row["w2"][K] == pytest.approx(w2, rel=1e-6), K
+        assert row["w2"][K] == pytest.approx(w2, rel=2e-5), K
     assert again["failed"] == {K: said for K, said in row["failed"].items() if int(K) <= 100}
     assert (again["order"] is None) == (row["order"] is None)
     if row["order"] is not None:
