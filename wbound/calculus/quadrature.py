@@ -32,8 +32,8 @@ NOISE = 1e-6
 SINGULAR, GRADES = 3, np.append(0.0, 0.5 ** np.arange(8.0, -1.0, -1.0))
 #: Halvings that lead from the panel to each part.
 DEEPER = np.array([8, 8, 7, 6, 5, 4, 3, 2, 1])
-#: Intervals treated together, so that memory stays small for a million steps.
-CHUNK = 16384
+#: Intervals treated together, so that memory stays small for a million steps, and up to how many by both rules at once.
+CHUNK, AT_ONCE = 16384, 4096
 
 
 class Rule(NamedTuple):
@@ -206,13 +206,20 @@ def integrate(
     parts = [slice(start, start + CHUNK) for start in range(0, lo.size, CHUNK)]
     for part in parts:
         # short steps, which are most, agree at once; the others are refined
-        first, width = lo[part, None], (hi[part] - lo[part])[:, None]
-        nodes = [(first + width * own.x).ravel() for own in (fine, coarse)]
-        with np.errstate(over="ignore", invalid="ignore"):  # as in `moments`; inf − inf: left to the mesh
-            values = function(np.concatenate(nodes))
-            split = nodes[0].size
-            value[part] = (values[:split].reshape(-1, 5) @ fine.w) * width[:, 0]
-            error[part] = np.abs(value[part] - (values[split:].reshape(-1, 3) @ coarse.w) * width[:, 0])
+        few, rules = (lo[part], hi[part]), (fine, coarse)
+        if few[0].size > AT_ONCE:
+            value[part], other = (moments(*few, own)[0] for own in rules)
+        else:  # one call for both rules: it is the calls that take time
+            first, width = few[0][:, None], (few[1] - few[0])[:, None]
+            nodes = [(first + width * own.x).ravel() for own in rules]
+            with np.errstate(over="ignore", invalid="ignore"):  # as in `moments`
+                both = np.split(function(np.concatenate(nodes)), [nodes[0].size])
+                value[part], other = (
+                    (at.reshape(width.size, -1) @ own.w) * width[:, 0]
+                    for at, own in zip(both, rules, strict=True)
+                )
+        with np.errstate(invalid="ignore"):  # inf − inf: left to the mesh
+            error[part] = np.abs(value[part] - other)
     enough = 0.0
     if floor and lo.size:
         means = np.abs(value) / (hi - lo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import wbound
-from wbound.bounds import ddpm, theorem_1, theorem_2, theorem_3
+from wbound.bounds import ddpm, theorem_1, theorem_2, theorem_3, theorem_7
 from wbound.complexity.exact_law_criterion import exact_criterion
 from wbound.data.beyond_log_concave import early_stopped
 from wbound.data.gaussian import Gaussian
@@ -80,6 +81,55 @@ def test_the_tally_of_eq_9_prime(monkeypatch: pytest.MonkeyPatch) -> None:
     # θ is optimised on each side by its own means, and the value is flat there
     assert value == pytest.approx(expected, rel=1e-4)
     assert value >= expected * (1.0 - 1e-6)
+
+
+#: Few enough steps to be summed, with horizons so long that a step of em's overshoots.
+FEW = np.array([3.0, 9.0, 6.0, 0.5, 20.0]), np.array([300.0, 1.0, 3.0, 20.0, 7.0])
+
+
+@pytest.mark.parametrize("scheme", ["em", "ei", "hf", "ddpm", "em-point", "ode-ei", "ode-hf", "heun"])
+@pytest.mark.parametrize("name", ["vp-linear", "ve-sqrt"])
+def test_exact_laws_together_are_each_law(name: str, scheme: str) -> None:
+    """Several horizons at once, against the law of one setting from p_T and from the prior."""
+    p = wbound.process(name)
+    target = Gaussian(np.array([1.0, 0.0, 0.5]), np.array([0.5, 1.0, 3.0]))
+    excess: list[np.ndarray] = []
+    mean: list[np.ndarray] = []
+
+    def value(own: np.ndarray, shift: np.ndarray, error: float) -> criteria.Value:
+        excess.append(own)
+        mean.append(shift)
+        return criteria.INFINITE
+
+    exact_criterion(p, target, wbound.SCHEMES[scheme], value)(*FEW, COARSE)
+    for T, K, own, shift in zip(*FEW, excess, mean, strict=True):
+        for i, start in enumerate(("exact", "prior")):
+            s = setting(p, target, T, int(K), scheme=scheme, start=start)
+            of = law(s, target.eigenvalues)
+            assert own[i] == pytest.approx(of.excess, rel=1e-11, abs=1e-13)
+            assert shift[i] == pytest.approx(of.mean, rel=1e-11, abs=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "of"), [("ode-hf", theorem_3), ("ode-ei", theorem_3), ("heun", theorem_7)]
+)
+def test_theta_sums_together_are_each_sum(scheme: str, of: ModuleType) -> None:
+    """Several horizons at once, against the sums of one setting with θ = 2."""
+    p, theta = wbound.process("vp-linear"), 2.0 if of is theorem_3 else (2.0, 2.0)
+    got = of.SUMS.over_steps(p, FACTS, wbound.SCHEMES[scheme], "prior", 0.1)(*FEW, COARSE)
+    for T, K, found in zip(*FEW, got, strict=True):
+        want = of.sums(setting(p, FACTS, T, int(K), scheme=scheme, score_bias=0.1), theta)
+        parts = found.initialisation, found.discretisation, found.score
+        assert parts == pytest.approx((want.start, want.bias, want.score), rel=1e-11)
+
+
+def test_a_check_changes_no_sum() -> None:
+    """Its steps are evaluated with the others, which are what they are without."""
+    p = wbound.process("vp-linear")
+    of = theorem_1.over_steps(p, STANDARD, wbound.SCHEMES["em"], "prior", 0.1, 0.0, "exact")
+    checked, plain = (value_at(of, 3.0, 3e5, quality) for quality in (CHECKED, FINE))
+    assert 0.0 < checked.error < 1e-8
+    assert checked._replace(error=0.0) == pytest.approx(plain, rel=1e-14)
 
 
 @pytest.mark.parametrize("quality", [COARSE, FINE], ids=["coarse", "fine"])
