@@ -18,7 +18,10 @@ EQUIVALENT: dict[str, str] = {
     "exact.clock_law._null: `s` halved": "whether it is 0",
     "exact.clock_law._null: `a` halved": "whether it is 0",
     "exact.clock_law._moved_by_prior: `w / (s + lam0)` flipped": "its square enters",
-    "summation.step_sums.tally: `_truncation(": "an estimate of an error, far above it",
+    "summation.step_sums.tally: `_truncation(process, data, T, (T - first) / K, rows, quality,"
+    " first)` dropped": "an estimate of an error, far above it",
+    "summation.step_sums.tally: `_truncation(process, data, T, (T - first) / K, rows, quality,"
+    " first)` halved": "an estimate of an error, far above it",
     "summation.step_sums.tally: `first`": "of an estimate of an error",
     "summation.step_sums._each: `eta[:, None] * np.arange(quality.block + MORE + 1, dtype=float)` late": "a step fewer by itself",
     "summation.step_sums._each: `np.full((T.size if stops is None else stops.size, len(rows.powers)),"
@@ -28,17 +31,19 @@ EQUIVALENT: dict[str, str] = {
     "summation.step_sums._each: `beyond[:, 0]` halved": "half of infinity",
     "summation.step_sums._each: `beyond` halved": "half of infinity",
     "summation.step_sums._cuts: `first` (no. 3)": "whether there is room for the slopes beside a kink",
-    "summation.step_sums.tally: `T`": "of an estimate of an error",
-    "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, np.abs(other / sums - 1.0))` halved": "an estimate of an error",
-    "summation.step_sums.tally: `np.where(sums == 0.0, 0.0, error + left_out[:, None])` halved": "an estimate of an error",
-    "summation.step_sums.tally: `error` halved": "an estimate of an error",
-    "summation.step_sums.tally: `left_out[:, None]`": "an estimate of an error, far above it",
+    "summation.step_sums.tally: `T` halved": "of an estimate of an error",
+    "summation.step_sums.tally: `T` late": "of an estimate of an error",
+    "summation.step_sums.tally: `left_out[:, None]` dropped": "an estimate of an error, far above it",
+    "summation.step_sums.tally: `left_out[:, None]` halved": "an estimate of an error, far above it",
     "summation.step_sums._once: `eta * speed(process, data, np.array([first]))[0] if first else"
-    " np.full(T.size, np.inf)`": "which of two ways to sum the near end: both hold",
-    "summation.step_sums._each: `eta[few, None] * np.arange(3.0)` flipped": "the same slope, from the other side",
+    " np.full(T.size, np.inf)` halved": "which of two ways to sum the near end: both hold",
+    "summation.step_sums._once: `eta * speed(process, data, np.array([first]))[0] if first else"
+    " np.full(T.size, np.inf)` late": "which of two ways to sum the near end: both hold",
     "summation.step_sums._cuts: `3.0 * eta`": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `4.0 * eta`": "whether there is room for the slopes beside a kink",
-    "summation.step_sums._cuts: `begin`": "whether there is room for the slopes beside a kink",
+    "summation.step_sums._cuts: `begin` dropped": "whether there is room for the slopes beside a kink",
+    "summation.step_sums._cuts: `begin` halved": "whether there is room for the slopes beside a kink",
+    "summation.step_sums._cuts: `begin` flipped": "whether there is room for the slopes beside a kink",
     "bounds.root_floor._heights: `1.0 + log_B / (1.0 - B)` halved": "its sign",
     "exact.phase.PhaseSampler.tape: `writer.start()` flipped": "the start's noise is as likely with the other sign",
     "exact.phase.phase_levels: `_phases(s)` flipped": "its square enters",
@@ -63,7 +68,8 @@ EQUIVALENT: dict[str, str] = {
     " [last])))))` halved": "a factor that cancels",
     "sampler.tangent_law._cumulative: `np.concatenate(([0.0], np.cumsum(np.concatenate(([first], inner,"
     " [last])))))` flipped": "two signs that cancel",
-    "sampler.tangent_law.tangent_sigmas: `math.sqrt(float(distinct[0]))` (no. 2)": "what shares are interpolated over",
+    "sampler.tangent_law.tangent_sigmas: `math.sqrt(float(distinct[0]))` (no. 2) halved": "what shares are interpolated over",
+    "sampler.tangent_law.tangent_sigmas: `math.sqrt(float(distinct[0]))` (no. 2) flipped": "what shares are interpolated over",
     "design.objectives.ExactW2.derivatives: `math.sqrt(scale)` flipped": "its square enters",
     "design.objectives.ExactW2._roots: `np.diag(np.sqrt(weights))` flipped": "its square enters",
     "design.objectives.ExactW2._roots: `np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T` flipped": "its square enters",
@@ -78,7 +84,9 @@ EQUIVALENT: dict[str, str] = {
     "numerics.transport.gaussians._bures: `min(value, float(np.linalg.norm(F1 - F2)))` flipped": "its square enters",
     "numerics.transport.gaussians._bures: `math.sqrt(scale) * value` flipped": "its square enters",
     "numerics.transport.gaussians._factor: `np.diagonal(C)` halved": "units of each direction, which cancel",
-    "numerics.transport.gaussians._factor: `np.sqrt(variances[live])`": "units of each direction, which cancel",
+    "numerics.transport.gaussians._factor: `np.sqrt(variances[live])` halved": "units of each direction, which cancel",
+    "numerics.transport.gaussians._factor: `np.sqrt(variances[live])` flipped": "units of each direction, which cancel",
+    "numerics.transport.gaussians._factor: `np.sqrt(variances[live])` late": "units of each direction, which cancel",
     "numerics.transport.gaussians._factor: `root[order, None] * L` flipped": "a factor's sign, which is no matter",
     "numerics.transport.quantiles.law: `finite_array(f'{option}_weights', weights, allowed)` halved": "a factor that cancels",
     "numerics.transport.quantiles.law: `np.cumsum(mass[order] / mass.max())` halved": "a factor that cancels",
@@ -93,16 +101,32 @@ EQUIVALENT: dict[str, str] = {
     "numerics.transport.quantiles._panels: `np.concatenate([_panels(one, two, low[k:k + 4096], high[k:k +"
     " 4096]) for k in cuts], axis=1)` late": "the panels at both ends, of mass 1e-15",
     "numerics.transport.quantiles._panels: `half * _NODES` flipped": "the same nodes, from the other end",
-    "numerics.transport.quantiles._panels: `a * a`": "a tolerance",
-    "numerics.transport.quantiles._panels: `b * b`": "a tolerance",
+    "numerics.transport.quantiles._panels: `a * a` dropped": "a tolerance",
+    "numerics.transport.quantiles._panels: `a * a` halved": "a tolerance",
+    "numerics.transport.quantiles._panels: `a * a` late": "a tolerance",
+    "numerics.transport.quantiles._panels: `b * b` dropped": "a tolerance",
+    "numerics.transport.quantiles._panels: `b * b` halved": "a tolerance",
+    "numerics.transport.quantiles._panels: `b * b` late": "a tolerance",
     "bounds.theorem_7_integrals._highest: `np.where(C > 0.0, C, 1.0)` halved": "where Newton's method begins, further right",
     "bounds.theorem_7_integrals.integrals: `DEEP` halved": "bounded from 2e-10 of a step's integral on: from above as well",
     "bounds.theorem_7_integrals.integrals: `math.log(L0)` (no. 2)": "what log v is counted from, and put back",
-    "bounds.theorem_7_integrals.integrals: `np.exp(-end)`": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.exp(-end)` dropped": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.exp(-end)` halved": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.exp(-end)` flipped": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat + steep * rest) ** 2 * rest, 0.0)`"
+    " dropped": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat + steep * rest) ** 2 * rest, 0.0)`"
+    " halved": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.where(cut, (flat + steep * rest) ** 2 * rest, 0.0)`"
+    " flipped": "below e^-45 of a step's integral, for caution",
     "bounds.theorem_7_integrals.integrals: `flat` ": "below e^-45 of a step's integral, for caution",
     "bounds.theorem_7_integrals.integrals: `steep * rest` ": "below e^-45 of a step's integral, for caution",
-    "bounds.theorem_7_integrals.integrals: `np.stack(": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.stack((below, np.where(cut & two, rest / 16.0,"
+    " 0.0)))` dropped": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.stack((below, np.where(cut & two, rest / 16.0,"
+    " 0.0)))` halved": "below e^-45 of a step's integral, for caution",
+    "bounds.theorem_7_integrals.integrals: `np.stack((below, np.where(cut & two, rest / 16.0,"
+    " 0.0)))` flipped": "below e^-45 of a step's integral, for caution",
     "bounds.theorem_7_integrals.integrals: `left` halved": "below e^-45 of a step's integral, or infinite",
     "bounds.theorem_7_integrals.Integrals._log: `left` halved": "below e^-45 of a step's integral, or infinite",
     "exact.ddim_angles.ddim_floor: `-np.expm1(K * _log_cos(_angle(x, lam_max) / K))` flipped": "its square enters",
@@ -119,9 +143,6 @@ EQUIVALENT: dict[str, str] = {
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
-    "bounds.theorem_1._roughness: `np.exp(-2.0 * log_alpha + np.minimum(-log_lam, math.log(L0)))` late": "panels are halved"
-    " until a node's neighbour does as well",
-    "bounds.theorem_1._roughness: `process.g(t) ** 2 * L` late": "panels are halved until a node's neighbour does as well",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
