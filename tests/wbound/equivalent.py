@@ -41,6 +41,9 @@ EQUIVALENT: dict[str, str] = {
     " np.full(T.size, np.inf)` late": "which of two ways to sum the near end: both hold",
     "summation.step_sums._cuts: `3.0 * eta`": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `4.0 * eta`": "whether there is room for the slopes beside a kink",
+    "summation.step_sums._cuts: `begin` late": "whether there is room for the slopes beside a kink",
+    "summation.step_sums.tally: `_truncation(process, data, T, (T - first) / K, rows, quality,"
+    " first)` late": "an estimate of an error, far above it",
     "summation.step_sums._cuts: `begin` dropped": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `begin` halved": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `begin` flipped": "whether there is room for the slopes beside a kink",
@@ -143,6 +146,9 @@ EQUIVALENT: dict[str, str] = {
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
+    "bounds.theorem_1._roughness: `np.exp(-2.0 * log_alpha + np.minimum(-log_lam, math.log(L0)))` late": "panels are halved"
+    " until a node's neighbour does as well",
+    "bounds.theorem_1._roughness: `process.g(t) ** 2 * L` late": "panels are halved until a node's neighbour does as well",
     "bounds.theorem_1._roughness: `whole.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_1._roughness: `rest.error`": "an estimate below 1e-11 of the integral, added for caution",
     "bounds.theorem_2.local: `np.where(steps.q == 0.0, 0.0, steps.q / (np.sqrt(b.steps.Q) +"
