@@ -15,6 +15,7 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.data.log_concave import LogConcave
 from wbound.errors import BadInput, HypothesisFailed
+from wbound.exact import gaussian_law
 from wbound.exact.floor import PROPOSITION_1, floor_w2
 from wbound.exact.gaussian_law import defects, exact_w2, from_starts, law, remaining, start_defects
 from wbound.sampler.grid import Grid
@@ -222,6 +223,22 @@ def test_a_scheme_that_remembers(start: str, delta: float) -> None:
         assert got.excess == pytest.approx(want.excess, rel=1e-9) and (np.abs(want.excess) > 1e-3).all()
         assert got.mean == pytest.approx(want.mean, rel=1e-9, abs=1e-13)
         assert remaining(by_tape, x) == pytest.approx(x + want.excess, rel=1e-9)
+
+
+def test_a_law_in_short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five blocks of steps are one: variances, means and what is left, also of hf, whose steps keep all of a distance."""
+    p, x = wbound.process("vp-linear"), np.array([0.3, 1.5, 40.0])
+    for scheme, of in (("em", x), ("ei", x[1:2]), ("hf", x[1:2]), ("ddpm", x), ("ddim", x)):
+        s = wbound.setting(
+            p, Gaussian(0.0, 1.0), 1.7, 300, scheme=scheme, score_noise=0.1 if scheme == "em" else 0.0
+        )
+        whole, left = law(s, of), remaining(s, of)
+        with monkeypatch.context() as patch:
+            patch.setattr(gaussian_law, "BLOCK", 1)
+            parts = law(s, of)
+            assert remaining(s, of) == pytest.approx(left, rel=1e-12)
+        assert parts.excess == pytest.approx(whole.excess, rel=1e-11)
+        assert parts.mean == pytest.approx(whole.mean, rel=1e-11)
 
 
 def test_equality_is_zero() -> None:
