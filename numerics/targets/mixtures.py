@@ -23,8 +23,8 @@ from wbound.typing import Array
 __all__ = ["Bimodal", "GaussianMixture", "Peaks", "SmoothedData", "enclosing_ball"]
 
 
-#: Numbers held at once when particles meet centres: half a megabyte, which a core keeps in its cache.
-CHUNK = 1 << 16
+#: Numbers held at once when particles meet centres, and those of them that a core keeps in its cache.
+CHUNK, CACHED = 1 << 21, 1 << 16
 
 
 class Bimodal(BoundedData):
@@ -145,21 +145,24 @@ class GaussianMixture(BoundedData):
         at = points_in(x, self.d)
         out = np.empty(at.shape)
         v = alpha**2 * self.variances + sigma2
-        rows = max(CHUNK // self.means.shape[0], 1)
-        room = np.empty((min(rows, at.shape[0]), self.means.shape[0]))
+        k = self.means.shape[0]
+        rows, few = max(CHUNK // k, 1), max(CACHED // k, 1)
         level = self._log_weights - (0.5 * alpha**2 / v) * self._squares
         for i in range(0, at.shape[0], rows):
             y = at[i : i + rows] - alpha * self.centre
-            logits = np.matmul(y, self._shifted.T, out=room[: y.shape[0]])
-            logits *= alpha / v
-            logits += level
-            if not self.common:
-                logits -= (0.5 / v) * (y**2).sum(axis=1)[:, None] + 0.5 * self.d * np.log(v)
-            logits -= logits.max(axis=1, keepdims=True)
-            # what is below e^{−100} of the largest share is lost in rounding; subnormals would be slow
-            np.maximum(logits, -100.0, out=logits)
-            share = np.exp(logits, out=logits)
-            share /= share.sum(axis=1, keepdims=True)
+            share = y @ self._shifted.T
+            for j in range(0, y.shape[0], few):
+                logits = share[j : j + few]
+                logits *= alpha / v
+                logits += level
+                if not self.common:
+                    logits -= (0.5 / v) * (y[j : j + few] ** 2).sum(axis=1)[:, None]
+                    logits -= 0.5 * self.d * np.log(v)
+                logits -= logits.max(axis=1, keepdims=True)
+                # what is below e^{−100} of the largest share is lost in rounding; subnormals would be slow
+                np.maximum(logits, -100.0, out=logits)
+                np.exp(logits, out=logits)
+                logits /= logits.sum(axis=1, keepdims=True)
             if self.common:
                 out[i : i + rows] = (alpha * (share @ self._shifted) - y) / v
             else:
