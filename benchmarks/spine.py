@@ -76,6 +76,10 @@ def memory(steps: int) -> dict[str, float]:
         "Theorem 3, ddim": lambda K: bound(data, K, scheme="ddim"),
         "Theorem 3', ddim, a profile": lambda K: bound(profile(), K, scheme="ddim"),
         "Theorem 7, heun-lambda": lambda K: bound(data, K, scheme="heun-lambda"),
+        "Theorem 7, heun, grid optimal": lambda K: bound(data, K, scheme="heun", grid="optimal"),
+        "exact law, heun-lambda, grid log-lam": lambda K: exact_w2(
+            p, gauss, 4.0, K, scheme="heun-lambda", grid="log-lam"
+        ),
         "exact law, em, grid log-lam": lambda K: exact_w2(p, gauss, 4.0, K, scheme="em", grid="log-lam"),
     }
     held = {}

@@ -116,15 +116,12 @@ def test_what_a_library_makes_of_ctrl_c_is_an_interruption(wb: Any, monkeypatch:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-#: A line of every command that can take more than two seconds, and whether it is asked in every run.
+#: Lines that take much longer than two seconds, and whether each is asked in every run.
 SLOW = {
-    "iterations --f log(1+t) --g sqrt(log(1+t)+1) --eps 1e-10 --d 10 --m0 1 --L0 1 --mean-norm 0 --scheme em": True,
-    "table": False,
+    "iterations --f log(1+t) --g sqrt(log(1+t)+1) --eps 1e-10 --d 10 --m0 1 --L0 1 --mean-norm 0 --scheme em": False,
     "certify --process vp-linear --T 4 --K 200000 --d 3 --m0 1 --L0 1 --mean-norm 0 --scheme em": True,
     "lower-bound --K-to 1000000": False,
-    "lower-bound --view landscape --points 2000": False,
-    "orders --f 1+sin(t)**2 --g sqrt(2+sin(t))": False,
-    "choose --data digits --steps 20,50,100 --scheme heun": True,
+    "choose --data digits --steps 150 --scheme heun": True,
     "verify --process ou --T 2 --K 500 --d 50 --n 400000": True,
     "verify --all --jobs 2": True,
     "search --seconds 60 --jobs 2": False,
