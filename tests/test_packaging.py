@@ -203,7 +203,7 @@ def test_every_folder_with_code_is_a_package() -> None:
 def test_the_installed_distribution_is_this_one(config: configparser.ConfigParser) -> None:
     assert metadata.version("wbound") == config["metadata"]["version"]
     scripts = metadata.entry_points(group="console_scripts", name="wbound")
-    assert [script.value for script in scripts] == ["numerics.cli.main:run"]
+    assert [script.value for script in scripts] == ["numerics.cli.entry:run"]
 
 
 def test_no_pytest_ini_shadows_setup_cfg() -> None:

@@ -23,17 +23,17 @@ def uninterrupted(processes: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
         return
-    masked = processes and hasattr(signal, "pthread_sigmask")  # not on Windows
-    if masked:
-        # it comes with the first process, and after it Python lets signals through again
-        resource_tracker.ensure_running()
+    mask: Any = None
     signal.signal(signal.SIGINT, lambda *signalled: came.append(signalled))
-    if masked:  # what a process inherits
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        if processes and hasattr(signal, "pthread_sigmask"):  # not on Windows
+            # it comes with the first process, and after it Python lets signals through again
+            resource_tracker.ensure_running()
+            # what a process inherits
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
-        if masked:
+        if mask is not None and hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.signal(signal.SIGINT, before)
         if came:

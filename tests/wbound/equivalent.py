@@ -18,32 +18,17 @@ EQUIVALENT: dict[str, str] = {
     "exact.clock_law._null: `s` halved": "whether it is 0",
     "exact.clock_law._null: `a` halved": "whether it is 0",
     "exact.clock_law._moved_by_prior: `w / (s + lam0)` flipped": "its square enters",
-    "summation.step_sums.tally: `_truncation(process, data, T, (T - first) / K, rows, quality,"
-    " first)` dropped": "an estimate of an error, far above it",
-    "summation.step_sums.tally: `_truncation(process, data, T, (T - first) / K, rows, quality,"
-    " first)` halved": "an estimate of an error, far above it",
-    "summation.step_sums.tally: `first`": "of an estimate of an error",
-    "summation.step_sums._each: `eta[:, None] * np.arange(quality.block + MORE + 1, dtype=float)` late": "a step fewer by itself",
-    "summation.step_sums._each: `np.full((T.size if stops is None else stops.size, len(rows.powers)),"
+    "summation.step_sums.Laid.tally: `self._truncation()[:, None]`": "an estimate of an error, far above it",
+    "summation.step_sums.Panels.sums: `np.full((self.T.size if self.stops is None else self.stops.size, len(rows.powers)),"
     " np.inf)` halved": "half of infinity",
+    "summation.step_sums.Panels.sums: `out[:, 0]` halved": "half of infinity",
+    "summation.step_sums.Panels.sums: `out` halved": "half of infinity",
     "summation.step_rows.VirtualSteps.rows_at: `orders * (step[direct] / length - 1.0)` late": "a neighbour's rounding, 1e-11",
     "summation.step_rows.VirtualSteps.rows_at: `step[direct] / length` late": "a neighbour's rounding, 1e-11",
-    "summation.step_sums._each: `beyond[:, 0]` halved": "half of infinity",
-    "summation.step_sums._each: `beyond` halved": "half of infinity",
     "summation.step_sums._cuts: `first` (no. 3)": "whether there is room for the slopes beside a kink",
-    "summation.step_sums.tally: `T` halved": "of an estimate of an error",
-    "summation.step_sums.tally: `T` late": "of an estimate of an error",
-    "summation.step_sums.tally: `left_out[:, None]` dropped": "an estimate of an error, far above it",
-    "summation.step_sums.tally: `left_out[:, None]` halved": "an estimate of an error, far above it",
-    "summation.step_sums._once: `eta * speed(process, data, np.array([first]))[0] if first else"
-    " np.full(T.size, np.inf)` halved": "which of two ways to sum the near end: both hold",
-    "summation.step_sums._once: `eta * speed(process, data, np.array([first]))[0] if first else"
-    " np.full(T.size, np.inf)` late": "which of two ways to sum the near end: both hold",
     "summation.step_sums._cuts: `3.0 * eta`": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `4.0 * eta`": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `begin` late": "whether there is room for the slopes beside a kink",
-    "summation.step_sums.tally: `_truncation(process, data, T, (T - first) / K, rows, quality,"
-    " first)` late": "an estimate of an error, far above it",
     "summation.step_sums._cuts: `begin` dropped": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `begin` halved": "whether there is room for the slopes beside a kink",
     "summation.step_sums._cuts: `begin` flipped": "whether there is room for the slopes beside a kink",

@@ -219,9 +219,8 @@ COMPILED, CALLER = "_recursion", "_evaluate"
 #: Functions, and variables in them, that are no formula or whose value does not matter, and why.
 PASSED_OVER: dict[str, str] = {
     "summation.step_sums._edges": "where panels end, which the check's others do elsewhere",
-    "summation.step_sums._truncation": "an estimate of an error, far above it",
+    "summation.step_sums.Laid._truncation": "an estimate of an error, far above it",
     "summation.step_sums._breaks.log_lam": "a question",
-    "summation.step_sums._each.inside": "room that only a panel narrower than a virtual step lacks",
     "bounds.root_floor._equal_heights.nodes": "where Newton's method begins and goes: equal heights end it",
     "bounds.root_floor._equal_heights.B": "Newton's step: equal heights end it",
     "bounds.root_floor._equal_heights.slope": "Newton's step: equal heights end it",
