@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import wbound
+from numerics.cli.few_calls_rows import row_lines
 from numerics.schedules.few_call_samplers import FIRST, MOST_CALLS, few_calls
 from numerics.schedules.few_step_families import tuned, tuned_levels
 from numerics.targets import datasets
@@ -154,3 +155,12 @@ def test_on_the_command_line(wb: Any, tmp_path: Path) -> None:
         *given[:4], "31", *given[5:], "--as", "phase", "-o", str(tmp_path / "no.json")
     )
     assert not (tmp_path / "no.json").exists()
+
+
+def test_no_digit_that_rounding_decides() -> None:
+    """W2 that is 0 but for rounding is told as a bound; a fit with more unknowns than eigenvalues says what it may do."""
+    data = datasets.from_spectrum([1e-3, 0.25, 1.0, 4.0])
+    few, many = ("\n".join(row_lines(few_calls(data, K), data.spread)) for K in (1, 12))
+    bound = f"< {1e-8 * data.spread:.2g}"
+    assert bound in many and "hangs on rounding" in many and "more unknowns" in many
+    assert bound not in few and "hangs on rounding" not in few and "more unknowns" not in few
