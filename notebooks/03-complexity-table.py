@@ -25,7 +25,7 @@ from IPython.display import Markdown
 import wbound
 from numerics.figures.schedules import orders_figure, span
 from numerics.studies.curves import slope
-from wbound.complexity.orders_table import as_markdown
+from numerics.tables.orders import as_markdown
 
 # %% [markdown]
 # ## Numbers: $K(\varepsilon)$ of both theorems and of the exact law

@@ -98,6 +98,7 @@ MOVED: dict[str, str] = {
     "numerics.smoothing": "numerics.targets.smooth_law",
     "numerics.sweep_cells": "numerics.sweep.cells",
     "numerics.sweep_config": "numerics.sweep.config",
+    "numerics.tables.booktabs": "numerics.io.table_writers",
     "numerics.tabulation": "numerics.targets.quintic_table",
     "numerics.terminal": "numerics.io.terminal",
     "numerics.threecolumn": "numerics.tables.orders",

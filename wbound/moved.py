@@ -103,6 +103,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "wbound.certified_inputs": {
         "Inputs": "wbound.certified.certificate",
     },
+    "wbound.columns": {"as_markdown": "numerics.tables.orders"},
     "wbound.setting": {
         "PRIMES": "wbound.statement.statement_object",
         "TITLES": "wbound.statement.statement_object",
