@@ -130,6 +130,7 @@ EQUIVALENT: dict[str, str] = {
     "bounds.theorem_3_profile.AtTheta.add: `self.highest`": "only the shape of the weight matters",
     "exact.random_midpoint._by_quadrature: `1.0` (no. 3)": "a constant, which a variance does not see",
     "sampler.scheme._ode_ei: `np.sqrt(kappa2)` flipped": "(keep - kappa)(keep + kappa) is even in kappa",
+    "exact.ode_moves._second: `1.0 - lost` flipped": "the start's error of the mean, all there is, enters by its square",
     "exact.ode_moves._trapezoid: `kept` flipped": "the start's error of the mean, all there is, enters by its square",
     "bounds.theorem_1._roughness: `np.exp(-2.0 * log_alpha + np.minimum(-log_lam, math.log(L0)))` late": "panels are halved"
     " until a node's neighbour does as well",

@@ -21,6 +21,7 @@ from wbound.sampler.grid import Grid
 from wbound.sampler.make_setting import setting
 from wbound.sampler.scheme import SCHEMES
 from wbound.sampler.steps import batch
+from wbound.sampler.tape_of_scheme import tape_of
 
 ODE = ("ode-hf", "ddim", "ode-ei", "heun", "heun-lam", "heun-lambda")
 EVERY = pytest.mark.parametrize("make", referee.ALL.values(), ids=referee.ALL)
@@ -279,3 +280,13 @@ def test_moves_hold_a_given_step() -> None:
 def test_a_profile_has_no_exact_law() -> None:
     with pytest.raises(HypothesisFailed, match="Gaussian data"):
         gaussian_data(wbound.bounded_data(1.0, 1.0, 2, 2.5))
+
+
+@pytest.mark.parametrize("scheme", ["ddim", "heun", "heun-lambda", "heun-lam"])
+def test_off_centre_it_is_the_law_of_its_tape(scheme: str) -> None:
+    """The law step by step is that of the scheme's tape, which is solved as one system."""
+    p, law_of = wbound.process("vp-linear"), Gaussian(np.array([3.0, -1.0]), np.array([1.0, 0.2]))
+    for start, own in (("exact", "exact"), ("prior", "own")):
+        s = setting(p, law_of, 2.0, 5, scheme=scheme, start=start)
+        want = exact_w2(None, law_of, scheme=tape_of(s), start=own)
+        assert exact_w2(p, law_of, T=2.0, K=5, scheme=scheme, start=start) == pytest.approx(want, rel=1e-11)
