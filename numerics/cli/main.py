@@ -357,9 +357,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     except Exception as error:
-        if (
-            stopped.by is not None
-        ):  # what a library made of Ctrl-C: threads that no longer start, a broken pool
+        # what a library made of Ctrl-C: threads that no longer start, a broken pool
+        if stopped.by is not None:
             return stopped.said()
         if _no_room(error):  # what `wbound.memory` did not foresee
             output.warn(

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from score_distance import relative_error
 
 from numerics.cifar10 import training
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint
-from numerics.cifar10.gaussian_images import GaussianImages, gaussian_of, optimal_loss
+from numerics.cifar10.gaussian_images import gaussian_of, optimal_loss
 from numerics.cifar10.images import load_images
-from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.runs import Config, Run, load_run, make_config
 from numerics.cifar10.training import resume, train
 from wbound.errors import BadInput, IOFailure
-from wbound.typing import Array
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 WBOUND = str(Path(sys.executable).with_name("wbound"))
@@ -67,33 +65,6 @@ def test_training_lowers_the_loss(process: str, tmp_path: Path) -> None:
     # the network that says 0 has a loss of 1
     assert 0.9 < rows[0]["loss"] < 1.3 and result.loss < 0.5 * rows[0]["loss"]
     assert result.step == 120 and result.processes == 1 and result.images_per_second > 0.0
-
-
-@torch.no_grad()
-def relative_error(
-    score: Callable[[torch.Tensor, float], torch.Tensor],
-    data: GaussianImages,
-    process: ImageProcess,
-    *,
-    times: int = 50,
-    n: int = 256,
-    seed: int = 0,
-) -> tuple[Array, Array]:
-    """Times (N,), the middles of N equal parts of [t_min, 1], and (E|s_θ − s|²/E|s|²)^{1/2} at each, X_t ~ p_t.
-
-    Relative L2 under the forward marginals, from n draws a time. Kind: *estimate* (its spread is of order
-    1/√(n d) of itself).
-    """
-    t = process.t_min + (1.0 - process.t_min) * (np.arange(times) + 0.5) / times
-    generator = torch.Generator(data.device).manual_seed(seed)
-    exact, out = data.exact_score(process), np.zeros(times)
-    for i, at in enumerate(t):
-        x = float(process.alpha(at)) * data.floats(torch.arange(n), generator)
-        x = x + float(process.std(at)) * torch.randn(x.shape, generator=generator, device=x.device)
-        true = exact(x, float(at)).double()
-        off = (score(x, float(at)).double() - true).square().sum()
-        out[i] = float((off / true.square().sum()).sqrt())
-    return t, out
 
 
 @pytest.mark.long
