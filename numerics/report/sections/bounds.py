@@ -110,7 +110,7 @@ def build(context: Context) -> Part:
         content[f"found_{number}"], content[f"found_scheme_{number}"] = close["ratio"], close["scheme"]
         content[f"found_start_{number}"] = {"exact": "p_T", "prior": "the prior"}[close["start"]]
     lead = (
-        "No bound is below the exact W2: of {compared:int} comparisons below {violations:int} fail. The smallest ratio that a "
+        "No bound is below the exact W2: of the {compared:int} compared here {violations:int} are. The smallest ratio that a "
         "search over processes, T, K, grids and Gaussian spectra has found (stored results) is {found_2:.4f} for Theorem 2 "
         "({found_scheme_2} from {found_start_2}) and {found_1:.3f} for Theorem 1 ({found_scheme_1} from {found_start_1}).\n\n"
         "Here the data are N(0, {variance:g} I) in d = {d}, from the prior, on a uniform grid, with the [[clock]] at λ(T) = 1000 "
