@@ -19,8 +19,8 @@ TITLES = {
     "refitted": "refitted, with a look back",
     "dpmpp-2m": "DPM-Solver++(2M), its range tuned",
 }
-#: A W2 below this share of the spread is told as a bound: rounding decides where a search for nodes ends there.
-LEAST = 1e-8
+#: A W2 below this share of the spread is told as a bound: it is the rounding of the evaluation.
+LEAST = 1e-12
 
 
 def writable_sampler(out: str, row: str | None) -> None:
@@ -53,8 +53,6 @@ def row_payload(found: FewCalls) -> tuple[dict[str, Any], dict[str, str]]:
 
 def row_lines(found: FewCalls, spread: float) -> list[str]:
     """The table and its sentences."""
-    from wbound.design.look_back import MOST
-
     rows = [
         [
             TITLES[s.name],
@@ -76,17 +74,6 @@ def row_lines(found: FewCalls, spread: float) -> list[str]:
         "known, levels not drawn at random (Theorem 6); for one known spectrum there may be less, as the first column shows. "
         "κ of few samples is uncertain: wbound lower-bound --data."
     )
-    if any(s.w2 < LEAST * spread for s in found.samplers):
-        lines.append(
-            f"A W2 below {LEAST:g} of the spread is told as a bound: so close to the spectrum the end of the search for nodes "
-            "hangs on rounding, and none of its digits holds from run to run."
-        )
-    if found.samplers and 2 * found.calls + 1 > MOST:
-        lines.append(
-            f"The refitted sampler's fit has more unknowns than the {MOST} eigenvalues at most that it is fitted to: its W2 is "
-            "that of the sampler this run made, and rounding can lead another run to one whose W2 is hundreds of times as "
-            "large or as small (seen on digits at 29 calls)."
-        )
     if found.smoothing is not None:
         at = found.smoothing
         lines.append(

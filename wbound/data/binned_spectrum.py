@@ -12,6 +12,10 @@ from wbound.typing import Array
 
 __all__ = ["spectral_bins"]
 
+#: Eigenvalues closer than this, relatively, are one, and a bin's edge lies by so much of its width below an even share of
+#: the range: rounding decides neither how many there are nor in which bin one stands.
+CLOSE, BELOW = 1e-12, 1e-6
+
 
 def spectral_bins(
     variances: ArrayLike, counts: ArrayLike | None = None, most: int = 512
@@ -30,11 +34,14 @@ def spectral_bins(
     zeros = float(n[x == 0.0].sum())
     there = (x > 0.0) & (n > 0.0)
     x, n = x[there], n[there]
-    values, group = np.unique(x, return_inverse=True)
-    number = np.asarray(np.bincount(group, weights=n), dtype=np.float64)
+    order = np.argsort(x, kind="stable")
+    x, n = x[order], n[order]
+    first = np.append(0, 1 + np.flatnonzero(x[1:] > (1.0 + CLOSE) * x[:-1]))
+    values, number = x[first], np.add.reduceat(n, first)
     if values.size <= most:
         return values, number, zeros
     edges = np.linspace(math.log(values[0]), math.log(values[-1]), most + 1)
+    edges -= BELOW * (edges[1] - edges[0])
     bins = np.clip(np.searchsorted(edges, np.log(values), side="right") - 1, 0, most - 1)
     number_in = np.asarray(np.bincount(bins, weights=number, minlength=most), dtype=np.float64)
     total = np.bincount(bins, weights=number * values, minlength=most)

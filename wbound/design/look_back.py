@@ -31,8 +31,14 @@ STEP = (
 #: Rounds of a fit at most, and when it is close enough.
 ROUNDS: int = 60
 CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
-#: Copies of a spectrum from x down to x/θ, and distinct eigenvalues of it at most.
-COPIES, MOST = 7, 24
+#: The same of `refitted`, which is near its start in rounds of Levenberg and Marquardt.
+STEPS, NEAR = 400, 1e-10
+#: How far a trial step may go from where it begins, in logarithms.
+WIDEST = 4.0
+#: How strongly it is held to where it begins, relative to √tr Σ: what the spectrum leaves open, rounding would decide.
+HOLD = 3e-6
+#: Copies of a spectrum from x down to x/θ, and distinct eigenvalues of it, at least: together `EQUATIONS` for each unknown.
+COPIES, MOST, EQUATIONS = 7, 24, 2
 
 
 def walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> Tape:
@@ -57,14 +63,14 @@ def walked(levels: Array, keeps: Array, nu: float, share: float, name: str) -> T
     return writer.finish(state, start_std=nu / math.sqrt(1.0 + nu**2), made=made)
 
 
-def copied(variances: Array, counts: Array, theta: float) -> tuple[Array, Array]:
-    """A spectrum (E,) in x² and how often each stands, in `COPIES` copies from each x down to x/θ, ascending: room for
+def copied(variances: Array, counts: Array, theta: float, copies: int = COPIES) -> tuple[Array, Array]:
+    """A spectrum (E,) in x² and how often each stands, in so many copies from each x down to x/θ, ascending: room for
     structure narrower than the variance. θ = 1 is the spectrum."""
     if theta == 1.0:
         return variances, counts
-    values = np.outer(np.geomspace(1.0 / theta, 1.0, COPIES), variances).ravel()
+    values = np.outer(np.geomspace(1.0 / theta, 1.0, copies), variances).ravel()
     order = np.argsort(values)
-    return values[order], np.tile(counts / COPIES, COPIES)[order]
+    return values[order], np.tile(counts / copies, copies)[order]
 
 
 def _parts(q: Array, K: int) -> tuple[Array, Array, Array]:
@@ -102,30 +108,37 @@ def refitted(
     of: PhaseSampler | None = None,
 ) -> Tape:
     """The fitted phase sampler with ``share`` of 2M's look back, and then its levels, coefficients and start fitted again,
-    to the spectrum and its copies down to x/θ: least squares of √V − √x from there; a local minimum.
+    to the spectrum and its copies down to x/θ: least squares of √V − √x from there, held to it with weight `HOLD`; a local
+    minimum.
 
     variances (E,) ≥ 0 in x², counts (E,): how often each stands; K calls. theta: None for the least at which what is fitted
     to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. More than 24 distinct
-    eigenvalues are gathered in bins of log x. of: the fitted phase sampler, where it is there already. Measured, no claim
-    beyond Gaussian data. Raises `BadInput`.
+    eigenvalues, or more than two for each unknown, are gathered in bins of log x. of: the fitted phase sampler, where it is
+    there already. Measured, no claim beyond Gaussian data. Raises `BadInput`.
     """
     from scipy.optimize import least_squares
 
     K, share = count("K", K), real("share", share, "must be a finite number")
-    values, number, _ = spectral_bins(variances, counts, most=MOST)
+    unknowns = 2 * K + 1
+    values, number, _ = spectral_bins(variances, counts, most=max(MOST, EQUATIONS * unknowns))
     of = phase_levels(fitted_nodes(variances, K, counts)) if of is None else of
     wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
-    x, n = copied(values, number, wide)
-    root, unit = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(2 * K + 1)
+    x, n = copied(values, number, wide, max(COPIES, -(-EQUATIONS * unknowns // values.size)))
+    root, unit, hold = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(unknowns), HOLD * np.eye(unknowns)
     lam, keep = np.log(of.levels), of.z / of.levels
     q0 = np.concatenate(([math.log(of.nu), lam[0]], np.log(-np.diff(lam)), np.log(keep / (1.0 - keep))))
+
+    def misfit(q: Array) -> Array:
+        near = np.clip(q, q0 - WIDEST, q0 + WIDEST)
+        return np.append(root * (_gains(near[None], K, share, x)[0] - np.sqrt(x)), HOLD * (q - q0))
+
+    def jacobian(q: Array) -> Array:
+        near = np.clip(q, q0 - WIDEST, q0 + WIDEST)
+        slopes = root[:, None] * _gains(near + unit, K, share, x).imag.T / 1e-30
+        return np.vstack((slopes * (near == q), hold))
+
     found = least_squares(
-        lambda q: root * (_gains(q[None], K, share, x)[0] - np.sqrt(x)),
-        q0,
-        jac=lambda q: root[:, None] * _gains(q + unit, K, share, x).imag.T / 1e-30,
-        bounds=(q0 - 4.0, q0 + 4.0),
-        max_nfev=ROUNDS,
-        **CLOSE,
+        misfit, q0, jac=jacobian, method="lm", xtol=NEAR, ftol=NEAR, gtol=NEAR, max_nfev=STEPS
     )
     nu, levels, keeps = (part[0] for part in _parts(found.x[None], K))
     return walked(levels, keeps, float(nu), share, "refitted")

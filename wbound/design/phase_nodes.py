@@ -16,6 +16,8 @@ __all__ = ["fitted_nodes"]
 
 #: How many steps the search for nodes takes at most.
 MOST = 400
+#: How strongly the search is held to where it begins, relative to √tr Σ: of more nodes than W2 needs, rounding would decide.
+HOLD = 1e-10
 #: The least node for an eigenvalue 0, relative to the least √eigenvalue above 0.
 LOWEST = 1e-6
 #: Shares of the trace that a search's first nodes may leave out at the lower end.
@@ -42,7 +44,7 @@ def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) 
         rest = LOWEST * s[0] if zeros else math.exp(float(np.log(s).mean()))
         return np.sort(np.append(s, np.full(m - s.size, rest)))
     least, most = math.log(s[0] * (LOWEST if zeros else 1.0)), math.log(s[-1])
-    root, root0 = np.sqrt(n), math.sqrt(zeros)
+    root, root0 = np.sqrt(n / float(n @ x)), math.sqrt(zeros / float(n @ x))
 
     def folded(at: Array) -> tuple[Array, Array]:
         """Any numbers as nodes in the range, reflected at its ends; and the sign of d log s."""
@@ -66,13 +68,14 @@ def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) 
         slope = np.vstack((slope, root0 / nodes / (1.0 / nodes).sum() ** 2))
         return np.asarray(slope * sign)
 
-    best, cost = np.full(m, most), math.inf
+    best, cost, hold = np.full(m, most), math.inf, HOLD * np.eye(m)
     for start in _starts(s, n, m, bool(zeros)):
-        unit = 1.0 / max(float(np.linalg.norm(misfit(np.log(start)))), 1e-300)
+        first = np.log(start)
+        unit = 1.0 / max(float(np.linalg.norm(misfit(first))), 1e-300)
         found = least_squares(
-            lambda at, unit=unit: unit * misfit(at),
-            np.log(start),
-            jac=lambda at, unit=unit: unit * jacobian(at),
+            lambda at, unit=unit, first=first: unit * np.append(misfit(at), HOLD * (at - first)),
+            first,
+            jac=lambda at, unit=unit: unit * np.vstack((jacobian(at), hold)),
             method="lm",
             xtol=1e-10,
             ftol=1e-10,

@@ -75,6 +75,32 @@ def test_it_spans_what_it_has_to() -> None:
     assert np.array_equal(same.answers, f.refitted([0.5, 2.0], 3).answers)
 
 
+SPECTRA = {
+    "wide": np.geomspace(1e-3, 9.0, 30),
+    "power": np.arange(1.0, 101.0) ** -1.5,
+    "two": np.array([0.3, 1.0]),
+    "with zeros": np.append(np.zeros(3), np.geomspace(0.01, 4.0, 40)),
+    "equal": np.repeat([0.04, 0.5, 2.0], [40, 3, 2]),
+}
+
+
+@pytest.mark.parametrize("K", [5, 12, 20, 29])
+@pytest.mark.parametrize("name", SPECTRA)
+def test_rounding_decides_nothing(name: str, K: int) -> None:
+    """Eigenvalues moved in their last places and in another order: the same sampler, its W2 included, and a good one.
+    Twelve digits are what is left of so small a W2."""
+    x, rng = SPECTRA[name], np.random.default_rng(0)
+    size = math.sqrt(float(x.sum()))
+    w2s = []
+    for i in range(3):
+        y = rng.permutation(x * (1.0 + i * rng.integers(-3, 4, x.size) * 2.0**-52))
+        of = phase_levels(fitted_nodes(y, K))
+        w2s.append([tape_law(tape, y).w2() / size for tape in (of.tape(), f.refitted(y, K, of=of))])
+    phase, refitted = np.array(w2s).T
+    assert np.ptp(phase) < 1e-12 + 1e-5 * phase.max() and np.ptp(refitted) < 1e-12 + 1e-4 * refitted.max()
+    assert refitted.max() < (1e-3 if K == 5 else 1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "named"),
     [
