@@ -40,7 +40,9 @@ from numerics.cifar10.images import ImageSet, to_png
 from numerics.cifar10.networks import ScoreNetwork
 from numerics.cifar10.processes import ImageProcess
 from numerics.cifar10.runs import Config, Run, digest, score_of
+from numerics.io.interrupts import uninterrupted
 from numerics.io.locks import locked
+from numerics.io.progress_bar import bar
 from numerics.io.writing import directory, write
 from wbound.errors import BadInput, IOFailure, count
 from wbound.memory import fits
@@ -288,15 +290,26 @@ def _seed(*words: int) -> int:
 
 
 def _loop(run: Run, state: _State, progress: bool | None) -> Outcome:
-    """All steps; whatever ends them, the checkpoint that is being written is finished."""
+    """All steps; whatever ends them, the checkpoint that is being written is finished, and an interruption (Ctrl-C,
+    SIGTERM where it is answered) leaves one of the last whole step."""
     writer = CheckpointWriter(run.checkpoints, state.config.keep)
     try:
         out = _steps(run, state, progress, writer)
-    except BaseException:
+    except BaseException as ended:
         with suppress(IOFailure):  # what ended the steps is what is said
             writer.wait()
+            if isinstance(ended, KeyboardInterrupt):
+                _rescue(run, state, writer)
         raise
     return out
+
+
+def _rescue(run: Run, state: _State, writer: CheckpointWriter) -> None:
+    """Have what was trained since the last checkpoint written, where it is finite (one process of many does)."""
+    saved = 0 if run.last is None else checkpoint_step(run.last)
+    if state.engine.is_main_process and state.step > saved and all(p.isfinite().all() for p in state.current):
+        state.save(writer, "recovery")
+        writer.wait()
 
 
 def _steps(run: Run, state: _State, progress: bool | None, writer: CheckpointWriter) -> Outcome:
@@ -310,7 +323,8 @@ def _steps(run: Run, state: _State, progress: bool | None, writer: CheckpointWri
     saved = run.last
     with _bar(config, first, progress if main else False) as tell:
         while state.step < config.steps:
-            pending.append(state.advance())
+            with uninterrupted():  # after it the state is that of a whole number of steps
+                pending.append(state.advance())
             due = state.step == config.steps or state.step % config.checkpoint_every == 0
             sample = bool(config.sample_every) and state.step % config.sample_every == 0
             if not (due or sample or state.step % config.log_every == 0):
@@ -429,20 +443,18 @@ def _draw(run: Run, state: _State) -> None:
 @contextmanager
 def _bar(config: Config, first: int, progress: bool | None) -> Iterator[Callable[[float | None], None]]:
     """A tqdm bar in images, with the loss; called after every step."""
-    from tqdm import tqdm
-
-    with tqdm(
+    with bar(
         total=config.steps * config.batch,
         initial=first * config.batch,
         desc=config.process,
         unit=" images",
         unit_scale=True,
         disable=None if progress is None else not progress,
-    ) as bar:
+    ) as shown:
 
         def tell(loss: float | None) -> None:
             if loss is not None:
-                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-            bar.update(config.batch)
+                shown.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            shown.update(config.batch)
 
         yield tell

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from numerics.io.interrupts import uninterrupted
+from numerics.io.progress_bar import bar
 from numerics.samplers import random_midpoint
 from numerics.samplers.coupled_plans import PairedPlan, RefinedPlan
 from numerics.samplers.plans import GaussianPlan, MixturePlan, Plan, ProductPlan, ScorePlan, Step
@@ -390,14 +391,12 @@ def _bar(total: int, progress: bool | None) -> Iterator[Callable[[int], None]]:
     if progress is False:
         yield lambda size: None
         return
-    from tqdm import tqdm
-
     patience = 0.0 if progress else _PATIENCE
     hidden = None if progress is None else False  # None: tqdm asks whether stderr is a terminal
-    with tqdm(
+    with bar(
         total=total, desc="sampling", unit="step", unit_scale=True, delay=patience, disable=hidden
-    ) as bar:
-        yield lambda size: bar.update(size) and None
+    ) as shown:
+        yield lambda size: shown.update(size) and None
 
 
 def _refuse_oversize(n: int, plan: Plan) -> None:

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from numerics.io.interrupts import uninterrupted
 from numerics.io.locks import locked
+from numerics.io.progress_bar import bar
 from numerics.io.writing import directory, write
 from numerics.sweep.cells import SCHEMA, batch, versions
 from numerics.sweep.config import Plan, read
@@ -82,11 +83,11 @@ def sweep(
         resumed = plan.cells - sum(b - a for a, b in missing)
         run = _cluster(plan, missing, scheduler) if scheduler is not None else _local(plan, missing, workers)
         undone: list[str] = []
-        with _bar(plan.cells, resumed, progress) as bar, contextlib.closing(run):
+        with _bar(plan.cells, resumed, progress) as shown, contextlib.closing(run):
             for (a, b), content in run:
                 if isinstance(content, bytes):
                     write(_part(parts, a), content)
-                    bar.update(b - a)
+                    shown.update(b - a)
                 else:
                     undone.append(f"cells {a} to {b - 1} ({content})")
         undone += [f"cells {a} to {b - 1}" for a, b in missing if not undone and not _part(parts, a).exists()]
@@ -189,9 +190,7 @@ def _failed(result: Path) -> int:
 def _bar(total: int, initial: int, progress: bool) -> Any:
     import sys
 
-    from tqdm import tqdm
-
-    return tqdm(
+    return bar(
         total=total,
         initial=initial,
         unit="cell",

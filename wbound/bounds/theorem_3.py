@@ -267,9 +267,8 @@ def _needs(clock: Clock, scheme: str) -> Needed:
     return Needed(clock.with_short_steps(tuple(e / 2 for e in growth)), (local,))
 
 
-#: Around θ = 2, then around the best of these.
-OFFSETS = np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
-WIDE = np.clip(2.0 + 1.2 * OFFSETS, *THETAS)
+#: Tried while T is searched.
+WIDE = 2.0 + 1.2 * np.array([-1.0, -0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5, 1.0])
 
 SUMS = ThetaSums(
     of=lambda s, roughly: sums(s, 2.0 if roughly else None),
@@ -278,7 +277,7 @@ SUMS = ThetaSums(
     constants=(lambda theta, data, log_lam: decay_constant(theta, data, log_lam) / 16.0,),
     orders=(2.0, 2.0, 1.0, 3.0),
     wide=WIDE,
-    closer=lambda i: np.clip(WIDE[i] + 0.1 * OFFSETS, *THETAS),
+    best=_best,
 )
 
 
@@ -312,6 +311,6 @@ THEOREM_3 = Theorem(
     start=start_at,
     explain=_explain,
     over_steps=SUMS.over_steps,
-    thetas=_best,
+    thetas=SUMS.best,
     needs=_needs,
 )

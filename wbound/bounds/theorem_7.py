@@ -307,9 +307,8 @@ def _second(theta: float, data: Curvature, log_lam: float) -> float:
     return data.d * L0**2 * second_constant(theta, L0 / m0, _log_V(data, log_lam))
 
 
-#: The θ that are tried first where there are many steps; then such between the neighbours of the best.
+#: The θ that are tried while T is searched.
 WIDE = np.array([0.0, 0.4, 0.8, 1.2, 1.5, 1.7, 1.85, 1.95, 2.0, 2.05, 2.15, 2.4, 3.0, 4.0])
-CLOSER = 13
 
 
 # ---------------------------------------------------------------------- the grid with a closed form
@@ -360,7 +359,7 @@ SUMS = ThetaSums(
     constants=(_first, _second),
     orders=(3.0, 3.0, 1.0, 5.0),
     wide=WIDE,
-    closer=lambda i: np.linspace(WIDE[max(i - 1, 0)], WIDE[min(i + 1, WIDE.size - 1)], CLOSER),
+    best=_best,
 )
 
 
@@ -403,5 +402,5 @@ THEOREM_7 = Theorem(
     start=start_at,
     explain=_explain,
     over_steps=SUMS.over_steps,
-    thetas=_best,
+    thetas=SUMS.best,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from wbound.bounds.theorem import Start
 from wbound.calculus.stable import grown
 from wbound.data.curvature import Curvature
 from wbound.forward.forward_process import Process
+from wbound.sampler.grid import MOST_STEPS
 from wbound.sampler.make_setting import Setting, setting
 from wbound.sampler.scheme import Scheme
 from wbound.sampler.steps import Batch
@@ -20,6 +22,10 @@ from wbound.summation.step_sums import COARSE, Quality, Rows, Tally, one_by_one,
 from wbound.typing import Array, Index
 
 __all__ = ["StepRows", "ThetaSums"]
+
+
+#: So many θ are tried between the neighbours of the best of `ThetaSums.wide`.
+CLOSER = 25
 
 
 class StepRows(NamedTuple):
@@ -37,8 +43,8 @@ class ThetaSums(NamedTuple):
 
     of: (setting, roughly) ↦ its parts step by step, ``roughly`` with θ = 2, else the best θ; start: what is left of its
     error as K → ∞; rows: (batch, data, scheme) ↦ `StepRows`; constants: C_i as (θ, data, log λ(T)) ↦ number; orders: the
-    powers of η as η → 0 of log γ, drift, score and weights; wide: the θ that are tried first, closer: (their index) ↦
-    those tried then.
+    powers of η as η → 0 of log γ, drift, score and weights; wide: the θ that are tried while T is searched, and first
+    beyond what ``of`` can sum; best: setting ↦ those that ``of`` takes for each of its θ-terms.
     """
 
     of: Callable[[Setting, bool], Parts]
@@ -47,7 +53,7 @@ class ThetaSums(NamedTuple):
     constants: Sequence[Callable[[float, Curvature, float], float]]
     orders: tuple[float, float, float, float]
     wide: Array
-    closer: Callable[[int], Array]
+    best: Callable[[Setting], tuple[float, ...]]
 
     def over_steps(
         self,
@@ -61,13 +67,15 @@ class ThetaSums(NamedTuple):
     ) -> Criterion:
         """The bound as a function of (T, K); it knows no V and no M_1."""
 
+        best = _Best(self, process, data, scheme)
+
         def summed(T: float, K: int, quality: Quality) -> Value:
             s = setting(process, data, T, K, scheme=scheme, start=start, score_bias=M)
             # while T is searched a θ near the best will do
             return value_of(self.of(s, quality.rough), 0.0)
 
         def tallied(T: Array, K: Array, quality: Quality) -> list[Value]:
-            return values(T, _summed(self, process, data, scheme, T, K, quality))
+            return values(T, _summed(self, process, data, scheme, T, K, quality, best))
 
         def together(T: Array, K: Array, quality: Quality) -> list[Value] | None:
             if not quality.rough or data.delta:
@@ -136,7 +144,14 @@ def _parted(
 
 
 def _summed(
-    own: ThetaSums, process: Process, data: Curvature, scheme: Scheme, T: Array, K: Array, quality: Quality
+    own: ThetaSums,
+    process: Process,
+    data: Curvature,
+    scheme: Scheme,
+    T: Array,
+    K: Array,
+    quality: Quality,
+    best: _Best,
 ) -> list[Summed]:
     """The sums over K_j uniform steps of [0, T_j], too many to sum one by one."""
     log_lam = process.law(T)[1]
@@ -146,20 +161,42 @@ def _summed(
         got = tally(process, data, T[part], K[part], _rows(own, data, scheme, thetas), q)
         return _parted(own, data, log_lam[part], thetas, got)
 
-    # any θ gives a bound: a look at many, then one around the best, for each θ-term
-    each, coarsely = np.arange(T.size), [own.wide] * len(own.constants)
-    ends, terms, log_P, error = at(coarsely, slice(None), COARSE)
-    best = [np.argmin(values, axis=1) for values in terms]
-    least = sum(values[each, i] for values, i in zip(terms, best, strict=True))
-    if not quality.rough:
-        for j in range(T.size):
+    def looked(part: slice) -> list[Array]:
+        """The best of those between the neighbours of the best of `wide`, for one horizon."""
+        first = [int(np.argmin(values)) for values in at([own.wide] * len(own.constants), part, COARSE)[1]]
+        last = own.wide.size - 1
+        close = [np.linspace(own.wide[max(i - 1, 0)], own.wide[min(i + 1, last)], CLOSER) for i in first]
+        return [
+            c[[int(np.argmin(values))]] for c, values in zip(close, at(close, part, COARSE)[1], strict=True)
+        ]
+
+    if quality.rough:  # any θ gives a bound
+        ends, terms, log_P, error = at([own.wide] * len(own.constants), slice(None), COARSE)
+        least = sum(values.min(axis=1) for values in terms)
+    else:
+        parts = []
+        for j, (t, k) in enumerate(zip(T.tolist(), K.tolist(), strict=True)):
             part = slice(j, j + 1)
-            close = [own.closer(int(i[j])) for i in best]
-            near = at(close, part, COARSE)[1]
-            thetas = [c[[int(np.argmin(values))]] for c, values in zip(close, near, strict=True)]
-            one = at(thetas, part, quality)
-            ends[j], least[j] = one[0][0], sum(values[0, 0] for values in one[1])
-            log_P[j], error[j] = one[2][0], one[3][0]
-    return [
-        Summed(*(float(v) for v in (ends[j, 0] + least[j], ends[j, 1], log_P[j], error[j]))) for j in each
-    ]
+            parts.append(at(best(t, k, quality) if k <= MOST_STEPS else looked(part), part, quality))
+        ends, log_P, error = (np.concatenate([part[i] for part in parts]) for i in (0, 2, 3))
+        least = np.array([sum(values[0, 0] for values in part[1]) for part in parts])
+    found = np.stack((ends[:, 0] + least, ends[:, 1], log_P, error), axis=1)
+    return [Summed(*row) for row in found.tolist()]
+
+
+class _Best:
+    """The θ that the bound itself takes at (T, K), so that both say the same."""
+
+    def __init__(self, own: ThetaSums, process: Process, data: Curvature, scheme: Scheme) -> None:
+        self.own, self.process, self.data, self.scheme = own, process, data, scheme
+        self.last: tuple[float, float, list[Array]] = math.nan, 0.0, []
+
+    def __call__(self, T: float, K: float, quality: Quality) -> list[Array]:
+        """An array (1,) for each θ-term; what is not the last word takes those of another K near by."""
+        before, k, thetas = self.last
+        if quality.check or T != before or not 0.25 * K <= k <= 4.0 * K:
+            best = self.own.best(setting(self.process, self.data, T, math.ceil(K), scheme=self.scheme))
+            # a term that no step has takes any
+            thetas = [np.array([theta]) for theta in (*best, 2.0)[: len(self.own.constants)]]
+            self.last = T, K, thetas
+        return thetas

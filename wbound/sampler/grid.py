@@ -24,8 +24,8 @@ __all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "Placed", "grid_name
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
 BLOCK = 32768
-#: The most steps on which what may be any number is chosen, where there are more than a block.
-SAMPLED = 8192
+#: On about so many steps what may be any number is chosen, where there are more than a block.
+SAMPLED = 1024
 #: Is told how many steps of a sum in several blocks are done, and of how many.
 watch: Callable[[int, int], None] | None = None
 #: The nodes of a grid of more steps are not held, but made as they are asked for.
@@ -97,9 +97,11 @@ class Nodes:
     def sampled(self) -> tuple[Batch, Array]:
         """Some of the steps, in the sampler's order, and how many each stands for (N,): the last ones, which are unlike
         the others, and the middle one of every group before. What may be any number (θ) is chosen on them."""
-        first = max(self.K - SAMPLED // 8, 0)
-        size = -(-first // (SAMPLED - SAMPLED // 8))
-        ends = np.append(np.arange(0, first, max(size, 1)), np.arange(first, self.K + 1))
+        last, first = SAMPLED // 8, max(self.K - SAMPLED // 8, 0)
+        even = np.arange(0, first, max(-(-first // (SAMPLED - last)), 1))
+        # ever shorter groups towards the data's end: where λ is small the clock has its own scale
+        shorter = np.rint(self.K - np.geomspace(last, max(self.K, last), last)).astype(np.int64)
+        ends = np.unique(np.concatenate((even, shorter.clip(0), np.arange(first, self.K + 1))))
         counts = np.diff(ends)
         before = ends[:-1] + counts // 2
         found = batch(self.process, self.t[before + 1], self.t[before])

@@ -20,38 +20,18 @@ import pytest
 import torch
 from PIL import Image
 from score_distance import relative_error
+from small_runs import config_of, last, same
 
 from numerics.cifar10 import training
 from numerics.cifar10.checkpoints import checkpoint_step, checkpoints_of, load_checkpoint
 from numerics.cifar10.gaussian_images import gaussian_of, optimal_loss
 from numerics.cifar10.images import load_images
-from numerics.cifar10.runs import Config, Run, load_run, make_config
+from numerics.cifar10.runs import Run, load_run, make_config
 from numerics.cifar10.training import resume, train
 from wbound.errors import BadInput, IOFailure
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 WBOUND = str(Path(sys.executable).with_name("wbound"))
-
-
-def config_of(**given: Any) -> Config:
-    """A few steps of the smallest network."""
-    values = {"steps": 12, "batch": 8, "log_every": 4, "checkpoint_every": 4, "warmup": 5, **given}
-    return make_config(values.pop("process", "vp-original"), "digits", "smoke", **values)
-
-
-def same(one: Path, two: Path) -> bool:
-    """Whether two checkpoints agree to the bit: network, average and optimiser."""
-    a, b = load_checkpoint(one), load_checkpoint(two)
-    parts = ((a.network, b.network), (a.average, b.average), (a.optimiser, b.optimiser))
-    return a.step == b.step and all(
-        x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x) for x, y in parts
-    )
-
-
-def last(folder: Path) -> Path:
-    found = Run(folder).last
-    assert found is not None
-    return found
 
 
 # ---------------------------------------------------------------------- it learns

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import wbound
-from wbound.bounds import theorem_7
+from wbound.bounds import theorem_3, theorem_7
 from wbound.sampler.scheme import SCHEMES
+from wbound.summation.criterion import SUMMED
 from wbound.summation.step_sums import CHECKED
 
 DATA = wbound.LogConcave(4, 0.25, 1.0, 9.0, 0.0)
@@ -45,8 +46,32 @@ def test_many_steps_at_once_are_the_steps_summed(name: str, scheme: str) -> None
         want = theorem_7.sums(s)
         assert value.error < 1e-6
         assert (value.initialisation, value.score) == pytest.approx((want.start, want.score), rel=1e-8)
-        # θ is taken from fewer values
-        assert want.bias * (1.0 - 1e-6) <= value.discretisation <= want.bias * 1.003
+        assert value.discretisation == pytest.approx(want.bias, rel=1e-8)  # by the same θ
+
+
+@pytest.mark.parametrize("scheme", ["ode-ei", "ddim", "heun", "heun-lam"])
+@pytest.mark.parametrize("K", [16_384, 16_385, 32_768, 32_769, 300_000])
+def test_the_bound_within_iterations_is_w2_bounds(scheme: str, K: int) -> None:
+    """On both sides of where sums are no longer done step by step, in clocks that narrow θ's valley."""
+    for name, T in (("vp-linear", 5.0), ("ve-sqrt", 1e5), ("sub-vp", 5.5), ("vp-exponential", 5.3)):
+        p, data = wbound.process(name), wbound.LogConcave(4, 0.06, 3.0, 9.0, 0.0)
+        theorem = theorem_7 if SCHEMES[scheme].stages == 2 else theorem_3
+        criterion = theorem.SUMS.over_steps(p, data, SCHEMES[scheme], "prior")
+        (value,) = criterion(np.array([T]), np.array([float(K)]), CHECKED)
+        want = theorem.sums(wbound.setting(p, data, T, K, scheme=scheme)).bias
+        assert value.discretisation == pytest.approx(want, rel=1e-7)
+
+
+@pytest.mark.parametrize(("scheme", "eps"), [("ode-ei", 1e-3), ("ddim", 3e-3), ("heun-lam", 1e-5)])
+@pytest.mark.parametrize("name", ["vp-linear", "ou", "ve-sqrt"])
+def test_the_steps_that_iterations_names_are_enough(name: str, scheme: str, eps: float) -> None:
+    p, data = wbound.process(name), wbound.LogConcave(10, 1.0, 2.0, 7.0, 0.0)
+    found = wbound.iterations(p, data, eps, scheme=scheme)
+    assert found.K > SUMMED
+    enough, fewer = (
+        wbound.w2_bound(p, data, found.T, K, scheme=scheme).total for K in (found.K, int(0.9999 * found.K))
+    )
+    assert enough <= eps * (1.0 + 1e-9) < fewer
 
 
 def test_a_tolerance_is_theorem_3s() -> None:
