@@ -114,16 +114,20 @@ def refitted(
     variances (E,) ≥ 0 in x², counts (E,): how often each stands; K calls. theta: None for the least at which what is fitted
     to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. More than 24 distinct
     eigenvalues, or more than two for each unknown, are gathered in bins of log x. of: the fitted phase sampler, where it is
-    there already. Measured, no claim beyond Gaussian data. Raises `BadInput`.
+    there already and no eigenvalue is 0; those that are 0 count among what is fitted to, not among what the fit begins with.
+    Measured, no claim beyond Gaussian data. Raises `BadInput`.
     """
     from scipy.optimize import least_squares
 
     K, share = count("K", K), real("share", share, "must be a finite number")
     unknowns = 2 * K + 1
-    values, number, _ = spectral_bins(variances, counts, most=max(MOST, EQUATIONS * unknowns))
-    of = phase_levels(fitted_nodes(variances, K, counts)) if of is None else of
+    values, number, zeros = spectral_bins(variances, counts, most=max(MOST, EQUATIONS * unknowns))
+    # the nodes for an eigenvalue 0 lie many decades below the rest: a fit from there ends poorly
+    of = phase_levels(fitted_nodes(values, K, number)) if of is None or zeros else of
     wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
     x, n = copied(values, number, wide, max(COPIES, -(-EQUATIONS * unknowns // values.size)))
+    if zeros:
+        x, n = np.append(0.0, x), np.append(zeros, n)
     root, unit, hold = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(unknowns), HOLD * np.eye(unknowns)
     lam, keep = np.log(of.levels), of.z / of.levels
     q0 = np.concatenate(([math.log(of.nu), lam[0]], np.log(-np.diff(lam)), np.log(keep / (1.0 - keep))))
@@ -140,5 +144,5 @@ def refitted(
     found = least_squares(
         misfit, q0, jac=jacobian, method="lm", xtol=NEAR, ftol=NEAR, gtol=NEAR, max_nfev=STEPS
     )
-    nu, levels, keeps = (part[0] for part in _parts(found.x[None], K))
+    nu, levels, keeps = (part[0] for part in _parts(np.clip(found.x, q0 - WIDEST, q0 + WIDEST)[None], K))
     return walked(levels, keeps, float(nu), share, "refitted")
