@@ -15,6 +15,9 @@ EQUIVALENT: dict[str, str] = {
     " flipped": "a sign that cancels",
     "exact.clock_law._moved_by_prior: `s` (no. 3) late": "a mean's share, which is asked for a column at a time",
     "sampler.tangent_law.tangent_density: `new / spent` late": "a tolerance",
+    "exact.clock_law._share2: `part / total` flipped": "squared",
+    "exact.clock_law._share2: `np.divide(part, total, out=np.zeros(np.broadcast_shapes(part.shape, total.shape)),"
+    " where=total > 0.0)` flipped": "squared",
     "exact.clock_law._null: `s` halved": "whether it is 0",
     "exact.clock_law._null: `a` halved": "whether it is 0",
     "exact.clock_law._moved_by_prior: `w / (s + lam0)` flipped": "its square enters",

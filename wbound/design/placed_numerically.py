@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -270,7 +271,7 @@ def _free(target: Objective, data: Any, K: int, given: list[Array]) -> _Freed:
         named = _named(u, K, data)
         return _from_best(target, [*_moved(free.lam, u, log_s2), *named], math.exp(u), named)
 
-    level = enough(lambda u: min(target.values(near(u))), top, free.value, float(mesh[0]))
+    level = enough(cache(lambda u: min(target.values(near(u)))), top, free.value, float(mesh[0]))
     found, limit = free if level.limit is None else fixed(level.log_lam), level.limit
     for b in given if limit is not None else []:  # at least as good as each
         if target.value(b) < found.value:

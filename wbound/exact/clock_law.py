@@ -193,8 +193,9 @@ def flow_excess(s: Array, log_growth: Array) -> Array:
 
 def _null(s: Array, a: Array, b: Array) -> tuple[NDArray[np.bool_], Array, Array]:
     """Where ς² = 0 = a, and A and B with a stand-in there."""
-    null = (s + a) == 0.0
-    return null, np.where(null, b, s + a), s + b
+    null, A = (s + a) == 0.0, np.asarray(s + a)
+    np.copyto(A, b, where=null)
+    return null, A, s + b
 
 
 def ode_hf_pair(s: Array, a: Array, b: Array) -> Pair:
@@ -289,7 +290,10 @@ def _logged(
     with np.errstate(divide="ignore"):  # nothing is left of a coordinate
         if null is None:
             return np.log1p(inside, out=inside)
-        return np.where(null, last(b) if callable(last) else last, np.log1p(np.where(null, 0.0, inside)))
+        np.copyto(inside, 0.0, where=null)
+        np.log1p(inside, out=inside)
+        np.copyto(inside, last(b) if callable(last) else last, where=null)
+        return inside
 
 
 def ode_hf_value(s: Array, a: Array, b: Array) -> Array:

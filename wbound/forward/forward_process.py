@@ -13,7 +13,7 @@ The one integral is a closed form for the catalogue's rows and a quadrature for 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -29,7 +29,7 @@ from wbound.forward.inverse_clock import clock_table, times_of
 from wbound.forward.kept_integrals import KeptIntegral
 from wbound.forward.lifetime import end_of
 from wbound.forward.process_checks import check_domain, check_identities, first_negative, refuse
-from wbound.forward.process_expressions import Along, Expressions, expressions_of
+from wbound.forward.process_expressions import Along, Expressions, expressions_of, sizes_in
 from wbound.forward.step_integrals import GeneralSteps, Increments, StationarySteps, VeSteps
 from wbound.typing import Array
 
@@ -86,7 +86,7 @@ class Process:
         if name == "user":  # the catalogue's are known to be >= 0
             self._f_of, self._g_of = self._checked("f", f, self._f_of), self._checked("g", g, self._g_of)
         #: times at which f or g² has a kink, where every quadrature splits
-        self.kinks = self._kinks(f, g**2)
+        self.kinks = self._kinks(sizes_in(f, g))
         #: κ in g² = 2κ f, as sympy; None outside the stationary family
         self._kappa: sp.Expr | None = None
         if family is None or family == "stationary":
@@ -151,10 +151,10 @@ class Process:
             ratio = sp.cancel(ratio)  # such as 2(c/2 − t/2)/(c − t)
         return ratio
 
-    def _kinks(self, *exprs: sp.Expr) -> tuple[float, ...]:
+    def _kinks(self, sizes: Iterable[sp.Abs]) -> tuple[float, ...]:
         """Where the arguments of |·| vanish: they must be linear in t, so that none is overlooked."""
         t, found = symbol("t"), set()
-        for size in set().union(*(e.atoms(sp.Abs) for e in exprs)):
+        for size in sizes:
             (inner,) = size.args
             slope = sp.diff(inner, t)
             if t in slope.free_symbols:

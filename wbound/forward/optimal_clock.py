@@ -11,6 +11,7 @@ Source: Whittaker & Watson, *A Course of Modern Analysis*, 20.6; DLMF 23.6 for �
 from __future__ import annotations
 
 import math
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ class _Flow:
         """∫ from x to ∞, given ℘ = y/9 there, is r: this is y."""
         return 9.0 * self.weierstrass(r)[0]
 
+    @cached_property
+    def life(self) -> float:
+        """`to_pole` from λ = 0."""
+        return float(self.to_pole(np.array(1.0)))
+
     def to_pole(self, y: Array) -> Array:
         """r of `before_pole`, by Carlson's R_F."""
         from scipy.special import elliprf
@@ -75,22 +81,27 @@ class _Flow:
         return rise / (speed + np.sqrt(speed**2 + rise))
 
 
+_flow = lru_cache(maxsize=64)(_Flow)
+#: The nodes and weights of Gauss and Legendre, which cost more than a use of them.
+_legendre = cache(np.polynomial.legendre.leggauss)
+
+
 def life(m0: float, L0: float) -> float:
     """∫_0^∞ ((1+m_0λ)(1+L_0λ))^{−2/3} dλ, in x²: the time after which the clock is infinite."""
-    flow = _Flow(m0, L0)
-    return float(flow.to_pole(np.array(1.0))) * flow.unit
+    flow = _flow(m0, L0)
+    return flow.life * flow.unit
 
 
 def times(log_lam: float, m0: float, L0: float) -> tuple[float, float]:
     """The times from λ = 0 to λ and from λ to ∞ (x²), any log λ, each to full relative precision."""
-    flow = _Flow(m0, L0)
+    flow = _flow(m0, L0)
     log_x = log_lam - math.log(flow.unit)
     if log_x > 300.0:  # y³ = x² to double precision
         left = 3.0 * math.exp(-log_x / 3.0)
     else:
         x = math.exp(log_x)
         left = float(flow.to_pole(np.array((1.0 + x * (2.0 * flow.c + x)) ** (1.0 / 3.0))))
-    whole = float(flow.to_pole(np.array(1.0)))
+    whole = flow.life
     gone = whole - left
     if gone < 0.5 * whole:
         gone = _short(math.exp(log_x), flow)
@@ -99,7 +110,7 @@ def times(log_lam: float, m0: float, L0: float) -> tuple[float, float]:
 
 def _short(x: float, flow: _Flow) -> float:
     """∫_0^x (1+2cx+x²)^{−2/3} dx without subtraction: panels in log(1+2cx)."""
-    nodes, weights = np.polynomial.legendre.leggauss(24)
+    nodes, weights = _legendre(24)
     end = math.log1p(2.0 * flow.c * x)
     edges = np.linspace(0.0, end, math.ceil(end) + 2)
     u = edges[:-1, None] + np.diff(edges)[:, None] * 0.5 * (nodes + 1.0)
@@ -116,10 +127,10 @@ def clock(s: ArrayLike, m0: ArrayLike, L0: ArrayLike) -> Array:
 
 def clock_step(lo: ArrayLike, hi: ArrayLike, m0: ArrayLike, L0: ArrayLike) -> Array:
     """λ(hi) − λ(lo) of the optimal clock, to full relative precision in hi − lo."""
-    flow = _Flow(float(np.asarray(m0)), float(np.asarray(L0)))
+    flow = _flow(float(np.asarray(m0)), float(np.asarray(L0)))
     low, high = np.broadcast_arrays(np.asarray(lo, float) / flow.unit, np.asarray(hi, float) / flow.unit)
     out = np.zeros(low.shape)
-    end = float(flow.to_pole(np.array(1.0)))
+    end = flow.life
     out[high >= end] = np.inf
     moving = (high > low) & (high < end)
     if moving.any():
@@ -133,7 +144,7 @@ def clock_step(lo: ArrayLike, hi: ArrayLike, m0: ArrayLike, L0: ArrayLike) -> Ar
 
 def log_clock_left(left: Array, m0: float, L0: float) -> Array:
     """log λ at which the time ``left`` > 0 (x²) remains before λ is infinite; never overflows."""
-    flow = _Flow(m0, L0)
+    flow = _flow(m0, L0)
     z = np.asarray(left, float) / flow.unit
     log_unit = math.log(flow.unit)
     far = z < 1e-60  # x = 27/z³ to double precision

@@ -63,7 +63,10 @@ def check_identities(process: Any) -> None:
         short = np.array([process.short_of_one(float(a))[0] for a in process.log_alpha(hi)])
         claimed = np.append(claimed, short * process.alpha(hi) ** 2 + process.sigma2(hi))
         value = np.append(value, np.ones_like(hi))
-    if not np.allclose(claimed, value, rtol=1e-9, atol=0.0):
+    # np.allclose's own work is a third of making a process
+    with np.errstate(invalid="ignore"):  # ∞ − ∞
+        near = (claimed == value) | (np.isfinite(value) & (np.abs(claimed - value) <= 1e-9 * np.abs(value)))
+    if not near.all():
         raise BadInput(
             "process", process.name, f"closed form {claimed} differs from the quadrature {value} of f and g"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import sympy as sp
@@ -13,7 +13,7 @@ from wbound.calculus.parser import symbol
 from wbound.forward.step_integrals import Increments
 from wbound.typing import Array
 
-__all__ = ["Along", "Expressions", "expressions_of"]
+__all__ = ["Along", "Expressions", "expressions_of", "sizes_in"]
 
 
 class Along:
@@ -66,6 +66,12 @@ class Expressions:
     sigma2: sp.Expr
     lam: sp.Expr
     log_lam: sp.Expr
+
+
+@lru_cache(maxsize=256)  # a search makes the same process with hundreds of parameters
+def sizes_in(f: sp.Expr, g: sp.Expr) -> frozenset[sp.Expr]:
+    """Every |·| in f and g²."""
+    return frozenset(f.atoms(sp.Abs) | (g**2).atoms(sp.Abs))
 
 
 def expressions_of(

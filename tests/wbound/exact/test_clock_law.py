@@ -15,7 +15,17 @@ import wbound
 from wbound.data.gaussian import Gaussian
 from wbound.errors import BadInput
 from wbound.exact import clock_law
-from wbound.exact.clock_law import FLOWS, LAWS, PAIRS, Sampling, Spectrum, clock_w2, clock_w2s, prior_excess
+from wbound.exact.clock_law import (
+    FLOWS,
+    LAWS,
+    PAIRS,
+    Sampling,
+    Spectrum,
+    clock_w2,
+    clock_w2s,
+    prior_excess,
+    width_error2,
+)
 from wbound.exact.gaussian_law import exact_w2, law
 
 
@@ -45,6 +55,19 @@ def test_the_clock_alone_gives_the_recursions_w2(
             exact_w2(p, data, T, K, scheme=scheme, start=start), rel=1e-6, abs=1e-10
         )
     assert found.prior <= found.robust * (1 + 1e-12)
+
+
+def test_the_excess_as_an_error_of_the_width() -> None:
+    """(√(ς²+e) − ς)² against fifty digits: no excess, one far below ς², none of the variance left, and none there."""
+    s = np.array([0.0, 0.0, 1e-6, 0.3, 0.3, 2.0, 7.0, 50.0])
+    e = np.array([0.0, 0.25, 4.0, -1e-9, 1e-13, -2.0, -7.5, 0.2])
+    with mp.workdps(50):
+        want = [
+            float((mp.sqrt(max(mp.mpf(a) + mp.mpf(b), 0)) - mp.sqrt(a)) ** 2)
+            for a, b in zip(s.tolist(), e.tolist(), strict=True)
+        ]
+    assert width_error2(s, e) == pytest.approx(np.array(want), rel=1e-14, abs=0.0)
+    assert width_error2(s[2:], e[2:]) == pytest.approx(np.array(want[2:]), rel=1e-14, abs=0.0)
 
 
 @pytest.mark.parametrize("scheme", sorted(PAIRS | FLOWS))

@@ -95,6 +95,15 @@ def test_the_last_ancestral_step_adds_no_noise() -> None:
     assert steps.Q[0] == 0.0 and np.broadcast_to(steps.q, 1)[0] == b.steps.Q[0]
 
 
+def test_a_huge_step_keeps_the_digits_of_its_excess() -> None:
+    """Where a step keeps next to nothing its excess keep² − κ² is far below both terms of its other form."""
+    data = wbound.LogConcave(1, 1.0, 1.0, 1.0, 0.0)
+    s = wbound.setting(wbound.process("vp-linear"), data, 8.0, 3, scheme="ode-ei")
+    flow, kappa = s.scheme.steps(s.nodes.batch).flow, np.exp(-0.5 * s.nodes.batch.gap)
+    assert flow is not None and flow.excess[0] < 1e-15
+    assert flow.excess == pytest.approx((flow.keep - kappa) * (flow.keep + kappa), rel=1e-9, abs=0.0)
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 def test_a_huge_step_is_infinite_and_quiet(name: str) -> None:
     """e^F beyond double precision: A is infinite, nothing is nan but what a difference of infinities is."""
