@@ -114,21 +114,32 @@ def refitted(
     variances (E,) ≥ 0 in x², counts (E,): how often each stands; K calls. theta: None for the least at which what is fitted
     to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. More than 24 distinct
     eigenvalues, or more than two for each unknown, are gathered in bins of log x. of: the fitted phase sampler, where it is
-    there already and no eigenvalue is 0; those that are 0 count among what is fitted to, not among what the fit begins with.
-    Measured, no claim beyond Gaussian data. Raises `BadInput`.
+    there already. Of a spectrum with eigenvalues 0 there is a second fit, to them too and from the others' phase sampler, and
+    the one with less W2 is taken. Measured, no claim beyond Gaussian data. Raises `BadInput`.
     """
+    K, share = count("K", K), real("share", share, "must be a finite number")
+    equations = EQUATIONS * (2 * K + 1)
+    values, number, zeros = spectral_bins(variances, counts, most=max(MOST, equations))
+    of = phase_levels(fitted_nodes(variances, K, counts)) if of is None else of
+    wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
+    x, n = copied(values, number, wide, max(COPIES, -(-equations // values.size)))
+    parts = [_fit(of, x, n, share)]
+    if zeros:
+        # the nodes for an eigenvalue 0 may lie many decades below the others, where a fit ends poorly: begin without
+        without = phase_levels(fitted_nodes(values, K, number))
+        parts.append(_fit(without, np.append(0.0, x), np.append(zeros, n), share))
+        values, number = np.append(0.0, values), np.append(zeros, number)
+    off = [float(number @ (gains(*part, share, values)[0] - np.sqrt(values)) ** 2) for part in parts]
+    nu, levels, keeps = (part[0] for part in parts[int(np.argmin(np.nan_to_num(off, nan=np.inf)))])
+    return walked(levels, keeps, float(nu), share, "refitted")
+
+
+def _fit(of: PhaseSampler, x: Array, n: Array, share: float) -> tuple[Array, Array, Array]:
+    """`_parts` of the sampler near ``of`` with the least squares of √V − √x at x (E,), which stand n (E,) times each."""
     from scipy.optimize import least_squares
 
-    K, share = count("K", K), real("share", share, "must be a finite number")
-    unknowns = 2 * K + 1
-    values, number, zeros = spectral_bins(variances, counts, most=max(MOST, EQUATIONS * unknowns))
-    # the nodes for an eigenvalue 0 lie many decades below the rest: a fit from there ends poorly
-    of = phase_levels(fitted_nodes(values, K, number)) if of is None or zeros else of
-    wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
-    x, n = copied(values, number, wide, max(COPIES, -(-EQUATIONS * unknowns // values.size)))
-    if zeros:
-        x, n = np.append(0.0, x), np.append(zeros, n)
-    root, unit, hold = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(unknowns), HOLD * np.eye(unknowns)
+    K = of.levels.size
+    root, unit, hold = np.sqrt(n / float(n @ x)), 1e-30j * np.eye(2 * K + 1), HOLD * np.eye(2 * K + 1)
     lam, keep = np.log(of.levels), of.z / of.levels
     q0 = np.concatenate(([math.log(of.nu), lam[0]], np.log(-np.diff(lam)), np.log(keep / (1.0 - keep))))
 
@@ -144,5 +155,4 @@ def refitted(
     found = least_squares(
         misfit, q0, jac=jacobian, method="lm", xtol=NEAR, ftol=NEAR, gtol=NEAR, max_nfev=STEPS
     )
-    nu, levels, keeps = (part[0] for part in _parts(np.clip(found.x, q0 - WIDEST, q0 + WIDEST)[None], K))
-    return walked(levels, keeps, float(nu), share, "refitted")
+    return _parts(np.clip(found.x, q0 - WIDEST, q0 + WIDEST)[None], K)
