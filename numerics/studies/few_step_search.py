@@ -25,6 +25,7 @@ from numerics.targets.line_laws import Line, Pair
 from numerics.targets.mixtures import SmoothedData
 from numerics.targets.smooth_law import LogCoshLine
 from numerics.verification.common_noise import CommonNoise
+from wbound.design.look_back import REACH
 from wbound.errors import IOFailure
 from wbound.sampler.tape import Tape
 from wbound.typing import Array
@@ -130,12 +131,17 @@ def search(
     best member.
     """
     record = _compared([(t, K) for t in targets for K in calls], families, say)
-    best = min(record["rows"], key=lambda row: row["worst"] or math.inf)
+    best = _best(record["rows"])
     (family,) = (f for f in families if f.name == best["family"])
     record["others"] = _compared(
         [(t, K) for t in others for K in calls], [replace(family, thetas=(best["theta"],))], say
     )
     return record
+
+
+def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row whose largest ratio is least; of several, that of the θ which `refitted` takes."""
+    return min(rows, key=lambda row: (row["worst"] or math.inf, row["theta"] != REACH))
 
 
 def _compared(
@@ -197,7 +203,7 @@ def table(record: dict[str, Any]) -> str:
         lines.append(line(name, "", values, float(ratios.max()), float(np.exp(np.log(ratios).mean()))))
     for family in record["families"]:
         rows = [row for row in record["rows"] if row["family"] == family]
-        best = min(rows, key=lambda row: row["worst"] or math.inf)
+        best = _best(rows)
         lines.append(line(family, f"{best['theta']:g}", best["w2"], best["worst"], best["mean"]))
     return markdown_table(head, lines) + "\n"
 

@@ -52,11 +52,11 @@ def test_the_record_is_of_these_families_in_every_cell() -> None:
 
 
 def test_the_hybrid_wins_in_every_cell() -> None:
-    """Which is what `refitted` and `wbound.phase_sampler(look_back=True)` make; and on other laws in all but one."""
+    """Which is what `refitted` and `wbound.phase_sampler(look_back=True)` make; and on all other laws."""
     (row,) = [r for r in RECORDED["rows"] if (r["family"], r["theta"]) == ("spanning", REACH)]
     assert row["worst"] < 0.95 and row["mean"] < 0.5
     ratios = np.array(RECORDED["others"]["rows"][0]["w2"]) / better(RECORDED["others"])
-    assert (ratios > 1.0).sum() == 1 and ratios.max() < 1.1
+    assert ratios.max() < 0.95
     for spectrum in (((0.25,), (1.0,)), ((0.04, 0.5, 3.0), (2.0, 1.0, 3.0))):
         (spanning,) = [x for x in f.FAMILIES if x.name == "spanning"]
         same(spanning.make(spectrum, 4, REACH), f.refitted(spectrum, 4))
