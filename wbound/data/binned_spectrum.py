@@ -10,20 +10,21 @@ from numpy.typing import ArrayLike
 from wbound.errors import BadInput
 from wbound.typing import Array
 
-__all__ = ["spectral_bins"]
+__all__ = ["EQUAL", "spectral_bins"]
 
-#: Eigenvalues closer than this, relatively, are one, and a bin's edge lies by so much of its width below an even share of
-#: the range: rounding decides neither how many there are nor in which bin one stands.
-CLOSE, BELOW = 1e-12, 1e-6
+#: A bin's edge lies by so much of its width below an even share of the range, and a fit counts eigenvalues that are closer
+#: than this, relatively, as one: rounding decides neither in which bin one stands nor how many there are.
+BELOW, EQUAL = 1e-6, 1e-12
 
 
 def spectral_bins(
-    variances: ArrayLike, counts: ArrayLike | None = None, most: int = 512
+    variances: ArrayLike, counts: ArrayLike | None = None, most: int = 512, close: float = 0.0
 ) -> tuple[Array, Array, float]:
     """The distinct eigenvalues > 0 and how often each stands (more than ``most``: in bins of log x, each at its mean), and how
     often 0 does.
 
-    variances: (E,) ≥ 0 in x²; counts: (E,) ≥ 0, 1 each without. Raises `BadInput`.
+    variances: (E,) ≥ 0 in x²; counts: (E,) ≥ 0, 1 each without; close: the relative difference up to which two are one.
+    Raises `BadInput`.
     """
     x = np.asarray(variances, dtype=np.float64).ravel()
     n = np.ones_like(x) if counts is None else np.asarray(counts, dtype=np.float64).ravel()
@@ -36,7 +37,7 @@ def spectral_bins(
     x, n = x[there], n[there]
     order = np.argsort(x, kind="stable")
     x, n = x[order], n[order]
-    first = np.append(0, 1 + np.flatnonzero(x[1:] > (1.0 + CLOSE) * x[:-1]))
+    first = np.append(0, 1 + np.flatnonzero(x[1:] > (1.0 + close) * x[:-1]))
     values, number = x[first], np.add.reduceat(n, first)
     if values.size <= most:
         return values, number, zeros

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.data.binned_spectrum import spectral_bins
+from wbound.data.binned_spectrum import EQUAL, spectral_bins
 from wbound.design.phase_nodes import fitted_nodes
 from wbound.errors import count, positive, real
 from wbound.exact.phase import PhaseSampler, phase_levels
@@ -119,7 +119,7 @@ def refitted(
     """
     K, share = count("K", K), real("share", share, "must be a finite number")
     equations = EQUATIONS * (2 * K + 1)
-    values, number, zeros = spectral_bins(variances, counts, most=max(MOST, equations))
+    values, number, zeros = spectral_bins(variances, counts, most=max(MOST, equations), close=EQUAL)
     of = phase_levels(fitted_nodes(variances, K, counts)) if of is None else of
     wide = max(1.0, REACH * float(values[0] / values[-1])) if theta is None else positive("theta", theta)
     x, n = copied(values, number, wide, max(COPIES, -(-equations // values.size)))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wbound.data.binned_spectrum import spectral_bins
+from wbound.data.binned_spectrum import EQUAL, spectral_bins
 from wbound.errors import count
 from wbound.exact.phase import zolotarev_levels
 from wbound.typing import Array
@@ -35,7 +35,7 @@ def fitted_nodes(variances: ArrayLike, K: int, counts: ArrayLike | None = None) 
     from scipy.optimize import least_squares
 
     K = count("K", K)
-    x, n, zeros = spectral_bins(variances, counts)
+    x, n, zeros = spectral_bins(variances, counts, close=EQUAL)
     s = np.sqrt(x)
     m = 2 * K + 1
     if s.size < m or (

@@ -24,7 +24,7 @@ __all__ = ["EXPLICIT", "GRIDS", "OPTIONS", "Grid", "Nodes", "Placed", "grid_name
 
 #: Steps treated together: small enough for the processor's cache, which is worth a factor of several.
 BLOCK = 32768
-#: On about so many steps what may be any number is chosen, where there are more than a block.
+#: On so many steps at most what may be any number is chosen, where there are more than a block.
 SAMPLED = 1024
 #: Is told how many steps of a sum in several blocks are done, and of how many.
 watch: Callable[[int, int], None] | None = None
@@ -100,7 +100,7 @@ class Nodes:
         last, first = SAMPLED // 8, max(self.K - SAMPLED // 8, 0)
         even = np.arange(0, first, max(-(-first // (SAMPLED - last)), 1))
         # ever shorter groups towards the data's end: where λ is small the clock has its own scale
-        shorter = np.rint(self.K - np.geomspace(last, max(self.K, last), last)).astype(np.int64)
+        shorter = np.rint(self.K - np.geomspace(last, max(self.K, last), last // 2)).astype(np.int64)
         ends = np.unique(np.concatenate((even, shorter.clip(0), np.arange(first, self.K + 1))))
         counts = np.diff(ends)
         before = ends[:-1] + counts // 2

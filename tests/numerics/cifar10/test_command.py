@@ -115,7 +115,7 @@ def test_an_interruption_names_the_last_checkpoint(
     run = str(tmp_path / "run")
     code, out, err = wb(*TRAIN, "--steps", "9", "--checkpoint-every", "2", "--out", run)
     assert code == 130 and out == "" and "Traceback" not in err
-    assert "step-000000004.safetensors" in err and f"wbound images resume {run}" in err
+    assert "recovery-000000005.safetensors" in err and f"wbound images resume {run}" in err
 
 
 def test_a_loss_that_is_not_finite_is_exit_4(wb: Any, tmp_path: Path) -> None:
