@@ -54,6 +54,18 @@ def test_gradients(objective: Objective) -> None:
             assert slope * lam[k] == pytest.approx(d.gradient[k] * lam[k], abs=1e-6 * size), k
 
 
+def test_the_slopes_of_a_width_where_nothing_is_left() -> None:
+    """Of (√(ς²+e) − ς)² in e: finite where the excess takes all of a variance, 1 and 0 where there is none."""
+    s = np.array([1.0, 1e-8, 0.0])
+    target = ExactW2(Spectrum(s, np.ones(3), np.zeros(3)), "hf", "exact")
+    first, second = target._outer(-s)
+    assert np.isfinite(first).all() and np.isfinite(second).all() and (first[:2] < -1e40).all()
+    assert (first[2], second[2]) == (1.0, 0.0)
+    first, second = target._outer(np.array([0.3, 0.0, 0.0]))
+    assert first[0] == pytest.approx(1.0 - 1.0 / math.sqrt(1.3), rel=1e-14)
+    assert second[0] == pytest.approx(0.5 * 1.3**-1.5, rel=1e-14)
+
+
 @pytest.mark.parametrize("scheme", ["hf", "ddpm"])
 def test_the_metric_and_the_start_of_the_exact_w2(scheme: str) -> None:
     """The metric is half of W2²'s Hessian from p_T, over W2; from the prior the outputs' distance is added, by the law's
