@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from wbound.design import look_back
-from wbound.design.look_back import CLOSE, ROUNDS, SHARE, copied, walked
+from wbound.design.look_back import SHARE, copied, walked
 from wbound.design.phase_nodes import fitted_nodes
 from wbound.exact.law_of_tape import tape_law
 from wbound.exact.phase import PhaseSampler, phase_levels, zolotarev_levels
@@ -42,6 +42,9 @@ Spectrum = tuple[tuple[float, ...], tuple[float, ...]]
 #: 1/100 of the smallest to half of the largest, or twice the smallest.
 HIGHS = tuple(np.geomspace(1.5, 150.0, 13).tolist())
 LOWS = 17
+#: Evaluations of 2M's own fit at most, and when it is close enough.
+ROUNDS: int = 60
+CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from wbound.sampler.tape import Tape
 from wbound.sampler.tape_writer import TapeWriter
 from wbound.typing import Array
 
-__all__ = ["CLOSE", "REACH", "ROUNDS", "SHARE", "copied", "gains", "refitted", "walked"]
+__all__ = ["REACH", "SHARE", "copied", "gains", "refitted", "walked"]
 
 #: The share of 2M's look back, and the factor that the eigenvalues fitted to span at least.
 SHARE, REACH = 0.7, 20.0
@@ -28,10 +28,7 @@ STEP = (
     "y from mean + start_std xi; y <- keep y + (1 - keep)(D + look_back h_k/(2 h_{k-1}) (D - D before)), "
     "h_k = log(sigma_k/sigma_{k+1}), without the look back in the first and in the last step"
 )
-#: Rounds of a fit at most, and when it is close enough.
-ROUNDS: int = 60
-CLOSE: dict[str, float] = {"xtol": 1e-9, "ftol": 1e-9, "gtol": 1e-12}
-#: The same of `refitted`, which is near its start in rounds of Levenberg and Marquardt.
+#: Evaluations of a fit at most, and when it is close enough.
 STEPS, NEAR = 400, 1e-10
 #: How far a trial step may go from where it begins, in logarithms.
 WIDEST = 4.0
@@ -112,10 +109,10 @@ def refitted(
     minimum.
 
     variances (E,) ≥ 0 in x², counts (E,): how often each stands; K calls. theta: None for the least at which what is fitted
-    to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. More than 24 distinct
-    eigenvalues, or more than two for each unknown, are gathered in bins of log x. of: the fitted phase sampler, where it is
-    there already. Of a spectrum with eigenvalues 0 there is a second fit, to them too and from the others' phase sampler, and
-    the one with less W2 is taken. Measured, no claim beyond Gaussian data. Raises `BadInput`.
+    to spans a factor `REACH`, max(1, 20 x_min/x_max): of a wide spectrum the copies would only cost. Where there are more
+    than 24 distinct eigenvalues and more than two for each unknown, they are gathered in bins of log x. of: the fitted phase
+    sampler, where it is there already. Of a spectrum with eigenvalues 0 there is a second fit, to them too and from the
+    others' phase sampler, and the one with less W2 is taken. Measured, no claim beyond Gaussian data. Raises `BadInput`.
     """
     K, share = count("K", K), real("share", share, "must be a finite number")
     equations = EQUATIONS * (2 * K + 1)
